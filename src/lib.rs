@@ -1,0 +1,1 @@
+//! Bulkhead: a MySQL-protocol sharding proxy.
