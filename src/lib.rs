@@ -1,1 +1,45 @@
 //! Bulkhead: a MySQL-protocol sharding proxy.
+//!
+//! # The life of a statement
+//!
+//! 1. [`session`] reads one command packet from the client.
+//! 2. [`sql::scan`] walks the text once: shape and digest fingerprints, literal spans, statement kind, comment tags.
+//! 3. [`plan`] looks the shape up (shape, session target, generation); on a miss [`sql::parse`] reads the
+//!    text and [`plan::plan`] decides; a plan is a value, free of IO.
+//! 4. [`plan::Plan::bind`] ties the plan to literals, parameters and the session's workspace: a
+//!    [`plan::Destination`], which the snapshot in [`topology`] resolves to a cluster and a role.
+//! 5. [`backend`] lends a connection; what differs in session state is queued before the statement and sent in
+//!    the same write.
+//! 6. [`execute`] relays the answer as bytes.
+//! 7. The outcome feeds [`health`]: digests, per-shard counters.
+//!
+//! Modules use only modules that stand above them in this list.
+
+pub mod clock;
+pub mod ids;
+pub mod redact;
+
+pub mod error;
+
+pub mod config;
+pub mod protocol;
+
+pub mod sql;
+
+pub mod vschema;
+
+pub mod plan;
+
+pub mod topology;
+
+pub mod backend;
+
+pub mod health;
+
+pub mod execute;
+
+pub mod session;
+
+pub mod admin;
+
+pub mod server;
