@@ -1,0 +1,343 @@
+#!/usr/bin/env bash
+# Runs one cluster on loopback: a primary and a replica with GTID and row-based binary log.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+HERE=$ROOT/docker/mysql
+
+usage() {
+    cat <<'EOF'
+usage: docker/mysql/cluster.sh start --name N --dir DIR --primary-port P [--replica-port R | --no-replica] [option…]
+       docker/mysql/cluster.sh start|stop|kill|status|env|destroy --name N --dir DIR [--role primary|replica]
+       docker/mysql/cluster.sh sql --name N --dir DIR [--role replica] [-- mysql arguments…]
+
+  start     makes the cluster in DIR/N, or starts again what is not running; waits until it replicates
+  stop      shuts the servers down in good order        kill      as a crash would (SIGKILL)
+  status    one line per server; fails if one is down   env       ports and passwords, as shell assignments
+  sql       the mysql shell as root                     destroy   stops, and removes DIR/N
+
+options of the first start:
+  --flavour mysql|mariadb    default mysql
+  --no-replica               the primary alone
+  --durable                  flush on every commit (default: as fast as it goes; a crash of the machine loses data)
+  --no-performance-schema    saves memory and start-up time
+
+environment, at the first start: BULKHEAD_APP_PASSWORD, BULKHEAD_ADMIN_PASSWORD, BULKHEAD_REPL_PASSWORD,
+BULKHEAD_ROOT_PASSWORD. Those not set are made up; `env` shows them.
+EOF
+}
+
+[[ $# -gt 0 ]] || { usage >&2 && exit 2; }
+action=$1 && shift
+name="" dir="" role="" flavour=mysql primary_port="" replica_port="" replica=yes durable=no performance_schema=yes
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        --name) need_value "$1" $# && name=$2 && shift 2 ;;
+        --dir) need_value "$1" $# && dir=$2 && shift 2 ;;
+        --role) need_value "$1" $# && role=$2 && shift 2 ;;
+        --flavour) need_value "$1" $# && flavour=$2 && shift 2 ;;
+        --primary-port) need_value "$1" $# && primary_port=$2 && shift 2 ;;
+        --replica-port) need_value "$1" $# && replica_port=$2 && shift 2 ;;
+        --no-replica) replica=no && shift ;;
+        --durable) durable=yes && shift ;;
+        --no-performance-schema) performance_schema=no && shift ;;
+        -h | --help) usage && exit 0 ;;
+        --) shift && break ;;
+        *) die "unknown option $1 (see --help)" ;;
+    esac
+done
+[[ $action == --help || $action == -h || $action == help ]] && usage && exit 0
+[[ $name =~ ^[a-z0-9_]+$ ]] || die "--name must be given: small letters, digits, underscore"
+[[ -n $dir ]] || die "--dir must be given: the folder that holds the cluster's folder"
+[[ -z $role || $role == primary || $role == replica ]] || die "--role is primary or replica"
+mkdir -p "$dir"
+home=$(cd "$dir" && pwd)/$name
+
+# ---- what is remembered of the cluster: $home/settings, shell assignments ----
+
+# is_made: the cluster's first start was completed.
+is_made() { [[ -f $home/settings ]]; }
+
+load_settings() {
+    is_made || die "there is no cluster $name in $dir"
+    # shellcheck disable=SC1091
+    source "$home/settings"
+}
+
+roles() {
+    if [[ -n $role ]]; then echo "$role"; elif [[ $replica == yes ]]; then echo primary replica; else echo primary; fi
+}
+
+port_of() { if [[ $1 == primary ]]; then echo "$primary_port"; else echo "$replica_port"; fi; }
+
+# socket_of ROLE: beside the data, or in the temporary folder where that path is too long for a socket.
+socket_of() {
+    local path=$home/$1.sock
+    [[ ${#path} -le 100 ]] || path=${TMPDIR:-/tmp}/bulkhead-$(cksum <<<"$path" | cut -d' ' -f1).sock
+    printf '%s\n' "$path"
+}
+
+pid_of() { cat "$home/$1.pid" 2>/dev/null || true; }
+
+is_up() { is_running "$(pid_of "$1")" "$home/$1.cnf"; }
+
+# client ROLE PROGRAM [ARGUMENT…]: a client program as root, by socket. The password stays out of the process list.
+client() {
+    local where=$1 program=$2
+    shift 2
+    "$prefix/bin/$program" --defaults-extra-file="$home/client-$where.cnf" "$@"
+}
+
+# ---- making a cluster ----
+
+# make_template: an initialised data folder per server version, made once and copied for each server.
+make_template() {
+    local template=$prefix/template share
+    [[ ! -d $template ]] || return 0
+    exec 8>"$prefix/template.lock"
+    flock 8
+    [[ ! -d $template ]] || return 0
+    step "initialising a $flavour data folder (once)"
+    rm -rf "$template.new" && mkdir -p "$template.new"
+    local options=(--no-defaults --datadir="$template.new" --skip-log-bin --innodb-flush-log-at-trx-commit=0)
+    [[ $(id -u) -ne 0 ]] || options+=(--user=root)
+    if [[ $flavour == mysql ]]; then
+        "$prefix/bin/mysqld" "${options[@]}" --secure-file-priv=NULL --innodb-redo-log-capacity=64M \
+            --initialize-insecure 8>&- >"$prefix/template.log" 2>&1 ||
+            die "initialising failed: $(tail -n 3 "$prefix/template.log")"
+        # Certificates and keys are made at a first start otherwise, which takes seconds each time.
+        rm -f "$template.new/auto.cnf"
+    elif [[ -d $prefix/root ]]; then
+        share=$(dirname "$(find "$prefix/root/usr/share" -name mysql_system_tables.sql)")
+        mkdir "$template.new/mysql"
+        {
+            printf '%s;\n' "CREATE DATABASE IF NOT EXISTS mysql" "USE mysql" \
+                "SET @skip_auth_anonymous = 1, @auth_root_socket = NULL"
+            cat "$share"/{mysql_system_tables,mysql_performance_tables,mysql_system_tables_data,mysql_sys_schema}.sql
+        } | "$prefix/bin/mysqld" "${options[@]}" --bootstrap --innodb-log-file-size=32M 8>&- \
+            >"$prefix/template.log" 2>&1 || die "initialising failed: $(tail -n 3 "$prefix/template.log")"
+    else
+        mariadb-install-db --no-defaults --datadir="$template.new" --auth-root-authentication-method=normal \
+            --skip-test-db 8>&- >"$prefix/template.log" 2>&1 ||
+            die "initialising failed: $(tail -n 3 "$prefix/template.log")"
+    fi
+    mv "$template.new" "$template"
+    flock -u 8
+}
+
+# include_files ROLE: the configuration files of the role, from general to special.
+include_files() {
+    printf '%s\n' "$HERE/common.cnf" "$HERE/$flavour.cnf"
+    [[ $durable == yes ]] || printf '%s\n' "$HERE/fast.cnf"
+    [[ $1 == primary ]] || printf '%s\n' "$HERE/replica-$flavour.cnf"
+}
+
+# write_server_config ROLE
+write_server_config() {
+    local where=$1 file
+    {
+        echo "# Written by docker/mysql/cluster.sh."
+        while read -r file; do echo "!include $file"; done < <(include_files "$where")
+        echo "[mysqld]"
+        echo "server-id = $(port_of "$where")"
+        echo "port = $(port_of "$where")"
+        echo "report-host = 127.0.0.1"
+        echo "report-port = $(port_of "$where")"
+        echo "datadir = $home/$where"
+        echo "socket = $(socket_of "$where")"
+        echo "pid-file = $home/$where.pid"
+        [[ $performance_schema == yes ]] || echo "performance-schema = OFF"
+        [[ $(id -u) -ne 0 ]] || echo "user = root"
+    } >"$home/$where.cnf"
+    printf '[client]\nuser = root\npassword = %s\nsocket = %s\n' "$root_password" "$(socket_of "$where")" \
+        >"$home/client-$where.cnf"
+    chmod 600 "$home/client-$where.cnf"
+}
+
+# make_files: folders, passwords, data and configuration of a new cluster.
+make_files() {
+    local where
+    app_password=${BULKHEAD_APP_PASSWORD:-$(random_password)}
+    admin_password=${BULKHEAD_ADMIN_PASSWORD:-$(random_password)}
+    repl_password=${BULKHEAD_REPL_PASSWORD:-$(random_password)}
+    root_password=${BULKHEAD_ROOT_PASSWORD:-$(random_password)}
+    for where in $(roles); do
+        ! port_in_use "$(port_of "$where")" || die "port $(port_of "$where") is in use"
+    done
+    mkdir -p "$home"
+    BULKHEAD_APP_PASSWORD=$app_password BULKHEAD_ADMIN_PASSWORD=$admin_password \
+        BULKHEAD_REPL_PASSWORD=$repl_password BULKHEAD_ROOT_PASSWORD=$root_password \
+        "$HERE/accounts.sh" "$flavour" >"$home/accounts.sql"
+    chmod 600 "$home/accounts.sql"
+    for where in $(roles); do
+        cp -a --reflink=auto "$prefix/template" "$home/$where"
+        write_server_config "$where"
+    done
+}
+
+save_settings() {
+    local variable
+    for variable in flavour prefix primary_port replica_port replica durable performance_schema \
+        app_password admin_password repl_password root_password; do
+        printf '%s=%q\n' "$variable" "${!variable}"
+    done >"$home/settings.new"
+    chmod 600 "$home/settings.new"
+    mv "$home/settings.new" "$home/settings"
+}
+
+# ---- starting and stopping ----
+
+# start_server ROLE [OPTION…]: in the background, in its own session so that a terminal's Ctrl-C does not reach it.
+start_server() {
+    local where=$1
+    shift
+    # What a crash leaves behind; nobody uses it, or the server would be up.
+    rm -f "$home/$where.pid" "$(socket_of "$where")" "$(socket_of "$where").lock"
+    setsid "$prefix/bin/mysqld" --defaults-file="$home/$where.cnf" "$@" \
+        >>"$home/$where.log" 2>&1 </dev/null 8>&- 9>&- &
+    launched[$where]=$!
+}
+
+# wait_for_server ROLE: until it answers; the log's errors if it ends before that.
+wait_for_server() {
+    local where=$1 tries=0
+    until client "$where" mysqladmin ping >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        kill -0 "${launched[$where]}" 2>/dev/null ||
+            die "the $where of $name did not start: $(grep -E 'ERROR|error' "$home/$where.log" | tail -n 3)"
+        [[ $tries -lt 600 ]] || die "the $where of $name does not answer after 60 s; its log: $home/$where.log"
+        sleep 0.1
+    done
+}
+
+# start_replication: makes the replica follow its primary.
+start_replication() {
+    if [[ $flavour == mysql ]]; then
+        client replica mysql -e "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1',
+            SOURCE_PORT = $primary_port, SOURCE_USER = 'bulkhead_repl', SOURCE_PASSWORD = '$repl_password',
+            SOURCE_AUTO_POSITION = 1, SOURCE_SSL = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400;
+            START REPLICA; SET GLOBAL super_read_only = ON"
+    else
+        client replica mysql -e "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = $primary_port,
+            MASTER_USER = 'bulkhead_repl', MASTER_PASSWORD = '$repl_password', MASTER_USE_GTID = slave_pos,
+            MASTER_CONNECT_RETRY = 1; START SLAVE; SET GLOBAL read_only = ON"
+    fi
+}
+
+# replication_state: "ok, lag N s", or what is wrong.
+replication_state() {
+    local status io sql lag error
+    status=$(client replica mysql --vertical -e "SHOW REPLICA STATUS" 2>&1) || { echo "no answer" && return; }
+    status=${status//Slave_/Replica_}
+    io=$(sed -nE 's/^ *Replica_IO_Running: //p' <<<"$status")
+    sql=$(sed -nE 's/^ *Replica_SQL_Running: //p' <<<"$status")
+    lag=$(sed -nE 's/^ *Seconds_Behind_(Source|Master): //p' <<<"$status")
+    error=$(sed -nE 's/^ *Last_(IO|SQL)_Error: (.+)/\2/p' <<<"$status" | head -n 1)
+    if [[ $io == Yes && $sql == Yes ]]; then echo "ok, lag $lag s"; else echo "not running ($io/$sql) $error"; fi
+}
+
+# wait_for_replication: until both threads of the replica run.
+wait_for_replication() {
+    local tries=0
+    until [[ $(replication_state) == ok* ]]; do
+        tries=$((tries + 1))
+        [[ $tries -lt 150 ]] || die "the replica of $name does not replicate: $(replication_state)"
+        sleep 0.2
+    done
+}
+
+start_new() {
+    local where
+    [[ -n $primary_port ]] || die "--primary-port must be given at the first start"
+    [[ $replica == no || -n $replica_port ]] || die "--replica-port or --no-replica must be given at the first start"
+    prefix=$("$HERE/get.sh" --flavour "$flavour")
+    make_template
+    step "making $flavour cluster $name in $home"
+    rm -rf "$home"
+    make_files
+    for where in $(roles); do
+        # A replica takes its accounts from the same file, so it starts writable.
+        local options=(--init-file="$home/accounts.sql" --read-only=OFF)
+        [[ $flavour == mariadb ]] || options+=(--super-read-only=OFF)
+        start_server "$where" "${options[@]}"
+    done
+    for where in $(roles); do wait_for_server "$where"; done
+    rm -f "$home/accounts.sql"
+    [[ $replica == no ]] || start_replication
+    save_settings
+}
+
+start_again() {
+    local where started=()
+    load_settings
+    "$HERE/get.sh" --flavour "$flavour" >/dev/null
+    for where in $(roles); do
+        is_up "$where" && continue
+        ! port_in_use "$(port_of "$where")" || die "port $(port_of "$where") is in use by another program"
+        write_server_config "$where"
+        start_server "$where"
+        started+=("$where")
+    done
+    for where in "${started[@]}"; do wait_for_server "$where"; done
+}
+
+start() {
+    # Two starts of one cluster at once: the second waits, then finds it running.
+    exec 9>"$home.lock"
+    flock 9
+    if is_made; then start_again; else start_new; fi
+    if [[ $replica == yes && $role != primary ]] && is_up primary; then wait_for_replication; fi
+    show_status
+}
+
+# end_servers SIGNAL: sends it to the servers, replica first, and waits until they are gone; after 30 s it insists.
+end_servers() {
+    local where pid tries=0
+    for where in $(roles | tr ' ' '\n' | sort -r); do
+        ! is_up "$where" || kill "-$1" "$(pid_of "$where")"
+    done
+    for where in $(roles); do
+        pid=$(pid_of "$where")
+        while is_up "$where"; do
+            tries=$((tries + 1))
+            [[ $tries -ne 300 ]] || { say "the $where of $name does not stop: killing it" && kill -KILL "$pid"; }
+            sleep 0.1
+        done
+    done
+}
+
+show_status() {
+    local where state failed=0
+    for where in $(roles); do
+        if is_up "$where"; then state=running; else state=down && failed=1; fi
+        [[ $where == primary || $state == down ]] || state="$state, replication $(replication_state)"
+        printf '%-4s %-8s 127.0.0.1:%-6s %s\n' "$name" "$where" "$(port_of "$where")" "$state"
+    done
+    return "$failed"
+}
+
+show_env() {
+    local variable
+    for variable in flavour primary_port replica_port app_password admin_password root_password; do
+        printf '%s=%q\n' "$variable" "${!variable}"
+    done
+    printf 'primary_socket=%q\n' "$(socket_of primary)"
+    printf 'mysql=%q\n' "$prefix/bin/mysql"
+}
+
+declare -A launched
+case $action in
+    start) start ;;
+    stop) load_settings && end_servers TERM ;;
+    kill) load_settings && end_servers KILL ;;
+    status) load_settings && show_status ;;
+    env) load_settings && show_env ;;
+    sql) load_settings && client "${role:-primary}" mysql "$@" ;;
+    destroy)
+        if [[ -d $home ]]; then
+            end_servers KILL
+            rm -rf "$home" "$home.lock"
+        fi
+        ;;
+    *) die "unknown action $action (see --help)" ;;
+esac
