@@ -1,1 +1,13 @@
-//! The MySQL protocol.
+//! The MySQL protocol: one module for clients, servers and the admin endpoint.
+//!
+//! Owns the codec ([`packet`], `codec`), what commands and answers look like ([`command`], [`response`],
+//! [`result`], [`binary`]), the handshake, and framed IO over TCP, Unix sockets, TLS and compression
+//! (`transport`). Knows no SQL and no shards.
+//!
+//! Invariants: every parse is bounds-checked and never panics; whatever is buffered has a bound; rows are
+//! skipped by packet header, never decoded, on the relay path.
+
+pub mod capability;
+pub(crate) mod codec;
+pub mod errors;
+pub mod packet;
