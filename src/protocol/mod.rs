@@ -7,7 +7,10 @@
 //! Invariants: every parse is bounds-checked and never panics; whatever is buffered has a bound; rows are
 //! skipped by packet header, never decoded, on the relay path.
 
+pub mod auth;
 pub mod capability;
 pub(crate) mod codec;
 pub mod errors;
+pub mod handshake;
 pub mod packet;
+pub mod password;

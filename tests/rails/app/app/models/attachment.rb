@@ -1,3 +1,0 @@
-class Attachment < ApplicationRecord
-  belongs_to :subject, polymorphic: true
-end

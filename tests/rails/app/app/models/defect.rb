@@ -1,2 +1,0 @@
-class Defect < Issue
-end

@@ -1,3 +1,0 @@
-# One column of each type an application uses.
-class Sample < ApplicationRecord
-end

@@ -1,4 +1,0 @@
-class Tag < ApplicationRecord
-  has_many :taggings
-  has_many :issues, through: :taggings
-end

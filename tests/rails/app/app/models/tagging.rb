@@ -1,4 +1,0 @@
-class Tagging < ApplicationRecord
-  belongs_to :issue
-  belongs_to :tag
-end
