@@ -129,12 +129,12 @@ pub struct ServerAuth {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// → Full, or the end.
-    AwaitScramble,
-    /// → AwaitEncrypted, or the end.
-    AwaitPassword,
+    /// → Password, or the end.
+    Scramble,
+    /// → Encrypted, or the end.
+    Password,
     /// → the end.
-    AwaitEncrypted,
+    Encrypted,
 }
 
 impl ServerAuth {
@@ -151,7 +151,7 @@ impl ServerAuth {
         };
         let plugin = stored.plugin().or(offered).unwrap_or(AuthPlugin::CachingSha2);
         let AuthRequest { user, host, nonce, secure, .. } = request;
-        let state = State::AwaitScramble;
+        let state = State::Scramble;
         let mut auth = Self { user, host, stored, plugin, nonce, secure, state, context };
         let step = if offered == Some(plugin) {
             auth.step(&request.response)
@@ -170,20 +170,20 @@ impl ServerAuth {
 
     /// Says whether the next [`ServerAuth::step`] hashes many rounds (milliseconds of CPU time).
     pub fn is_next_step_slow(&self) -> bool {
-        self.state != State::AwaitScramble
+        self.state != State::Scramble
     }
 
     /// Goes on with the client's next packet.
     pub fn step(&mut self, packet: &[u8]) -> AuthStep {
         match (self.state, self.plugin) {
-            (State::AwaitScramble, AuthPlugin::Native) => self.verify_native(packet),
-            (State::AwaitScramble, AuthPlugin::CachingSha2) => self.verify_fast(packet),
-            (State::AwaitPassword, _) => self.read_password(packet),
-            (State::AwaitEncrypted, _) => self.read_encrypted(packet),
+            (State::Scramble, AuthPlugin::Native) => self.verify_native(packet),
+            (State::Scramble, AuthPlugin::CachingSha2) => self.verify_fast(packet),
+            (State::Password, _) => self.read_password(packet),
+            (State::Encrypted, _) => self.read_encrypted(packet),
         }
     }
 
-    /// → AwaitScramble, made by the account's own plugin, against a new nonce.
+    /// → Scramble, made by the account's own plugin, against a new nonce.
     fn switch_plugin(&mut self) -> AuthStep {
         let Some(nonce) = Nonce::random() else {
             return AuthStep::Refused(ClientError::new(
@@ -207,7 +207,7 @@ impl ServerAuth {
         if valid { AuthStep::Accepted(None) } else { self.refuse(!scramble.is_empty()) }
     }
 
-    /// The end when the password was proved before, else → AwaitPassword.
+    /// The end when the password was proved before, else → Password.
     fn verify_fast(&mut self, scramble: &[u8]) -> AuthStep {
         if matches!(scramble, [] | [0]) {
             return if self.stored == StoredPassword::Empty {
@@ -229,17 +229,17 @@ impl ServerAuth {
         if proved {
             return AuthStep::Accepted(Some(handshake::auth_more_data(&[FAST_AUTH_OK])));
         }
-        self.state = State::AwaitPassword;
+        self.state = State::Password;
         AuthStep::Send(handshake::auth_more_data(&[FULL_AUTH]))
     }
 
-    /// The password in clear text on a private way; else encrypted, or a request for the key → AwaitEncrypted.
+    /// The password in clear text on a private way; else encrypted, or a request for the key → Encrypted.
     fn read_password(&mut self, packet: &[u8]) -> AuthStep {
         if self.secure {
             return self.verify_full(packet.strip_suffix(&[0]).unwrap_or(packet));
         }
         if packet == [REQUEST_PUBLIC_KEY] {
-            self.state = State::AwaitEncrypted;
+            self.state = State::Encrypted;
             return AuthStep::Send(handshake::auth_more_data(self.context.rsa.public_pem()));
         }
         self.read_encrypted(packet)
