@@ -1,0 +1,3 @@
+class Attachment < ApplicationRecord
+  belongs_to :subject, polymorphic: true
+end

@@ -1,0 +1,2 @@
+class Defect < Issue
+end

@@ -1,0 +1,3 @@
+# One column of each type an application uses.
+class Sample < ApplicationRecord
+end

@@ -1,0 +1,4 @@
+class Tag < ApplicationRecord
+  has_many :taggings
+  has_many :issues, through: :taggings
+end

@@ -1,0 +1,4 @@
+class Tagging < ApplicationRecord
+  belongs_to :issue
+  belongs_to :tag
+end
