@@ -14,3 +14,6 @@ pub mod errors;
 pub mod handshake;
 pub mod packet;
 pub mod password;
+mod transport;
+
+pub use transport::{compress, framed, stream, tls};
