@@ -1,7 +1,8 @@
 //! The table of error codes: one row each, from which constants, docs and tests follow.
 //!
 //! 0xxx MySQL's own errors in MySQL's own words · 1xxx protocol and login · 2xxx refusals of the planner ·
-//! 3xxx routing · 4xxx servers · 5xxx limits · 9xxx our bugs.
+//! 3xxx routing · 4xxx servers · 5xxx limits · 6xxx admin statements ·
+//! 9xxx our bugs.
 
 use super::{Origin, Retry};
 
@@ -86,6 +87,12 @@ codes! {
     3003 WorkspaceSuspended "workspace_suspended", 1227 "42000", Proxy Replan, "the workspace is suspended", "ask an admin";
     3004 NoShard "no_shard", 1105 "HY000", Proxy Replan, "no shard holds this keyspace id", "run `bulkhead check`";
     3005 NoReplica "no_replica", 1105 "HY000", Proxy FreshConnection, "the cluster has no usable replica", "read from the primary";
+    3006 UnknownWorkspace "unknown_workspace", 1049 "42000", Client Replan, "the workspace is not in the directory", "create it with `bulkhead workspace create`";
+    3007 DirectoryDamaged "directory_damaged", 1105 "HY000", Proxy Replan, "the directory page that would hold the workspace is damaged", "restore the page in the store, then RELOAD";
+    3008 StoreFailed "store_failed", 1105 "HY000", Proxy Replan, "the state store did not take the change", "see the proxy's log; routing goes on from memory";
+    3009 WorkspaceExists "workspace_exists", 1007 "HY000", Client Never, "the workspace is already in the directory", "SHOW WORKSPACE shows where it is";
+    3010 WorkspaceBusy "workspace_busy", 1105 "HY000", Client Never, "the workspace's state does not allow the change", "set its state to moving or suspended first, or add FORCE";
+    3011 ProvisionFailed "provision_failed", 1105 "HY000", Shard Never, "the workspace's database could not be made; the directory is unchanged", "mend the cause and run the command again: it goes on where it stopped";
 
     4001 ShardUnreachable "shard_unreachable", 1040 "08004", Shard FreshConnection, "no connection to the shard's server could be opened", "try again; see `SHOW POOLS` on the admin port";
     4002 ShardConnectionLost "shard_connection_lost", 1053 "08S01", Shard Never, "the connection to the shard was lost while the statement ran", "check whether it was applied before sending it again";
@@ -99,6 +106,11 @@ codes! {
     5004 TransactionTimeout "transaction_timeout", 1205 "HY000", Proxy Never, "the transaction ran longer than allowed and was rolled back", "raise timeouts.transaction";
     5005 TooManyPrepared "too_many_prepared", 1461 "42000", Client Never, "too many prepared statements in this session", "close statements that are no longer used";
     5006 StatementTooComplex "statement_too_complex", 1235 "42000", Client Never, "the statement is too long or too deeply nested to be read", "split it";
+
+    6001 AdminSyntax "admin_syntax", 1064 "42000", Client Never, "the admin statement cannot be read", "HELP lists the admin statements";
+    6002 AdminNotFound "admin_not_found", 1146 "42S02", Client Never, "there is nothing of that name", "see the SHOW statements in HELP";
+    6003 ReloadRefused "reload_refused", 1105 "HY000", Client Never, "the files have faults; the running configuration stays", "run `bulkhead check`";
+    6004 AdminFailed "admin_failed", 1105 "HY000", Proxy Never, "the admin statement failed", "see the proxy's log";
 
     9001 Internal "internal", 1815 "HY000", Proxy Never, "internal error", "report this with the proxy's log";
 }
