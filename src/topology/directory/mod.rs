@@ -116,7 +116,7 @@ impl Directory {
                 let Some(number) = self.page_number(&change.key) else { continue };
                 match change.value {
                     Some(stored) => self.install(number, self.decode(number, &stored)),
-                    None => self.replace(number, Page::default()),
+                    None => self.forget(number),
                 }
             }
             tokio::time::sleep(FOLLOW_PAUSE).await;
@@ -171,7 +171,8 @@ impl Directory {
 
     /// Bytes this directory holds in memory, an allocator's overhead included.
     pub fn memory_bytes(&self) -> usize {
-        let page = |page: &ArcSwap<Page>| size_of::<ArcSwap<Page>>() + PAGE_BYTES + page.load().memory_bytes();
+        let page =
+            |page: &ArcSwap<Page>| size_of::<ArcSwap<Page>>() + PAGE_BYTES + page.load().memory_bytes();
         size_of::<Self>() + self.pages.iter().map(page).sum::<usize>()
     }
 
@@ -230,6 +231,11 @@ impl Directory {
         if self.page(number).version < page.version {
             self.replace(number, page);
         }
+    }
+
+    /// Shows a page as empty, because its key is no longer in the store.
+    pub(super) fn forget(&self, number: usize) {
+        self.replace(number, Page::default());
     }
 
     fn replace(&self, number: usize, mut page: Page) {

@@ -67,7 +67,8 @@ impl ShardTable {
     /// Workspaces on each shard by state, in the order of [`WorkspaceState::ALL`].
     pub(super) fn counts(&self) -> Vec<(ShardName, [u64; STATES])> {
         let rows = self.rows.load();
-        let read = |row: &Arc<Row>| (row.name.clone(), row.counts.each_ref().map(|c| c.load(Ordering::Relaxed)));
+        let read =
+            |row: &Arc<Row>| (row.name.clone(), row.counts.each_ref().map(|c| c.load(Ordering::Relaxed)));
         rows.iter().map(read).collect()
     }
 }

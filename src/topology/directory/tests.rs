@@ -145,7 +145,10 @@ async fn lists_are_ordered_and_paged() {
         directory.list(&filter).into_iter().map(|(id, _)| id.to_string()).collect()
     };
     assert_eq!(names(ListFilter { limit: 3, ..ListFilter::default() }), ["0", "1", "2"]);
-    assert_eq!(names(ListFilter { limit: 9, after: Some(id("98")), ..ListFilter::default() }), ["99", "a", "b"]);
+    assert_eq!(
+        names(ListFilter { limit: 9, after: Some(id("98")), ..ListFilter::default() }),
+        ["99", "a", "b"]
+    );
     let shard = Some(ShardName::new("ws-b"));
     assert_eq!(names(ListFilter { limit: 2, shard, ..ListFilter::default() }), ["1", "4"]);
     let state = Some(WorkspaceState::Suspended);

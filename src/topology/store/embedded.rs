@@ -11,7 +11,8 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use tokio::sync::mpsc;
 
 use super::{
-    COMMIT_WRITES_MAX, Change, Expect, KEY_BYTES_MAX, Store, StoreError, StoreFuture, Versioned, WATCH_QUEUE_MAX, Write,
+    COMMIT_WRITES_MAX, Change, Expect, KEY_BYTES_MAX, Store, StoreError, StoreFuture, Versioned,
+    WATCH_QUEUE_MAX, Write,
 };
 
 const VALUES: TableDefinition<'static, &'static str, &'static [u8]> = TableDefinition::new("values");
@@ -219,7 +220,9 @@ fn unpack(key: &str, packed: &[u8]) -> Result<Versioned, StoreError> {
         Some((version, value)) => {
             Ok(Versioned { value: value.to_vec(), version: u64::from_le_bytes(*version) })
         }
-        None => Err(StoreError::Failed { action: "read", reason: format!("the value of {key} is cut short") }),
+        None => {
+            Err(StoreError::Failed { action: "read", reason: format!("the value of {key} is cut short") })
+        }
     }
 }
 

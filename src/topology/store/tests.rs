@@ -27,8 +27,7 @@ async fn compare_and_swap_refuses_what_changed() {
 async fn a_commit_is_whole_or_nothing() {
     let store = EmbeddedStore::in_memory().unwrap();
     put(&store, "b", "1", Expect::Absent).await.unwrap();
-    let write =
-        |key: &str| Write { key: key.to_owned(), value: Some(b"x".to_vec()), expect: Expect::Absent };
+    let write = |key: &str| Write { key: key.to_owned(), value: Some(b"x".to_vec()), expect: Expect::Absent };
     let refused = store.commit(vec![write("a"), write("b")]).await;
     assert!(matches!(refused, Err(StoreError::Conflict { key }) if key == "b"));
     assert_eq!(store.get("a").await.unwrap(), None);
