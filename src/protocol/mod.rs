@@ -14,6 +14,7 @@ pub mod errors;
 pub mod handshake;
 pub mod packet;
 pub mod password;
+pub mod result;
 mod transport;
 
 pub use transport::{compress, framed, stream, tls};
