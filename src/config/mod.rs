@@ -1,1 +1,45 @@
-//! Config files.
+//! The main config file: text → checked, immutable [`Config`].
+//!
+//! Owns the file formats (one spanned document tree for TOML and JSON, one decoder that collects all faults) and
+//! the config's meaning. Reads only what the files name: the file itself, password files, environment variables.
+//! Does not know the vschema: `vschema::load` reads both and checks them against each other.
+
+mod access;
+mod fleet;
+mod settings;
+
+pub use access::{Access, AuthPlugin, CachingSha2Hash, Password, Reads, User};
+pub use fleet::{Cluster, ClusterTls, KeyspaceTopology, Login, PoolLimits, ShardPlace, TlsMode};
+pub use settings::{Admin, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts};
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::ids::{ClusterName, Keyspace, UserName};
+
+/// The whole main config file, checked, with defaults filled in and paths made relative to the file resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// Directory of the vschema files.
+    pub vschema_dir: PathBuf,
+    /// Where clients connect.
+    pub listen: Listen,
+    /// Where operators connect.
+    pub admin: Admin,
+    /// Where states are kept.
+    pub store: Store,
+    /// What is logged.
+    pub log: Log,
+    /// How the workspace is told.
+    pub routing: Routing,
+    /// Bounds in time.
+    pub timeouts: Timeouts,
+    /// Who may log in.
+    pub users: BTreeMap<UserName, User>,
+    /// MySQL replication groups.
+    pub clusters: BTreeMap<ClusterName, Cluster>,
+    /// Where the shards of each keyspace live.
+    pub keyspaces: BTreeMap<Keyspace, KeyspaceTopology>,
+}
