@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the SQL that creates the accounts of a demo or test server: one statement per line (MariaDB's init file
-# wants that). Passwords come from the environment; there are none by default.
+# Prints the SQL that creates the accounts of a demo or test server: one statement per line, as MariaDB's
+# init file wants it. Passwords come from the environment; there are none by default.
 set -euo pipefail
 
 usage() {
@@ -38,8 +38,9 @@ admin=$(password_of ADMIN)
 repl=$(password_of REPL)
 root=$(password_of ROOT)
 
-tables="SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES,
- EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER, SHOW DATABASES, PROCESS, RELOAD"
+tables="SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES,
+ LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER,
+ SHOW DATABASES, PROCESS, RELOAD"
 if [[ $flavour == mysql ]]; then
     tables="$tables, REPLICATION CLIENT"
 else

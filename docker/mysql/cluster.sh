@@ -7,7 +7,8 @@ HERE=$ROOT/docker/mysql
 
 usage() {
     cat <<'EOF'
-usage: docker/mysql/cluster.sh start --name N --dir DIR --primary-port P [--replica-port R | --no-replica] [option…]
+usage: docker/mysql/cluster.sh start --name N --dir DIR --primary-port P (--replica-port R | --no-replica)
+                                     [option…]
        docker/mysql/cluster.sh start|stop|kill|status|env|destroy --name N --dir DIR [--role primary|replica]
        docker/mysql/cluster.sh sql --name N --dir DIR [--role replica] [-- mysql arguments…]
 
@@ -19,8 +20,9 @@ usage: docker/mysql/cluster.sh start --name N --dir DIR --primary-port P [--repl
 options of the first start:
   --flavour mysql|mariadb    default mysql
   --no-replica               the primary alone
-  --durable                  flush on every commit (default: as fast as it goes; a crash of the machine loses data)
+  --durable                  flush on every commit (default: fast; a crash of the machine loses data)
   --no-performance-schema    saves memory and start-up time
+  --owner PID                destroy the cluster when this process has ended, however it ends (for tests)
 
 environment, at the first start: BULKHEAD_APP_PASSWORD, BULKHEAD_ADMIN_PASSWORD, BULKHEAD_REPL_PASSWORD,
 BULKHEAD_ROOT_PASSWORD. Those not set are made up; `env` shows them.
@@ -29,7 +31,8 @@ EOF
 
 [[ $# -gt 0 ]] || { usage >&2 && exit 2; }
 action=$1 && shift
-name="" dir="" role="" flavour=mysql primary_port="" replica_port="" replica=yes durable=no performance_schema=yes
+name="" dir="" role="" flavour=mysql primary_port="" replica_port="" owner=""
+replica=yes durable=no performance_schema=yes
 while [[ $# -gt 0 ]]; do
     case $1 in
         --name) need_value "$1" $# && name=$2 && shift 2 ;;
@@ -38,6 +41,7 @@ while [[ $# -gt 0 ]]; do
         --flavour) need_value "$1" $# && flavour=$2 && shift 2 ;;
         --primary-port) need_value "$1" $# && primary_port=$2 && shift 2 ;;
         --replica-port) need_value "$1" $# && replica_port=$2 && shift 2 ;;
+        --owner) need_value "$1" $# && owner=$2 && shift 2 ;;
         --no-replica) replica=no && shift ;;
         --durable) durable=yes && shift ;;
         --no-performance-schema) performance_schema=no && shift ;;
@@ -65,7 +69,13 @@ load_settings() {
 }
 
 roles() {
-    if [[ -n $role ]]; then echo "$role"; elif [[ $replica == yes ]]; then echo primary replica; else echo primary; fi
+    if [[ -n $role ]]; then
+        echo "$role"
+    elif [[ $replica == yes ]]; then
+        echo primary replica
+    else
+        echo primary
+    fi
 }
 
 port_of() { if [[ $1 == primary ]]; then echo "$primary_port"; else echo "$replica_port"; fi; }
@@ -81,7 +91,8 @@ pid_of() { cat "$home/$1.pid" 2>/dev/null || true; }
 
 is_up() { is_running "$(pid_of "$1")" "$home/$1.cnf"; }
 
-# client ROLE PROGRAM [ARGUMENT…]: a client program as root, by socket. The password stays out of the process list.
+# client ROLE PROGRAM [ARGUMENT…]: a client program as root, by socket. The password stays out of the
+# process list.
 client() {
     local where=$1 program=$2
     shift 2
@@ -113,7 +124,7 @@ make_template() {
         {
             printf '%s;\n' "CREATE DATABASE IF NOT EXISTS mysql" "USE mysql" \
                 "SET @skip_auth_anonymous = 1, @auth_root_socket = NULL"
-            cat "$share"/{mysql_system_tables,mysql_performance_tables,mysql_system_tables_data,mysql_sys_schema}.sql
+            cat "$share"/mysql_{system_tables,performance_tables,system_tables_data,sys_schema}.sql
         } | "$prefix/bin/mysqld" "${options[@]}" --bootstrap --innodb-log-file-size=32M 8>&- \
             >"$prefix/template.log" 2>&1 || die "initialising failed: $(tail -n 3 "$prefix/template.log")"
     else
@@ -187,7 +198,8 @@ save_settings() {
 
 # ---- starting and stopping ----
 
-# start_server ROLE [OPTION…]: in the background, in its own session so that a terminal's Ctrl-C does not reach it.
+# start_server ROLE [OPTION…]: in the background, in its own session so that a terminal's Ctrl-C does not
+# reach it.
 start_server() {
     local where=$1
     shift
@@ -205,7 +217,8 @@ wait_for_server() {
         tries=$((tries + 1))
         kill -0 "${launched[$where]}" 2>/dev/null ||
             die "the $where of $name did not start: $(grep -E 'ERROR|error' "$home/$where.log" | tail -n 3)"
-        [[ $tries -lt 600 ]] || die "the $where of $name does not answer after 60 s; its log: $home/$where.log"
+        [[ $tries -lt 600 ]] ||
+            die "the $where of $name does not answer after 60 s; its log: $home/$where.log"
         sleep 0.1
     done
 }
@@ -233,7 +246,11 @@ replication_state() {
     sql=$(sed -nE 's/^ *Replica_SQL_Running: //p' <<<"$status")
     lag=$(sed -nE 's/^ *Seconds_Behind_(Source|Master): //p' <<<"$status")
     error=$(sed -nE 's/^ *Last_(IO|SQL)_Error: (.+)/\2/p' <<<"$status" | head -n 1)
-    if [[ $io == Yes && $sql == Yes ]]; then echo "ok, lag $lag s"; else echo "not running ($io/$sql) $error"; fi
+    if [[ $io == Yes && $sql == Yes ]]; then
+        echo "ok, lag $lag s"
+    else
+        echo "not running ($io/$sql) $error"
+    fi
 }
 
 # wait_for_replication: until both threads of the replica run.
@@ -249,7 +266,8 @@ wait_for_replication() {
 start_new() {
     local where
     [[ -n $primary_port ]] || die "--primary-port must be given at the first start"
-    [[ $replica == no || -n $replica_port ]] || die "--replica-port or --no-replica must be given at the first start"
+    [[ $replica == no || -n $replica_port ]] ||
+        die "--replica-port or --no-replica must be given at the first start"
     prefix=$("$HERE/get.sh" --flavour "$flavour")
     make_template
     step "making $flavour cluster $name in $home"
@@ -287,10 +305,20 @@ start() {
     flock 9
     if is_made; then start_again; else start_new; fi
     if [[ $replica == yes && $role != primary ]] && is_up primary; then wait_for_replication; fi
+    [[ -z $owner ]] || destroy_after "$owner"
     show_status
 }
 
-# end_servers SIGNAL: sends it to the servers, replica first, and waits until they are gone; after 30 s it insists.
+# destroy_after PID: a watcher of its own that removes the cluster once that process is gone.
+destroy_after() {
+    # shellcheck disable=SC2016  # expanded by the watcher
+    setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 0.5; done
+        exec "$2" destroy --name "$3" --dir "$4"' watcher "$1" "$HERE/cluster.sh" "$name" "$dir" \
+        </dev/null >/dev/null 2>&1 8>&- 9>&- &
+}
+
+# end_servers SIGNAL: sends it to the servers, replica first, and waits until they are gone; after 30 s it
+# insists.
 end_servers() {
     local where pid tries=0
     for where in $(roles | tr ' ' '\n' | sort -r); do
@@ -300,8 +328,10 @@ end_servers() {
         pid=$(pid_of "$where")
         while is_up "$where"; do
             tries=$((tries + 1))
-            [[ $tries -ne 300 ]] || { say "the $where of $name does not stop: killing it" && kill -KILL "$pid"; }
             sleep 0.1
+            [[ $tries -eq 300 ]] || continue
+            say "the $where of $name does not stop: killing it"
+            kill -KILL "$pid"
         done
     done
 }
@@ -336,6 +366,7 @@ case $action in
     destroy)
         if [[ -d $home ]]; then
             end_servers KILL
+            rm -f "$(socket_of primary)" "$(socket_of replica)"
             rm -rf "$home" "$home.lock"
         fi
         ;;

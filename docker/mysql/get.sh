@@ -69,7 +69,8 @@ find_on_path() {
     return 1
 }
 
-# program_name NAME: what the flavour calls this client program (MariaDB: mariadb, mariadb-admin, mariadb-dump).
+# program_name NAME: what the flavour calls this client program.
+# MariaDB: mariadb, mariadb-admin, mariadb-dump.
 program_name() {
     local name=$1
     [[ $flavour == mysql ]] || { name=mariadb-${1#mysql} && name=${name%-}; }
@@ -104,7 +105,8 @@ debian_mirror() {
     fi
     while read -r uri; do
         # A list of mirrors kept in a file, as cloud images have it.
-        [[ $uri == mirror+file:* ]] && uri=$(sed -nE 's/^([a-z]+:[^ \t#]+).*/\1/p' "${uri#mirror+file:}" | head -n 1)
+        [[ $uri == mirror+file:* ]] &&
+            uri=$(sed -nE 's/^([a-z]+:[^ \t#]+).*/\1/p' "${uri#mirror+file:}" | head -n 1)
         uri=${uri%/}
         [[ $uri == */debian ]] && printf '%s\n' "$uri" && return
     done < <(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
@@ -155,7 +157,8 @@ EOF
 
 # shellcheck disable=SC2016  # $prefix is expanded by the wrapper, so that the folder may be moved
 # write_wrapper NAME PROGRAM [FIXED OPTION...]: bin/NAME starts PROGRAM (a path below root/) by the loader.
-# Options that must come first (--defaults-file, --no-defaults) stay first; without any, no option file is read.
+# Options that must come first (--defaults-file, --no-defaults) stay first; without any, no option file is
+# read.
 write_wrapper() {
     local name=$1 program=$2
     shift 2
@@ -166,7 +169,8 @@ set -euo pipefail
 prefix=\$(dirname "\$(dirname "\$(readlink -f "\$0")")")
 first=--no-defaults
 case \${1:-} in --defaults-file=* | --defaults-extra-file=* | --no-defaults) first=\$1 && shift ;; esac
-exec "\$prefix/$loader" --library-path "$(printf '$prefix/%s:' "${libraries[@]}")" \\
+exec "\$prefix/$loader" \\
+    --library-path "$(printf '$prefix/%s:' "${libraries[@]}")" \\
     "\$prefix/$program" "\$first" $* "\$@"
 EOF
     chmod +x "$prefix/bin/$name"
@@ -176,14 +180,15 @@ EOF
 write_wrappers() {
     local triplet share plugins program
     triplet=$(cd "$prefix/root/usr/lib" && printf '%s\n' *-linux-gnu* | head -n 1)
-    loader=$(cd "$prefix" && find "root/usr/lib/$triplet" root/usr/lib64 -maxdepth 1 -type f -name 'ld-linux*.so.*' |
-        head -n 1)
+    loader=$(cd "$prefix" &&
+        find "root/usr/lib/$triplet" root/usr/lib64 -maxdepth 1 -type f -name 'ld-linux*.so.*' | head -n 1)
     [[ -n $loader ]] || die "the fetched C library has no dynamic loader that this script knows"
     libraries=("root/usr/lib/$triplet" root/usr/lib/mysql/private)
     share=root/usr/share/mysql
     [[ -d $prefix/root/usr/share/mariadb ]] && share=root/usr/share/mariadb
     plugins=root/usr/lib/mysql/plugin
-    program=$(cd "$prefix" && find root/usr/sbin root/usr/bin \( -name mariadbd -o -name mysqld \) -type f | head -n 1)
+    program=$(cd "$prefix" &&
+        find root/usr/sbin root/usr/bin \( -name mariadbd -o -name mysqld \) -type f | head -n 1)
     mkdir -p "$prefix/bin"
     # shellcheck disable=SC2016
     write_wrapper mysqld "$program" --basedir='"$prefix/root/usr"' --lc-messages-dir='"$prefix/'$share'"' \
@@ -205,7 +210,8 @@ fetch_packages() {
     step "reading the package list of Debian $suite"
     apt-get -c "$apt/apt.conf" -q update >&2
     step "downloading ${packages[*]} and what they need (about 55 MB)"
-    apt-get -c "$apt/apt.conf" -q -y --download-only install "${packages[@]}" | grep -E "^(Get|Err|Need|E:|W:)" >&2
+    apt-get -c "$apt/apt.conf" -q -y --download-only install "${packages[@]}" |
+        grep -E "^(Get|Err|Need|E:|W:)" >&2
     rm -rf "$prefix" && mkdir -p "$prefix"/root/usr/{bin,sbin,lib,lib64}
     # Old suites have files in /lib, new ones in /usr/lib: one tree for both.
     for deb in bin sbin lib lib64; do ln -s "usr/$deb" "$prefix/root/$deb"; done
@@ -220,7 +226,8 @@ fetch_packages() {
     # Manuals and the like are never needed.
     rm -rf "$prefix"/root/usr/share/{doc,man,locale,lintian} "$apt/cache" "$apt/state"
     write_wrappers
-    version=$(server_version "$prefix/bin/mysqld") || die "the fetched server does not start: run $prefix/bin/mysqld --version"
+    version=$(server_version "$prefix/bin/mysqld") ||
+        die "the fetched server does not start: run $prefix/bin/mysqld --version"
     printf '%s fetched Debian %s\n' "$version" "$suite" >"$prefix/ready"
 }
 

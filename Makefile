@@ -1,0 +1,39 @@
+# What there is to do here; `make help` lists it. The work is in the scripts named below.
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz
+
+help: ## this list
+	@echo "Bulkhead: a MySQL-protocol sharding proxy."
+	@grep -hE '^[a-z-]+: *##' $(MAKEFILE_LIST) | sed -E 's/: *## */\t/' | \
+		while IFS="$$(printf '\t')" read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+
+demo: ## three clusters, sample data and Bulkhead on loopback; says how to connect
+	@docker/demo.sh start
+
+demo-stop: ## stops the demo, keeps its data
+	@docker/demo.sh stop
+
+demo-status: ## what of the demo runs
+	@docker/demo.sh status
+
+demo-clean: ## stops the demo and removes its data
+	@docker/demo.sh clean
+
+test: ## every test, those with servers, drivers and Rails too; installs what they need
+	@tests/run.sh
+
+lint: ## formatting, clippy, documentation, the tree's own rules
+	cargo fmt --all -- --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+	cargo test --locked --quiet --test tidy
+
+check: ## a quick look: compiles, and the tests that need no server
+	cargo check --all-targets --locked
+	cargo test --locked --quiet
+
+fmt: ## formats the code
+	cargo fmt --all
+
+fuzz: ## feeds mutated packets, SQL and vschema files for a minute (BULKHEAD_FUZZ_SECONDS)
+	BULKHEAD_FUZZ_SECONDS=$${BULKHEAD_FUZZ_SECONDS:-20} cargo test --locked --release --test fuzz -- --nocapture

@@ -1,0 +1,409 @@
+//! Real servers for tests: MySQL and MariaDB clusters on loopback, and Bulkhead itself as a process.
+//!
+//! A test that needs one is in `tests/server_*.rs` and marked `#[ignore = "needs servers: make test"]`.
+//! Everything lives in temporary folders on free ports and goes away with the value, and in any case with
+//! the test process: `cluster.sh` watches for its end.
+
+use std::fmt::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use mysql_async::{Conn, Opts, OptsBuilder};
+use tempfile::TempDir;
+
+/// How long a process may take until it answers.
+const START_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Pause between two attempts to reach a process that starts.
+const START_WAIT_STEP: Duration = Duration::from_millis(50);
+
+/// Which server a cluster runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// MySQL 9.
+    MySql,
+    /// MariaDB 10.11.
+    MariaDb,
+}
+
+impl Flavour {
+    fn name(self) -> &'static str {
+        match self {
+            Self::MySql => "mysql",
+            Self::MariaDb => "mariadb",
+        }
+    }
+}
+
+/// One of the two servers of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes writes.
+    Primary,
+    /// Follows the primary, read only.
+    Replica,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Replica => "replica",
+        }
+    }
+}
+
+/// A running cluster: a primary, and a replica if asked for. Removed on drop.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its name, as in `cluster.sh --name`.
+    pub name: String,
+    /// MySQL or MariaDB.
+    pub flavour: Flavour,
+    /// Port of the primary on 127.0.0.1.
+    pub primary_port: u16,
+    /// Port of the replica, if there is one.
+    pub replica_port: Option<u16>,
+    /// Password of `bulkhead_app`, `bulkhead_admin` and `root`.
+    pub password: String,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// Starts a primary alone: enough for most tests.
+    pub fn start(name: &str, flavour: Flavour) -> Self {
+        Self::start_servers(name, flavour, None)
+    }
+
+    /// Starts a primary and a replica that follows it.
+    pub fn start_with_replica(name: &str, flavour: Flavour) -> Self {
+        Self::start_servers(name, flavour, Some(free_port()))
+    }
+
+    /// The cluster (a primary alone) that the tests of one file share, one per flavour. Tests that use it
+    /// must not stop it, and keep to databases of their own.
+    pub fn shared(flavour: Flavour) -> &'static Self {
+        static MYSQL: OnceLock<Cluster> = OnceLock::new();
+        static MARIADB: OnceLock<Cluster> = OnceLock::new();
+        let cell = match flavour {
+            Flavour::MySql => &MYSQL,
+            Flavour::MariaDb => &MARIADB,
+        };
+        cell.get_or_init(|| Self::start("shared", flavour))
+    }
+
+    fn start_servers(name: &str, flavour: Flavour, replica_port: Option<u16>) -> Self {
+        let cluster = Self {
+            name: name.to_owned(),
+            flavour,
+            primary_port: free_port(),
+            replica_port,
+            password: format!("test-{}", std::process::id()),
+            folder: tempfile::tempdir().expect("a temporary folder can be made"),
+        };
+        let mut command = cluster.script("start");
+        command.args(["--flavour", flavour.name(), "--owner", &std::process::id().to_string()]);
+        command.args(["--primary-port", &cluster.primary_port.to_string()]);
+        match replica_port {
+            Some(port) => command.args(["--replica-port", &port.to_string()]),
+            None => command.arg("--no-replica"),
+        };
+        for account in ["APP", "ADMIN", "REPL", "ROOT"] {
+            command.env(format!("BULKHEAD_{account}_PASSWORD"), &cluster.password);
+        }
+        run(&mut command);
+        cluster
+    }
+
+    fn script(&self, action: &str) -> Command {
+        let mut command = Command::new(project_file("docker/mysql/cluster.sh"));
+        command.args([action, "--name", &self.name, "--dir"]).arg(self.folder.path());
+        command
+    }
+
+    /// Shuts one server down in good order.
+    pub fn stop(&self, role: Role) {
+        run(self.script("stop").args(["--role", role.name()]));
+    }
+
+    /// Ends one server as a crash would.
+    pub fn kill(&self, role: Role) {
+        run(self.script("kill").args(["--role", role.name()]));
+    }
+
+    /// Starts again whatever is not running.
+    pub fn start_again(&self) {
+        run(&mut self.script("start"));
+    }
+
+    /// Runs SQL as root on the primary through the mysql shell; returns its output, tab-separated, no header.
+    pub fn sql(&self, sql: &str) -> String {
+        run(self.script("sql").args(["--", "--skip-column-names", "-e", sql]))
+    }
+
+    /// Connects to a server as one of its accounts (`bulkhead_app`, `bulkhead_admin`, `root`).
+    pub async fn connect(&self, role: Role, user: &str) -> Conn {
+        let port = match role {
+            Role::Primary => self.primary_port,
+            Role::Replica => self.replica_port.expect("the cluster was started with a replica"),
+        };
+        connect(port, user, &self.password, None).await
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A failure leaves a server behind until the watcher ends it; there is nothing better to do here.
+        let _ = self.script("destroy").output();
+    }
+}
+
+/// Opens a connection to 127.0.0.1. Panics with the server's error: tests of refusals use `try_connect`.
+pub async fn connect(port: u16, user: &str, password: &str, database: Option<&str>) -> Conn {
+    try_connect(port, user, password, database)
+        .await
+        .unwrap_or_else(|error| panic!("connecting as {user}: {error}"))
+}
+
+/// Opens a connection to 127.0.0.1.
+///
+/// # Errors
+/// What the server answered, or that there is none.
+pub async fn try_connect(
+    port: u16,
+    user: &str,
+    password: &str,
+    database: Option<&str>,
+) -> Result<Conn, mysql_async::Error> {
+    let options = OptsBuilder::default()
+        .ip_or_hostname("127.0.0.1")
+        .tcp_port(port)
+        .prefer_socket(false)
+        .user(Some(user))
+        .pass(Some(password))
+        .db_name(database);
+    Conn::new(Opts::from(options)).await
+}
+
+/// Collects what a Bulkhead for a test is to be configured with.
+///
+/// The listeners (free ports), the store, the user `app` and the clusters' addresses and passwords are
+/// written by this; keyspaces, vschemas and anything else come from the test.
+#[derive(Debug, Default)]
+pub struct Setup {
+    config: String,
+    vschemas: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// Adds a `[clusters.…]` section under the cluster's name.
+    pub fn cluster(self, cluster: &Cluster) -> Self {
+        self.cluster_as(&cluster.name, cluster)
+    }
+
+    /// Adds a `[clusters.…]` section under another name: several may point to one real cluster.
+    pub fn cluster_as(mut self, name: &str, cluster: &Cluster) -> Self {
+        let variable = format!("TEST_{}_PASSWORD", name.to_uppercase());
+        let mut section = format!("[clusters.{name}]\nprimary = \"127.0.0.1:{}\"\n", cluster.primary_port);
+        if let Some(port) = cluster.replica_port {
+            let _ = writeln!(section, "replicas = [\"127.0.0.1:{port}\"]");
+        }
+        let _ = writeln!(section, "user = \"bulkhead_app\"\npassword_env = \"{variable}\"");
+        let _ = writeln!(section, "[clusters.{name}.admin]\nuser = \"bulkhead_admin\"");
+        let _ = writeln!(section, "password_env = \"{variable}\"");
+        self.environment.push((variable, cluster.password.clone()));
+        self.config(&section)
+    }
+
+    /// Adds text to `bulkhead.toml`: whole sections, such as `[keyspaces.app]`.
+    pub fn config(mut self, sections: &str) -> Self {
+        self.config.push_str(sections);
+        self.config.push('\n');
+        self
+    }
+
+    /// Adds a file to the vschema folder, `app.toml` for the keyspace `app`.
+    pub fn vschema(mut self, file: &str, text: &str) -> Self {
+        self.vschemas.push((file.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Sets an environment variable of the process.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Writes the files, starts Bulkhead and waits until it accepts connections.
+    pub fn start(self) -> Bulkhead {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let (port, admin_port, http_port) = (free_port(), free_port(), free_port());
+        let password = format!("app-{}", std::process::id());
+        let mut text = String::new();
+        if !self.config.contains("[users.app]") {
+            text.push_str("[users.app]\npassword_env = \"TEST_APP_PASSWORD\"\nadmin = true\n");
+        }
+        let _ = writeln!(text, "[listen]\naddress = \"127.0.0.1:{port}\"");
+        let _ =
+            writeln!(text, "[admin]\naddress = \"127.0.0.1:{admin_port}\"\nhttp = \"127.0.0.1:{http_port}\"");
+        let _ = writeln!(text, "[store]\npath = \"bulkhead.redb\"\n{}", self.config);
+        write_file(&folder.path().join("bulkhead.toml"), &text);
+        std::fs::create_dir(folder.path().join("vschema")).expect("the folder can be made");
+        for (file, text) in &self.vschemas {
+            write_file(&folder.path().join("vschema").join(file), text);
+        }
+        let mut environment = self.environment;
+        environment.push(("TEST_APP_PASSWORD".to_owned(), password.clone()));
+        let mut bulkhead =
+            Bulkhead { port, admin_port, http_port, password, environment, process: None, folder };
+        bulkhead.launch();
+        bulkhead
+    }
+}
+
+/// A running `bulkhead serve`. Ended on drop.
+#[derive(Debug)]
+pub struct Bulkhead {
+    /// Port for clients.
+    pub port: u16,
+    /// Port of the admin endpoint (MySQL protocol).
+    pub admin_port: u16,
+    /// Port of `/metrics` and `/healthz`.
+    pub http_port: u16,
+    /// Password of the user `app`.
+    pub password: String,
+    environment: Vec<(String, String)>,
+    process: Option<Child>,
+    folder: TempDir,
+}
+
+impl Bulkhead {
+    /// Starts the process on the files that are there and waits until it accepts connections.
+    pub fn launch(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.path("bulkhead.log"));
+        let log = log.expect("the log can be opened");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead"));
+        command.args(["serve", "--config"]).arg(self.path("bulkhead.toml"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("the log can be shared")).stderr(log);
+        let mut process = command.spawn().expect("the binary starts");
+        let ready = wait_until(|| {
+            let ended = process.try_wait().expect("the process is ours").is_some();
+            ended || TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
+        let ended = process.try_wait().expect("the process is ours");
+        self.process = Some(process);
+        assert!(ready && ended.is_none(), "bulkhead did not start ({ended:?}):\n{}", self.log());
+    }
+
+    /// Connects as `app` with this database, `None` for none.
+    pub async fn connect(&self, database: Option<&str>) -> Conn {
+        connect(self.port, "app", &self.password, database).await
+    }
+
+    /// Connects to the admin endpoint as `app`.
+    pub async fn connect_admin(&self) -> Conn {
+        connect(self.admin_port, "app", &self.password, None).await
+    }
+
+    /// A file in the configuration's folder: `bulkhead.toml`, `vschema/app.toml`, `bulkhead.log`.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    /// What the process has printed so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("bulkhead.log")).unwrap_or_default()
+    }
+
+    /// Runs another `bulkhead` command on the same configuration; returns exit success and all its output.
+    pub fn command(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead"));
+        command.args(arguments).arg("--config").arg(self.path("bulkhead.toml"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let output = command.output().expect("the binary starts");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Sends a signal by name: `TERM` stops in good order, `HUP` reloads.
+    pub fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("the process was started");
+        run(Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()));
+    }
+
+    /// Waits for the process to end by itself; `None` when it has not within the bound.
+    pub fn wait(&mut self, bound: Duration) -> Option<std::process::ExitStatus> {
+        let process = self.process.as_mut().expect("the process was started");
+        let mut status = None;
+        wait_for(bound, || {
+            status = process.try_wait().expect("the process is ours");
+            status.is_some()
+        });
+        status
+    }
+}
+
+impl Drop for Bulkhead {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- bulkhead.log\n{}", self.log());
+        }
+        if let Some(process) = &mut self.process {
+            // It may have ended by itself; then there is nothing to kill.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Repeats a check until it holds or the usual bound has passed; returns whether it held.
+pub fn wait_until(check: impl FnMut() -> bool) -> bool {
+    wait_for(START_WAIT_MAX, check)
+}
+
+#[expect(clippy::disallowed_methods, reason = "waits for another process, with a bound, on a test's thread")]
+fn wait_for(bound: Duration, mut check: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !check() {
+        if start.elapsed() > bound {
+            return false;
+        }
+        std::thread::sleep(START_WAIT_STEP);
+    }
+    true
+}
+
+/// A port that nothing listens on, below the range the system gives to outgoing connections.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test processes that run at once start at different places.
+    let start = u16::try_from(std::process::id() % 1_000).expect("below 1000") * 10;
+    for _ in 0..10_000 {
+        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port between 20000 and 32000");
+}
+
+fn project_file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn write_file(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap_or_else(|error| panic!("writing {}: {error}", path.display()));
+}
+
+/// Runs a command to its end; returns what it printed. Panics with its errors when it fails.
+fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed:\n{errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
