@@ -117,7 +117,8 @@ impl fmt::Display for SnapshotChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "generation {}", self.generation)?;
         for (kind, changed) in self.kinds() {
-            let lists = [("added", &changed.added), ("removed", &changed.removed), ("changed", &changed.changed)];
+            let lists =
+                [("added", &changed.added), ("removed", &changed.removed), ("changed", &changed.changed)];
             for (verb, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
                 write!(f, "; {kind} {verb}: {}", names.join(", "))?;
             }

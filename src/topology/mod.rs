@@ -8,15 +8,19 @@
 //! the directory that cannot be read refuses its workspaces by name, it never makes them "unknown"; nothing here
 //! costs time or memory per database.
 
+mod cell;
 mod directory;
 mod error;
 mod shard;
+mod snapshot;
 mod state;
 mod store;
 
+pub use cell::{Changed, SnapshotCell, SnapshotChanges};
 pub use directory::{DamagedPage, Directories, Directory, Entry, LIST_ROWS_MAX, ListFilter, LoadReport};
 pub use error::RouteError;
 pub use shard::{KeyspaceShards, Placement, Shard, ShardsFault};
+pub use snapshot::{Snapshot, SnapshotFault};
 pub use state::WorkspaceState;
 pub use store::{
     COMMIT_WRITES_MAX, Change, EmbeddedStore, Expect, KEY_BYTES_MAX, Store, StoreError, StoreFuture,

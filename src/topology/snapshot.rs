@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Directories, Directory, KeyspaceShards, Placement, RouteError, Shard, ShardsFault, WorkspaceState};
+use super::{
+    Directories, Directory, KeyspaceShards, Placement, RouteError, Shard, ShardsFault, WorkspaceState,
+};
 use crate::config::{Cluster, Config, KeyspaceTopology};
 use crate::ids::{ClusterName, Generation, KeyRange, Keyspace, KeyspaceId, WorkspaceId};
 use crate::plan::Address;
