@@ -8,12 +8,15 @@
 //! skipped by packet header, never decoded, on the relay path.
 
 pub mod auth;
+pub mod binary;
 pub mod capability;
 pub(crate) mod codec;
+pub mod command;
 pub mod errors;
 pub mod handshake;
 pub mod packet;
 pub mod password;
+pub mod response;
 pub mod result;
 mod transport;
 

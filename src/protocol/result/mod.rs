@@ -8,9 +8,7 @@ mod column;
 mod packets;
 mod text_result;
 
-pub use column::{
-    BINARY_COLLATION, Column, ColumnType, DECIMALS_NOT_FIXED, UTF8MB4_COLLATION, column_flags,
-};
+pub use column::{BINARY_COLLATION, Column, ColumnType, DECIMALS_NOT_FIXED, UTF8MB4_COLLATION, column_flags};
 pub(crate) use packets::RawOk;
 pub use packets::{
     EOF_BYTE, EOF_BYTES_MAX, ERR_BYTE, GENERAL_SQLSTATE, LOCAL_INFILE_BYTE, OK_BYTE, OkPacket, ServerError,

@@ -124,6 +124,17 @@ impl SessionChanges {
         Ok(())
     }
 
+    /// Adds what a later packet told.
+    pub(crate) fn merge(&mut self, later: SessionChanges) {
+        self.system_variables.extend(later.system_variables);
+        self.schema = later.schema.or(self.schema.take());
+        self.gtids = later.gtids.or(self.gtids.take());
+        self.is_changed = later.is_changed.or(self.is_changed);
+        self.transaction_characteristics =
+            later.transaction_characteristics.or(self.transaction_characteristics.take());
+        self.transaction_state = later.transaction_state.or(self.transaction_state.take());
+    }
+
     /// Appends the entries.
     fn put(&self, out: &mut Vec<u8>) {
         let mut entry = |kind: u8, data: &[u8]| {

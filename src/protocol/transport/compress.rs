@@ -150,8 +150,7 @@ fn compress(
         }
         Algorithm::Zstd { level } => {
             if contexts.zstd.as_ref().is_none_or(|(made_for, _)| *made_for != level) {
-                contexts.zstd =
-                    Some((level, zstd::bulk::Compressor::new(i32::from(level)).map_err(broken)?));
+                contexts.zstd = Some((level, zstd::bulk::Compressor::new(i32::from(level)).map_err(broken)?));
             }
             let made = contexts.zstd.as_mut();
             // An error means that the result does not fit: not shorter than the chunk itself.

@@ -122,8 +122,8 @@ fn read_identity(
     identity: Identity<'_>,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let certificates = read_certificates(identity.certificate, "certificate")?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key)
-        .map_err(|_| TlsError::Pem { what: "private key" })?;
+    let key =
+        PrivateKeyDer::from_pem_slice(identity.key).map_err(|_| TlsError::Pem { what: "private key" })?;
     Ok((certificates, key))
 }
 
