@@ -11,10 +11,15 @@
 mod cell;
 mod directory;
 mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod shard;
 mod snapshot;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
+mod workspaces;
 
 pub use cell::{Changed, SnapshotCell, SnapshotChanges};
 pub use directory::{DamagedPage, Directories, Directory, Entry, LIST_ROWS_MAX, ListFilter, LoadReport};
@@ -25,4 +30,8 @@ pub use state::WorkspaceState;
 pub use store::{
     COMMIT_WRITES_MAX, Change, EmbeddedStore, Expect, KEY_BYTES_MAX, Store, StoreError, StoreFuture,
     Versioned, WATCH_QUEUE_MAX, Write,
+};
+pub use workspaces::{
+    DirectoryAdmin, Existing, Force, ImportReport, NewWorkspace, ProvisionFault, Provisioned, RowFault, RowFormat,
+    WorkspaceError, WorkspaceRow,
 };
