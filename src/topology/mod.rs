@@ -1,12 +1,12 @@
 //! Where shards live now.
 //!
 //! Owns the routing truth: [`Snapshot`] (shards and clusters of one generation, with the vschema), its swap
-//! ([`SnapshotCell`]), the [`Directory`] (workspace → shard and state) and the [`Store`] that keeps what proxies
-//! share. It does not own connections, nor the decision where a statement goes.
+//! ([`SnapshotCell`]), the [`Directory`] (workspace → shard and state) and the [`Store`] that keeps what
+//! proxies share. It does not own connections, nor the decision where a statement goes.
 //!
-//! Invariants: a snapshot never changes; a directory entry is durable in the store before it is visible; a page of
-//! the directory that cannot be read refuses its workspaces by name, it never makes them "unknown"; nothing here
-//! costs time or memory per database.
+//! Invariants: a snapshot never changes; a directory entry is durable in the store before it is visible; a
+//! page of the directory that cannot be read refuses its workspaces by name, it never makes them "unknown";
+//! nothing here costs time or memory per database.
 
 mod cell;
 mod directory;
@@ -32,6 +32,6 @@ pub use store::{
     Versioned, WATCH_QUEUE_MAX, Write,
 };
 pub use workspaces::{
-    DirectoryAdmin, Existing, Force, ImportReport, NewWorkspace, ProvisionFault, Provisioned, RowFault, RowFormat,
-    WorkspaceError, WorkspaceRow,
+    DirectoryAdmin, Existing, Force, ImportReport, NewWorkspace, ProvisionFault, Provisioned, RowFault,
+    RowFormat, WorkspaceError, WorkspaceRow,
 };

@@ -34,8 +34,8 @@ pub struct Placement {
 
 /// The shards of one keyspace.
 ///
-/// **Shape**: either every shard has a range, in order, without gap or overlap from the first to the last keyspace
-/// id; or none has one.
+/// **Shape**: either every shard has a range, in order, without gap or overlap from the first to the last
+/// keyspace id; or none has one.
 #[derive(Clone, Debug)]
 pub struct KeyspaceShards {
     shards: Vec<Arc<Shard>>,

@@ -90,8 +90,8 @@ impl Snapshot {
         self.config.keyspaces.keys()
     }
 
-    /// The shards of a keyspace, in key order, or in name order where they have no ranges; empty when the keyspace
-    /// is not in the config.
+    /// The shards of a keyspace, in key order, or in name order where they have no ranges; empty when the
+    /// keyspace is not in the config.
     pub fn shards(&self, keyspace: &Keyspace) -> &[Arc<Shard>] {
         self.keyspaces.get(keyspace).map_or(&[], |shards| shards.all())
     }

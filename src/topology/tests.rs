@@ -20,7 +20,8 @@ async fn addresses_resolve_to_shards() {
     let new = NewWorkspace { shard: Some(ShardName::new("ws-b")), ..NewWorkspace::default() };
     admin.create(&fixture::workspaces(), &workspace, &new).await.unwrap();
     let snapshot = cell.load();
-    let resolve = |address: Address| snapshot.resolve(&address).map(|placement| placement.shard.cluster.to_string());
+    let resolve =
+        |address: Address| snapshot.resolve(&address).map(|placement| placement.shard.cluster.to_string());
     assert_eq!(resolve(Address::Keyspace(ks("app"))).unwrap(), "c1");
     assert_eq!(resolve(Address::AnyShard(ks("shop"))).unwrap(), "c1");
     let id = KeyspaceId::from(0x6000_0000_0000_0000);
@@ -56,8 +57,8 @@ async fn a_swap_counts_up_says_what_changed_and_spares_holders() {
     let changes = cell.swap(next);
     assert_eq!(
         changes.to_string(),
-        "generation 2; clusters changed: c2; shards removed: workspaces/ws-c; shards changed: workspaces/ws-a; \
-         users removed: app"
+        "generation 2; clusters changed: c2; shards removed: workspaces/ws-c; shards changed: \
+         workspaces/ws-a; users removed: app"
     );
     assert_eq!(cell.load().generation, Generation(2));
     assert_eq!((held.generation, held.shards(&fixture::workspaces()).len()), (Generation(1), 3));
@@ -68,6 +69,7 @@ async fn a_swap_counts_up_says_what_changed_and_spares_holders() {
 #[tokio::test]
 async fn a_snapshot_needs_its_directories() {
     let vschema = Arc::new(fixture::vschema());
+    let workspaces = fixture::workspaces();
     let built = Snapshot::build(Arc::new(fixture::config()), vschema, Directories::default());
-    assert!(matches!(built, Err(SnapshotFault::DirectoryNotRead { keyspace }) if keyspace == fixture::workspaces()));
+    assert!(matches!(built, Err(SnapshotFault::DirectoryNotRead { keyspace }) if keyspace == workspaces));
 }

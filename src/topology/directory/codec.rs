@@ -1,9 +1,10 @@
 //! The stored form of a directory page.
 //!
-//! **Shape**, all numbers little-endian: `BHDP`, format version (1 byte); shard names (count u16, each: length u16,
-//! bytes); numeric workspaces (count u32, each: number u64, slot); other workspaces (count u32, each: length u8,
-//! bytes, slot); XXH3-64 of everything before. A slot is shard (u16, index into the page's own names), state (u8),
-//! revision (u32). The page carries its own shard names, so that it can be read alone.
+//! **Shape**, all numbers little-endian: `BHDP`, format version (1 byte); shard names (count u16, each:
+//! length u16, bytes); numeric workspaces (count u32, each: number u64, slot); other workspaces (count u32,
+//! each: length u8, bytes, slot); XXH3-64 of everything before. A slot is shard (u16, index into the page's
+//! own names), state (u8), revision (u32). The page carries its own shard names, so that it can be read
+//! alone.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,8 +1,8 @@
 //! The directory of one keyspace: workspace → shard, state, revision.
 //!
 //! Kept in memory whole, as [`page::PAGES`] pages of workspaces by hash; each page is one key of the store
-//! (`directory/<keyspace>/<page in hex>`), made when its first workspace is. So a start reads some thousand keys
-//! instead of a million, and a change writes one. Reading takes no lock.
+//! (`directory/<keyspace>/<page in hex>`), made when its first workspace is. So a start reads some thousand
+//! keys instead of a million, and a change writes one. Reading takes no lock.
 
 mod codec;
 mod list;
@@ -110,7 +110,8 @@ impl Directory {
         loop {
             let mut changes = store.watch(&self.prefix());
             if let Err(error) = self.reload(&*store).await {
-                tracing::warn!(keyspace = %self.keyspace, %error, "directory not read again; serving from memory");
+                let keyspace = &self.keyspace;
+                tracing::warn!(%keyspace, %error, "directory not read again; serving from memory");
             }
             while let Some(change) = changes.recv().await {
                 let Some(number) = self.page_number(&change.key) else { continue };

@@ -1,7 +1,7 @@
 //! One page of the directory: the workspaces whose hash begins with the page's number.
 //!
-//! Slots are sorted by hash, so a slot is found where its hash says it should be: one or two cache lines instead of
-//! a tree's worth, and no empty buckets. A page never changes; an edit makes another one.
+//! Slots are sorted by hash, so a slot is found where its hash says it should be: one or two cache lines
+//! instead of a tree's worth, and no empty buckets. A page never changes; an edit makes another one.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -215,7 +215,8 @@ fn unmix(hash: u64) -> u64 {
     hash ^ (hash >> 30) ^ (hash >> 60)
 }
 
-/// The number that multiplies an odd `number` to 1, by Newton's iteration: each step doubles the correct bits.
+/// The number that multiplies an odd `number` to 1, by Newton's iteration: each step doubles the correct
+/// bits.
 const fn inverse(number: u64) -> u64 {
     let mut inverse = number;
     let mut correct_bits = 3;
@@ -254,7 +255,9 @@ mod tests {
 
         /// All workspaces go to one page here, which breaks the even spread that the search hopes for.
         #[test]
-        fn a_page_behaves_as_a_map(edits in prop::collection::vec((workspaces(), any::<Option<u32>>()), 0..300)) {
+        fn a_page_behaves_as_a_map(
+            edits in prop::collection::vec((workspaces(), any::<Option<u32>>()), 0..300)
+        ) {
             let mut page = Page::default();
             let mut model = BTreeMap::new();
             for (workspace, revision) in edits {

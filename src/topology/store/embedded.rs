@@ -1,7 +1,7 @@
 //! The embedded store: one redb file, one process.
 //!
-//! Calls run on the runtime's blocking threads, because a commit waits for the disk. The stored form of a value is
-//! its version (8 bytes, little-endian) and then the bytes.
+//! Calls run on the runtime's blocking threads, because a commit waits for the disk. The stored form of a
+//! value is its version (8 bytes, little-endian) and then the bytes.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -40,8 +40,8 @@ impl EmbeddedStore {
     /// Opens the file, or creates it.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] when another process has it open; [`StoreError::Unopened`] when the file cannot be
-    /// read, or is not a store.
+    /// [`StoreError::Locked`] when another process has it open; [`StoreError::Unopened`] when the file cannot
+    /// be read, or is not a store.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let unopened = |reason: String| StoreError::Unopened { path: path.to_owned(), reason };
         let database = Database::create(path).map_err(|error| match error {

@@ -3,8 +3,9 @@
 //! Owns the [`Store`] trait, shaped after what etcd offers, and the embedded implementation on a local file
 //! ([`EmbeddedStore`]). It does not know what the values mean.
 //!
-//! Invariants: a version grows with every change of its key and is never used twice; a [`Write`] happens only when
-//! the key still has the expected version; a commit is applied whole or not at all, and is durable when it returns.
+//! Invariants: a version grows with every change of its key and is never used twice; a [`Write`] happens only
+//! when the key still has the expected version; a commit is applied whole or not at all, and is durable when
+//! it returns.
 
 mod embedded;
 
@@ -119,8 +120,8 @@ pub trait Store: Send + Sync {
     /// Reads every key that begins with `prefix`, in key order.
     fn list<'a>(&'a self, prefix: &'a str) -> StoreFuture<'a, Vec<(String, Versioned)>>;
 
-    /// Sends every later change under `prefix`, in order. When the receiver ends, changes may have been missed:
-    /// watch and list again.
+    /// Sends every later change under `prefix`, in order. When the receiver ends, changes may have been
+    /// missed: watch and list again.
     fn watch(&self, prefix: &str) -> mpsc::Receiver<Change>;
 
     /// Writes one key under a condition; its new version.

@@ -83,7 +83,9 @@ pub enum WorkspaceError {
         faults: Vec<RowFault>,
     },
     /// An import stopped half-way.
-    #[error("the import stopped after {written} of {rows} workspaces: {cause}; SKIP EXISTING goes on from there")]
+    #[error(
+        "the import stopped after {written} of {rows} workspaces: {cause}; SKIP EXISTING goes on from there"
+    )]
     Stopped {
         /// Workspaces written.
         written: usize,
@@ -121,7 +123,9 @@ impl WorkspaceError {
             Self::Busy { .. } => Code::WorkspaceBusy,
             Self::Store(_) | Self::Contended { .. } => Code::StoreFailed,
             Self::Provision(_) => Code::ProvisionFailed,
-            Self::Unnameable { .. } | Self::TooManyShards | Self::Rows { .. } | Self::File { .. } => Code::AdminFailed,
+            Self::Unnameable { .. } | Self::TooManyShards | Self::Rows { .. } | Self::File { .. } => {
+                Code::AdminFailed
+            }
             Self::Stopped { cause, .. } => cause.code(),
         }
     }

@@ -13,8 +13,8 @@ impl DirectoryAdmin {
     /// Each page is as of one moment; changes meanwhile may or may not be in.
     ///
     /// # Errors
-    /// [`WorkspaceError::Route`] when the keyspace has no directory or a page of it is damaged (before anything is
-    /// written: an export must be whole); what `write` fails with.
+    /// [`WorkspaceError::Route`] when the keyspace has no directory or a page of it is damaged (before
+    /// anything is written: an export must be whole); what `write` fails with.
     pub fn export(
         &self,
         keyspace: &Keyspace,

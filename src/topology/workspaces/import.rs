@@ -1,4 +1,5 @@
-//! Importing many workspaces: all rows are checked before the first is written, then pages are written in batches.
+//! Importing many workspaces: all rows are checked before the first is written, then pages are written in
+//! batches.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::BufRead;
@@ -43,7 +44,8 @@ struct Wanted {
 }
 
 impl DirectoryAdmin {
-    /// Adds the workspaces of a text. All rows are checked first; then whole pages are written, many in one commit.
+    /// Adds the workspaces of a text. All rows are checked first; then whole pages are written, many in one
+    /// commit.
     ///
     /// # Errors
     /// [`WorkspaceError::Rows`] with every fault (up to a bound) when any row is wrong: nothing is written.

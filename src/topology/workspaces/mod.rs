@@ -1,7 +1,8 @@
 //! Changing the directory: create, show, set, delete, list, import, export workspaces.
 //!
-//! Owns [`DirectoryAdmin`], the one writer of directories in this process. Every change is a compare-and-swap of a
-//! page in the store and becomes visible only when the store has it; other proxies may write the same pages.
+//! Owns [`DirectoryAdmin`], the one writer of directories in this process. Every change is a compare-and-swap
+//! of a page in the store and becomes visible only when the store has it; other proxies may write the same
+//! pages.
 
 mod change;
 mod error;
@@ -68,8 +69,8 @@ impl DirectoryAdmin {
     /// What the directory says.
     ///
     /// # Errors
-    /// [`WorkspaceError::Route`] when the keyspace has no directory, the workspace is not there or its page is
-    /// damaged.
+    /// [`WorkspaceError::Route`] when the keyspace has no directory, the workspace is not there or its page
+    /// is damaged.
     pub fn show(&self, keyspace: &Keyspace, workspace: &WorkspaceId) -> Result<Entry, WorkspaceError> {
         let snapshot = self.snapshots.load();
         let entry = snapshot.directory(keyspace)?.lookup(workspace)?;
@@ -132,11 +133,8 @@ impl DirectoryAdmin {
         workspace: &WorkspaceId,
         with_database: bool,
     ) -> Result<Arc<Shard>, WorkspaceError> {
-        let begun = if with_database {
-            provision::begun_on(&*self.store, keyspace, workspace).await?
-        } else {
-            None
-        };
+        let begun =
+            if with_database { provision::begun_on(&*self.store, keyspace, workspace).await? } else { None };
         match begun {
             Some(name) => known_shard(snapshot, keyspace, &name),
             None => choose_shard(snapshot, keyspace),
@@ -186,8 +184,8 @@ impl DirectoryAdmin {
     /// Takes a workspace out of the directory. Its data stays where it is.
     ///
     /// # Errors
-    /// [`WorkspaceError::Busy`] unless it is suspended, or `force` is given; [`WorkspaceError::Route`] when it is
-    /// not there; [`WorkspaceError::Store`].
+    /// [`WorkspaceError::Busy`] unless it is suspended, or `force` is given; [`WorkspaceError::Route`] when
+    /// it is not there; [`WorkspaceError::Store`].
     pub async fn delete(
         &self,
         keyspace: &Keyspace,

@@ -1,8 +1,9 @@
 //! Making a workspace's database from the keyspace's template, before its directory entry.
 //!
-//! How far it came is kept in the store (`provision/<keyspace>/<workspace>`), so a second attempt goes on where the
-//! first stopped. A schema statement that may have been applied just before an interruption is run again, and "it is
-//! there already" counts as done; any other statement in that position is refused, because nobody can know.
+//! How far it came is kept in the store (`provision/<keyspace>/<workspace>`), so a second attempt goes on
+//! where the first stopped. A schema statement that may have been applied just before an interruption is run
+//! again, and "it is there already" counts as done; any other statement in that position is refused, because
+//! nobody can know.
 
 use std::path::PathBuf;
 
@@ -22,8 +23,8 @@ const FORMAT: u32 = 1;
 /// Largest template.
 const TEMPLATE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Errors that say that a schema statement was already applied: database, table, column, key, routine, trigger,
-/// event or foreign key exists.
+/// Errors that say that a schema statement was already applied: database, table, column, key, routine,
+/// trigger, event or foreign key exists.
 const ALREADY_THERE: [u16; 8] = [1007, 1050, 1060, 1061, 1304, 1359, 1537, 1826];
 
 /// Why the workspace's database was not made.
@@ -44,8 +45,10 @@ pub enum ProvisionFault {
         reason: String,
     },
     /// The database is there and this command did not make it.
-    #[error("the database {database} is already on shard {shard}; if it is the right one, create the workspace \
-             without DATABASE")]
+    #[error(
+        "the database {database} is already on shard {shard}; if it is the right one, create the workspace \
+             without DATABASE"
+    )]
     DatabaseExists {
         /// The database.
         database: String,
@@ -53,8 +56,10 @@ pub enum ProvisionFault {
         shard: ShardName,
     },
     /// The template is another one than that of the interrupted attempt.
-    #[error("the template changed since {done} of its statements were applied to {database}; drop the database or \
-             bring the template back")]
+    #[error(
+        "the template changed since {done} of its statements were applied to {database}; drop the database \
+             or bring the template back"
+    )]
     TemplateChanged {
         /// The database.
         database: String,
@@ -62,8 +67,10 @@ pub enum ProvisionFault {
         done: usize,
     },
     /// A statement that is not about the schema may have been applied.
-    #[error("statement {at} (line {line}) may have been applied to {database} when the last attempt was \
-             interrupted; drop the database and try again")]
+    #[error(
+        "statement {at} (line {line}) may have been applied to {database} when the last attempt was \
+             interrupted; drop the database and try again"
+    )]
     Ambiguous {
         /// The database.
         database: String,
@@ -73,7 +80,10 @@ pub enum ProvisionFault {
         line: usize,
     },
     /// A statement failed.
-    #[error("statement {at} of {count} (line {line}) failed on {database}: {reason}; {} remain", count - at + 1)]
+    #[error(
+        "statement {at} of {count} (line {line}) failed on {database}: {reason}; {} remain",
+        count - at + 1
+    )]
     Statement {
         /// The database.
         database: String,
@@ -171,7 +181,8 @@ pub(super) async fn begun_on(
     Ok(Ledger::open(store, keyspace, workspace).await?.progress.map(|progress| progress.shard))
 }
 
-/// Removes the progress of a workspace that is now in the directory. Failing does no harm: the entry is what counts.
+/// Removes the progress of a workspace that is now in the directory. Failing does no harm: the entry is what
+/// counts.
 pub(super) async fn forget(store: &dyn Store, keyspace: &Keyspace, workspace: &WorkspaceId) {
     if let Ok(Some(stored)) = store.get(&key_of(keyspace, workspace)).await
         && let Err(error) = store.delete_if(&key_of(keyspace, workspace), stored.version).await
@@ -180,11 +191,7 @@ pub(super) async fn forget(store: &dyn Store, keyspace: &Keyspace, workspace: &W
     }
 }
 
-async fn job_of(
-    snapshot: &Snapshot,
-    shard: &Shard,
-    workspace: &WorkspaceId,
-) -> Result<Job, ProvisionFault> {
+async fn job_of(snapshot: &Snapshot, shard: &Shard, workspace: &WorkspaceId) -> Result<Job, ProvisionFault> {
     let keyspace = &shard.keyspace;
     let not_per_workspace = || ProvisionFault::NotPerWorkspace { keyspace: keyspace.clone() };
     let schema = snapshot.vschema.keyspace(keyspace.as_str()).ok_or_else(not_per_workspace)?;
@@ -244,10 +251,8 @@ pub(super) async fn carry_out(
     server: &mut impl DatabaseServer,
 ) -> Result<Provisioned, WorkspaceError> {
     let mut ledger = Ledger::open(store, &job.keyspace, &job.workspace).await?;
-    let unreachable = |fault: ServerFault| ProvisionFault::Server {
-        shard: job.shard.clone(),
-        reason: fault.to_string(),
-    };
+    let unreachable =
+        |fault: ServerFault| ProvisionFault::Server { shard: job.shard.clone(), reason: fault.to_string() };
     let is_there = server.has_database(&job.database).await.map_err(unreachable)?;
     let resumed = resume(job, ledger.progress.clone(), is_there)?;
     let mut progress = resumed.unwrap_or_else(|| Progress {
@@ -284,11 +289,7 @@ pub(super) async fn carry_out(
 }
 
 /// Decides where to go on; `None`: from the beginning.
-fn resume(
-    job: &Job,
-    progress: Option<Progress>,
-    is_there: bool,
-) -> Result<Option<Progress>, ProvisionFault> {
+fn resume(job: &Job, progress: Option<Progress>, is_there: bool) -> Result<Option<Progress>, ProvisionFault> {
     let database = job.database.clone();
     match progress {
         None if is_there => Err(ProvisionFault::DatabaseExists { database, shard: job.shard.clone() }),
@@ -323,7 +324,8 @@ fn key_of(keyspace: &Keyspace, workspace: &WorkspaceId) -> String {
     format!("provision/{keyspace}/{workspace}")
 }
 
-/// The progress in the store, written under compare-and-swap: two commands for one workspace exclude each other.
+/// The progress in the store, written under compare-and-swap: two commands for one workspace exclude each
+/// other.
 struct Ledger<'a> {
     store: &'a dyn Store,
     key: String,

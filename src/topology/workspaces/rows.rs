@@ -1,8 +1,8 @@
 //! Workspaces as lines of text: CSV or JSON lines.
 //!
-//! CSV has the header `workspace,shard,state`; shard and state may be empty or absent; fields may be quoted as in
-//! RFC 4180, but hold no line breaks. A JSON line is `{"workspace": 42, "shard": "ws-a", "state": "active"}`;
-//! shard and state may be absent.
+//! CSV has the header `workspace,shard,state`; shard and state may be empty or absent; fields may be quoted
+//! as in RFC 4180, but hold no line breaks. A JSON line is `{"workspace": 42, "shard": "ws-a", "state":
+//! "active"}`; shard and state may be absent.
 
 use std::fmt;
 use std::io::BufRead;
@@ -161,7 +161,8 @@ fn csv_columns(header: &str) -> Result<Columns, String> {
     let fields = csv_fields(header)?;
     let position = |name: &str| fields.iter().position(|field| field.trim().eq_ignore_ascii_case(name));
     let known = ["workspace", "shard", "state"];
-    if let Some(other) = fields.iter().find(|f| !known.iter().any(|name| f.trim().eq_ignore_ascii_case(name))) {
+    if let Some(other) = fields.iter().find(|f| !known.iter().any(|name| f.trim().eq_ignore_ascii_case(name)))
+    {
         return Err(format!("the header names the unknown column {other:?}; it must be {CSV_HEADER}"));
     }
     let workspace =

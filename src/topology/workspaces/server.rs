@@ -52,9 +52,10 @@ impl ControlConnection {
         let with_tls = Self::connect(cluster, tls_of(&cluster.tls), timeout).await;
         let conn = match (with_tls, cluster.tls.mode) {
             // Only a server without TLS may be reached without it; any other failure stands.
-            (Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer)), TlsMode::Preferred) => {
-                Self::connect(cluster, None, timeout).await?
-            }
+            (
+                Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer)),
+                TlsMode::Preferred,
+            ) => Self::connect(cluster, None, timeout).await?,
             (connected, _) => connected?,
         };
         Ok(Self { conn })
@@ -77,7 +78,8 @@ impl ControlConnection {
         match tokio::time::timeout(timeout, opening).await {
             Ok(opened) => opened,
             Err(_) => {
-                let late = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no login within {timeout:?}"));
+                let late =
+                    std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no login within {timeout:?}"));
                 Err(mysql_async::Error::Io(late.into()))
             }
         }

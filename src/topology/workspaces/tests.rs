@@ -63,7 +63,12 @@ impl Stand {
         self.admin.create(&self.keyspace, &WorkspaceId::Number(id), &NewWorkspace::default()).await
     }
 
-    async fn import(&self, text: &str, format: RowFormat, existing: Existing) -> Result<ImportReport, WorkspaceError> {
+    async fn import(
+        &self,
+        text: &str,
+        format: RowFormat,
+        existing: Existing,
+    ) -> Result<ImportReport, WorkspaceError> {
         self.admin.import(&self.keyspace, text.as_bytes(), format, existing).await
     }
 
@@ -182,7 +187,8 @@ async fn a_large_import_takes_few_commits_and_comes_back_out() {
 async fn a_wrong_row_stops_the_whole_import() {
     let stand = stand().await;
     stand.create(7).await.unwrap();
-    let csv = "workspace,shard,state\n1,ws-a,active\n1,ws-a,active\n2,ws-x,\n3,,sleeping\n7,,\n,,\n8,a,b,c\n\"9,,\n";
+    let csv = "workspace,shard,state\n1,ws-a,active\n1,ws-a,active\n2,ws-x,\n3,,sleeping\n7,,\n,,\n8,a,b,c\n\
+               \"9,,\n";
     let WorkspaceError::Rows { rows, faults } =
         stand.import(csv, RowFormat::Csv, Existing::Refuse).await.unwrap_err()
     else {
@@ -262,7 +268,8 @@ impl DatabaseServer for FakeServer {
     }
 }
 
-const TEMPLATE: &str = "-- tables\nCREATE TABLE a (x int);\nCREATE TABLE b (x int);\nINSERT INTO a VALUES (1);\n";
+const TEMPLATE: &str =
+    "-- tables\nCREATE TABLE a (x int);\nCREATE TABLE b (x int);\nINSERT INTO a VALUES (1);\n";
 
 fn job(template: &str) -> Job {
     Job {
@@ -314,7 +321,10 @@ async fn what_nobody_can_know_is_refused() {
     assert!(carry_out(&job(TEMPLATE), &store, &mut server).await.is_err());
     server.cut_after = None;
     let refused = carry_out(&job(TEMPLATE), &store, &mut server).await.unwrap_err();
-    assert!(matches!(refused, WorkspaceError::Provision(ProvisionFault::Ambiguous { at: 3, .. })), "{refused}");
+    assert!(
+        matches!(refused, WorkspaceError::Provision(ProvisionFault::Ambiguous { at: 3, .. })),
+        "{refused}"
+    );
     server.databases.clear();
     carry_out(&job(TEMPLATE), &store, &mut server).await.unwrap();
     assert_eq!(server.databases["ws_1"].len(), 3);
