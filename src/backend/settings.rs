@@ -1,0 +1,497 @@
+//! Session settings as values: what a session has set, and what must be sent to bring a connection there.
+//!
+//! Owns [`SessionSettings`] and the difference of two of them as SET statements. It does not own the current
+//! database (a connection has that beside its settings, so that sessions of many databases share one value), nor
+//! the reading of the client's SET statements.
+//!
+//! Invariant: every value kept is a literal that means the same under every `sql_mode` and character set, because
+//! a connection reads it under the settings that it happens to have.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use mysql_common::collations::{Collation, CollationId};
+use thiserror::Error;
+
+use crate::protocol::handshake::Flavour;
+
+/// utf8mb4_general_ci, which every server knows.
+pub const UTF8MB4_GENERAL_CI: u16 = 45;
+/// The id of no collation: what a connection has after COM_RESET_CONNECTION, when the server's own default holds.
+pub(super) const UNKNOWN_COLLATION: u16 = 0;
+/// Longest literal kept, in bytes.
+const LITERAL_BYTES_MAX: usize = 4096;
+/// Most variables kept by one session; more are refused, so that no session's settings grow without bound.
+const VARIABLES_MAX: usize = 256;
+
+/// The variables that SET NAMES touches, in the order in which they must be set: each of the first ones changes a
+/// later one.
+const NAMES_VARIABLES: [&str; 4] =
+    ["character_set_client", "character_set_results", "character_set_connection", "collation_connection"];
+
+/// Why a setting cannot be kept as a value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnstableSetting {
+    /// The literal is an expression, or its meaning depends on sql_mode or character set.
+    #[error("the value of {name} does not mean the same on every connection")]
+    Literal {
+        /// The variable.
+        name: Box<str>,
+    },
+    /// Not a name of a variable.
+    #[error("not a name of a variable: {name:?}")]
+    Name {
+        /// The name.
+        name: Box<str>,
+    },
+    /// The session has set too many variables.
+    #[error("more than 256 variables are set")]
+    TooMany,
+}
+
+/// One change of a session's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingChange<'a> {
+    /// `SET name = literal`.
+    Variable {
+        /// Name, any case.
+        name: &'a str,
+        /// SQL text of the value; see [`stable_literal`].
+        literal: &'a str,
+    },
+    /// `SET NAMES charset [COLLATE collation]`.
+    Names {
+        /// Character set.
+        charset: &'a str,
+        /// Collation; absent: the character set's default.
+        collation: Option<&'a str>,
+    },
+    /// `SET name = DEFAULT`: as if it had never been set.
+    ForgetVariable(&'a str),
+    /// `SET @name = literal`.
+    UserVariable {
+        /// Name without `@`, any case.
+        name: &'a str,
+        /// SQL text of the value.
+        literal: &'a str,
+    },
+    /// `SET @name = NULL`.
+    ForgetUserVariable(&'a str),
+}
+
+/// What a session has set, immutable; shared by all sessions and connections that have set the same.
+///
+/// **Shape**: names in lower case; equality by hash first.
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    collation: u16,
+    variables: BTreeMap<Box<str>, Box<str>>,
+    user_variables: BTreeMap<Box<str>, Box<str>>,
+    /// Of everything.
+    hash: u64,
+    /// Of what a server may refuse: collation and variables, without user variables.
+    refusable_hash: u64,
+}
+
+impl PartialEq for SessionSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+            && self.collation == other.collation
+            && self.variables == other.variables
+            && self.user_variables == other.user_variables
+    }
+}
+
+impl Eq for SessionSettings {}
+
+impl Hash for SessionSettings {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl SessionSettings {
+    /// The settings of a session that has just logged in with a collation of this id; ids that no server knows
+    /// count as [`UTF8MB4_GENERAL_CI`].
+    pub fn new(collation: u16) -> Self {
+        let known = CollationId::from(collation) != CollationId::UNKNOWN_COLLATION_ID;
+        Self::of_collation(if known { collation } else { UTF8MB4_GENERAL_CI })
+    }
+
+    /// What a connection has after COM_RESET_CONNECTION: equal to no session's settings.
+    pub(super) fn after_reset() -> Self {
+        Self::of_collation(UNKNOWN_COLLATION)
+    }
+
+    fn of_collation(collation: u16) -> Self {
+        let (variables, user_variables) = (BTreeMap::new(), BTreeMap::new());
+        let mut settings = Self { collation, variables, user_variables, hash: 0, refusable_hash: 0 };
+        settings.rehash();
+        settings
+    }
+
+    fn rehash(&mut self) {
+        let mut hasher = DefaultHasher::new();
+        (self.collation, &self.variables).hash(&mut hasher);
+        self.refusable_hash = hasher.finish();
+        self.user_variables.hash(&mut hasher);
+        self.hash = hasher.finish();
+    }
+
+    /// A copy with changes.
+    ///
+    /// # Errors
+    /// A name or literal that cannot be kept as a value; the session then keeps its connection instead.
+    pub fn with(&self, changes: &[SettingChange<'_>]) -> Result<Self, UnstableSetting> {
+        let mut settings = self.clone();
+        changes.iter().try_for_each(|change| settings.apply(change))?;
+        if settings.variables.len() + settings.user_variables.len() > VARIABLES_MAX {
+            return Err(UnstableSetting::TooMany);
+        }
+        settings.rehash();
+        Ok(settings)
+    }
+
+    fn apply(&mut self, change: &SettingChange<'_>) -> Result<(), UnstableSetting> {
+        match *change {
+            SettingChange::Variable { name, literal } => {
+                let (name, literal) = (variable_name(name)?, checked_literal(name, literal)?);
+                if literal.eq_ignore_ascii_case("DEFAULT") && !NAMES_VARIABLES.contains(&&*name) {
+                    self.variables.remove(&name);
+                } else {
+                    self.set_variable(name, literal);
+                }
+            }
+            SettingChange::Names { charset, collation } => {
+                let charset = checked_literal("names", charset)?;
+                let collation = collation.map(|text| checked_literal("names", text)).transpose()?;
+                NAMES_VARIABLES.iter().for_each(|name| drop(self.variables.remove(*name)));
+                for name in &NAMES_VARIABLES[..3] {
+                    self.variables.insert((*name).into(), charset.clone());
+                }
+                if let Some(collation) = collation {
+                    self.variables.insert(NAMES_VARIABLES[3].into(), collation);
+                }
+            }
+            SettingChange::ForgetVariable(name) => drop(self.variables.remove(&variable_name(name)?)),
+            SettingChange::UserVariable { name, literal } => {
+                let literal = checked_literal(name, literal)?;
+                self.user_variables.insert(user_variable_name(name)?, literal);
+            }
+            SettingChange::ForgetUserVariable(name) => {
+                self.user_variables.remove(&user_variable_name(name)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_variable(&mut self, name: Box<str>, literal: Box<str>) {
+        // The later of these two decides; the other would undo it when set again.
+        match &*name {
+            "character_set_connection" => drop(self.variables.remove("collation_connection")),
+            "collation_connection" => drop(self.variables.remove("character_set_connection")),
+            _ => {}
+        }
+        self.variables.insert(name, literal);
+    }
+
+    /// The literal that a session variable was set to; `None` when it was not set. `name` in lower case.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(|literal| &**literal)
+    }
+
+    /// The literal that a user variable was set to; `None` when it was not set. `name` in lower case, without `@`.
+    pub fn user_variable(&self, name: &str) -> Option<&str> {
+        self.user_variables.get(name).map(|literal| &**literal)
+    }
+
+    /// Id of the collation that the session logged in with.
+    pub fn collation(&self) -> u16 {
+        self.collation
+    }
+
+    /// Equal for settings that differ in user variables only; setting those cannot fail.
+    pub(super) fn refusable_hash(&self) -> u64 {
+        self.refusable_hash
+    }
+
+    /// The hash of the settings that decide how a statement's text is read when it is prepared.
+    pub(super) fn reading_hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.collation.hash(&mut hasher);
+        self.variable("sql_mode").hash(&mut hasher);
+        NAMES_VARIABLES.iter().for_each(|name| self.variable(name).hash(&mut hasher));
+        hasher.finish()
+    }
+
+    fn names_differ(&self, other: &Self) -> bool {
+        self.collation != other.collation
+            || NAMES_VARIABLES.iter().any(|name| self.variable(name) != other.variable(name))
+    }
+}
+
+/// The SET statements that bring a connection of a `flavour` server from one state to the other: none when they
+/// are equal, else one.
+pub fn settings_delta(from: &SessionSettings, to: &SessionSettings, flavour: Flavour) -> Option<String> {
+    let mut set = SetStatement(String::new());
+    if from.names_differ(to) {
+        set.add_names(from, to, flavour);
+    }
+    let is_other = |name: &str| !NAMES_VARIABLES.contains(&name);
+    for name in from.variables.keys().filter(|name| is_other(name) && !to.variables.contains_key(*name)) {
+        set.add(format_args!("{name} = DEFAULT"));
+    }
+    for (name, literal) in to.variables.iter().filter(|(name, _)| is_other(name)) {
+        if from.variable(name) != Some(literal) {
+            set.add(format_args!("{name} = {literal}"));
+        }
+    }
+    for name in from.user_variables.keys().filter(|name| !to.user_variables.contains_key(*name)) {
+        set.add(format_args!("@`{name}` = NULL"));
+    }
+    for (name, literal) in &to.user_variables {
+        if from.user_variable(name) != Some(literal) {
+            set.add(format_args!("@`{name}` = {literal}"));
+        }
+    }
+    (!set.0.is_empty()).then_some(set.0)
+}
+
+/// A SET statement that grows.
+struct SetStatement(String);
+
+impl SetStatement {
+    fn add(&mut self, assignment: std::fmt::Arguments<'_>) {
+        self.0.push_str(if self.0.is_empty() { "SET " } else { ", " });
+        // Writing to a String cannot fail.
+        let _ = self.0.write_fmt(assignment);
+    }
+
+    /// Character sets and collation: back to the login's when one was set that is not to be, then those set.
+    fn add_names(&mut self, from: &SessionSettings, to: &SessionSettings, flavour: Flavour) {
+        let undo = NAMES_VARIABLES.iter().any(|name| from.variable(name).is_some() && to.variable(name).is_none());
+        let all_set = NAMES_VARIABLES[..3].iter().all(|name| to.variable(name).is_some());
+        if (undo || from.collation != to.collation) && !all_set {
+            let collation = Collation::resolve(CollationId::from(server_collation(to.collation, flavour)));
+            self.add(format_args!("NAMES {} COLLATE {}", collation.charset, collation.collation));
+        }
+        for name in NAMES_VARIABLES {
+            if let Some(literal) = to.variable(name) {
+                self.add(format_args!("{name} = {literal}"));
+            }
+        }
+    }
+}
+
+/// The collation that a server takes when a client logs in with `collation`: MariaDB has none of MySQL 8's and
+/// falls back to its default.
+pub(super) fn server_collation(collation: u16, flavour: Flavour) -> u16 {
+    match (flavour, collation) {
+        (_, UNKNOWN_COLLATION) | (Flavour::MariaDb, 255..=323) => UTF8MB4_GENERAL_CI,
+        _ => collation,
+    }
+}
+
+/// A literal for `text` that means the same under every `sql_mode` and character set.
+pub fn stable_literal(text: &str) -> String {
+    if text.bytes().all(is_plain) {
+        return format!("'{}'", text.replace('\'', "''"));
+    }
+    let mut literal = String::with_capacity(text.len() * 2 + 11);
+    literal.push_str("_utf8mb4 0x");
+    // Writing to a String cannot fail.
+    text.bytes().for_each(|byte| drop(write!(literal, "{byte:02X}")));
+    literal
+}
+
+/// Printable ASCII, without the backslash, which means itself or not by `sql_mode`.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'\\'
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn checked_literal(name: &str, literal: &str) -> Result<Box<str>, UnstableSetting> {
+    let literal = literal.trim();
+    if literal.len() <= LITERAL_BYTES_MAX && is_stable(literal.as_bytes()) {
+        Ok(literal.into())
+    } else {
+        Err(UnstableSetting::Literal { name: name.into() })
+    }
+}
+
+/// A number, a word, a quoted string without backslash, or a word (introducer, X, B, N) before a string or a
+/// hexadecimal number.
+fn is_stable(literal: &[u8]) -> bool {
+    match literal {
+        [] => false,
+        [b'\'', ..] => is_quoted(literal),
+        [b'-' | b'+', rest @ ..] => !rest.is_empty() && is_number(rest),
+        _ if is_number(literal) => true,
+        _ => {
+            let length = literal.iter().take_while(|byte| is_word(**byte)).count();
+            let (word, rest) = literal.split_at(length);
+            let rest = rest.trim_ascii_start();
+            let is_hex = rest.strip_prefix(b"0x").is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+            !word.is_empty() && (rest.is_empty() || is_quoted(rest) || (word[0] == b'_' && is_hex))
+        }
+    }
+}
+
+fn is_number(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') && text.iter().any(u8::is_ascii_digit)
+}
+
+fn is_quoted(text: &[u8]) -> bool {
+    let Some(inner) = text.strip_prefix(b"'").and_then(|text| text.strip_suffix(b"'")) else {
+        return false;
+    };
+    let mut bytes = inner.iter();
+    while let Some(byte) = bytes.next() {
+        let closes = *byte == b'\'' && bytes.next() != Some(&b'\'');
+        if closes || !is_plain(*byte) {
+            return false;
+        }
+    }
+    true
+}
+
+fn variable_name(name: &str) -> Result<Box<str>, UnstableSetting> {
+    let valid = !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| is_word(byte) || byte == b'.');
+    if !valid {
+        return Err(UnstableSetting::Name { name: name.into() });
+    }
+    let name: Cow<'_, str> = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
+    };
+    Ok(name.into())
+}
+
+fn user_variable_name(name: &str) -> Result<Box<str>, UnstableSetting> {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '`' | '\\' | '"' | '\'');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        return Err(UnstableSetting::Name { name: name.into() });
+    }
+    Ok(name.to_ascii_lowercase().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MYSQL: Flavour = Flavour::MySql;
+
+    fn login() -> SessionSettings {
+        SessionSettings::new(255)
+    }
+
+    fn set<'a>(name: &'a str, literal: &'a str) -> SettingChange<'a> {
+        SettingChange::Variable { name, literal }
+    }
+
+    #[test]
+    fn differences_are_one_statement() {
+        let from = login().with(&[set("lock_wait_timeout", "5"), set("sql_mode", "'ANSI'")]).unwrap();
+        let user = SettingChange::UserVariable { name: "Who", literal: "'me'" };
+        let to = login().with(&[set("SQL_MODE", "''"), set("wait_timeout", "100"), user]).unwrap();
+        assert_eq!(
+            settings_delta(&from, &to, MYSQL).as_deref(),
+            Some("SET lock_wait_timeout = DEFAULT, sql_mode = '', wait_timeout = 100, @`who` = 'me'")
+        );
+        assert_eq!(
+            settings_delta(&to, &login(), MYSQL).as_deref(),
+            Some("SET sql_mode = DEFAULT, wait_timeout = DEFAULT, @`who` = NULL")
+        );
+        assert_eq!(settings_delta(&to, &to.clone(), MYSQL), None);
+    }
+
+    #[test]
+    fn names_are_set_in_order_and_undone() {
+        let names = SettingChange::Names { charset: "latin1", collation: Some("latin1_bin") };
+        let latin = login().with(&[names]).unwrap();
+        assert_eq!(
+            settings_delta(&login(), &latin, MYSQL).as_deref(),
+            Some(
+                "SET character_set_client = latin1, character_set_results = latin1, \
+                 character_set_connection = latin1, collation_connection = latin1_bin"
+            )
+        );
+        assert_eq!(
+            settings_delta(&latin, &login(), MYSQL).as_deref(),
+            Some("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci")
+        );
+        assert_eq!(
+            settings_delta(&latin, &login(), Flavour::MariaDb).as_deref(),
+            Some("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")
+        );
+        let results = login().with(&[set("character_set_results", "NULL")]).unwrap();
+        assert_eq!(
+            settings_delta(&latin, &results, MYSQL).as_deref(),
+            Some("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci, character_set_results = NULL")
+        );
+    }
+
+    #[test]
+    fn after_reset_names_are_always_set() {
+        let delta = settings_delta(&SessionSettings::after_reset(), &login(), MYSQL);
+        assert_eq!(delta.as_deref(), Some("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci"));
+    }
+
+    #[test]
+    fn literals_that_depend_on_the_session_are_refused() {
+        for bad in [
+            "", "'a\\'b'", "\"a\"", "'é'", "1 + 1", "@x", "'a' , x = 1", "now()", "'a''", "1;", "a b", "--1",
+            "(select 1)", "`a`",
+        ] {
+            let error = login().with(&[set("x", bad)]).unwrap_err();
+            assert_eq!(error, UnstableSetting::Literal { name: "x".into() }, "{bad}");
+        }
+        for good in ["1", "-1", "1.5", "ON", "'a''b'", "''", "x'41'", "_utf8mb4 0x41", "_latin1'a'", "0xAF"] {
+            assert!(login().with(&[set("x", good)]).is_ok(), "{good}");
+        }
+        assert!(login().with(&[set("a b", "1")]).is_err());
+        assert!(login().with(&[SettingChange::UserVariable { name: "a`", literal: "1" }]).is_err());
+    }
+
+    #[test]
+    fn settings_are_bounded() {
+        let names: Vec<String> = (0..=VARIABLES_MAX).map(|number| format!("v{number}")).collect();
+        let changes: Vec<_> = names.iter().map(|name| set(name, "1")).collect();
+        assert_eq!(login().with(&changes).unwrap_err(), UnstableSetting::TooMany);
+    }
+
+    #[test]
+    fn unknown_collations_count_as_utf8mb4() {
+        assert_eq!(SessionSettings::new(9999).collation(), UTF8MB4_GENERAL_CI);
+        assert_eq!(SessionSettings::new(8).collation(), 8);
+    }
+
+    proptest! {
+        #[test]
+        fn stable_literals_are_stable(text in any::<String>()) {
+            prop_assume!(text.len() < 1000);
+            prop_assert!(is_stable(stable_literal(&text).as_bytes()));
+        }
+
+        #[test]
+        fn equal_settings_have_no_difference(
+            left in proptest::collection::btree_map("[a-c]", "[0-3]", 0..4),
+            right in proptest::collection::btree_map("[a-c]", "[0-3]", 0..4),
+        ) {
+            let build = |map: &std::collections::BTreeMap<String, String>| {
+                let changes: Vec<_> = map.iter().map(|(name, literal)| set(name, literal)).collect();
+                login().with(&changes).unwrap()
+            };
+            let (from, to) = (build(&left), build(&right));
+            prop_assert_eq!(from == to, left == right);
+            prop_assert_eq!(settings_delta(&from, &to, MYSQL).is_none(), left == right);
+        }
+    }
+}
