@@ -38,6 +38,8 @@ pub(super) struct Pool {
 pub(super) enum Grant {
     Lent(Checkout),
     MayOpen(OpenPermit),
+    /// There is nothing left to wait for.
+    Failing(OpenFailure),
 }
 
 /// The right to open one connection; counted as "opening" until dropped or used.
@@ -99,6 +101,10 @@ impl Pool {
             // One that is gone drops the permit, which then goes to the next.
             drop(waiter.grant.send(Grant::MayOpen(self.permit())));
         }
+        for (waiter, failure) in due.failing {
+            // One that is gone need not be told.
+            drop(waiter.grant.send(Grant::Failing(failure)));
+        }
         if let Some((waiter, connection)) = due.hand_over {
             let lent = Checkout::new(Arc::clone(self), connection);
             if let Err(Grant::Lent(lent)) = waiter.grant.send(Grant::Lent(lent)) {
@@ -131,15 +137,17 @@ impl Pool {
                 Taken::QueueFull => return Err(self.at.queue_full(self.limits.waiters as usize)),
                 Taken::Closed => return Err(self.gone()),
             };
-            match granted {
+            let mut lent = match granted {
                 Grant::MayOpen(permit) => return self.open(permit, wanted).await,
-                Grant::Lent(mut lent) if lent.framed.is_quiet() => return Ok(lent),
-                // The server closed it, or said something unasked: the next one, or a new one.
-                Grant::Lent(lent) => {
-                    self.lock().counters.stale += 1;
-                    drop(lent);
-                }
+                Grant::Failing(failure) => return Err(self.at.open_failed(failure)),
+                Grant::Lent(lent) => lent,
+            };
+            if lent.framed.is_quiet() {
+                return Ok(lent);
             }
+            // The server closed it, or said something unasked: the next one, or a new one.
+            self.lock().counters.stale += 1;
+            drop(lent);
         }
     }
 

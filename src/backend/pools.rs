@@ -114,7 +114,11 @@ impl Pools {
         self.reconfigure_clusters(&config.clusters, config.timeouts.connect)
     }
 
-    fn reconfigure_clusters(
+    /// As [`Pools::reconfigure`], of the parts of the configuration that matter.
+    ///
+    /// # Errors
+    /// As [`Pools::new`]; then nothing has changed.
+    pub fn reconfigure_clusters(
         &self,
         clusters: &BTreeMap<ClusterName, Cluster>,
         connect: Duration,
@@ -165,7 +169,11 @@ impl Pools {
         let clusters = self.clusters.load();
         let mut names: Vec<_> = clusters.keys().collect();
         names.sort();
-        names.iter().filter_map(|name| clusters.get(*name)).flat_map(|p| p.all().map(|pool| pool.stats())).collect()
+        names
+            .iter()
+            .filter_map(|name| clusters.get(*name))
+            .flat_map(|p| p.all().map(|pool| pool.stats()))
+            .collect()
     }
 
     /// Lends no more and closes what is idle.
@@ -223,7 +231,8 @@ impl ClusterPools {
         let count = self.replicas.len();
         let draw = mix(self.draws.fetch_add(1, Ordering::Relaxed));
         let start = (draw % count.max(1) as u64) as usize;
-        let mut working = (0..count).map(|step| &self.replicas[(start + step) % count]).filter(|p| !p.is_failing());
+        let mut working =
+            (0..count).map(|step| &self.replicas[(start + step) % count]).filter(|p| !p.is_failing());
         let first = working.next()?;
         match working.next() {
             Some(second) if second.load() < first.load() => Some(second),

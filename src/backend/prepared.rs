@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn keys_depend_on_what_the_server_reads_by() {
         let plain = SessionSettings::new(45);
-        let set = |name, literal| plain.with(&[super::super::SettingChange::Variable { name, literal }]).unwrap();
+        let set =
+            |name, literal| plain.with(&[super::super::SettingChange::Variable { name, literal }]).unwrap();
         let base = PreparedKey::new(b"select 1", Some("a"), &plain);
         assert_ne!(base, PreparedKey::new(b"select 1", Some("b"), &plain));
         assert_ne!(base, PreparedKey::new(b"select 1", None, &plain));

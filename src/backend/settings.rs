@@ -271,7 +271,8 @@ impl SetStatement {
 
     /// Character sets and collation: back to the login's when one was set that is not to be, then those set.
     fn add_names(&mut self, from: &SessionSettings, to: &SessionSettings, flavour: Flavour) {
-        let undo = NAMES_VARIABLES.iter().any(|name| from.variable(name).is_some() && to.variable(name).is_none());
+        let undo =
+            NAMES_VARIABLES.iter().any(|name| from.variable(name).is_some() && to.variable(name).is_none());
         let all_set = NAMES_VARIABLES[..3].iter().all(|name| to.variable(name).is_some());
         if (undo || from.collation != to.collation) && !all_set {
             let collation = Collation::resolve(CollationId::from(server_collation(to.collation, flavour)));
@@ -301,8 +302,10 @@ pub fn stable_literal(text: &str) -> String {
     }
     let mut literal = String::with_capacity(text.len() * 2 + 11);
     literal.push_str("_utf8mb4 0x");
-    // Writing to a String cannot fail.
-    text.bytes().for_each(|byte| drop(write!(literal, "{byte:02X}")));
+    for byte in text.bytes() {
+        // Writing to a String cannot fail.
+        let _ = write!(literal, "{byte:02X}");
+    }
     literal
 }
 
@@ -336,7 +339,8 @@ fn is_stable(literal: &[u8]) -> bool {
             let length = literal.iter().take_while(|byte| is_word(**byte)).count();
             let (word, rest) = literal.split_at(length);
             let rest = rest.trim_ascii_start();
-            let is_hex = rest.strip_prefix(b"0x").is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+            let is_hex =
+                rest.strip_prefix(b"0x").is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
             !word.is_empty() && (rest.is_empty() || is_quoted(rest) || (word[0] == b'_' && is_hex))
         }
     }
@@ -361,7 +365,8 @@ fn is_quoted(text: &[u8]) -> bool {
 }
 
 fn variable_name(name: &str) -> Result<Box<str>, UnstableSetting> {
-    let valid = !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| is_word(byte) || byte == b'.');
+    let valid =
+        !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| is_word(byte) || byte == b'.');
     if !valid {
         return Err(UnstableSetting::Name { name: name.into() });
     }
@@ -447,8 +452,20 @@ mod tests {
     #[test]
     fn literals_that_depend_on_the_session_are_refused() {
         for bad in [
-            "", "'a\\'b'", "\"a\"", "'é'", "1 + 1", "@x", "'a' , x = 1", "now()", "'a''", "1;", "a b", "--1",
-            "(select 1)", "`a`",
+            "",
+            "'a\\'b'",
+            "\"a\"",
+            "'é'",
+            "1 + 1",
+            "@x",
+            "'a' , x = 1",
+            "now()",
+            "'a''",
+            "1;",
+            "a b",
+            "--1",
+            "(select 1)",
+            "`a`",
         ] {
             let error = login().with(&[set("x", bad)]).unwrap_err();
             assert_eq!(error, UnstableSetting::Literal { name: "x".into() }, "{bad}");

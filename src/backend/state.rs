@@ -103,6 +103,7 @@ pub(super) enum Taken {
 #[derive(Default)]
 pub(super) struct Due {
     pub open: Vec<Waiter>,
+    pub failing: Vec<(Waiter, OpenFailure)>,
     pub hand_over: Option<(Waiter, Box<Connection>)>,
     pub close: Vec<Box<Connection>>,
 }
@@ -234,26 +235,31 @@ impl PoolState {
     }
 
     /// Lets waiters open connections, as many as there is room for. While the server is failing and nothing of it
-    /// is left to wait for, all waiters are let go, to be told so.
+    /// is left to wait for, all waiters are told so.
     pub(super) fn pump(&mut self, due: &mut Due) {
-        let failing = self.backoff.current(Instant::now()).is_some();
-        loop {
-            self.drop_gone_waiters();
-            let nothing_left = self.busy == 0 && self.idle.is_empty();
-            let allowed = if failing { nothing_left } else { self.may_open() };
-            if !allowed {
-                return;
+        if let Some(failure) = self.backoff.current(Instant::now()) {
+            if self.busy == 0 && self.opening == 0 && self.idle.is_empty() {
+                due.failing.extend(self.waiters.drain(..).map(|waiter| (waiter, failure.clone())));
             }
-            let Some(waiter) = self.waiters.pop_front() else { return };
-            if let Some(evicted) = self.begin_opening() {
-                due.close.push(evicted);
-            }
+            return;
+        }
+        self.drop_gone_waiters();
+        while self.may_open()
+            && let Some(waiter) = self.waiters.pop_front()
+        {
+            due.close.extend(self.begin_opening());
             due.open.push(waiter);
+            self.drop_gone_waiters();
         }
     }
 
     /// Takes out idle connections that are too old, unused for too long, or that the server has closed.
-    pub(super) fn reap(&mut self, idle_max: Duration, lifetime: Duration, now: Instant) -> Vec<Box<Connection>> {
+    pub(super) fn reap(
+        &mut self,
+        idle_max: Duration,
+        lifetime: Duration,
+        now: Instant,
+    ) -> Vec<Box<Connection>> {
         let mut reaped = Vec::new();
         let mut at = 0;
         while at < self.idle.len() {
