@@ -3,6 +3,8 @@
 //! Invariants: `idle + busy + opening ≤ max`; `opening ≤ opening_at_once`, and 1 while the server is failing; a
 //! waiter waits only when nothing idle is of its class.
 
+#![expect(clippy::vec_box, reason = "a connection is large, and moves between the books and its checkout")]
+
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
