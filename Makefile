@@ -36,4 +36,4 @@ fmt: ## formats the code
 	cargo fmt --all
 
 fuzz: ## feeds mutated packets, SQL and vschema files for a minute (BULKHEAD_FUZZ_SECONDS)
-	BULKHEAD_FUZZ_SECONDS=$${BULKHEAD_FUZZ_SECONDS:-20} cargo test --locked --release --test fuzz -- --nocapture
+	BULKHEAD_FUZZ_SECONDS=$${BULKHEAD_FUZZ_SECONDS:-20} cargo test --locked --test fuzz -- --nocapture

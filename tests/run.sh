@@ -28,10 +28,12 @@ mkdir -p "$logs"
 summary=()
 passed_total=0 failed_total=0 skipped_total=0
 
-# count WORD FILE: the sum of all "N WORD" in the result lines of a suite.
+# count WORD FILE: the sum of all "N WORD" in cargo's result lines; of another suite, what its last total says.
 count() {
-    { grep -E '^test result:|[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$2" || true; } |
-        { grep -oE "[0-9]+ $1" || true; } | awk '{ sum += $1 } END { print sum + 0 }'
+    local lines
+    lines=$(grep -E '^test result:' "$2" ||
+        grep -E '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$2" | tail -n 1 || true)
+    { grep -oE "[0-9]+ $1" <<<"$lines" || true; } | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
 # suite NAME COMMAND…: runs it, shows its output, remembers its counts. A failure does not stop the others.
