@@ -28,7 +28,8 @@ mkdir -p "$logs"
 summary=()
 passed_total=0 failed_total=0 skipped_total=0
 
-# count WORD FILE: the sum of all "N WORD" in cargo's result lines; of another suite, what its last total says.
+# count WORD FILE: the sum of all "N WORD" in cargo's result lines; of another suite, what its last total
+# says.
 count() {
     local lines
     lines=$(grep -E '^test result:' "$2" ||
