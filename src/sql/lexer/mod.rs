@@ -13,6 +13,7 @@ mod literal;
 mod mode;
 mod words;
 
+pub(super) use literal::unquote;
 pub use literal::{Literal, LiteralKind};
 pub use mode::{ClientCharset, ServerVersion, SqlMode};
 

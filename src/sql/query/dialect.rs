@@ -6,7 +6,7 @@ use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, UnaryOperator};
 use sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, Word};
+use sqlparser::tokenizer::Token;
 
 use crate::sql::lexer::SqlMode;
 
@@ -23,6 +23,9 @@ pub(super) struct Bulkhead {
 }
 
 impl Bulkhead {
+    /// The pattern of AGAINST ends before `IN … MODE`.
+    const AGAINST: u8 = 20;
+
     pub(super) fn new(mode: SqlMode) -> Self {
         Self { base: MySqlDialect {}, mode }
     }
@@ -97,10 +100,7 @@ impl Dialect for Bulkhead {
             Token::Assignment => ASSIGNMENT,
             Token::ShiftLeft | Token::ShiftRight => 25,
             Token::StringConcat => 46,
-            Token::Word(word) if is_bare(word, "MOD") => self.prec_value(Precedence::MulDivModOp),
-            Token::Word(word) if is_bare(word, "SOUNDS") && is_word(parser, 1, "LIKE") => {
-                self.prec_value(Precedence::Like)
-            }
+            Token::CustomBinaryOperator(_) => self.prec_value(Precedence::Like),
             _ => return None,
         };
         Some(Ok(level))
@@ -117,44 +117,30 @@ impl Dialect for Bulkhead {
                     Some(parse_unary(parser, UnaryOperator::Not))
                 }
                 Keyword::BINARY => Some(parse_binary_cast(parser)),
+                Keyword::MATCH => Some(parse_match(parser)),
                 _ => None,
             },
             _ => None,
         }
     }
 
+    /// Only for `:=`: the left side is a variable, the right side is all that follows.
     fn parse_infix(
         &self,
         parser: &mut Parser,
         left: &Expr,
-        precedence: u8,
+        _precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
-        let (operator, right) = match &parser.peek_token_ref().token {
-            Token::Assignment => (BinaryOperator::Assignment, 0),
-            Token::Word(word) if is_bare(word, "DIV") => (BinaryOperator::MyIntegerDivide, precedence),
-            Token::Word(word) if is_bare(word, "MOD") => (BinaryOperator::Modulo, precedence),
-            Token::Word(word) if is_bare(word, "SOUNDS") => {
-                parser.advance_token();
-                (BinaryOperator::Custom("SOUNDS LIKE".to_owned()), precedence)
-            }
-            _ => return None,
-        };
+        if parser.peek_token_ref().token != Token::Assignment {
+            return None;
+        }
         parser.advance_token();
-        Some(parser.parse_subexpr(right).map(|right| Expr::BinaryOp {
+        Some(parser.parse_subexpr(0).map(|right| Expr::BinaryOp {
             left: Box::new(left.clone()),
-            op: operator,
+            op: BinaryOperator::Assignment,
             right: Box::new(right),
         }))
     }
-}
-
-/// Says whether an unquoted word that is no mere name reads `text`.
-fn is_bare(word: &Word, text: &str) -> bool {
-    word.quote_style.is_none() && word.keyword != Keyword::NoKeyword && word.value.eq_ignore_ascii_case(text)
-}
-
-fn is_word(parser: &Parser, ahead: usize, word: &str) -> bool {
-    matches!(&parser.peek_nth_token_ref(ahead).token, Token::Word(found) if found.value.eq_ignore_ascii_case(word))
 }
 
 fn parse_unary(parser: &mut Parser, op: UnaryOperator) -> Result<Expr, ParserError> {
@@ -170,5 +156,34 @@ fn parse_binary_cast(parser: &mut Parser) -> Result<Expr, ParserError> {
         expr: Box::new(parser.parse_subexpr(UNARY)?),
         data_type: DataType::Binary(None),
         format: None,
+    })
+}
+
+/// `MATCH (a, b) AGAINST (x IN BOOLEAN MODE)`: columns with or without parentheses, any expression as the pattern.
+fn parse_match(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    let parenthesis = parser.consume_token(&Token::LParen);
+    let columns = parser.parse_comma_separated(|parser| parser.parse_object_name(false))?;
+    if parenthesis {
+        parser.expect_token(&Token::RParen)?;
+    }
+    parser.expect_keyword(Keyword::AGAINST)?;
+    parser.expect_token(&Token::LParen)?;
+    let pattern = parser.parse_subexpr(Bulkhead::AGAINST)?;
+    let modes = [
+        [Keyword::IN, Keyword::NATURAL, Keyword::LANGUAGE, Keyword::MODE].as_slice(),
+        &[Keyword::IN, Keyword::BOOLEAN, Keyword::MODE],
+        &[Keyword::WITH, Keyword::QUERY, Keyword::EXPANSION],
+    ];
+    while modes.iter().any(|mode| parser.parse_keywords(mode)) {}
+    parser.expect_token(&Token::RParen)?;
+    let columns = columns.into_iter().filter_map(|name| {
+        let parts: Vec<_> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+        (!parts.is_empty()).then_some(Expr::CompoundIdentifier(parts))
+    });
+    Ok(Expr::BinaryOp {
+        left: Box::new(Expr::Tuple(columns.collect())),
+        op: BinaryOperator::Custom("AGAINST".to_owned()),
+        right: Box::new(pattern),
     })
 }

@@ -11,6 +11,8 @@ mod limits;
 mod rewrite;
 mod tokens;
 
+pub(super) use tokens::{collect, unquote_name};
+
 use sqlparser::ast::Statement;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -44,7 +46,7 @@ pub(super) fn parse_span(
 ) -> Result<Box<Statement>, Unread> {
     let collected = tokens::collect(text, span, mode)?;
     limits::check(text, &collected)?;
-    let tokens = rewrite::rewrite(text, collected, mode)?;
+    let tokens = rewrite::rewrite(text, &collected, mode);
     let dialect = dialect::Bulkhead::new(mode);
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);

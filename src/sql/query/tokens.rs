@@ -13,7 +13,7 @@ pub(super) const TOKENS_MAX: usize = 200_000;
 const STRING_BYTES_MAX: usize = 256;
 
 /// All tokens of the span, without comments.
-pub(super) fn collect(text: &[u8], span: Span, mode: SqlMode) -> Result<Vec<Lexed>, Unread> {
+pub(in crate::sql) fn collect(text: &[u8], span: Span, mode: SqlMode) -> Result<Vec<Lexed>, Unread> {
     let end = (span.end as usize).min(text.len());
     let mut lexer = Lexer::at(&text[..end], span.start as usize, mode);
     let mut tokens = Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn convert(text: &[u8], token: Lexed, mode: SqlMode) -> Option<TokenW
     let bytes = token.span.of(text);
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let converted = match token.kind {
-        TokenKind::Word => Token::make_word(&String::from_utf8_lossy(bytes), None),
+        TokenKind::Word => word(&String::from_utf8_lossy(bytes)),
         TokenKind::Name | TokenKind::UserVariable | TokenKind::SystemVariable => {
             Token::Word(Word { value: lossy(bytes), quote_style: None, keyword: Keyword::NoKeyword })
         }
@@ -79,6 +79,70 @@ pub(super) fn convert(text: &[u8], token: Lexed, mode: SqlMode) -> Option<TokenW
         _ => return None,
     };
     Some(at(converted, token.span))
+}
+
+/// Words that `sqlparser` gives a meaning that they have in no MySQL or MariaDB: there they are names, and an alias
+/// `anti` must not turn a join into an anti-join.
+const FOREIGN: &[Keyword] = &[
+    Keyword::ANTI,
+    Keyword::APPLY,
+    Keyword::ARRAY,
+    Keyword::ASOF,
+    Keyword::CLUSTER,
+    Keyword::CONNECT,
+    Keyword::CONNECT_BY_ROOT,
+    Keyword::DIRECTORY,
+    Keyword::DISTRIBUTE,
+    Keyword::FILL,
+    Keyword::FILTER,
+    Keyword::FINAL,
+    Keyword::FORMAT,
+    Keyword::FULL,
+    Keyword::GLOB,
+    Keyword::GLOBAL,
+    Keyword::ILIKE,
+    Keyword::INTERPOLATE,
+    Keyword::LOCAL,
+    Keyword::MAP,
+    Keyword::MATCH_RECOGNIZE,
+    Keyword::MERGE,
+    Keyword::NOTNULL,
+    Keyword::OPENJSON,
+    Keyword::OPERATOR,
+    Keyword::OUTPUT,
+    Keyword::OVERLAPS,
+    Keyword::OVERLAY,
+    Keyword::OVERWRITE,
+    Keyword::PIVOT,
+    Keyword::PREWHERE,
+    Keyword::PRIOR,
+    Keyword::QUALIFY,
+    Keyword::SAFE_CAST,
+    Keyword::SAMPLE,
+    Keyword::SEMI,
+    Keyword::SETTINGS,
+    Keyword::SIMILAR,
+    Keyword::SORT,
+    Keyword::START,
+    Keyword::STRUCT,
+    Keyword::TABLESAMPLE,
+    Keyword::TOP,
+    Keyword::TRY_CAST,
+    Keyword::TRY_CONVERT,
+    Keyword::UNNEST,
+    Keyword::UNPIVOT,
+    Keyword::VERSION,
+    Keyword::XMLTABLE,
+];
+
+fn word(text: &str) -> Token {
+    let mut token = Token::make_word(text, None);
+    if let Token::Word(word) = &mut token {
+        if FOREIGN.contains(&word.keyword) {
+            word.keyword = Keyword::NoKeyword;
+        }
+    }
+    token
 }
 
 fn operator(bytes: &[u8], mode: SqlMode) -> Token {

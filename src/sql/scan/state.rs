@@ -170,13 +170,21 @@ impl<'a> Scanner<'a> {
         }
         if self.second.is_empty() {
             self.second = token.span;
-            self.body |= self.kind == Some(StatementKind::Begin) && tag == Some(Tag::Not);
+            if self.kind == Some(StatementKind::Begin) && tag == Some(Tag::Not) {
+                self.body = true;
+                self.blocks = 1;
+            }
         }
         let Some(tag) = tag else { return };
         if self.with && self.depth == 0 {
             self.note_with_verb(tag);
         }
-        if matches!(self.kind, Some(StatementKind::Create | StatementKind::Alter)) && tag == Tag::Body {
+        if !self.body
+            && tag == Tag::Body
+            && matches!(self.kind, Some(StatementKind::Create | StatementKind::Alter))
+        {
+            let package = token.span.of(self.text).eq_ignore_ascii_case(b"PACKAGE");
+            self.blocks = u32::from(package && self.kind == Some(StatementKind::Create));
             self.body = true;
         }
         if self.body {

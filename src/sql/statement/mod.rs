@@ -4,14 +4,22 @@
 //! small parsers of our own, which keep names with their spans and pass over what does not matter to routing. What
 //! cannot be read is [`Unread`]; it is never called a syntax error, that is for the server to say.
 
+mod admin;
+mod cursor;
+mod ddl;
+mod set;
+mod show;
+mod transaction;
 mod types;
 
 pub use types::*;
 
 use sqlparser::ast::Statement;
 
+use self::cursor::Cursor;
 use super::lexer::SqlMode;
 use super::scan::{Scan, ScanFlags, StatementKind};
+use super::span::Span;
 
 /// A statement that was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +64,13 @@ pub enum Parsed {
         /// USING: user variables, without `@`.
         using: Vec<Name>,
     },
+    /// MariaDB's EXECUTE IMMEDIATE.
+    ExecuteImmediate {
+        /// Where its text comes from.
+        source: PrepareSource,
+        /// The expressions behind USING.
+        using: Option<Span>,
+    },
     /// DEALLOCATE PREPARE.
     Deallocate {
         /// Name of the prepared statement.
@@ -70,7 +85,7 @@ pub enum Parsed {
         /// The procedure.
         procedure: ObjectName,
     },
-    /// DO: expressions without an answer; the tree is a SELECT of the same expressions.
+    /// DO: the tree is a SELECT of the same expressions; there is no answer but OK.
     Do(Box<Statement>),
     /// HANDLER of a table.
     Handler(HandlerStatement),
@@ -131,6 +146,47 @@ pub fn parse(text: &[u8], scan: &Scan, mode: SqlMode) -> Result<Parsed, Unread> 
         | StatementKind::Replace
         | StatementKind::Update
         | StatementKind::Delete => super::query::parse_query(text, scan, mode).map(Parsed::Query),
+        StatementKind::Do => super::query::parse_query(text, scan, mode).map(Parsed::Do),
+        kind if has_own_parser(kind) => parse_other(&mut Cursor::new(text, scan.body, mode)?, kind),
         kind => Ok(Parsed::Other(kind)),
     }
+}
+
+fn has_own_parser(kind: StatementKind) -> bool {
+    use StatementKind::{
+        Compound, Empty, Grant, Help, Install, Replication, Reset, Revoke, Server, Signal, Unknown,
+    };
+    !matches!(
+        kind,
+        Compound | Empty | Grant | Help | Install | Replication | Reset | Revoke | Server | Signal | Unknown
+    )
+}
+
+fn parse_other(cursor: &mut Cursor<'_>, kind: StatementKind) -> Result<Parsed, Unread> {
+    use StatementKind as Kind;
+    Ok(match kind {
+        Kind::Set => Parsed::Set(set::read(cursor)?),
+        Kind::Begin | Kind::Commit | Kind::Rollback | Kind::Savepoint | Kind::ReleaseSavepoint => {
+            transaction::read(cursor)?
+        }
+        Kind::Xa => transaction::read_xa(cursor)?,
+        Kind::Use => Parsed::Use { database: ddl::read_use(cursor)? },
+        Kind::Show => show::read(cursor)?,
+        Kind::Explain => show::read_explain(cursor)?,
+        Kind::Create | Kind::Alter | Kind::Drop | Kind::Rename | Kind::Truncate => {
+            Parsed::Ddl(ddl::read(cursor)?)
+        }
+        Kind::Kill => admin::read_kill(cursor)?,
+        Kind::Prepare => admin::read_prepare(cursor)?,
+        Kind::Execute => admin::read_execute(cursor)?,
+        Kind::Deallocate => admin::read_deallocate(cursor)?,
+        Kind::Lock => admin::read_lock(cursor)?.unwrap_or(Parsed::Other(kind)),
+        Kind::Unlock if cursor.word_at(1, "TABLES") || cursor.word_at(1, "TABLE") => Parsed::UnlockTables,
+        Kind::Call => admin::read_call(cursor)?,
+        Kind::Handler => admin::read_handler(cursor)?,
+        Kind::Load => admin::read_load(cursor)?,
+        Kind::TableAdmin => admin::read_table_admin(cursor)?.unwrap_or(Parsed::Other(kind)),
+        Kind::Flush => admin::read_flush(cursor)?,
+        other => Parsed::Other(other),
+    })
 }
