@@ -6,6 +6,105 @@ use std::time::Duration;
 use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName};
 use crate::redact::Secret;
 
+use super::decode::Object;
+use super::keys::{Key, Section, Shape};
+use super::secrets::{self, Given};
+
+/// Most server connections of one pool.
+const POOL_CONNECTIONS_MAX: u64 = 100_000;
+/// Largest weight of a shard.
+const WEIGHT_MAX: u64 = 10_000;
+
+pub(super) const CLUSTER: Section = Section {
+    doc: "A MySQL replication group. Exactly one of password_env, password_file, password.",
+    keys: &[
+        Key::new("primary", Shape::Server, "The server that takes writes.").required(),
+        Key::new("replicas", Shape::List(&Shape::Server), "The servers that follow it."),
+        Key::new("user", Shape::Text, "Bulkhead's user for clients' statements.").required(),
+        Key::new("password_env", Shape::Text, "Environment variable with its password."),
+        Key::new("password_file", Shape::Path, "File with its password; must not be readable by everybody."),
+        Key::new("password", Shape::Secret, "Its password; only if this file is not readable by everybody."),
+        Key::new(
+            "admin",
+            Shape::Section(&CLUSTER_ADMIN),
+            "User for KILL and probes; without it the user above.",
+        ),
+        Key::new("tls", Shape::Section(&CLUSTER_TLS), "TLS towards the servers."),
+        Key::new("pool", Shape::Section(&POOL), "Bounds of the connection pools."),
+    ],
+};
+
+const CLUSTER_ADMIN: Section = Section {
+    doc: "User for KILL and probes. Exactly one of password_env, password_file, password.",
+    keys: &[
+        Key::new("user", Shape::Text, "User name.").required(),
+        Key::new("password_env", Shape::Text, "Environment variable with its password."),
+        Key::new("password_file", Shape::Path, "File with its password; must not be readable by everybody."),
+        Key::new("password", Shape::Secret, "Its password; only if this file is not readable by everybody."),
+    ],
+};
+
+const CLUSTER_TLS: Section = Section {
+    doc: "TLS towards the servers.",
+    keys: &[
+        Key::new(
+            "mode",
+            Shape::Choice(&["disabled", "preferred", "required", "verify_ca", "verify_identity"]),
+            "As the mysql client's --ssl-mode.",
+        )
+        .or("preferred"),
+        Key::new("ca", Shape::Path, "PEM file with the authority; needed by verify_ca and verify_identity."),
+        Key::new("certificate", Shape::Path, "PEM file with Bulkhead's own certificate."),
+        Key::new("key", Shape::Path, "PEM file with its key."),
+    ],
+};
+
+const POOL: Section = Section {
+    doc: "Bounds of a cluster's connection pools, each for one server.",
+    keys: &[
+        Key::new("max_connections", Shape::Number(1, POOL_CONNECTIONS_MAX), "Server connections.").or("100"),
+        Key::new(
+            "opening_at_once",
+            Shape::Number(1, 1000),
+            "Server connections being opened at the same time.",
+        )
+        .or("4"),
+        Key::new("waiters", Shape::Number(0, 1_000_000), "Statements that may wait for a connection.")
+            .or("1000"),
+        Key::new("idle", Shape::Duration(0), "An unused connection is closed after this; 0s: never.")
+            .or("5m"),
+        Key::new("lifetime", Shape::Duration(0), "A connection is replaced after this; 0s: never.").or("1h"),
+    ],
+};
+
+pub(super) const KEYSPACE: Section = Section {
+    doc: "Where a keyspace's shards live.",
+    keys: &[
+        Key::new(
+            "shards",
+            Shape::NamedOrText(&SHARD),
+            "Shard → cluster. `unsharded`: one shard `-`; `shared_tables`: key ranges such as `-80`, `80-`; \
+             `database_per_workspace`: any names.",
+        )
+        .required(),
+        Key::new(
+            "reads_after_writes",
+            Shape::Flag,
+            "Replica reads wait for the session's own writes (GTID).",
+        )
+        .or("false"),
+    ],
+};
+
+const SHARD: Section = Section {
+    doc: "A shard.",
+    keys: &[
+        Key::new("cluster", Shape::Text, "Cluster it lives on.").required(),
+        Key::new("weight", Shape::Number(0, WEIGHT_MAX), "Share of new workspaces placed here; 0: none.")
+            .or("1"),
+    ],
+};
+
 /// Login of Bulkhead at a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
@@ -99,4 +198,120 @@ pub struct ShardPlace {
     pub cluster: ClusterName,
     /// Share of new workspaces placed here; 0: none.
     pub weight: u32,
+}
+
+impl Cluster {
+    pub(super) fn decode(name: &str, object: &Object<'_>) -> Option<Self> {
+        let replica = |(text, place): (&str, super::fault::Place)| match ServerId::parse(text) {
+            Some(server) => Some(server),
+            None => {
+                object.fault(place.error(format!("found {text:?}, expected {}", Shape::Server.expected())));
+                None
+            }
+        };
+        let replicas = object.texts("replicas").into_iter().filter_map(replica).collect();
+        let login = Login::decode(object);
+        let admin = object.section("admin").map(|admin| Login::decode(&admin));
+        let tls = ClusterTls::decode(&object.section_or_defaults("tls"));
+        let pool = PoolLimits::decode(&object.section_or_defaults("pool"));
+        let (primary, login) = (object.server("primary")?, login?);
+        Some(Self {
+            name: ClusterName::new(name),
+            primary,
+            replicas,
+            admin_login: admin.unwrap_or_else(|| Some(login.clone()))?,
+            login,
+            tls,
+            pool,
+        })
+    }
+}
+
+impl Login {
+    fn decode(object: &Object<'_>) -> Option<Self> {
+        let given = secrets::decode(object, &["password_env", "password_file", "password"]);
+        match (object.text("user")?, given?) {
+            (user, Given::Plain(password)) => Some(Self { user, password }),
+            (_, Given::Hash(_)) => None,
+        }
+    }
+}
+
+impl ClusterTls {
+    fn decode(object: &Object<'_>) -> Self {
+        let mode = match object.choice("mode") {
+            Some(0) => TlsMode::Disabled,
+            Some(2) => TlsMode::Required,
+            Some(3) => TlsMode::VerifyCa,
+            Some(4) => TlsMode::VerifyIdentity,
+            _ => TlsMode::Preferred,
+        };
+        let verifies = matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
+        if verifies && !object.has("ca") {
+            object.fault(object.place_of("mode").error("this mode needs `ca`"));
+        }
+        if object.has("certificate") != object.has("key") {
+            object.fault(object.place().error("`certificate` and `key` belong together"));
+        }
+        Self {
+            mode,
+            ca: object.existing_path("ca"),
+            certificate: object.existing_path("certificate"),
+            key: object.existing_path("key"),
+        }
+    }
+}
+
+impl PoolLimits {
+    fn decode(object: &Object<'_>) -> Self {
+        Self {
+            max_connections: object.number_u32("max_connections"),
+            opening_at_once: object.number_u32("opening_at_once"),
+            waiters: object.number_u32("waiters"),
+            idle: object.duration("idle"),
+            lifetime: object.duration("lifetime"),
+        }
+    }
+}
+
+impl KeyspaceTopology {
+    pub(super) fn decode(name: &str, object: &Object<'_>) -> Self {
+        if !super::decode::is_mysql_name(name) || name.contains(['@', ':']) {
+            let fault = object
+                .place()
+                .error("a keyspace is named as a database, 1 to 64 characters, without @ and :");
+            object.fault(fault);
+        }
+        let shards = object.named_or_text("shards");
+        if shards.is_empty() && object.has("shards") {
+            object.fault(object.place_of("shards").error("a keyspace needs at least one shard"));
+        }
+        let mut shards: Vec<ShardPlace> = shards
+            .into_iter()
+            .filter_map(|(name, place, child)| {
+                if !super::decode::is_mysql_name(name) {
+                    object.fault(place.error("a shard name has 1 to 64 characters"));
+                }
+                ShardPlace::decode(name, child)
+            })
+            .collect();
+        shards
+            .sort_by_key(|shard| (shard.range.as_ref().map(|range| range.start.clone()), shard.name.clone()));
+        Self { name: Keyspace::new(name), shards, reads_after_writes: object.flag("reads_after_writes") }
+    }
+}
+
+impl ShardPlace {
+    fn decode(name: &str, child: Result<&str, Object<'_>>) -> Option<Self> {
+        let (cluster, weight) = match child {
+            Ok(cluster) => (cluster.into(), 1),
+            Err(object) => (object.text("cluster")?, object.number_u32("weight")),
+        };
+        Some(Self {
+            name: ShardName::new(name),
+            range: KeyRange::parse(name),
+            cluster: ClusterName::new(&*cluster),
+            weight,
+        })
+    }
 }

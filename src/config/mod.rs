@@ -5,10 +5,20 @@
 //! Does not know the vschema: `vschema::load` reads both and checks them against each other.
 
 mod access;
+pub(crate) mod decode;
+pub(crate) mod document;
+mod fault;
 mod fleet;
+pub(crate) mod keys;
+pub(crate) mod load;
+mod secrets;
 mod settings;
+pub(crate) mod suggest;
+mod units;
 
-pub use access::{Access, AuthPlugin, CachingSha2Hash, Password, Reads, User};
+pub use access::{Access, AuthPlugin, CachingSha2Hash, Password, Reads, User, parse_password_hash};
+pub(crate) use fault::Place;
+pub use fault::{Excerpt, Fault, Severity};
 pub use fleet::{Cluster, ClusterTls, KeyspaceTopology, Login, PoolLimits, ShardPlace, TlsMode};
 pub use settings::{Admin, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts};
 

@@ -4,6 +4,116 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::decode::Object;
+use super::keys::{Key, Section, Shape};
+
+/// Most client connections, in all or of one user.
+const CONNECTIONS_MAX: u64 = 1_000_000;
+/// Least `max_allowed_packet`, in bytes; MySQL's own.
+const PACKET_BYTES_MIN: u64 = 1 << 10;
+/// Largest `max_allowed_packet`, in bytes; MySQL's own.
+const PACKET_BYTES_MAX: u64 = 1 << 30;
+
+pub(super) const LISTEN: Section = Section {
+    doc: "Where clients connect, and the limits before and after they log in.",
+    keys: &[
+        Key::new("address", Shape::Address, "TCP address.").or("127.0.0.1:3307"),
+        Key::new("socket", Shape::Path, "Unix socket beside it."),
+        Key::new("server_version", Shape::Text, "Version that clients see.").or("8.4.8-bulkhead"),
+        Key::new("max_connections", Shape::Number(1, CONNECTIONS_MAX), "Client connections in all.")
+            .or("10000"),
+        Key::new(
+            "max_connections_per_user",
+            Shape::Number(1, CONNECTIONS_MAX),
+            "Client connections of one user.",
+        )
+        .or("5000"),
+        Key::new(
+            "max_connections_per_address",
+            Shape::Number(1, CONNECTIONS_MAX),
+            "Client connections of one address.",
+        )
+        .or("5000"),
+        Key::new("handshake_timeout", Shape::Duration(1), "Time from accept to the end of the login.")
+            .or("10s"),
+        Key::new(
+            "max_allowed_packet",
+            Shape::Size(PACKET_BYTES_MIN, PACKET_BYTES_MAX),
+            "Largest packet from a client.",
+        )
+        .or("64MiB"),
+        Key::new("require_tls", Shape::Flag, "Refuses clients without TLS (unix sockets excepted).")
+            .or("false"),
+        Key::new("compression", Shape::Flag, "Offers zlib and zstd.").or("true"),
+        Key::new(
+            "tls",
+            Shape::Section(&LISTEN_TLS),
+            "Certificate; without it a throw-away one is made at start.",
+        ),
+    ],
+};
+
+const LISTEN_TLS: Section = Section {
+    doc: "The certificate shown to clients.",
+    keys: &[
+        Key::new("certificate", Shape::Path, "PEM file with the certificate chain.").required(),
+        Key::new("key", Shape::Path, "PEM file with the private key.").required(),
+        Key::new(
+            "client_ca",
+            Shape::Path,
+            "PEM file with the authority that client certificates must come from.",
+        ),
+    ],
+};
+
+pub(super) const ADMIN: Section = Section {
+    doc: "Where operators connect.",
+    keys: &[
+        Key::new("address", Shape::Address, "MySQL protocol; for users with `admin = true`.")
+            .or("127.0.0.1:3308"),
+        Key::new("http", Shape::Address, "`/metrics` and `/healthz`.").or("127.0.0.1:3309"),
+    ],
+};
+
+pub(super) const STORE: Section = Section {
+    doc: "Where the directory and states are kept.",
+    keys: &[Key::new("path", Shape::Path, "File of the embedded store.").or("bulkhead.redb")],
+};
+
+pub(super) const LOG: Section = Section {
+    doc: "What is logged.",
+    keys: &[
+        Key::new("format", Shape::Choice(&["human", "json"]), "Form of the lines.").or("human"),
+        Key::new("level", Shape::Text, "error, warn, info, debug, trace, or a filter by module.").or("info"),
+        Key::new("slow_statement", Shape::Duration(0), "Statements that take longer are logged; 0s: none.")
+            .or("1s"),
+    ],
+};
+
+pub(super) const ROUTING: Section = Section {
+    doc: "How a statement's workspace is told.",
+    keys: &[
+        Key::new("workspace_variable", Shape::Name, "User variable: `SET @workspace_id = 42`.")
+            .or("workspace_id"),
+        Key::new("comment_key", Shape::Name, "Key in a comment: `/*workspace_id:42*/`.").or("workspace_id"),
+    ],
+};
+
+pub(super) const TIMEOUTS: Section = Section {
+    doc: "Bounds in time.",
+    keys: &[
+        Key::new("connect", Shape::Duration(1), "Opening a connection to a server, login included.").or("2s"),
+        Key::new("query", Shape::Duration(0), "One statement; it is killed when it passes. 0s: none.")
+            .or("0s"),
+        Key::new("transaction", Shape::Duration(0), "One transaction; rolled back when it passes. 0s: none.")
+            .or("0s"),
+        Key::new("idle", Shape::Duration(0), "A session without a command. 0s: none.").or("8h"),
+        Key::new("pool_wait", Shape::Duration(1), "Waiting for a connection of a pool.").or("5s"),
+        Key::new("shutdown", Shape::Duration(0), "Sessions still in a transaction when Bulkhead stops.")
+            .or("30s"),
+    ],
+};
+
 /// Where clients connect, and the limits before and after they log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
@@ -102,4 +212,81 @@ pub struct Timeouts {
     pub pool_wait: Duration,
     /// Sessions that are still in a transaction when Bulkhead stops.
     pub shutdown: Duration,
+}
+
+impl Listen {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
+        let version = object.text("server_version")?;
+        if version.contains('\0') || !version.starts_with(|c: char| c.is_ascii_digit()) {
+            let place = object.place_of("server_version");
+            object.fault(place.error("drivers read a version from it: it must begin with a number"));
+        }
+        Some(Self {
+            address: object.address("address")?,
+            socket: object.path("socket"),
+            server_version: version,
+            max_connections: object.number_u32("max_connections"),
+            max_connections_per_user: object.number_u32("max_connections_per_user"),
+            max_connections_per_address: object.number_u32("max_connections_per_address"),
+            handshake_timeout: object.duration("handshake_timeout"),
+            max_allowed_packet: usize::try_from(object.size("max_allowed_packet")).unwrap_or(usize::MAX),
+            require_tls: object.flag("require_tls"),
+            compression: object.flag("compression"),
+            tls: object.section("tls").and_then(|tls| ListenTls::decode(&tls)),
+        })
+    }
+}
+
+impl ListenTls {
+    fn decode(object: &Object<'_>) -> Option<Self> {
+        let certificate = object.existing_path("certificate");
+        let key = object.existing_path("key");
+        let client_ca = object.existing_path("client_ca");
+        Some(Self { certificate: certificate?, key: key?, client_ca })
+    }
+}
+
+impl Admin {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
+        Some(Self { address: object.address("address")?, http: object.address("http")? })
+    }
+}
+
+impl Store {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
+        Some(Self { path: object.path("path")? })
+    }
+}
+
+impl Log {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
+        let level = object.text("level")?;
+        if level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+            object.fault(object.place_of("level").error("found neither a level nor a filter by module"));
+        }
+        let format = if object.choice("format") == Some(1) { LogFormat::Json } else { LogFormat::Human };
+        Some(Self { format, level, slow_statement: object.duration("slow_statement") })
+    }
+}
+
+impl Routing {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
+        Some(Self {
+            workspace_variable: object.text("workspace_variable")?,
+            comment_key: object.text("comment_key")?,
+        })
+    }
+}
+
+impl Timeouts {
+    pub(super) fn decode(object: &Object<'_>) -> Self {
+        Self {
+            connect: object.duration("connect"),
+            query: object.duration("query"),
+            transaction: object.duration("transaction"),
+            idle: object.duration("idle"),
+            pool_wait: object.duration("pool_wait"),
+            shutdown: object.duration("shutdown"),
+        }
+    }
 }

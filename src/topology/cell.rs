@@ -162,7 +162,7 @@ fn schema_facts(schema: &KeyspaceSchema) -> BTreeSet<String> {
                 .join(", "),
             other => format!("{other:?}"),
         };
-        format!("table {} {kind} {:?} {:?}", table.name, table.columns, table.auto_increment)
+        format!("table {} {kind} {:?} {:?}", table.name, table.columns, table.column_list_authoritative)
     });
     let vindexes = schema
         .vindexes()

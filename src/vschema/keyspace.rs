@@ -97,17 +97,6 @@ pub struct Table {
     pub columns: Vec<Box<str>>,
     /// `columns` is the whole list, in the table's order.
     pub column_list_authoritative: bool,
-    /// Column that Vitess would fill from a sequence; INSERTs must give it.
-    pub auto_increment: Option<AutoIncrement>,
-}
-
-/// A column fed by a Vitess sequence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AutoIncrement {
-    /// Column.
-    pub column: Box<str>,
-    /// Sequence table, `table` or `keyspace.table`.
-    pub sequence: Box<str>,
 }
 
 impl Table {

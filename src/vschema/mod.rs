@@ -3,12 +3,19 @@
 //! Pure once loaded: a [`Vschema`] is an immutable value; a vindex is a total function of its values. Does not
 //! know where shards live (that is `topology`), and never asks a server.
 
+mod build;
+pub mod check;
 mod keyspace;
+mod load;
+mod native;
 mod pattern;
+pub mod reference;
 mod value;
 pub mod vindexes;
+mod vitess;
 
-pub use keyspace::{AutoIncrement, ColumnVindex, ForeignKeyMode, KeyspaceSchema, Layout, Table, TableKind};
+pub use keyspace::{ColumnVindex, ForeignKeyMode, KeyspaceSchema, Layout, Table, TableKind};
+pub use load::{Loaded, load, parse_vschema};
 pub use pattern::DatabasePattern;
 pub use value::Value;
 pub use vindexes::{Mapped, Vindex, VindexError};
