@@ -27,6 +27,9 @@ lint: ## formatting, clippy, documentation, the tree's own rules
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 	cargo test --locked --quiet --test tidy
+	@if command -v shellcheck >/dev/null; then \
+		git ls-files -co --exclude-standard .ci '*.sh' | xargs shellcheck -x; \
+	else echo "shellcheck is not installed: shell scripts were not checked"; fi
 
 check: ## a quick look: compiles, and the tests that need no server
 	cargo check --all-targets --locked
