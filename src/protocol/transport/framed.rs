@@ -195,7 +195,9 @@ impl Framed {
                 if !self.take_piece_bytes() {
                     return Ok(false);
                 }
-            } else if self.join.is_open && !self.join.piece_is_continued {
+                continue;
+            }
+            if self.join.is_open && !self.join.piece_is_continued {
                 self.join.is_open = false;
                 self.current = Current::Joined;
                 return Ok(true);
