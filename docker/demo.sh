@@ -18,6 +18,7 @@ environment:
   DEMO_PORT DEMO_ADMIN_PORT DEMO_HTTP_PORT    Bulkhead's ports (3307 3308 3309)
   DEMO_C1_PORT DEMO_C2_PORT DEMO_C3_PORT      the primaries' ports (13301 13311 13321); replicas: one more
   BULKHEAD_CACHE                              where servers and data are kept (.cache)
+  DEMO_DIR                                    the data and logs of the demo (.cache/demo)
   BULKHEAD_BIN                                a built bulkhead, instead of `cargo build --release`
 EOF
 }
@@ -26,7 +27,7 @@ PORT=${DEMO_PORT:-3307} ADMIN_PORT=${DEMO_ADMIN_PORT:-3308} HTTP_PORT=${DEMO_HTT
 declare -A CLUSTER_PORT=([c1]=${DEMO_C1_PORT:-13301} [c2]=${DEMO_C2_PORT:-13311} [c3]=${DEMO_C3_PORT:-13321})
 CLUSTERS=(c1 c2 c3)
 CLUSTER=$ROOT/docker/mysql/cluster.sh
-DEMO=$CACHE/demo
+DEMO=${DEMO_DIR:-$CACHE/demo}
 SETTINGS=$DEMO/settings
 LOG=$DEMO/bulkhead.log
 

@@ -5,6 +5,7 @@
 //! run is repeated by `BULKHEAD_FUZZ_SEED`, which a failure prints together with the input.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bulkhead::protocol::binary::{ParameterTypes, Parameters};
@@ -14,6 +15,7 @@ use bulkhead::protocol::handshake::{ChangeUser, ClientHello, Greeting};
 use bulkhead::protocol::response::{Advance, CommandKind, ResponseTracker};
 use bulkhead::protocol::result::{Column, ServerError, parse_text_row};
 use bulkhead::sql::{Lexer, Scan, SqlMode, TokenKind, normalize, parse, scan};
+use bulkhead::vschema::{load, parse_vschema};
 
 /// Longest input made by mutation.
 const INPUT_BYTES_MAX: usize = 4096;
@@ -254,6 +256,43 @@ fn server_packets_take_any_bytes() {
         if let (Some(whole), Some(pieces)) = (whole, pieces) {
             assert_eq!(whole.1, pieces.1, "an answer ends or does not, however it is cut");
             assert!(!whole.1 || whole.0 == pieces.0, "an answer ends where it ends, however it is cut");
+        }
+    });
+}
+
+const VITESS: &str = r#"{"sharded": true, "vindexes": {"h": {"type": "hash"}, "l": {"type": "consistent_lookup",
+ "params": {"table": "t_idx", "from": "id", "to": "keyspace_id"}, "owner": "t"}}, "tables": {"t":
+ {"column_vindexes": [{"column": "id", "name": "h"}], "auto_increment": {"column": "id", "sequence": "seq"}}}}"#;
+
+#[test]
+fn vschema_files_take_any_bytes() {
+    let corpus = texts(&[
+        include_str!("../docker/demo/vschema/shop.toml"),
+        include_str!("../docker/demo/vschema/app.toml"),
+        "layout = \"shared_tables\"\n[vindexes.m]\ntype = \"multicol\"\ncolumn_count = 2\ncolumn_bytes = \"1,7\"\n\
+         [tables.a]\ncolumn_vindexes = [ { columns = [\"region\", \"id\"], vindex = \"m\" } ]\n",
+        "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n",
+        VITESS,
+    ]);
+    fuzz("vschema", &corpus, |input, _| {
+        let text = String::from_utf8_lossy(input);
+        for file in ["shop.toml", "shop.json"] {
+            let Err(faults) = parse_vschema(Path::new(file), &text) else { continue };
+            assert!(!faults.is_empty(), "a refusal has a reason");
+            assert!(faults.iter().all(|fault| !fault.to_string().is_empty()), "a reason has words");
+        }
+    });
+}
+
+#[test]
+fn main_file_takes_any_bytes() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("bulkhead.toml");
+    let corpus = texts(&[include_str!("../docker/demo/bulkhead.toml")]);
+    fuzz("main file", &corpus, |input, _| {
+        std::fs::write(&file, input).expect("the file can be written");
+        if let Err(faults) = load(&file) {
+            assert!(!faults.is_empty(), "a refusal has a reason");
         }
     });
 }

@@ -62,7 +62,9 @@ fn section_markdown(out: &mut String, level: usize, title: &str, path: &str, sec
     for key in section.keys {
         let (path, inner): (String, &Section) = match key.shape {
             Shape::Section(inner) => (format!("{path}{}.", key.name), inner),
-            Shape::Named(inner) | Shape::NamedOrText(inner) => (format!("{path}{}.&lt;name&gt;.", key.name), inner),
+            Shape::Named(inner) | Shape::NamedOrText(inner) => {
+                (format!("{path}{}.&lt;name&gt;.", key.name), inner)
+            }
             Shape::List(Shape::Section(inner)) => (format!("{path}{}[].", key.name), inner),
             _ => continue,
         };
@@ -80,7 +82,8 @@ fn document_schema(title: &str, section: &Section) -> Json {
 }
 
 fn section_schema(section: &Section) -> Json {
-    let properties: Map<String, Json> = section.keys.iter().map(|key| (key.name.into(), key_schema(key))).collect();
+    let properties: Map<String, Json> =
+        section.keys.iter().map(|key| (key.name.into(), key_schema(key))).collect();
     let required: Vec<&str> = section.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
     json!({
         "type": "object",
@@ -147,7 +150,10 @@ mod tests {
             std::fs::write(&file, expected).unwrap();
         }
         let found = std::fs::read_to_string(&file).unwrap_or_default();
-        assert!(found == expected, "{path} is not what the tables of keys say: UPDATE_GOLDEN=1 cargo test --lib reference");
+        assert!(
+            found == expected,
+            "{path} is not what the tables of keys say: UPDATE_GOLDEN=1 cargo test --lib reference"
+        );
     }
 
     #[test]
