@@ -185,7 +185,7 @@ Three statements worth trying:
 
 What Bulkhead would do with a statement, and why:
 
-  docker/demo.sh admin -e "EXPLAIN ROUTE SELECT * FROM shop.orders WHERE workspace_id = 7"
+  docker/demo.sh admin -e "EXPLAIN ROUTE FOR shop SELECT * FROM orders WHERE workspace_id = 7"
 
 Metrics: http://127.0.0.1:$HTTP_PORT/metrics    Log: $LOG    Configuration: $DEMO/bulkhead.toml
 Stop with: make demo-stop    Remove all data with: make demo-clean

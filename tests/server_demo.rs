@@ -91,7 +91,7 @@ fn demo_starts_answers_and_starts_again() {
         !succeeded && refusal.contains("workspace"),
         "the statement of the greeting is refused: {refusal}"
     );
-    demo.must(&["admin", "-e", "EXPLAIN ROUTE SELECT * FROM shop.orders WHERE workspace_id = 7"]);
+    demo.must(&["admin", "-e", "EXPLAIN ROUTE FOR shop SELECT * FROM orders WHERE workspace_id = 7"]);
     demo.must(&["status"]);
 
     demo.must(&["stop"]);

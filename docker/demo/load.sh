@@ -45,11 +45,13 @@ load_schema() {
 }
 
 load_workspaces() {
-    local id
-    for ((id = 1; id <= WORKSPACES; id++)); do
-        echo "CREATE WORKSPACE $id IN workspaces DATABASE;"
-        [[ $((id % 50)) -ne 0 ]] || echo "   $id of $WORKSPACES workspaces" >&2
-    done | operator >/dev/null
+    local from id
+    for ((from = 1; from <= WORKSPACES; from += 50)); do
+        for ((id = from; id < from + 50 && id <= WORKSPACES; id++)); do
+            echo "CREATE WORKSPACE workspaces $id WITH DATABASE;"
+        done | operator >/dev/null
+        echo "   $((from + 49)) of $WORKSPACES workspaces" >&2
+    done
 }
 
 # print_app_rows, print_shop_rows, print_workspace_rows: SQL as an application would send it.
