@@ -64,8 +64,9 @@ record() {
         export -f program
         export HERE programs
         timeout --kill-after=5 90 bash -c "program $1" >"$output" 2>"$output.err" || {
+            status=$?
             echo "## ends well" >>"$output"
-            echo "FAILED: exit code $?: $(tail -n 3 "$output.err" | tr '\n' ' ')" >>"$output"
+            echo "FAILED: exit code $status: $(tail -n 3 "$output.err" | tr '\n' ' ')" >>"$output"
         }
     )
 }

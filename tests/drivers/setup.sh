@@ -23,7 +23,9 @@ mkdir -p "$drivers"
 
 # packages NAME…: installs Debian packages.
 packages() {
-    [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null || die "install these packages (Debian names): $*"
+    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        die "install these packages (Debian names): $*"
+    fi
     step "installing $*"
     export DEBIAN_FRONTEND=noninteractive
     apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1 || {
@@ -65,7 +67,7 @@ setup_mysqlclient() {
 }
 
 setup_node() {
-    command -v node >/dev/null && command -v npm >/dev/null || packages nodejs npm
+    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then packages nodejs npm; fi
     [[ -d $drivers/node/node_modules/mysql2 ]] || {
         step "npm install mysql2"
         mkdir -p "$drivers/node"
@@ -75,7 +77,9 @@ setup_node() {
 
 setup_go() {
     local source=/usr/share/gocode/src/github.com/go-sql-driver/mysql
-    command -v go >/dev/null && [[ -d $source ]] || packages golang-go golang-github-go-sql-driver-mysql-dev
+    if ! command -v go >/dev/null || [[ ! -d $source ]]; then
+        packages golang-go golang-github-go-sql-driver-mysql-dev
+    fi
     [[ $drivers/go-check -nt $HERE/go/check.go ]] || {
         step "building the Go checks"
         GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS="" go build -o "$drivers/go-check" "$HERE/go/check.go"

@@ -23,10 +23,10 @@ have_libraries() {
 }
 
 ! have_libraries || exit 0
-[[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null || {
+if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
     echo "error: install these packages (Debian names): ${packages[*]}" >&2
     exit 1
-}
+fi
 echo "== installing ${packages[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt-get install -y --no-install-recommends "${packages[@]}" >/dev/null 2>&1 || {

@@ -258,7 +258,7 @@ func loadLocalFile() {
 func bigPackets() {
 	pool := open("")
 	defer pool.Close()
-	for _, size := range []int{17 << 20, 40 << 20} {
+	for _, size := range []int{17 << 20} {
 		body := bytes.Repeat([]byte("0123456789abcdef"), size/16)
 		exec("stored", pool, "REPLACE INTO notes (id, name, body) VALUES (4, 'big go', ?)", body)
 		var back []byte

@@ -168,7 +168,7 @@ end
 
 check "big_packets" do
   connect do |c|
-    [17, 40].each do |size|
+    [17].each do |size|
       body = Random.new(size).bytes(size << 20)
       c.prepare("REPLACE INTO notes (id, name, body) VALUES (3, 'big ruby', ?)").execute(body)
       row = c.query("SELECT body, SHA2(body, 256) AS s FROM notes WHERE id = 3").first
