@@ -80,7 +80,7 @@ external() {
 }
 
 step "building the tests"
-cargo test --locked --no-run --quiet
+cargo test --locked --no-run --quiet || die "the tests do not compile"
 
 is_wanted unit && suite unit cargo test --locked --lib --bins
 is_wanted unit && suite doc cargo test --locked --doc

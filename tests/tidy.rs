@@ -170,3 +170,12 @@ fn shell_scripts_stop_at_errors() {
     assert!(broken("docker/x.sh", "#!/usr/bin/env bash\n# Does x.\nset -euo pipefail\n").is_empty());
     assert!(broken("docker/lib.sh", "# shellcheck shell=bash\n").is_empty());
 }
+
+#[test]
+fn tests_with_servers_are_marked() {
+    let text = |mark: &str| format!("{DOC}mod common;\n\n#[tokio::test]\n{mark}async fn f() {{}}\n");
+    let mark = "#[ignore = \"needs servers: make test\"]\n";
+    assert_eq!(broken("tests/server_x.rs", &text("")), ["server-tests"]);
+    assert!(broken("tests/server_x.rs", &text(mark)).is_empty());
+    assert_eq!(broken("tests/x.rs", &text(mark)), ["server-tests"]);
+}

@@ -71,6 +71,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "file-name", check: check_file_name },
     Rule { name: "foreign-words", check: check_foreign_words },
     Rule { name: "shell", check: check_shell },
+    Rule { name: "server-tests", check: check_server_tests },
 ];
 
 fn is_rust(path: &str) -> bool {
@@ -294,4 +295,23 @@ fn check_shell(path: &str, text: &str) -> Vec<String> {
         faults.push("1: has no line `set -euo pipefail`".to_owned());
     }
     faults
+}
+
+/// Tests that need servers are in `tests/server_*.rs` and ignored by plain `cargo test`, which says so.
+fn check_server_tests(path: &str, text: &str) -> Vec<String> {
+    if !path.starts_with("tests/") || path.matches('/').count() > 1 || !is_rust(path) {
+        return Vec::new();
+    }
+    const MARK: &str = "#[ignore = \"needs servers: make test\"]";
+    let is_server_file = path.starts_with("tests/server_");
+    let uses_servers = text.lines().any(|line| line == "mod common;");
+    if uses_servers && !is_server_file {
+        return vec!["1: uses real servers: name the file server_*.rs".to_owned()];
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_test = |line: &str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+    let unmarked = lines.iter().enumerate().filter(|(at, line)| {
+        is_server_file && is_test(line) && lines.get(at + 1).is_none_or(|next| *next != MARK)
+    });
+    unmarked.map(|(at, _)| format!("{}: a test that needs servers is marked {MARK}", at + 1)).collect()
 }
