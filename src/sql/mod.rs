@@ -22,3 +22,6 @@ pub use scan::{
 };
 pub use span::Span;
 pub use statement::*;
+
+#[cfg(test)]
+mod tests;

@@ -137,10 +137,10 @@ const FOREIGN: &[Keyword] = &[
 
 fn word(text: &str) -> Token {
     let mut token = Token::make_word(text, None);
-    if let Token::Word(word) = &mut token {
-        if FOREIGN.contains(&word.keyword) {
-            word.keyword = Keyword::NoKeyword;
-        }
+    if let Token::Word(word) = &mut token
+        && FOREIGN.contains(&word.keyword)
+    {
+        word.keyword = Keyword::NoKeyword;
     }
     token
 }
