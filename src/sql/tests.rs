@@ -199,7 +199,8 @@ proptest! {
         let mode = SqlMode::default();
         let tokens = |text: &str| {
             let found = scanned(text.as_bytes(), mode);
-            let mut lexer = Lexer::at(&text.as_bytes()[..found.body.end as usize], found.body.start as usize, mode);
+            let body = &text.as_bytes()[..found.body.end as usize];
+            let mut lexer = Lexer::at(body, found.body.start as usize, mode);
             let mut tokens = vec![(TokenKind::End, format!("{:?}", found.flags))];
             loop {
                 let token = lexer.next_token();
@@ -217,18 +218,26 @@ proptest! {
     }
 
     #[test]
-    fn space_and_comments_do_not_matter(index in any::<prop::sample::Index>(), gaps in prop::collection::vec(0usize..5, 64)) {
+    fn space_and_comments_do_not_matter(
+        index in any::<prop::sample::Index>(),
+        gaps in prop::collection::vec(0usize..5, 64),
+    ) {
         let corpus = corpus();
         let (text, mode) = index.get(&corpus);
         let Some(spaced) = respace(text, *mode, &gaps) else { return Ok(()) };
         let (before, after) = (scanned(text.as_bytes(), *mode), scanned(spaced.as_bytes(), *mode));
         prop_assert_eq!(before.shape, after.shape, "{} | {}", text, spaced);
         prop_assert_eq!(before.digest, after.digest, "{} | {}", text, spaced);
-        prop_assert_eq!(normalize(text.as_bytes(), *mode, &before), normalize(spaced.as_bytes(), *mode, &after));
+        let normal = |text: &str, found: &Scan| normalize(text.as_bytes(), *mode, found);
+        prop_assert_eq!(normal(text, &before), normal(&spaced, &after));
     }
 
     #[test]
-    fn values_do_not_matter(index in any::<prop::sample::Index>(), number in any::<u32>(), text in "[a-z'\\\\]{0,8}") {
+    fn values_do_not_matter(
+        index in any::<prop::sample::Index>(),
+        number in any::<u32>(),
+        text in "[a-z'\\\\]{0,8}",
+    ) {
         let mut corpus = corpus();
         corpus.retain(|(text, mode)| scanned(text.as_bytes(), *mode).kind.is_query());
         let (statement, mode) = index.get(&corpus);
@@ -276,7 +285,8 @@ fn read_corpus() -> Vec<(String, SqlMode)> {
     statements
 }
 
-/// The statement with other space where it has space; `None` when it has comments, which may be code or hints.
+/// The statement with other space where it has space; `None` when it has comments, which may be code or
+/// hints.
 fn respace(text: &str, mode: SqlMode, gaps: &[usize]) -> Option<String> {
     let mut lexer = Lexer::new(text.as_bytes(), mode);
     let (mut out, mut end, mut kind) = (String::new(), 0, TokenKind::End);

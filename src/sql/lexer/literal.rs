@@ -45,8 +45,8 @@ impl Literal {
         (self.introducer > 1).then(|| String::from_utf8_lossy(name).to_ascii_lowercase())
     }
 
-    /// Its value in bytes: digits of a number as written, a string with escapes undone and adjacent strings joined,
-    /// the bytes that a hexadecimal or bit literal stands for.
+    /// Its value in bytes: digits of a number as written, a string with escapes undone and adjacent strings
+    /// joined, the bytes that a hexadecimal or bit literal stands for.
     pub fn bytes<'a>(&self, text: &'a [u8], mode: SqlMode) -> Cow<'a, [u8]> {
         let raw = self.span.of(text);
         match self.kind {

@@ -81,8 +81,8 @@ pub(super) fn convert(text: &[u8], token: Lexed, mode: SqlMode) -> Option<TokenW
     Some(at(converted, token.span))
 }
 
-/// Words that `sqlparser` gives a meaning that they have in no MySQL or MariaDB: there they are names, and an alias
-/// `anti` must not turn a join into an anti-join.
+/// Words that `sqlparser` gives a meaning that they have in no MySQL or MariaDB: there they are names, and an
+/// alias `anti` must not turn a join into an anti-join.
 const FOREIGN: &[Keyword] = &[
     Keyword::ANTI,
     Keyword::APPLY,
