@@ -1,3 +1,7 @@
 //! The `bulkhead` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bulkhead::server::cli::run()
+}

@@ -63,6 +63,8 @@ codes! {
     18 MalformedPacket "malformed_packet", 1835 "HY000", Client Never, "Malformed communication packet.", "check the client";
     19 UnsupportedAuthMode "unsupported_auth_mode", 1251 "08004", Client Never, "Client does not support authentication protocol requested by server; consider upgrading MySQL client", "upgrade the client";
     20 SyntaxError "syntax_error", 1064 "42000", Client Never, "You have an error in your SQL syntax", "check the statement";
+    22 NoOpenCursor "no_open_cursor", 1421 "HY000", Client Never, "The statement has no open cursor.", "execute it with a cursor first";
+    23 ServerError "server_error", 1105 "HY000", Shard Never, "the shard's server refused the statement", "see the server's own words";
     21 EmptyQuery "empty_query", 1065 "42000", Client Never, "Query was empty", "send a statement";
 
     2001 UnreadStatement "unread_statement", 1235 "42000", Client Never, "the statement cannot be read well enough to route it", "pin a workspace (USE, SET @workspace_id or a comment) so that it can be routed whole";

@@ -57,12 +57,20 @@ pub struct ClientError {
     pub message: Cow<'static, str>,
     /// What became of the statement.
     pub outcome: Outcome,
+    /// errno and SQLSTATE of a server's own error, passed on in its own words.
+    server: Option<(u16, [u8; 5])>,
 }
 
 impl ClientError {
     /// An error of `code` with details of this occurrence; the outcome is "refused".
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), outcome: Outcome::Refused }
+        Self { code, message: message.into(), outcome: Outcome::Refused, server: None }
+    }
+
+    /// A server's own error, passed on as it is.
+    pub fn from_server(errno: u16, sqlstate: [u8; 5], message: &str) -> Self {
+        let server = Some((errno, sqlstate));
+        Self { server, ..Self::new(Code::ServerError, message.to_owned()) }
     }
 
     /// An error of `code` in the table's own sentence.
@@ -78,12 +86,13 @@ impl ClientError {
 
     /// MySQL errno.
     pub fn errno(&self) -> u16 {
-        self.code.errno()
+        self.server.map_or(self.code.errno(), |(errno, _)| errno)
     }
 
     /// SQLSTATE, five ASCII bytes.
-    pub fn sqlstate(&self) -> &'static str {
-        self.code.sqlstate()
+    pub fn sqlstate(&self) -> &str {
+        let own = self.server.as_ref().and_then(|(_, state)| std::str::from_utf8(state).ok());
+        own.unwrap_or(self.code.sqlstate())
     }
 
     /// The message of the ERR packet: MySQL's own words for MySQL's own errors, else code, name, sentence,

@@ -1,1 +1,87 @@
-//! The client's side.
+//! The client's side: login, the command loop, session state, and the one retry loop.
+//!
+//! Owns what a MySQL session is towards the client. It does not own sockets to servers (`backend`), the choice of
+//! a route (`plan`), or the relay (`execute`).
+//!
+//! Invariants: a statement is planned, bound and resolved on one snapshot; nothing that may have reached a server
+//! is sent again, unless it only reads, is outside a transaction, and not a byte of its answer was seen; state of
+//! one workspace never stays current on a connection under another's statement, because the state's statements
+//! and the client's are one multi-statement text that stops at its first error.
+
+mod answer;
+mod commands;
+mod execution;
+mod flow;
+mod job;
+mod linger;
+mod local;
+mod login;
+mod multi;
+mod place;
+mod prepared;
+mod query;
+mod registry;
+mod services;
+mod settings_cache;
+mod state;
+mod target;
+mod text_prepared;
+mod transaction;
+mod variables;
+mod wide;
+
+pub use login::{LOGIN_PACKET_BYTES_MAX, LoggedIn, LoginError, limits_of, log_in, refuse, serve_client};
+pub use registry::{Activity, Interrupt, Limits, Registry, Running, SessionEntry};
+pub use services::{Services, Serving, StoredPasswords};
+pub use settings_cache::SettingsCache;
+
+use std::sync::Arc;
+
+use crate::config::User;
+use crate::protocol::auth::Nonce;
+use crate::protocol::capability::Capabilities;
+use crate::protocol::framed::Framed;
+use crate::protocol::response::ResponseTracker;
+use crate::sql::Scan;
+
+use self::linger::{KeptWarnings, Lingering};
+use self::prepared::PreparedStatements;
+use self::state::State;
+
+/// One client after login. All of it belongs to the session's own task.
+struct Session {
+    services: Arc<Services>,
+    /// Config as of login; a session keeps it.
+    serving: Arc<Serving>,
+    client: Framed,
+    /// What client and Bulkhead agreed on.
+    capabilities: Capabilities,
+    user: Arc<User>,
+    /// Where the client comes from, as error messages name it.
+    host: String,
+    /// The greeting's nonce, which CHANGE USER answers to.
+    nonce: Nonce,
+    admission: registry::Admission,
+    entry: Arc<SessionEntry>,
+    state: State,
+    prepared: PreparedStatements,
+    /// Reused by every statement.
+    scan: Scan,
+    tracker: ResponseTracker,
+    /// The command that is being worked on.
+    command: Vec<u8>,
+    /// The command's payload as it goes to the server; reused.
+    outgoing: Vec<u8>,
+    /// The answer being given is not the last one to its command.
+    more_results: bool,
+    /// The last answer was an error.
+    answer_failed: bool,
+    /// A KILL QUERY was sent for the statement that just ended.
+    was_killed: bool,
+    /// The server's id of the prepared statement that was executed last.
+    last_executed: u32,
+    /// A connection kept for questions about its last statement.
+    lingering: Option<Lingering>,
+    /// The warnings of a statement whose connection went back.
+    kept_warnings: Option<KeptWarnings>,
+}

@@ -96,7 +96,7 @@ pub enum LocalAnswer {
     Use,
     /// `SET`: the session's own state.
     Set,
-    /// Transaction control; [`super::Effects::transaction`] says which.
+    /// Transaction control; [`crate::plan::Effects::transaction`] says which.
     Transaction,
     /// `PREPARE name FROM …`: the inner text is to be planned like any statement before it is accepted.
     Prepare,
@@ -106,6 +106,4 @@ pub enum LocalAnswer {
     Deallocate,
     /// `EXPLAIN ROUTE …`.
     ExplainRoute,
-    /// `SHOW CREATE DATABASE` of a keyspace whose databases bear other names.
-    CreateDatabase,
 }

@@ -1,0 +1,182 @@
+//! Relays one command's answer from a server connection to the client, as bytes.
+//!
+//! Owns the loop of the one-shard path: read what the server sent, ask the tracker how much of it belongs to the
+//! answer, write that to the client. No row is decoded and nothing is copied between the two sockets' buffers.
+//! It decides nothing: who may run what, and what happens after an error, is the session's.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::backend::Connection;
+use crate::protocol::errors::{FrameError, ProtocolError};
+use crate::protocol::framed::Framed;
+use crate::protocol::response::{Advance, CommandKind, ResponseTracker};
+use crate::protocol::result::ServerError;
+
+use super::rechain::Rechain;
+
+/// Why a relay is to stop before the answer is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The statement's time is over.
+    Deadline,
+    /// The session is killed.
+    Killed,
+}
+
+/// Why an answer did not arrive whole.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The client went away or does not read.
+    #[error("the client's connection failed: {0}")]
+    Client(#[source] FrameError),
+    /// The server went away.
+    #[error("the server's connection failed: {0}")]
+    Server(#[source] FrameError),
+    /// The server's bytes make no sense.
+    #[error("the server broke the protocol: {0}")]
+    Protocol(#[source] ProtocolError),
+    /// A command that sets the connection up for the session failed; what came behind it may have run.
+    #[error("the session's state could not be applied: {}", .0.message)]
+    State(ServerError),
+    /// The answer is larger than what is collected.
+    #[error("the answer is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// The server asked for a file that nobody was asked to send.
+    #[error("the server asks for a client's file")]
+    UnaskedFile,
+    /// Asked to stop.
+    #[error("stopped: {0:?}")]
+    Stopped(Stop),
+}
+
+/// The answer that is being relayed.
+pub struct Answer<'a> {
+    /// Started for the command that was queued last.
+    pub tracker: &'a mut ResponseTracker,
+    /// Answers that come before it, of commands that set the connection's state.
+    pub state_answers: u32,
+    /// Numbers and flags of the client's packets, where the answer is one of several to one command.
+    pub rechain: Option<Rechain>,
+}
+
+/// Relays the answer to what was queued on `connection`.
+///
+/// `stop` is polled only while the server is silent.
+///
+/// # Errors
+/// See [`RelayError`]; [`ResponseTracker::has_begun`] then tells whether the client saw a part of the answer.
+///
+/// Cancel safety: none; a relay that is dropped leaves both connections in mid-answer.
+pub async fn relay<S: Future<Output = Stop>>(
+    client: &mut Framed,
+    connection: &mut Connection,
+    answer: &mut Answer<'_>,
+    mut stop: Pin<&mut S>,
+) -> Result<(), RelayError> {
+    connection.framed.flush().await.map_err(RelayError::Server)?;
+    skip_state_answers(client, connection, answer, stop.as_mut()).await?;
+    loop {
+        let advance =
+            answer.tracker.advance(connection.framed.buffered()).map_err(RelayError::Protocol)?;
+        match advance {
+            Advance::More { forward } => {
+                pass(client, connection, answer, forward).await?;
+                wait_for_server(client, connection, stop.as_mut()).await?;
+            }
+            Advance::Done { forward } => return pass(client, connection, answer, forward).await,
+            Advance::LocalInfile { forward } => {
+                pass(client, connection, answer, forward).await?;
+                send_file(client, connection, answer.tracker, stop.as_mut()).await?;
+                wait_for_server(client, connection, stop.as_mut()).await?;
+            }
+        }
+    }
+}
+
+async fn wait_for_server<S: Future<Output = Stop>>(
+    client: &mut Framed,
+    connection: &mut Connection,
+    stop: Pin<&mut S>,
+) -> Result<(), RelayError> {
+    tokio::select! {
+        biased;
+        read = connection.framed.fill() => read.map(|_| ()).map_err(RelayError::Server),
+        error = client.watch_close() => Err(RelayError::Client(error)),
+        why = stop => Err(RelayError::Stopped(why)),
+    }
+}
+
+async fn skip_state_answers<S: Future<Output = Stop>>(
+    client: &mut Framed,
+    connection: &mut Connection,
+    answer: &mut Answer<'_>,
+    mut stop: Pin<&mut S>,
+) -> Result<(), RelayError> {
+    while answer.state_answers > 0 {
+        let mut tracker = ResponseTracker::new();
+        tracker.start(CommandKind::Simple, connection.capabilities());
+        loop {
+            let advance = tracker.advance(connection.framed.buffered()).map_err(RelayError::Protocol)?;
+            connection.framed.consume(advance.forward());
+            if matches!(advance, Advance::Done { .. }) {
+                break;
+            }
+            wait_for_server(client, connection, stop.as_mut()).await?;
+        }
+        if let Some(error) = tracker.take_end().error {
+            return Err(RelayError::State(error));
+        }
+        answer.state_answers -= 1;
+    }
+    Ok(())
+}
+
+async fn pass(
+    client: &mut Framed,
+    connection: &mut Connection,
+    answer: &mut Answer<'_>,
+    forward: usize,
+) -> Result<(), RelayError> {
+    if forward == 0 {
+        return Ok(());
+    }
+    let bytes = &connection.framed.buffered()[..forward];
+    match &mut answer.rechain {
+        None => client.write_raw(bytes).await.map_err(RelayError::Client)?,
+        Some(rechain) => {
+            let mut bytes = bytes.to_vec();
+            rechain.rewrite(&mut bytes, answer.tracker.is_done());
+            client.write_raw(&bytes).await.map_err(RelayError::Client)?;
+        }
+    }
+    connection.framed.consume(forward);
+    Ok(())
+}
+
+/// Relays the file of LOAD DATA LOCAL INFILE: packets from the client up to and including the empty one.
+async fn send_file<S: Future<Output = Stop>>(
+    client: &mut Framed,
+    connection: &mut Connection,
+    tracker: &ResponseTracker,
+    mut stop: Pin<&mut S>,
+) -> Result<(), RelayError> {
+    client.set_sequence(tracker.sequence());
+    connection.framed.set_sequence(tracker.sequence());
+    loop {
+        let packet = tokio::select! {
+            packet = client.read_packet() => packet.map_err(RelayError::Client)?,
+            why = stop.as_mut() => return Err(RelayError::Stopped(why)),
+        };
+        let is_last = packet.is_empty();
+        connection.framed.queue_packet(packet);
+        client.release_packet();
+        connection.framed.flush().await.map_err(RelayError::Server)?;
+        if is_last {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Statements routed by the names in their text alone: those that could not be read, and the bodies of routines.
+//!
+//! The guard here is by tokens: a word before a dot that is a workspace's database or a keyspace counts as one,
+//! whatever else it may be. So more is refused than would be wrong, never less.
+
+use crate::error::Code;
+use crate::sql::{Lexer, Span, Token, TokenKind};
+use crate::vschema::{DatabaseTarget, Layout};
+
+use super::PlanInput;
+use crate::plan::Refusal;
+use crate::plan::names::{SystemSchema, unknown_database};
+use crate::plan::route::{DatabaseRoute, Route};
+
+/// A name before a dot.
+pub(crate) struct Qualifier {
+    pub(crate) name: String,
+    pub(crate) at: usize,
+}
+
+/// The tokens of the statement, comments left out.
+pub(crate) fn tokens<'a>(input: &PlanInput<'a>) -> impl Iterator<Item = Token> + use<'a> {
+    tokens_of(input.text, input.scan.body, input.mode)
+}
+
+/// The tokens of a span, comments left out.
+pub(crate) fn tokens_of(
+    text: &[u8],
+    span: Span,
+    mode: crate::sql::SqlMode,
+) -> impl Iterator<Item = Token> + use<'_> {
+    let mut lexer = Lexer::at(text, span.start as usize, mode);
+    std::iter::from_fn(move || Some(lexer.next_token()))
+        .take_while(move |token| token.kind != TokenKind::End && token.span.start < span.end)
+}
+
+/// A name without its quotes.
+pub(crate) fn name_of(text: &[u8], token: Token) -> String {
+    let raw = String::from_utf8_lossy(token.span.of(text)).into_owned();
+    if token.kind != TokenKind::QuotedName {
+        return raw;
+    }
+    let quote = raw.chars().next().unwrap_or('`');
+    let inner = raw.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)).unwrap_or(&raw);
+    inner.replace(&format!("{quote}{quote}"), &quote.to_string())
+}
+
+fn is_name(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::Word | TokenKind::Name | TokenKind::QuotedName)
+}
+
+/// Every name that stands before a dot and not behind one.
+pub(crate) fn qualifiers(input: &PlanInput<'_>) -> Vec<Qualifier> {
+    let mut found = Vec::new();
+    let mut last: [Option<Token>; 2] = [None, None];
+    for token in tokens(input) {
+        let [before, name] = last;
+        let behind_dot = before.is_some_and(|token| token.kind == TokenKind::Dot);
+        if let (TokenKind::Dot, Some(word)) = (token.kind, name) {
+            if is_name(word.kind) && !behind_dot {
+                let at = word.span.start as usize;
+                found.push(Qualifier { name: name_of(input.text, word), at });
+            }
+        }
+        last = [name, Some(token)];
+    }
+    found
+}
+
+/// Numbers of the tokens that start at these offsets, in the offsets' order.
+pub(crate) fn token_numbers(input: &PlanInput<'_>, offsets: &[usize]) -> Result<Vec<u32>, Refusal> {
+    if offsets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut numbers: Vec<Option<u32>> = vec![None; offsets.len()];
+    let mut order: Vec<usize> = (0..offsets.len()).collect();
+    order.sort_by_key(|at| offsets[*at]);
+    let mut wanted = order.into_iter().peekable();
+    for (number, token) in tokens(input).enumerate() {
+        while wanted.peek().is_some_and(|at| offsets[*at] == token.span.start as usize) {
+            if let Some(at) = wanted.next() {
+                numbers[at] = Some(number as u32);
+            }
+        }
+    }
+    let lost = || Refusal::because(Code::UnreadStatement, "a place in the text was lost");
+    numbers.into_iter().map(|number| number.ok_or_else(lost)).collect()
+}
+
+/// Routes the whole text to the session's database, checking every qualifier.
+pub(crate) fn plan_whole(input: &PlanInput<'_>) -> Result<Route, Refusal> {
+    let names = input.names();
+    let Some(keyspace) = names.session_keyspace() else {
+        return Err(Refusal::new(Code::NoDatabaseSelected));
+    };
+    let mut named = Vec::new();
+    for qualifier in qualifiers(input) {
+        let (text, at) = (&*qualifier.name, qualifier.at);
+        match input.vschema.resolve_database(text) {
+            Some(DatabaseTarget::Workspace(other, workspace)) if other.name == keyspace.name => {
+                named.push(workspace);
+            }
+            Some(DatabaseTarget::Keyspace(other)) if other.name == keyspace.name => {
+                if matches!(keyspace.layout, Layout::DatabasePerWorkspace(_)) {
+                    let detail =
+                        format!("`{text}` is no database of a server, and the text cannot be edited");
+                    return Err(Refusal::because(Code::UnreadStatement, detail).at(at));
+                }
+            }
+            Some(_) => {
+                return Err(Refusal::because(Code::CrossKeyspace, format!("`{text}`")).at(at));
+            }
+            None => check_case(input, text, at)?,
+        }
+    }
+    match keyspace.layout {
+        Layout::Unsharded => Ok(Route::Unsharded(keyspace.name.clone())),
+        Layout::DatabasePerWorkspace(_) => {
+            let keyspace = std::sync::Arc::clone(keyspace);
+            Ok(Route::Database(DatabaseRoute { keyspace, named, unnamed: true, logical: Vec::new() }))
+        }
+        Layout::SharedTables => Err(Refusal::new(Code::UnreadStatement)),
+    }
+}
+
+/// Servers may take database names without case (lower_case_table_names): what is a known database but for its case
+/// is refused.
+pub(crate) fn check_case(input: &PlanInput<'_>, name: &str, at: usize) -> Result<(), Refusal> {
+    let lower = name.to_lowercase();
+    let alike = input.vschema.resolve_database(&lower).is_some()
+        || input.vschema.keyspaces().any(|keyspace| keyspace.name.as_str().to_lowercase() == lower);
+    if alike && SystemSchema::of(name).is_none() {
+        return Err(unknown_database(name).at(at));
+    }
+    Ok(())
+}
+
+/// Checks an expression of SET that a server will compute: a subquery in it reads tables.
+pub(crate) fn check_expression(span: Span, input: &PlanInput<'_>) -> Result<(), Refusal> {
+    let reads_tables = tokens_of(input.text, span, input.mode).any(|token| {
+        let word = token.span.of(input.text);
+        token.kind == TokenKind::Word
+            && ["SELECT", "TABLE", "VALUES", "WITH"]
+                .iter()
+                .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+    });
+    if reads_tables { plan_whole(input).map(|_| ()) } else { check_qualified_calls(span, input) }
+}
+
+/// `database.function()` in an expression.
+fn check_qualified_calls(span: Span, input: &PlanInput<'_>) -> Result<(), Refusal> {
+    let inside = |q: &Qualifier| q.at >= span.start as usize && q.at < span.end as usize;
+    if qualifiers(input).iter().any(inside) { plan_whole(input).map(|_| ()) } else { Ok(()) }
+}

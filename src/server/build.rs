@@ -1,0 +1,137 @@
+//! From a checked config to the services that sessions share.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+
+use crate::backend::Pools;
+use crate::config::{Config, Fault, Listen};
+use crate::health::Health;
+use crate::plan::PlanCache;
+use crate::protocol::auth::{AuthContext, RsaKey};
+use crate::protocol::capability::{Capabilities, OFFERED};
+use crate::protocol::tls::{self, Identity};
+use crate::session::{Registry, Services, Serving, SettingsCache, StoredPasswords};
+use crate::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store};
+use crate::vschema::{self, Vschema};
+
+use super::StartError;
+
+/// Plans kept, in bytes.
+const PLAN_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A config and the vschema it names, both checked.
+pub(super) struct Loaded {
+    pub config: Arc<Config>,
+    pub vschema: Arc<Vschema>,
+}
+
+/// Reads and checks config and vschema.
+///
+/// # Errors
+/// All faults of all files.
+pub(super) fn load(path: &Path) -> Result<Loaded, StartError> {
+    match vschema::load(path) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                tracing::warn!("{warning}");
+            }
+            Ok(Loaded { config: loaded.config, vschema: loaded.vschema })
+        }
+        Err(faults) => Err(StartError::Config { rendered: render(&faults) }),
+    }
+}
+
+fn render(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Everything that runs.
+pub(super) struct Proxy {
+    pub services: Arc<Services>,
+    pub store: Arc<dyn Store>,
+}
+
+/// Builds what sessions share. Opens no connection to a server.
+///
+/// # Errors
+/// See [`StartError`].
+pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
+    let config = &loaded.config;
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&config.store.path)?);
+    let snapshot = snapshot_of(loaded, &store, &Directories::default()).await?;
+    let auth = AuthContext::new(RsaKey::generate().map_err(logins)?).map_err(logins)?;
+    let serving = serving_of(config, Arc::new(auth))?;
+    let services = Arc::new(Services {
+        snapshots: Arc::new(SnapshotCell::new(snapshot)),
+        pools: Pools::new(config)?,
+        plans: PlanCache::new(PLAN_CACHE_BYTES_MAX),
+        registry: Arc::new(Registry::new()),
+        health: Arc::new(Health::new()),
+        settings: SettingsCache::new(),
+        serving: ArcSwap::from_pointee(serving),
+        started: Instant::now(),
+    });
+    Ok(Proxy { services, store })
+}
+
+/// The snapshot of a config, with the directories that its keyspaces need.
+///
+/// # Errors
+/// The store cannot be read; config and vschema do not fit.
+pub(super) async fn snapshot_of(
+    loaded: &Loaded,
+    store: &Arc<dyn Store>,
+    known: &Directories,
+) -> Result<Snapshot, StartError> {
+    let keyspaces: Vec<_> = Snapshot::keyspaces_with_directory(&loaded.vschema).collect();
+    let (directories, reports) = Directories::load(&**store, keyspaces, known).await?;
+    for report in &reports {
+        tracing::info!(
+            keyspace = %report.keyspace,
+            workspaces = report.entries,
+            pages = report.pages,
+            "directory read"
+        );
+        for page in &report.damaged {
+            tracing::error!(key = %page.key, reason = %page.reason, "directory page damaged; its workspaces are refused");
+        }
+    }
+    Ok(Snapshot::build(loaded.config.clone(), loaded.vschema.clone(), directories)?)
+}
+
+/// What new sessions are served with.
+///
+/// # Errors
+/// TLS files or stored passwords cannot be used.
+pub(super) fn serving_of(config: &Arc<Config>, auth: Arc<AuthContext>) -> Result<Serving, StartError> {
+    let credentials = StoredPasswords::of(config).map_err(logins)?;
+    let tls = server_tls(&config.listen)?;
+    let mut offered = OFFERED;
+    if !config.listen.compression {
+        offered.remove(Capabilities::COMPRESS | Capabilities::ZSTD_COMPRESSION);
+    }
+    Ok(Serving { config: config.clone(), auth, credentials, offered, tls: Some(tls) })
+}
+
+fn server_tls(listen: &Listen) -> Result<Arc<rustls::ServerConfig>, StartError> {
+    let tls_error = |error: &dyn std::fmt::Display| StartError::Tls(error.to_string());
+    let Some(files) = &listen.tls else {
+        let names = ["localhost".to_owned(), listen.address.ip().to_string()];
+        return tls::throw_away_server_config(&names).map_err(|error| tls_error(&error));
+    };
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| StartError::Tls(format!("cannot read {}: {error}", path.display())))
+    };
+    let (certificate, key) = (read(&files.certificate)?, read(&files.key)?);
+    let client_ca = files.client_ca.as_deref().map(read).transpose()?;
+    let identity = Identity { certificate: &certificate, key: &key };
+    tls::server_config(identity, client_ca.as_deref()).map_err(|error| tls_error(&error))
+}
+
+fn logins(error: impl std::fmt::Display) -> StartError {
+    StartError::Logins(error.to_string())
+}

@@ -1,0 +1,204 @@
+//! The command line: what there is to say, and what each part of it means.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::commands;
+
+/// A MySQL-protocol sharding proxy: routes every statement by workspace to the right cluster.
+#[derive(Debug, Parser)]
+#[command(name = "bulkhead", version, about, max_term_width = 100)]
+#[command(after_help = "Start here:\n  bulkhead check --config bulkhead.toml --live\n  bulkhead serve --config \
+                        bulkhead.toml\n  mysql -h 127.0.0.1 -P 3307 -u app -p")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the config is; part of most commands.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The main config file.
+    #[arg(short, long, env = "BULKHEAD_CONFIG", default_value = "bulkhead.toml")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the proxy until SIGTERM or SIGINT; SIGHUP reloads config and vschema.
+    Serve {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Checks config and vschema files: every fault with file, line and column.
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Also asks the servers: reachable, roles, tables, columns, indexes.
+        #[arg(long)]
+        live: bool,
+        /// Prints one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Says where a statement would go, and why, without asking any server.
+    Explain {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The database the session has selected: a keyspace, or one workspace's database.
+        #[arg(short, long)]
+        database: Option<String>,
+        /// The statement.
+        sql: String,
+    },
+    /// Creates, shows and changes workspaces of a directory.
+    Workspace {
+        #[command(subcommand)]
+        command: WorkspaceCommand,
+    },
+    /// Runs one command on a running proxy's admin port, such as 'SHOW POOLS'.
+    Admin {
+        #[command(flatten)]
+        config: ConfigArgs,
+        #[command(flatten)]
+        login: AdminLogin,
+        /// Prints JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// The command; HELP lists all of them.
+        statement: String,
+    },
+    /// Hashes a password, read from standard input, for a user's `password_hash`.
+    Password {
+        /// The plugin to hash for.
+        #[arg(long, value_enum, default_value = "caching-sha2")]
+        plugin: Plugin,
+    },
+    /// Prints version and build.
+    Version,
+}
+
+/// How to log in on the admin port; the password comes from the environment variable `BULKHEAD_ADMIN_PASSWORD`.
+#[derive(Debug, Args)]
+pub struct AdminLogin {
+    /// A user with `admin = true`.
+    #[arg(short, long, env = "BULKHEAD_ADMIN_USER", default_value = "operator")]
+    pub user: String,
+}
+
+/// Authentication plugins that a password can be hashed for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Plugin {
+    /// `caching_sha2_password`.
+    CachingSha2,
+    /// `mysql_native_password`.
+    Native,
+}
+
+/// What is common to the commands about workspaces. They work on the store's file; while a proxy runs, which holds
+/// the file, use its admin port: `bulkhead admin 'CREATE WORKSPACE …'`.
+#[derive(Debug, Args)]
+pub struct WorkspaceArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The keyspace.
+    pub keyspace: String,
+}
+
+/// What is done with workspaces.
+#[derive(Debug, Subcommand)]
+pub enum WorkspaceCommand {
+    /// Creates workspaces: enters them in the directory, and with --provision makes their databases.
+    Create {
+        #[command(flatten)]
+        args: WorkspaceArgs,
+        /// Workspace ids, or ranges of numbers such as 1..300.
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// The shard; chosen by weight when left out.
+        #[arg(long)]
+        shard: Option<String>,
+        /// Creates each workspace's database from the keyspace's template.
+        #[arg(long)]
+        provision: bool,
+    },
+    /// Shows where a workspace is and what it accepts.
+    Show {
+        #[command(flatten)]
+        args: WorkspaceArgs,
+        /// The workspace id.
+        id: String,
+    },
+    /// Lists workspaces.
+    List {
+        #[command(flatten)]
+        args: WorkspaceArgs,
+        /// Only those on this shard.
+        #[arg(long)]
+        shard: Option<String>,
+        /// Only those in this state: active, read_only, moving, suspended.
+        #[arg(long)]
+        state: Option<String>,
+    },
+    /// Sets what a workspace accepts.
+    SetState {
+        #[command(flatten)]
+        args: WorkspaceArgs,
+        /// The workspace id.
+        id: String,
+        /// active, read_only, moving or suspended.
+        state: String,
+    },
+    /// Takes a workspace out of the directory; its database stays.
+    Delete {
+        #[command(flatten)]
+        args: WorkspaceArgs,
+        /// The workspace id.
+        id: String,
+    },
+    /// Imports rows `id,shard[,state]` (CSV) or JSON lines from standard input.
+    Import {
+        #[command(flatten)]
+        args: WorkspaceArgs,
+        /// Format of the rows.
+        #[arg(long, default_value = "csv")]
+        format: String,
+    },
+    /// Exports all rows to standard output.
+    Export {
+        #[command(flatten)]
+        args: WorkspaceArgs,
+        /// Format of the rows.
+        #[arg(long, default_value = "csv")]
+        format: String,
+    },
+}
+
+/// Runs the command line and gives the process's exit code: 0 done, 1 failed, 2 wrong usage (by clap).
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve { config } => super::serve(&config.config).map_err(|error| error.to_string()),
+        Command::Check { config, live, json } => commands::check(&config.config, live, json),
+        Command::Explain { config, database, sql } => {
+            commands::explain(&config.config, database.as_deref(), &sql)
+        }
+        Command::Workspace { command } => commands::workspace(command),
+        Command::Admin { config, login, json, statement } => {
+            commands::admin(&config.config, &login.user, &statement, json)
+        }
+        Command::Password { plugin } => commands::password(plugin),
+        Command::Version => {
+            println!("bulkhead {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Reload: on SIGHUP, on a changed file, by admin command. All or nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::{Mutex, mpsc};
+
+use crate::session::Services;
+use crate::topology::{SnapshotChanges, Store};
+
+use super::StartError;
+use super::build::{self, Loaded};
+
+/// Editors write a file in several steps; this long nothing must change before it is read.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// Swaps config, vschema and topology, or keeps all of them.
+pub(super) struct Reloader {
+    path: PathBuf,
+    services: Arc<Services>,
+    store: Arc<dyn Store>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+    failures: std::sync::atomic::AtomicU64,
+}
+
+impl Reloader {
+    pub fn new(path: PathBuf, services: Arc<Services>, store: Arc<dyn Store>) -> Self {
+        Self { path, services, store, reloading: Mutex::new(()), failures: 0.into() }
+    }
+
+    /// Reads all files again and swaps the whole snapshot. Running transactions keep the one they have.
+    ///
+    /// # Errors
+    /// The faults found; nothing has changed then.
+    pub async fn reload(&self) -> Result<SnapshotChanges, StartError> {
+        let _one = self.reloading.lock().await;
+        let result = self.swap().await;
+        match &result {
+            Ok(changes) => tracing::info!(%changes, "reloaded"),
+            Err(error) => {
+                self.failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tracing::error!(%error, "reload failed; the last good config stays");
+            }
+        }
+        result
+    }
+
+    async fn swap(&self) -> Result<SnapshotChanges, StartError> {
+        let path = self.path.clone();
+        let loaded = tokio::task::spawn_blocking(move || build::load(&path)).await;
+        let loaded: Loaded =
+            loaded.map_err(|error| StartError::Config { rendered: format!("reading failed: {error}") })??;
+        let before = self.services.snapshots.load();
+        let snapshot = build::snapshot_of(&loaded, &self.store, &before.directories).await?;
+        let auth = self.services.serving.load().auth.clone();
+        let serving = build::serving_of(&loaded.config, auth)?;
+        // The pools first: a snapshot must not name a cluster that has none.
+        self.services.pools.reconfigure(&loaded.config)?;
+        let changes = self.services.snapshots.swap(snapshot);
+        self.services.serving.store(Arc::new(serving));
+        Ok(changes)
+    }
+
+    /// Reloads that failed.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Reloads whenever the main file or a vschema file changes, until dropped.
+    pub async fn watch_files(self: Arc<Self>) {
+        let (changed, mut changes) = mpsc::channel::<()>(1);
+        let notify = move |event: notify::Result<notify::Event>| {
+            let counts = event.is_ok_and(|event| !event.kind.is_access());
+            if counts {
+                // Full means that a reload is due already.
+                let _ = changed.try_send(());
+            }
+        };
+        let mut watcher = match notify::recommended_watcher(notify) {
+            Ok(watcher) => watcher,
+            Err(error) => return tracing::warn!(%error, "files are not watched; reload by SIGHUP"),
+        };
+        for directory in self.directories() {
+            if let Err(error) = watcher.watch(&directory, RecursiveMode::NonRecursive) {
+                tracing::warn!(directory = %directory.display(), %error, "not watched; reload by SIGHUP");
+            }
+        }
+        let mut fingerprint = self.fingerprint();
+        while changes.recv().await.is_some() {
+            tokio::time::sleep(SETTLE).await;
+            while changes.try_recv().is_ok() {}
+            let now = self.fingerprint();
+            if now != fingerprint {
+                fingerprint = now;
+                // The failure is logged and counted; the last good config stays.
+                let _ = self.reload().await;
+            }
+        }
+    }
+
+    fn directories(&self) -> Vec<PathBuf> {
+        let main = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let main = main.unwrap_or(Path::new(".")).to_owned();
+        let vschema = self.services.serving.load().config.vschema_dir.clone();
+        if main == vschema { vec![main] } else { vec![main, vschema] }
+    }
+
+    /// Names and contents of the files that a reload reads: the store lies beside them and changes all the time.
+    fn fingerprint(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let vschema = self.services.serving.load().config.vschema_dir.clone();
+        let listed = std::fs::read_dir(vschema).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_ours = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "toml" || ext == "json");
+        let mut paths: Vec<PathBuf> = listed.filter(is_ours).chain([self.path.clone()]).collect();
+        paths.sort();
+        paths.into_iter().map(|path| (path.clone(), std::fs::read(&path).unwrap_or_default())).collect()
+    }
+}

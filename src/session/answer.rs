@@ -1,0 +1,481 @@
+//! One job on one server: lend a connection, send, relay, settle what the answer says about the session.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use crate::backend::{ApplyError, Wanted};
+use crate::error::{ClientError, Code, Outcome};
+use crate::execute::{self, Answer, Rechain, RelayError, Stop};
+use crate::health;
+use crate::plan::{Pins, TransactionEffect};
+use crate::protocol::capability::{CLASS_MASK, StatusFlags};
+use crate::protocol::command;
+use crate::protocol::response::{CommandKind, ResponseEnd};
+use crate::protocol::result::ServerError;
+use crate::sql;
+
+use super::Session;
+use super::flow::{Ended, Failure, Flow};
+use super::job::{Job, Payload};
+use super::place::Place;
+use super::registry::Running;
+use super::state::{Held, Last, Transaction};
+
+/// How long a server may take to answer after its statement was killed.
+const KILLED_ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// Runs one job at one place and answers the client.
+    pub(super) async fn run_job(&mut self, job: &Job<'_>, place: Place) -> Flow {
+        let in_flight_max = self.user.max_in_flight as usize;
+        let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
+        self.resume_lingering(job.plan.effects.asks_previous);
+        let held = self.take_connection(&place).await?;
+        self.run_on(job, &place, held).await
+    }
+
+    /// The connection for a place: the one that transaction or pins hold, or one lent by the pool.
+    ///
+    /// # Errors
+    /// The transaction was lost; it runs elsewhere; no connection could be had.
+    pub(super) async fn take_connection(&mut self, place: &Place) -> Flow<Held> {
+        if matches!(self.state.transaction, Transaction::Lost) {
+            return Err(ClientError::of(Code::TransactionLost).into());
+        }
+        if let Some(held) = self.state.held.take() {
+            if held.cluster == place.cluster {
+                return Ok(held);
+            }
+            let in_transaction = self.state.transaction.is_open();
+            let code = if in_transaction { Code::TransactionElsewhere } else { Code::PinnedElsewhere };
+            self.state.held = Some(held);
+            return Err(ClientError::of(code).into());
+        }
+        self.check_out(place).await
+    }
+
+    /// A connection of the pool.
+    pub(super) async fn check_out(&mut self, place: &Place) -> Flow<Held> {
+        let wanted = Wanted {
+            class: self.capabilities.masked(CLASS_MASK),
+            settings: &self.state.settings,
+            database: place.database.as_ref(),
+            deadline: Instant::now() + self.serving.config.timeouts.pool_wait,
+        };
+        let lent = tokio::select! {
+            biased;
+            lent = self.services.pools.checkout(&place.cluster, place.role, &wanted) => lent,
+            error = self.client.watch_close() => return Err(error.into()),
+            () = self.entry.killed() => return Err(Ended::Killed.into()),
+        };
+        match lent {
+            Ok(checkout) => Ok(Held { checkout, cluster: place.cluster.clone(), role: place.role }),
+            Err(error) => Err(Failure::Refused(error.into())),
+        }
+    }
+
+    async fn run_on(&mut self, job: &Job<'_>, place: &Place, mut held: Held) -> Flow {
+        let queued = self.queue(job, place, &mut held).await;
+        let state_answers = match queued {
+            Ok(count) => count,
+            Err(failure) => {
+                self.put_back(held, &failure);
+                return Err(failure);
+            }
+        };
+        self.entry.update(|activity| {
+            activity.running = Some(Running {
+                cluster: held.cluster.clone(),
+                server: held.checkout.server().clone(),
+                killer: held.checkout.killer(),
+            });
+        });
+        let relayed = self.relay(&mut held, state_answers).await;
+        self.was_killed |= self.entry.finish_running().await;
+        self.observe(job, place, relayed.is_err());
+        match relayed {
+            Ok(()) => {
+                self.settle(job, held);
+                Ok(())
+            }
+            Err(error) => Err(self.broken(job, held, error).await),
+        }
+    }
+
+    /// Brings the connection to the session's state and queues the command; gives the number of answers that come
+    /// before the command's own.
+    async fn queue(&mut self, job: &Job<'_>, place: &Place, held: &mut Held) -> Flow<u32> {
+        if let Payload::Execute(execution) = &job.payload {
+            self.begin_waiting(held, place).await?;
+            let answers = self.queue_execution(execution, held, place).await?;
+            self.tracker.start(job.kind, held.checkout.capabilities());
+            return Ok(answers);
+        }
+        self.begin_waiting(held, place).await?;
+        let answers = self.apply(held, place).await?;
+        let connection = &mut *held.checkout;
+        match &job.payload {
+            Payload::Text { attributes, text } => {
+                self.outgoing.clear();
+                command::put_query(&mut self.outgoing, text, attributes, connection.capabilities());
+                connection.queue_command(&self.outgoing);
+            }
+            Payload::Raw(payload) => connection.queue_command(payload),
+            Payload::Execute(_) => {}
+        }
+        self.tracker.start(job.kind, connection.capabilities());
+        Ok(answers)
+    }
+
+    async fn apply(&mut self, held: &mut Held, place: &Place) -> Flow<u32> {
+        let connection = &mut *held.checkout;
+        connection.apply(&self.state.settings, place.database.as_ref()).await.map_err(apply_failed)
+    }
+
+    /// As [`Self::apply_state`], without the database.
+    pub(super) async fn apply_settings(&mut self, held: &mut Held) -> Flow<u32> {
+        held.checkout.apply(&self.state.settings, None).await.map_err(apply_failed)
+    }
+
+    /// Brings the connection to the session's state and waits for the server's word that it is there.
+    pub(super) async fn apply_state(&mut self, held: &mut Held, place: &Place) -> Flow {
+        let answers = self.apply(held, place).await?;
+        for _ in 0..answers {
+            self.collect(held, CommandKind::Simple).await?;
+            if let Some(error) = &self.tracker.end().error {
+                let refused = ClientError::from_server(error.errno, error.sqlstate, &error.message);
+                return Err(Failure::Unusable(refused));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the statements that waited for a shard: SET TRANSACTION and a deferred BEGIN. They are waited for, so
+    /// that nothing runs outside the transaction that it was meant for.
+    pub(super) async fn begin_waiting(&mut self, held: &mut Held, place: &Place) -> Flow {
+        if self.state.next_transaction.is_empty() && !matches!(self.state.transaction, Transaction::Deferred(_)) {
+            return Ok(());
+        }
+        self.apply_state(held, place).await?;
+        let mut waiting = std::mem::take(&mut self.state.next_transaction);
+        if let Transaction::Deferred(statements) = std::mem::take(&mut self.state.transaction) {
+            waiting.extend(statements);
+            self.state.transaction = Transaction::Open { since: Instant::now() };
+        }
+        for statement in waiting {
+            self.ask(held, &statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn relay(&mut self, held: &mut Held, state_answers: u32) -> Result<(), RelayError> {
+        let deadline = self.statement_deadline();
+        let entry = self.entry.clone();
+        let stop = pin!(stop_at(deadline, async move { entry.killed().await }));
+        let connection = &mut *held.checkout;
+        let is_chained = self.more_results || self.client.sequence() != 1;
+        let rechain = is_chained
+            .then(|| Rechain::new(self.client.sequence(), self.more_results, connection.capabilities()));
+        let mut answer = Answer { tracker: &mut self.tracker, state_answers, rechain };
+        let relayed = execute::relay(&mut self.client, connection, &mut answer, stop).await;
+        let relayed = match relayed {
+            Err(RelayError::Stopped(why)) => {
+                // The server ends the statement and says so itself; only if it does not, the connection is given up.
+                if let Err(error) = held.checkout.killer().kill_query().await {
+                    tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
+                }
+                let grace = pin!(stop_at(Some(Instant::now() + KILLED_ANSWER_WAIT), std::future::pending()));
+                let again = execute::relay(&mut self.client, &mut held.checkout, &mut answer, grace).await;
+                match again {
+                    Err(RelayError::Stopped(_)) => Err(RelayError::Stopped(why)),
+                    Ok(()) => {
+                        // The KILL may still be on its way to this connection.
+                        self.was_killed = true;
+                        Ok(())
+                    }
+                    broken => broken,
+                }
+            }
+            done => done,
+        };
+        match answer.rechain {
+            Some(rechain) => self.client.set_sequence(rechain.sequence()),
+            None => self.client.set_sequence(self.tracker.sequence()),
+        }
+        relayed
+    }
+
+    /// Relays the answer of a command that was queued on the held connection, and keeps it.
+    pub(super) async fn relay_held(&mut self, mut held: Held) -> Flow {
+        match self.relay(&mut held, 0).await {
+            Ok(()) => {
+                self.state.held = Some(held);
+                Ok(())
+            }
+            Err(RelayError::Client(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(cluster = %held.cluster, %error, "answer broke off");
+                self.lose(held);
+                Err(Ended::BrokenAnswer.into())
+            }
+        }
+    }
+
+    /// Collects the answer of the one command that was queued.
+    pub(super) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
+        let deadline = self.statement_deadline();
+        let entry = self.entry.clone();
+        let stop = pin!(stop_at(deadline, async move { entry.killed().await }));
+        let connection = &mut *held.checkout;
+        self.tracker.start(kind, connection.capabilities());
+        execute::collect(connection, &mut self.tracker, stop).await.map_err(|error| {
+            let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
+            let lost = ClientError::new(Code::ShardConnectionLost, message);
+            Failure::Unusable(lost.with_outcome(Outcome::Unknown))
+        })
+    }
+
+    /// Sends one text and collects its answer; an ERR packet is a refusal.
+    pub(super) async fn ask(&mut self, held: &mut Held, text: &[u8]) -> Flow<Vec<u8>> {
+        let payload = command::query_payload(text, &[], held.checkout.capabilities());
+        held.checkout.queue_command(&payload);
+        let answer = self.collect(held, CommandKind::Query).await?;
+        match &self.tracker.end().error {
+            Some(error) => Err(refused_by_server(error).into()),
+            None => Ok(answer),
+        }
+    }
+
+    fn statement_deadline(&self) -> Option<Instant> {
+        let timeouts = &self.serving.config.timeouts;
+        let query = (!timeouts.query.is_zero()).then(|| Instant::now() + timeouts.query);
+        let transaction = match &self.state.transaction {
+            Transaction::Open { since } if !timeouts.transaction.is_zero() => Some(*since + timeouts.transaction),
+            _ => None,
+        };
+        match (query, transaction) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Takes over what a complete answer says about the session, and gives the connection back if it may go.
+    pub(super) fn settle(&mut self, job: &Job<'_>, held: Held) {
+        let end = self.tracker.end();
+        let failed = end.error.is_some();
+        self.answer_failed = failed;
+        let is_open = if failed {
+            // An ERR packet carries no status: what was open may still be.
+            self.state.transaction.is_open() || !self.state.autocommit
+        } else {
+            end.status.contains(StatusFlags::IN_TRANSACTION)
+        };
+        self.state.transaction = match (&self.state.transaction, is_open) {
+            (Transaction::Open { since }, true) => Transaction::Open { since: *since },
+            (_, true) => Transaction::Open { since: Instant::now() },
+            (_, false) => Transaction::Idle,
+        };
+        let opens_cursor = !failed
+            && job.kind == CommandKind::Execute
+            && end.status.contains(StatusFlags::CURSOR_EXISTS)
+            && !end.status.contains(StatusFlags::LAST_ROW_SENT);
+        if opens_cursor {
+            self.state.cursors += 1;
+        }
+        remember(&mut self.state.last, end, failed);
+        let lingers = failed || end.warnings > 0;
+        if !failed {
+            self.take_effects(job);
+        }
+        if job.plan.effects.writes {
+            self.state.wrote = Some(held.cluster.clone());
+        }
+        // A late KILL QUERY hits the next statement: that of this session, if it keeps the connection, of nobody else.
+        if std::mem::take(&mut self.was_killed) && self.state.is_free() {
+            return held.checkout.discard();
+        }
+        self.keep_or_release(held, lingers);
+    }
+
+    fn take_effects(&mut self, job: &Job<'_>) {
+        let effects = &job.plan.effects;
+        let state = &mut self.state;
+        state.user_locks += u32::from(effects.pins.contains(Pins::USER_LOCK));
+        state.temporary_tables += u32::from(effects.pins.contains(Pins::TEMPORARY_TABLE));
+        state.pins = state.pins.with(effects.pins);
+        let mut released = effects.releases;
+        if released.contains(Pins::USER_LOCK) {
+            state.user_locks = state.user_locks.saturating_sub(1);
+        }
+        if released.contains(Pins::TEMPORARY_TABLE) {
+            state.temporary_tables = state.temporary_tables.saturating_sub(1);
+        }
+        if state.user_locks > 0 {
+            released = released.without(Pins::USER_LOCK);
+        }
+        if state.temporary_tables > 0 {
+            released = released.without(Pins::TEMPORARY_TABLE);
+        }
+        if state.pins.contains(Pins::FOUND_ROWS) && !effects.pins.contains(Pins::FOUND_ROWS) {
+            released = released.with(Pins::FOUND_ROWS);
+        }
+        state.pins = state.pins.without(released);
+    }
+
+    /// Says what a broken answer means to the client.
+    async fn broken(&mut self, job: &Job<'_>, held: Held, error: RelayError) -> Failure {
+        let in_transaction = self.state.transaction.is_open();
+        let has_begun = self.tracker.has_begun();
+        match error {
+            RelayError::Client(source) => {
+                // The client is gone in mid-statement: the statement is killed, the connection not used again.
+                if let Err(error) = held.checkout.killer().kill_query().await {
+                    tracing::warn!(cluster = %held.cluster, %error, "statement of a client that left not killed");
+                }
+                drop(held);
+                return Failure::End(Ended::Client(source));
+            }
+            RelayError::State(error) => {
+                self.lose(held);
+                return Failure::Refused(refused_by_server(&error));
+            }
+            _ => tracing::warn!(cluster = %held.cluster, server = %held.checkout.server(), %error, "answer broke off"),
+        }
+        let cluster = held.cluster.clone();
+        self.lose(held);
+        if let RelayError::Stopped(Stop::Killed) = error {
+            return Failure::End(Ended::Killed);
+        }
+        if has_begun {
+            return Failure::End(Ended::BrokenAnswer);
+        }
+        let code = match error {
+            RelayError::Stopped(_) => Code::QueryTimeout,
+            RelayError::Protocol(_) => Code::ShardProtocol,
+            _ if in_transaction => Code::TransactionLost,
+            _ => Code::ShardConnectionLost,
+        };
+        let changes = job.plan.effects.writes || ends_transaction(job);
+        let outcome = if changes { Outcome::Unknown } else { Outcome::Refused };
+        let refused = ClientError::new(code, format!("{} ({cluster})", code.sentence())).with_outcome(outcome);
+        let effects = &job.plan.effects;
+        let only_reads = job.plan.reads_only && !effects.locks_rows && effects.pins.is_empty();
+        let repeats = only_reads && !in_transaction && code == Code::ShardConnectionLost;
+        if repeats { Failure::Retry(refused) } else { Failure::Refused(refused) }
+    }
+
+    /// What becomes of a connection on which a job could not be queued.
+    pub(super) fn put_back(&mut self, held: Held, failure: &Failure) {
+        match failure {
+            Failure::Refused(_) | Failure::Retry(_) => self.keep_or_release(held, false),
+            Failure::Unusable(_) | Failure::End(_) => self.lose(held),
+        }
+    }
+
+    /// A connection is gone, and with it what it held.
+    pub(super) fn lose(&mut self, held: Held) {
+        held.checkout.discard();
+        if self.state.transaction.is_open() || self.state.is_pinned() {
+            self.state.transaction = Transaction::Lost;
+        }
+        self.state.unpin();
+    }
+
+    fn record(&self, job: &Job<'_>, place: &Place, lost: bool) {
+        let (Some(shard), end) = (&place.shard, self.tracker.end()) else { return };
+        let ended = match &end.error {
+            _ if lost => health::Ended::Lost,
+            Some(error) => health::Ended::Error(error.errno),
+            None => health::Ended::Well,
+        };
+        let outcome = health::Outcome {
+            shard,
+            role: place.role,
+            digest: job.digest,
+            is_write: job.plan.effects.writes,
+            latency: job.started.elapsed(),
+            ended,
+            rows: end.rows.max(end.affected_rows),
+            bytes: end.bytes,
+        };
+        let text = || job.scan.map(|scan| sql::normalize(job.text, self.state.mode, scan)).unwrap_or_default();
+        self.services.health.record(&outcome, text);
+    }
+
+    /// Feeds digests and shard statistics, and logs slow statements.
+    fn observe(&self, job: &Job<'_>, place: &Place, lost: bool) {
+        self.record(job, place, lost);
+        let slow = self.serving.config.log.slow_statement;
+        let took = job.started.elapsed();
+        if !slow.is_zero() && took >= slow {
+            let text = job.scan.map(|scan| sql::normalize(job.text, self.state.mode, scan)).unwrap_or_default();
+            tracing::warn!(
+                target: "bulkhead::slow",
+                session = self.admission.id.0,
+                user = %self.user.name,
+                cluster = %place.cluster,
+                shard = place.shard.as_ref().map_or("", |shard| shard.name.as_str()),
+                digest = format!("{:016x}", job.digest),
+                ms = took.as_millis() as u64,
+                rows = self.tracker.end().rows,
+                statement = text,
+                "slow statement"
+            );
+        }
+    }
+
+    /// Sends an answer that was collected, renumbered where it is one of several.
+    pub(super) async fn send_collected(&mut self, mut answer: Vec<u8>) -> Flow {
+        self.answer_failed = self.tracker.end().error.is_some();
+        let mut rechain = Rechain::new(self.client.sequence(), self.more_results, self.capabilities);
+        rechain.rewrite(&mut answer, true);
+        self.client.queue_raw(&answer);
+        self.client.set_sequence(rechain.sequence());
+        Ok(self.client.flush().await?)
+    }
+}
+
+fn ends_transaction(job: &Job<'_>) -> bool {
+    job.plan.effects.transaction == TransactionEffect::Commit || job.plan.effects.implicit_commit
+}
+
+fn apply_failed(error: ApplyError) -> Failure {
+    match error {
+        ApplyError::Refused(refusal) => {
+            Failure::Unusable(ClientError::from_server(refusal.errno, refusal.sqlstate, &refusal.message))
+        }
+        ApplyError::Broken(_) | ApplyError::Timeout => {
+            Failure::Retry(ClientError::new(Code::ShardConnectionLost, error.to_string()).with_outcome(Outcome::NotSent))
+        }
+    }
+}
+
+/// A server's own error as the client gets it.
+pub(super) fn refused_by_server(error: &ServerError) -> ClientError {
+    ClientError::from_server(error.errno, error.sqlstate, &error.message)
+}
+
+fn remember(last: &mut Last, end: &ResponseEnd, failed: bool) {
+    last.warnings = end.warnings;
+    last.found_rows = end.rows;
+    let has_rows = end.columns > 0;
+    last.row_count = if failed || has_rows { -1 } else { end.affected_rows.try_into().unwrap_or(i64::MAX) };
+    if !failed && end.last_insert_id != 0 {
+        last.insert_id = end.last_insert_id;
+    }
+}
+
+/// Resolves at the deadline, or when `killed` does.
+pub(super) async fn stop_at(deadline: Option<Instant>, killed: impl Future<Output = ()>) -> Stop {
+    let timer = async {
+        match deadline {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = timer => Stop::Deadline,
+        () = killed => Stop::Killed,
+    }
+}

@@ -1,0 +1,322 @@
+//! The command loop: one command packet in, one answer out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::backend::SessionSettings;
+use crate::error::{ClientError, Code};
+use crate::protocol::auth::AuthRequest;
+use crate::protocol::capability::{Capabilities, StatusFlags};
+use crate::protocol::command::Command;
+use crate::protocol::errors::FrameError;
+use crate::protocol::handshake::ChangeUser;
+use crate::protocol::response::ResponseTracker;
+use crate::protocol::result::{self, OkPacket};
+use crate::sql::Scan;
+
+use super::flow::{Ended, Failure, Flow};
+use super::login::{self, LoggedIn, LoginError};
+use super::prepared::PreparedStatements;
+use super::registry::{Admission, Interrupt, SessionEntry};
+use super::services::{Services, Serving};
+use super::state::{State, Transaction};
+use super::target::resolve_target;
+use super::Session;
+
+/// A command buffer larger than this is given back after its command, in bytes.
+const COMMAND_KEEP_BYTES: usize = 8 * 1024;
+
+impl Session {
+    /// A session for a client that has been welcomed.
+    pub(super) fn new(
+        services: Arc<Services>,
+        serving: Arc<Serving>,
+        logged_in: LoggedIn,
+        admission: Admission,
+        (state, entry): (State, Arc<SessionEntry>),
+    ) -> Self {
+        Self {
+            services,
+            serving,
+            client: logged_in.client,
+            capabilities: logged_in.capabilities,
+            user: logged_in.user,
+            host: logged_in.host,
+            nonce: logged_in.nonce,
+            admission,
+            entry,
+            state,
+            prepared: PreparedStatements::default(),
+            scan: Scan::default(),
+            tracker: ResponseTracker::new(),
+            command: Vec::new(),
+            outgoing: Vec::new(),
+            more_results: false,
+            answer_failed: false,
+            was_killed: false,
+            last_executed: 0,
+            lingering: None,
+            kept_warnings: None,
+        }
+    }
+
+    /// Serves commands until the session ends.
+    pub(super) async fn run(mut self) {
+        let ended = loop {
+            if let Err(ended) = self.serve_command().await {
+                break ended;
+            }
+        };
+        tracing::debug!(session = self.admission.id.0, user = %self.user.name, ?ended, "session ended");
+        self.end(ended).await;
+    }
+
+    async fn serve_command(&mut self) -> Result<(), Ended> {
+        self.read_command().await?;
+        self.entry.statements.fetch_add(1, Ordering::Relaxed);
+        self.entry.update(|activity| {
+            activity.command = "Query";
+            activity.since = Instant::now();
+        });
+        let result = self.dispatch().await;
+        if self.command.capacity() > COMMAND_KEEP_BYTES {
+            self.command = Vec::new();
+        }
+        self.more_results = false;
+        match result {
+            Ok(()) => {}
+            Err(Failure::Refused(error) | Failure::Retry(error) | Failure::Unusable(error)) => self.send_error(&error).await?,
+            Err(Failure::End(ended)) => return Err(ended),
+        }
+        let in_transaction = self.state.transaction.is_open();
+        self.entry.update(|activity| {
+            activity.command = "Sleep";
+            activity.since = Instant::now();
+            activity.in_transaction = in_transaction;
+        });
+        Ok(())
+    }
+
+    /// Waits for the next command; leaves its payload in `self.command`.
+    async fn read_command(&mut self) -> Result<(), Ended> {
+        self.client.reset_sequence();
+        loop {
+            let idle = self.serving.config.timeouts.idle;
+            let lingers = self.linger_deadline();
+            let is_free = self.state.is_free();
+            tokio::select! {
+                biased;
+                packet = self.client.read_packet() => {
+                    let packet = packet.map_err(ended_by_frame)?;
+                    self.command.clear();
+                    self.command.extend_from_slice(packet);
+                    self.client.release_packet();
+                    return Ok(());
+                }
+                interrupt = self.entry.interrupted_at(is_free) => match interrupt {
+                    Interrupt::Kill => return Err(Ended::Killed),
+                    Interrupt::Shutdown => return Err(Ended::Shutdown),
+                },
+                () = sleep_until(lingers) => {}
+                () = sleep_for(idle) => return Err(Ended::Idle),
+            }
+            self.end_linger().await;
+        }
+    }
+
+    async fn dispatch(&mut self) -> Flow {
+        let command = std::mem::take(&mut self.command);
+        let parsed = Command::parse(&command, self.capabilities);
+        let result = match parsed {
+            Ok(Command::Query(query)) => {
+                let (attributes, text) = (1..1 + query.attributes.len(), query.sql_at);
+                self.command = command;
+                return self.query(attributes, text).await;
+            }
+            Ok(parsed) => self.run_command(parsed, &command).await,
+            Err(error) => Err(ClientError::new(Code::MalformedPacket, error.to_string()).into()),
+        };
+        self.command = command;
+        result
+    }
+
+    async fn run_command(&mut self, parsed: Command<'_>, payload: &[u8]) -> Flow {
+        match parsed {
+            Command::Query(_) => Err(ClientError::of(Code::Internal).into()),
+            Command::Quit => Err(Ended::Quit.into()),
+            Command::Ping | Command::Debug => self.send_ok().await,
+            Command::InitDb(database) => {
+                let database = text_of(database)?;
+                self.use_database(&database)?;
+                self.send_ok().await
+            }
+            Command::FieldList { .. } => self.field_list(payload).await,
+            Command::Statistics => self.statistics().await,
+            Command::ProcessInfo => self.process_list().await,
+            Command::ProcessKill(id) => {
+                self.kill(u64::from(id), false).await?;
+                self.send_ok().await
+            }
+            Command::SetOption { multi_statements } => {
+                if multi_statements {
+                    self.capabilities.insert(Capabilities::MULTI_STATEMENTS);
+                } else {
+                    self.capabilities.remove(Capabilities::MULTI_STATEMENTS);
+                }
+                self.send_eof().await
+            }
+            Command::ResetConnection => {
+                self.reset(None).await;
+                self.send_ok().await
+            }
+            Command::ChangeUser(_) => self.change_user(payload).await,
+            Command::StmtPrepare(sql) => self.prepare(sql).await,
+            Command::StmtExecute(execute) => self.execute(execute).await,
+            Command::StmtSendLongData { statement_id, parameter, data } => {
+                self.prepared.add_long_data(
+                    statement_id,
+                    parameter,
+                    data,
+                    self.serving.config.listen.max_allowed_packet,
+                );
+                Ok(())
+            }
+            Command::StmtReset { statement_id } => self.reset_statement(statement_id).await,
+            Command::StmtClose { statement_id } => self.close_statement(statement_id).await,
+            Command::StmtFetch { statement_id, .. } => self.fetch(statement_id, payload).await,
+            Command::Unknown(_) => Err(ClientError::of(Code::UnknownCommand).into()),
+        }
+    }
+
+    /// USE and COM_INIT_DB.
+    pub(super) fn use_database(&mut self, name: &str) -> Result<(), ClientError> {
+        let snapshot = self.services.snapshots.load();
+        self.state.target = resolve_target(&snapshot, &self.user, name)?;
+        let name = self.state.target.name.clone();
+        self.entry.update(|activity| activity.database = name);
+        Ok(())
+    }
+
+    /// Sets the session back to what it was after login: RESET CONNECTION, CHANGE USER.
+    async fn reset(&mut self, state: Option<State>) {
+        self.resume_lingering(false);
+        if let Some(mut held) = self.state.held.take() {
+            held.checkout.mark_dirty();
+            held.checkout.checkin();
+        }
+        let target = self.state.target.clone();
+        let settings = self.state.initial_settings.clone();
+        let server = self.services.server_version();
+        self.state = state.unwrap_or_else(|| State { target, ..State::new(settings, server) });
+        self.prepared.clear();
+    }
+
+    async fn change_user(&mut self, payload: &[u8]) -> Flow {
+        let malformed = |_| ClientError::of(Code::MalformedPacket);
+        let asked = ChangeUser::parse(payload, self.capabilities).map_err(malformed)?;
+        let request = AuthRequest {
+            user: asked.user,
+            host: self.host.clone(),
+            plugin: asked.plugin,
+            response: asked.auth_response,
+            nonce: self.nonce,
+            secure: login::is_private(&self.client),
+        };
+        let serving = self.services.serving.load_full();
+        let user = match login::prove(&mut self.client, &serving, request).await {
+            Ok(user) => user,
+            Err(LoginError::Refused(error)) => {
+                self.send_error(&error).await?;
+                return Err(Ended::Quit.into());
+            }
+            Err(_) => return Err(Ended::Quit.into()),
+        };
+        let user_max = login::user_connections_max(&user, &serving);
+        self.entry = self.admission.enter(&user.name, user_max, self.host.clone())?;
+        self.user = user;
+        self.serving = serving;
+        let settings = match asked.collation {
+            Some(collation) => Arc::new(SessionSettings::new(collation)),
+            None => self.state.initial_settings.clone(),
+        };
+        let server = self.services.server_version();
+        self.reset(Some(State::new(settings, server))).await;
+        if let Some(database) = asked.database {
+            self.use_database(&database)?;
+        }
+        self.send_ok().await
+    }
+
+    /// Ends the session: what is held is given up, the client is told if it can be.
+    async fn end(mut self, ended: Ended) {
+        let last_word = match ended {
+            Ended::Killed => Some(ClientError::of(Code::QueryInterrupted)),
+            Ended::Shutdown => Some(ClientError::of(Code::ServerShutdown)),
+            Ended::Idle => Some(ClientError::of(Code::IdleTimeout)),
+            Ended::Client(FrameError::PacketTooLarge { .. }) => Some(ClientError::of(Code::PacketTooLarge)),
+            Ended::Client(FrameError::OutOfOrder { .. }) => Some(ClientError::of(Code::MalformedPacket)),
+            Ended::Quit | Ended::Client(_) | Ended::BrokenAnswer | Ended::Released => None,
+        };
+        self.resume_lingering(false);
+        if let Some(mut held) = self.state.held.take() {
+            held.checkout.mark_dirty();
+            held.checkout.checkin();
+        }
+        if let Some(error) = last_word {
+            // The connection ends here whether or not the client still hears why.
+            let _ = login::refuse(&mut self.client, &error).await;
+        } else {
+            let _ = self.client.shutdown().await;
+        }
+    }
+
+    /// Answers OK with the session's own status.
+    pub(super) async fn send_ok(&mut self) -> Flow {
+        let ok = OkPacket::with_status(self.status());
+        self.client.queue_packet(&ok.payload(self.capabilities));
+        Ok(self.client.flush().await?)
+    }
+
+    async fn send_eof(&mut self) -> Flow {
+        self.client.queue_packet(&result::eof(self.status(), 0));
+        Ok(self.client.flush().await?)
+    }
+
+    async fn send_error(&mut self, error: &ClientError) -> Result<(), Ended> {
+        tracing::debug!(session = self.admission.id.0, code = %error.code.id(), "refused");
+        self.client.queue_packet(&login::err_payload(error));
+        self.client.flush().await.map_err(Ended::Client)
+    }
+
+    /// The status flags of an answer of our own, within a text of several statements or not.
+    pub(super) fn status(&self) -> StatusFlags {
+        let status = self.state.status();
+        if self.more_results { status | StatusFlags::MORE_RESULTS } else { status }
+    }
+
+    /// Says whether the session is in a transaction that COMMIT or ROLLBACK must end.
+    pub(super) fn has_lost_transaction(&self) -> bool {
+        matches!(self.state.transaction, Transaction::Lost)
+    }
+}
+
+fn text_of(bytes: &[u8]) -> Result<String, ClientError> {
+    let text = String::from_utf8(bytes.to_vec());
+    text.map_err(|_| ClientError::new(Code::UnknownDatabase, "Unknown database: its name is not UTF-8"))
+}
+
+fn ended_by_frame(error: FrameError) -> Ended {
+    if error.is_clean_close() { Ended::Quit } else { Ended::Client(error) }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_for(duration: std::time::Duration) {
+    if duration.is_zero() { std::future::pending().await } else { tokio::time::sleep(duration).await }
+}

@@ -1,0 +1,63 @@
+//! How a command can fail: the client is told and goes on, or the session ends.
+
+use crate::error::ClientError;
+use crate::protocol::errors::FrameError;
+
+/// Why a session ends.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The client said QUIT or closed.
+    Quit,
+    /// The client's connection broke.
+    Client(FrameError),
+    /// KILL.
+    Killed,
+    /// The proxy stops.
+    Shutdown,
+    /// No command came for `timeouts.idle`.
+    Idle,
+    /// An answer broke off in the middle; the client cannot be told within the protocol.
+    BrokenAnswer,
+    /// COMMIT RELEASE, ROLLBACK RELEASE.
+    Released,
+}
+
+/// Why a command was not answered as asked.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The client gets an ERR packet and the session goes on.
+    Refused(ClientError),
+    /// As `Refused`, but nothing came of the statement and running it once more may help.
+    Retry(ClientError),
+    /// As `Refused`, and the server connection at hand is in a state that nobody may use.
+    Unusable(ClientError),
+    /// The session ends.
+    End(Ended),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<crate::plan::Refusal> for Failure {
+    fn from(refusal: crate::plan::Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<FrameError> for Failure {
+    fn from(error: FrameError) -> Self {
+        Self::End(Ended::Client(error))
+    }
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Self {
+        Self::End(ended)
+    }
+}
+
+/// The result of working on a command.
+pub(super) type Flow<T = ()> = Result<T, Failure>;

@@ -1,0 +1,87 @@
+//! SHOW WARNINGS and its kin ask about the previous statement, which only its connection can answer.
+//!
+//! After a statement with warnings or an error the session keeps the connection for a moment. When the moment is
+//! over, the warnings are fetched and kept as bytes, and the connection goes back to its pool.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use crate::execute;
+use crate::protocol::command;
+use crate::protocol::response::CommandKind;
+
+use super::Session;
+use super::state::Held;
+
+/// How long a connection is kept for questions about its last statement.
+const LINGER: Duration = Duration::from_millis(20);
+/// How long fetching the warnings may take.
+const FETCH_WAIT: Duration = Duration::from_millis(500);
+/// Warnings kept, in bytes; beyond that they are forgotten.
+const WARNINGS_BYTES_MAX: usize = 64 * 1024;
+
+/// A connection kept for questions about its last statement.
+#[derive(Debug)]
+pub(super) struct Lingering {
+    /// The connection.
+    pub held: Held,
+    /// Until when.
+    pub until: Instant,
+}
+
+/// The answer to SHOW WARNINGS after the connection was given back, as wire bytes.
+#[derive(Debug, Default)]
+pub(super) struct KeptWarnings(pub Vec<u8>);
+
+impl Session {
+    /// Gives a connection back to its pool, or keeps it: for the transaction, for pins, or for questions.
+    pub(super) fn keep_or_release(&mut self, held: Held, lingers: bool) {
+        self.kept_warnings = None;
+        if !self.state.is_free() {
+            self.state.held = Some(held);
+        } else if lingers {
+            self.lingering = Some(Lingering { held, until: Instant::now() + LINGER });
+        } else {
+            held.checkout.checkin();
+        }
+    }
+
+    /// When the kept connection is to be given back.
+    pub(super) fn linger_deadline(&self) -> Option<Instant> {
+        self.lingering.as_ref().map(|lingering| lingering.until)
+    }
+
+    /// Takes the kept connection for a question about its last statement, or gives it back.
+    pub(super) fn resume_lingering(&mut self, asks_previous: bool) {
+        let Some(lingering) = self.lingering.take() else { return };
+        if asks_previous {
+            self.state.held = Some(lingering.held);
+        } else {
+            self.kept_warnings = None;
+            lingering.held.checkout.checkin();
+        }
+    }
+
+    /// Fetches the warnings of the kept connection, and gives it back.
+    pub(super) async fn end_linger(&mut self) {
+        let Some(mut lingering) = self.lingering.take() else { return };
+        let connection = &mut *lingering.held.checkout;
+        let payload = command::query_payload(b"SHOW WARNINGS", &[], connection.capabilities());
+        connection.queue_command(&payload);
+        self.tracker.start(CommandKind::Query, connection.capabilities());
+        let until = Instant::now() + FETCH_WAIT;
+        let stop = pin!(super::answer::stop_at(Some(until), std::future::pending()));
+        match execute::collect(connection, &mut self.tracker, stop).await {
+            Ok(answer) => {
+                if answer.len() <= WARNINGS_BYTES_MAX && self.tracker.end().error.is_none() {
+                    self.kept_warnings = Some(KeptWarnings(answer));
+                }
+                lingering.held.checkout.checkin();
+            }
+            Err(error) => {
+                tracing::debug!(%error, "warnings not fetched");
+                lingering.held.checkout.discard();
+            }
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What Bulkhead answers itself: databases, the process list, KILL, statistics.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::error::{ClientError, Code};
+use crate::ids::SessionId;
+use crate::plan::{self, Effects, LocalAnswer, NoParams, Plan, Route};
+use crate::protocol::response::CommandKind;
+use crate::protocol::result::{Column, TextResult};
+use crate::sql::{self, KillTarget, Parsed, ShowStatement, StatementKind};
+use crate::topology::Snapshot;
+
+use super::Session;
+use super::flow::{Failure, Flow};
+use super::job::{Job, Payload};
+use super::query::{Said, Statement};
+
+impl Session {
+    /// Answers a statement that no server is asked about, or whose meaning is the session's own.
+    pub(super) async fn answer_locally(
+        &mut self,
+        answer: LocalAnswer,
+        job: &Job<'_>,
+        statement: &Statement<'_>,
+        snapshot: &Snapshot,
+    ) -> Flow {
+        match answer {
+            LocalAnswer::Transaction => self.transaction_statement(job, statement, snapshot).await,
+            LocalAnswer::Set => self.set_statement(job, statement, snapshot).await,
+            LocalAnswer::Use => match self.parse(statement)? {
+                Parsed::Use { database } => {
+                    self.use_database(&database.text)?;
+                    self.send_ok().await
+                }
+                _ => Err(unread()),
+            },
+            LocalAnswer::Databases => match self.parse(statement)? {
+                Parsed::Show(show) => self.show_databases(statement, &show, snapshot).await,
+                _ => Err(unread()),
+            },
+            LocalAnswer::ProcessList => self.process_list().await,
+            LocalAnswer::Kill => match self.parse(statement)? {
+                Parsed::Kill(kill) => match kill.target {
+                    KillTarget::Id(id) => {
+                        self.kill(id, kill.query_only).await?;
+                        self.send_ok().await
+                    }
+                    KillTarget::Expression(_) => Err(ClientError::of(Code::NotSupported).into()),
+                },
+                _ => Err(unread()),
+            },
+            LocalAnswer::Prepare => self.text_prepare(job, statement, snapshot).await,
+            LocalAnswer::Execute => self.text_execute(job, statement).await,
+            LocalAnswer::Deallocate => self.text_deallocate(job, statement).await,
+            LocalAnswer::ExplainRoute => self.explain_route(statement, snapshot).await,
+        }
+    }
+
+    pub(super) fn parse(&self, statement: &Statement<'_>) -> Result<Parsed, Failure> {
+        sql::parse(statement.text, statement.scan, self.state.mode).map_err(|_| unread())
+    }
+
+    /// The databases that the user may use: keyspaces, `information_schema`, the current workspace's.
+    fn visible_databases(&self, snapshot: &Snapshot) -> Vec<String> {
+        let mut names: Vec<String> = vec!["information_schema".into()];
+        let allowed = snapshot.vschema.keyspaces().filter(|schema| self.user.keyspaces.allows(&schema.name));
+        names.extend(allowed.map(|schema| schema.name.to_string()));
+        if self.state.target.workspace.is_some() {
+            names.extend(self.state.target.database.as_ref().map(ToString::to_string));
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    async fn show_databases(
+        &mut self,
+        statement: &Statement<'_>,
+        show: &ShowStatement,
+        snapshot: &Snapshot,
+    ) -> Flow {
+        if show.condition.is_some() {
+            let message = "SHOW DATABASES takes LIKE, not WHERE, through the proxy";
+            return Err(ClientError::new(Code::NotSupported, message).into());
+        }
+        let pattern = show.like.map(|span| unquote(&String::from_utf8_lossy(span.of(statement.text))));
+        let title = match &pattern {
+            Some(pattern) => format!("Database ({pattern})"),
+            None => "Database".to_owned(),
+        };
+        let mut rows = self.start_rows(&[Column::text(&title, 64)]);
+        for name in self.visible_databases(snapshot) {
+            if pattern.as_deref().is_none_or(|pattern| is_like(&name, pattern)) {
+                rows.text(&name);
+            }
+        }
+        self.send_rows(rows).await
+    }
+
+    /// SHOW PROCESSLIST: the user's own sessions, all of them for an admin.
+    pub(super) async fn process_list(&mut self) -> Flow {
+        let mut rows = self.start_rows(&[
+            Column::unsigned_bigint("Id"),
+            Column::text("User", 32),
+            Column::text("Host", 261),
+            Column::text("db", 64),
+            Column::text("Command", 16),
+            Column::unsigned_bigint("Time"),
+            Column::text("State", 64),
+            Column::text("Info", 100),
+        ]);
+        for entry in self.services.registry.list() {
+            if !self.user.admin && entry.user != self.user.name {
+                continue;
+            }
+            let activity = entry.activity();
+            let state = match &activity.running {
+                Some(running) => format!("on {} ({})", running.cluster, running.server),
+                None if activity.in_transaction => "in transaction".to_owned(),
+                None => String::new(),
+            };
+            rows.display(entry.id.0).text(entry.user.as_str()).text(&entry.peer);
+            rows.value(activity.database.as_ref().map(|name| name.as_bytes()));
+            rows.text(activity.command).display(activity.since.elapsed().as_secs()).text(&state).value(None);
+        }
+        self.send_rows(rows).await
+    }
+
+    /// KILL and COM_PROCESS_KILL of a session of this proxy.
+    pub(super) async fn kill(&mut self, id: u64, query_only: bool) -> Result<(), ClientError> {
+        let no_such = || ClientError::new(Code::NoSuchThread, format!("Unknown thread id: {id}"));
+        let id = SessionId(u32::try_from(id).map_err(|_| no_such())?);
+        let entry = self.services.registry.get(id).ok_or_else(no_such)?;
+        if entry.user != self.user.name && !self.user.admin {
+            return Err(ClientError::new(Code::KillDenied, format!("You are not owner of thread {}", id.0)));
+        }
+        if !query_only {
+            self.services.registry.kill(id);
+            return Ok(());
+        }
+        entry.kill_query().await.map_err(|error| ClientError::new(Code::ShardUnreachable, error.to_string()))
+    }
+
+    /// COM_STATISTICS: one line, as the `mysql` shell's `status` shows it.
+    pub(super) async fn statistics(&mut self) -> Flow {
+        let registry = &self.services.registry;
+        let statements: u64 =
+            registry.list().iter().map(|entry| entry.statements.load(Ordering::Relaxed)).sum();
+        let seconds = self.services.started.elapsed().as_secs();
+        let line = format!(
+            "Uptime: {seconds}  Threads: {}  Questions: {statements}  Slow queries: 0  Opens: 0  Flush tables: 0  \
+             Open tables: 0  Queries per second avg: {:.3}",
+            registry.connections(),
+            statements as f64 / seconds.max(1) as f64,
+        );
+        self.client.queue_packet(line.as_bytes());
+        Ok(self.client.flush().await?)
+    }
+
+    /// COM_FIELD_LIST: asks the shard of the session's target.
+    pub(super) async fn field_list(&mut self, payload: &[u8]) -> Flow {
+        let snapshot = self.services.snapshots.load();
+        let (kind, effects) = (StatementKind::Show, Effects::default());
+        let plan = Plan { kind, reads_only: true, route: Route::Any, effects };
+        let job = Job {
+            payload: Payload::Raw(payload),
+            kind: CommandKind::FieldList,
+            statement: StatementKind::Show,
+            plan: &plan,
+            digest: 0,
+            scan: None,
+            text: &[],
+            started: Instant::now(),
+        };
+        if self.state.target.database.is_none() {
+            return Err(ClientError::of(Code::NoDatabaseSelected).into());
+        }
+        let place = self.any_place(&snapshot, &job, &Said::default())?;
+        self.run_job(&job, place).await
+    }
+
+    /// EXPLAIN ROUTE: where a statement would go and why.
+    async fn explain_route(&mut self, statement: &Statement<'_>, snapshot: &Snapshot) -> Flow {
+        let inner = explained_text(statement.text).ok_or_else(unread)?;
+        let mut scan = sql::Scan::default();
+        sql::scan(inner, self.state.mode, &mut scan);
+        let said = self.read_comments(inner, &scan)?;
+        let inner = Statement { attributes: &[], text: inner, scan: &scan, said, started: statement.started };
+        let described = match self.plan_statement(&inner, snapshot).as_ref() {
+            Ok(plan) => match self.bind(&inner, plan, &NoParams, snapshot) {
+                Ok(destination) => format!("{}\n{}", plan::describe(plan), plan::describe_destination(&destination)),
+                Err(refused) => format!("{}\nrefused: {refused}", plan::describe(plan)),
+            },
+            Err(refusal) => format!("refused {} {}: {refusal}", refusal.code.id(), refusal.code.name()),
+        };
+        let mut rows = self.start_rows(&[Column::text("Route", 1024)]);
+        for line in described.lines() {
+            rows.text(line);
+        }
+        self.send_rows(rows).await
+    }
+
+    /// Starts a result set of our own.
+    pub(super) fn start_rows(&self, columns: &[Column]) -> TextResult {
+        TextResult::new(self.capabilities, columns, self.client.sequence(), self.status())
+    }
+
+    /// Sends a result set of our own.
+    pub(super) async fn send_rows(&mut self, rows: TextResult) -> Flow {
+        let next = rows.sequence().wrapping_add(1);
+        let wire = rows.finish(self.status(), 0);
+        self.client.queue_raw(&wire);
+        self.client.set_sequence(next);
+        Ok(self.client.flush().await?)
+    }
+}
+
+pub(super) fn unread() -> Failure {
+    ClientError::of(Code::UnreadStatement).into()
+}
+
+/// The statement behind EXPLAIN ROUTE.
+fn explained_text(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text.trim_ascii_start();
+    for word in ["explain", "route"] {
+        let (head, tail) = rest.split_at_checked(word.len())?;
+        let is_word = head.eq_ignore_ascii_case(word.as_bytes()) && tail.first()?.is_ascii_whitespace();
+        rest = is_word.then(|| tail.trim_ascii_start())?;
+    }
+    Some(rest)
+}
+
+/// The value of a plain quoted string.
+fn unquote(quoted: &str) -> String {
+    let inner = quoted.trim().trim_matches(['\'', '"']);
+    inner.replace("''", "'")
+}
+
+/// LIKE as it is on names: `%`, `_`, a backslash before either; case does not matter.
+fn is_like(name: &str, pattern: &str) -> bool {
+    fn matches(name: &[char], pattern: &[char]) -> bool {
+        match pattern {
+            [] => name.is_empty(),
+            ['%', rest @ ..] => (0..=name.len()).any(|at| matches(&name[at..], rest)),
+            ['_', rest @ ..] => !name.is_empty() && matches(&name[1..], rest),
+            ['\\', literal, rest @ ..] => name.first() == Some(literal) && matches(&name[1..], rest),
+            [literal, rest @ ..] => name.first() == Some(literal) && matches(&name[1..], rest),
+        }
+    }
+    // Names and patterns are short; a pattern that could explode is cut down to what it means.
+    let collapse = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    let mut pattern = collapse(pattern);
+    pattern.dedup_by(|a, b| *a == '%' && *b == '%');
+    pattern.len() <= 128 && matches(&collapse(name), &pattern)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_matches_names() {
+        assert!(is_like("shop", "sh%") && is_like("Shop", "s_op") && is_like("a_b", "a\\_b"));
+        assert!(!is_like("axb", "a\\_b") && !is_like("shop", "s"));
+    }
+}

@@ -1,0 +1,61 @@
+//! Several statements in one COM_QUERY: run one after another, answered as one chain of results.
+//!
+//! Each is scanned, planned and run on its own, so a text may hold statements for several places, USE and SET
+//! among them. As on a server, the first error ends the text.
+
+use std::time::Instant;
+
+use crate::error::{ClientError, Code};
+use crate::protocol::capability::Capabilities;
+use crate::sql::{self, Scan, ScanFlags};
+
+use super::Session;
+use super::flow::Flow;
+use super::query::Statement;
+
+impl Session {
+    /// Runs every statement of a text; `scan` holds the first one.
+    pub(super) async fn several_statements(
+        &mut self,
+        attributes: &[u8],
+        text: &[u8],
+        scan: &mut Scan,
+        started: Instant,
+    ) -> Flow {
+        if !self.capabilities.contains(Capabilities::MULTI_STATEMENTS) {
+            return Err(second_statement(&text[scan.end..]).into());
+        }
+        let mut rest = text;
+        loop {
+            let next = scan.end.min(rest.len());
+            let is_last = !scan.flags.contains(ScanFlags::MORE);
+            self.more_results = !is_last;
+            let one = &rest[..next];
+            let said = self.read_comments(one, scan)?;
+            let statement = Statement { attributes, text: trim_delimiter(one), scan, said, started };
+            self.run_statement(&statement).await?;
+            if is_last || self.answer_failed {
+                return Ok(());
+            }
+            rest = &rest[next..];
+            sql::scan(rest, self.state.mode, scan);
+        }
+    }
+}
+
+/// What a server says of a second statement that the client did not announce.
+fn second_statement(rest: &[u8]) -> ClientError {
+    let near: String = String::from_utf8_lossy(&rest[..rest.len().min(80)]).trim().to_owned();
+    ClientError::new(
+        Code::SyntaxError,
+        format!(
+            "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version \
+             for the right syntax to use near '{near}' at line 1"
+        ),
+    )
+}
+
+fn trim_delimiter(text: &[u8]) -> &[u8] {
+    let trimmed = text.trim_ascii_end();
+    trimmed.strip_suffix(b";").unwrap_or(trimmed)
+}

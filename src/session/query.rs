@@ -1,0 +1,310 @@
+//! COM_QUERY: scan, plan, bind, resolve, run. Holds the crate's one retry loop.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::config::Reads;
+use crate::error::{ClientError, Code};
+use crate::ids::{Role, WorkspaceId};
+use crate::plan::{
+    self, Address, Bound, Destination, NoParams, ParamValues, Plan, PlanInput, PlanKey, Planned, TargetShape,
+    WorkspacePins,
+};
+use crate::protocol::response::CommandKind;
+use crate::sql::{self, Scan, ScanFlags};
+use crate::topology::Snapshot;
+use crate::vschema::Layout;
+
+use super::Session;
+use super::flow::{Failure, Flow};
+use super::job::{Job, Payload};
+use super::place::{Needs, Place, resolve_address};
+
+/// Attempts at one statement: the first, and one more when the first surely had no effect.
+const ATTEMPTS_MAX: u32 = 2;
+
+/// What a statement says about itself beside its SQL.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    /// `/*workspace_id:42*/`.
+    pub workspace: Option<WorkspaceId>,
+    /// `/*bulkhead: replica */`.
+    pub role: Option<Role>,
+    /// `/*bulkhead: all_shards */`.
+    pub all_shards: bool,
+}
+
+/// One statement of a text, scanned.
+pub(super) struct Statement<'a> {
+    /// The query attributes of COM_QUERY, as bytes.
+    pub attributes: &'a [u8],
+    /// The statement.
+    pub text: &'a [u8],
+    /// What the lexer found in it.
+    pub scan: &'a Scan,
+    /// What its comments say.
+    pub said: Said,
+    /// When the command arrived.
+    pub started: Instant,
+}
+
+impl Session {
+    /// Answers COM_QUERY; `attributes` and `text` are ranges of `self.command`.
+    pub(super) async fn query(&mut self, attributes: Range<usize>, text: Range<usize>) -> Flow {
+        let command = std::mem::take(&mut self.command);
+        let mut scan = std::mem::take(&mut self.scan);
+        let result = self.query_text(&command[attributes], &command[text], &mut scan).await;
+        self.command = command;
+        self.scan = scan;
+        result
+    }
+
+    async fn query_text(&mut self, attributes: &[u8], text: &[u8], scan: &mut Scan) -> Flow {
+        let started = Instant::now();
+        sql::scan(text, self.state.mode, scan);
+        if scan.flags.contains(ScanFlags::MORE) {
+            return self.several_statements(attributes, text, scan, started).await;
+        }
+        let said = self.read_comments(text, scan)?;
+        let statement = Statement { attributes, text, scan, said, started };
+        self.run_statement(&statement).await
+    }
+
+    /// Reads the workspace and the directives that a statement's comments carry.
+    pub(super) fn read_comments(&self, text: &[u8], scan: &Scan) -> Result<Said, ClientError> {
+        let mut said = Said::default();
+        if scan.comments.is_empty() {
+            return Ok(said);
+        }
+        let key = &self.serving.config.routing.comment_key;
+        said.workspace = sql::workspace_tag(text, scan, key)
+            .map_err(|error| ClientError::new(Code::WorkspaceConflict, error.to_string()))?;
+        let directives =
+            sql::directives(text, scan).map_err(|error| ClientError::new(Code::SyntaxError, error.to_string()))?;
+        said.role = match (directives.replica, directives.primary) {
+            (_, true) => Some(Role::Primary),
+            (true, false) => Some(Role::Replica),
+            (false, false) => None,
+        };
+        said.all_shards = directives.all_shards;
+        Ok(said)
+    }
+
+    /// Runs one statement: the one retry loop. Repeats only what was never sent, or what only reads, runs outside
+    /// a transaction and gave no byte of an answer.
+    pub(super) async fn run_statement(&mut self, statement: &Statement<'_>) -> Flow {
+        let mut attempt = 1;
+        loop {
+            match self.try_statement(statement).await {
+                Err(Failure::Retry(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(Failure::Retry(error)) => return Err(Failure::Refused(error)),
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_statement(&mut self, statement: &Statement<'_>) -> Flow {
+        let snapshot = self.services.snapshots.load();
+        let planned = self.plan_statement(statement, &snapshot);
+        let plan = planned.as_ref().as_ref().map_err(Clone::clone)?;
+        let destination = self.bind(statement, plan, &NoParams, &snapshot)?;
+        let job = Job {
+            payload: Payload::Text { attributes: statement.attributes, text: statement.text },
+            kind: CommandKind::Query,
+            statement: statement.scan.kind,
+            plan,
+            digest: statement.scan.digest,
+            scan: Some(statement.scan),
+            text: statement.text,
+            started: statement.started,
+        };
+        match destination {
+            Destination::Local(answer) => self.answer_locally(answer, &job, statement, &snapshot).await,
+            Destination::Any => {
+                let place = self.any_place(&snapshot, &job, &statement.said)?;
+                self.run_job(&job, place).await
+            }
+            Destination::One(address) => {
+                let place = self.place_of(&snapshot, &address, &job, &statement.said)?;
+                self.run_job(&job, place).await
+            }
+            Destination::Edited { address, text } => {
+                let place = self.place_of(&snapshot, &address, &job, &statement.said)?;
+                let payload = Payload::Text { attributes: statement.attributes, text: &text };
+                self.run_job(&Job { payload, ..job }, place).await
+            }
+            Destination::Split(pieces) => self.run_split(&job, &pieces, &snapshot).await,
+            Destination::All(keyspace) => self.run_everywhere(&job, &keyspace, &snapshot).await,
+        }
+    }
+
+    /// The workspace ids that do not come from the statement itself.
+    pub(super) fn workspace_pins<'a>(&'a self, said: &'a Said) -> WorkspacePins<'a> {
+        WorkspacePins {
+            database: self.state.target.workspace.as_ref(),
+            variable: self.state.workspace_variable.as_ref(),
+            comment: said.workspace.as_ref(),
+        }
+    }
+
+    pub(super) fn target_shape(&self, said: &Said) -> TargetShape {
+        TargetShape {
+            keyspace: self.state.target.keyspace.clone(),
+            workspace_pinned: self.workspace_pins(said).is_pinned(),
+            pinned_by_database: self.state.target.workspace.is_some(),
+            may_cross: self.user.may_cross_workspaces,
+            all_shards: said.all_shards,
+        }
+    }
+
+    /// The plan of a statement, from the cache or made now.
+    pub(super) fn plan_statement(&self, statement: &Statement<'_>, snapshot: &Snapshot) -> Arc<Planned> {
+        let target = self.target_shape(&statement.said);
+        let mode = self.state.mode;
+        let key = PlanKey { shape: statement.scan.shape, mode, target, generation: snapshot.generation };
+        if let Some(planned) = self.services.plans.get(&key) {
+            return planned;
+        }
+        let input = PlanInput {
+            text: statement.text,
+            scan: statement.scan,
+            mode,
+            vschema: &snapshot.vschema,
+            target: &key.target,
+        };
+        let planned = Arc::new(plan::plan_text(&input));
+        self.services.plans.insert(key, planned.clone());
+        planned
+    }
+
+    fn bound<'a>(
+        &'a self,
+        statement: &'a Statement<'_>,
+        params: &'a dyn ParamValues,
+        snapshot: &'a Snapshot,
+    ) -> Bound<'a> {
+        Bound {
+            text: statement.text,
+            scan: statement.scan,
+            mode: self.state.mode,
+            vschema: &snapshot.vschema,
+            params,
+            pins: self.workspace_pins(&statement.said),
+            may_cross: self.user.may_cross_workspaces,
+        }
+    }
+
+    /// Ties a plan to this statement's values and checks that the user may use the keyspace.
+    pub(super) fn bind(
+        &self,
+        statement: &Statement<'_>,
+        plan: &Plan,
+        params: &dyn ParamValues,
+        snapshot: &Snapshot,
+    ) -> Result<Destination, ClientError> {
+        self.check_access(plan.bind(&self.bound(statement, params, snapshot))?)
+    }
+
+    /// Binds a statement whose parameters are not known yet.
+    pub(super) fn bind_prepare(
+        &self,
+        statement: &Statement<'_>,
+        plan: &Plan,
+        snapshot: &Snapshot,
+    ) -> Result<Destination, ClientError> {
+        self.check_access(plan.bind_prepare(&self.bound(statement, &NoParams, snapshot))?)
+    }
+
+    fn check_access(&self, destination: Destination) -> Result<Destination, ClientError> {
+        let keyspace = match &destination {
+            Destination::One(address) | Destination::Edited { address, .. } => Some(address.keyspace()),
+            Destination::Split(pieces) => pieces.first().map(|(address, _)| address.keyspace()),
+            Destination::All(keyspace) => Some(keyspace),
+            Destination::Any | Destination::Local(_) => None,
+        };
+        match keyspace {
+            Some(keyspace) if !self.user.keyspaces.allows(keyspace) => {
+                let user = &self.user.name;
+                let message = format!("Access denied for user '{user}'@'%' to database '{keyspace}'");
+                Err(ClientError::new(Code::DatabaseAccessDenied, message))
+            }
+            _ => Ok(destination),
+        }
+    }
+
+    /// The role a statement is to run on: the held connection's, the comment's, the session's, the user's. Reads
+    /// go to replicas only outside transactions.
+    fn role_for(&self, job: &Job<'_>, said: &Said) -> Result<Role, ClientError> {
+        let effects = &job.plan.effects;
+        let on_replicas = self.state.target.role == Some(Role::Replica);
+        if on_replicas && (effects.writes || effects.locks_rows) {
+            return Err(ClientError::of(Code::ReadOnlyTarget));
+        }
+        if let Some(held) = &self.state.held {
+            return Ok(held.role);
+        }
+        if on_replicas {
+            return Ok(Role::Replica);
+        }
+        if !job.plan.reads_only || !self.state.is_outside_transaction() {
+            return Ok(Role::Primary);
+        }
+        let default = match self.user.reads {
+            Reads::Primary => Role::Primary,
+            Reads::Replica => Role::Replica,
+        };
+        Ok(said.role.or(self.state.target.role).unwrap_or(default))
+    }
+
+    /// Says whether statements without a workspace of their own can only go to one shard: the target is an
+    /// unsharded keyspace or one workspace of a directory.
+    pub(super) fn is_target_one_place(&self, said: &Said) -> bool {
+        let Some(keyspace) = &self.state.target.keyspace else { return false };
+        let snapshot = self.services.snapshots.load();
+        match snapshot.vschema.keyspace(keyspace.as_str()).map(|schema| &schema.layout) {
+            Some(Layout::Unsharded) => true,
+            Some(Layout::DatabasePerWorkspace(_)) => self.workspace_pins(said).is_pinned(),
+            Some(Layout::SharedTables) | None => false,
+        }
+    }
+
+    pub(super) fn place_of(
+        &mut self,
+        snapshot: &Snapshot,
+        address: &Address,
+        job: &Job<'_>,
+        said: &Said,
+    ) -> Result<Place, ClientError> {
+        let role = self.role_for(job, said)?;
+        let writes = job.plan.effects.writes || job.plan.effects.locks_rows;
+        resolve_address(snapshot, &mut self.state, address, Needs { writes, role })
+    }
+
+    /// A place for a statement that needs no table: where the session already is, else where its target is, else
+    /// any cluster.
+    pub(super) fn any_place(
+        &mut self,
+        snapshot: &Snapshot,
+        job: &Job<'_>,
+        said: &Said,
+    ) -> Result<Place, ClientError> {
+        let role = self.role_for(job, said)?;
+        if let Some(held) = &self.state.held {
+            let database = self.state.target.database.clone();
+            return Ok(Place { cluster: held.cluster.clone(), shard: None, database, role });
+        }
+        if let Some(keyspace) = self.state.target.keyspace.clone() {
+            let workspace = self.workspace_pins(said).agreed()?.cloned();
+            let address = match workspace {
+                Some(workspace) if snapshot.directory(&keyspace).is_ok() => Address::Workspace { keyspace, workspace },
+                _ => Address::AnyShard(keyspace),
+            };
+            return resolve_address(snapshot, &mut self.state, &address, Needs { writes: false, role });
+        }
+        let clusters = &snapshot.config.clusters;
+        let at = self.admission.id.0 as usize % clusters.len().max(1);
+        let cluster = clusters.keys().nth(at).ok_or_else(|| ClientError::of(Code::NoShard))?.clone();
+        Ok(Place { cluster, shard: None, database: self.state.target.database.clone(), role })
+    }
+}

@@ -1,0 +1,107 @@
+//! What sessions share: handed down from `server`, never global.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+
+use crate::backend::Pools;
+use crate::config::{AuthPlugin, CachingSha2Hash, Config, Password};
+use crate::health::Health;
+use crate::ids::UserName;
+use crate::plan::PlanCache;
+use crate::protocol::auth::{AuthContext, Credentials};
+use crate::protocol::capability::Capabilities;
+use crate::protocol::password::StoredPassword;
+use crate::sql::ServerVersion;
+use crate::topology::SnapshotCell;
+
+use super::registry::Registry;
+use super::settings_cache::SettingsCache;
+
+/// The config that new sessions start with, and what was derived from it once.
+pub struct Serving {
+    /// The config.
+    pub config: Arc<Config>,
+    /// The RSA key and the cache of proved passwords.
+    pub auth: Arc<AuthContext>,
+    /// Stored passwords of the config's users.
+    pub credentials: StoredPasswords,
+    /// What clients are offered.
+    pub offered: Capabilities,
+    /// TLS towards clients; absent when a listener offers none.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// What every session uses.
+pub struct Services {
+    /// Routing truth.
+    pub snapshots: Arc<SnapshotCell>,
+    /// Connections to servers.
+    pub pools: Arc<Pools>,
+    /// Plans by shape, target and generation.
+    pub plans: PlanCache,
+    /// Who is connected.
+    pub registry: Arc<Registry>,
+    /// Outcome feed.
+    pub health: Arc<Health>,
+    /// What SET statements came to.
+    pub settings: SettingsCache,
+    /// The config of new sessions; swapped by a reload.
+    pub serving: ArcSwap<Serving>,
+    /// When the proxy started.
+    pub started: Instant,
+}
+
+impl Services {
+    /// The version whose version comments count as code.
+    pub fn server_version(&self) -> ServerVersion {
+        ServerVersion::parse(&self.serving.load().config.listen.server_version).unwrap_or_default()
+    }
+}
+
+/// The stored passwords of a config's users.
+#[derive(Debug, Default)]
+pub struct StoredPasswords(std::collections::HashMap<UserName, StoredPassword>);
+
+impl StoredPasswords {
+    /// Hashes what the config holds in plain text, so that only hashes stay.
+    ///
+    /// # Errors
+    /// No random bytes for a salt; a stored hash that cannot be read.
+    pub fn of(config: &Config) -> Result<Self, crate::protocol::password::PasswordError> {
+        let mut stored = std::collections::HashMap::with_capacity(config.users.len());
+        for (name, user) in &config.users {
+            stored.insert(name.clone(), stored_password(&user.password, user.plugin)?);
+        }
+        Ok(Self(stored))
+    }
+}
+
+impl Credentials for StoredPasswords {
+    fn lookup(&self, user: &str) -> Option<StoredPassword> {
+        self.0.get(user).cloned()
+    }
+}
+
+fn stored_password(
+    password: &Password,
+    plugin: AuthPlugin,
+) -> Result<StoredPassword, crate::protocol::password::PasswordError> {
+    let plugin = match plugin {
+        AuthPlugin::CachingSha2 => crate::protocol::password::AuthPlugin::CachingSha2,
+        AuthPlugin::Native => crate::protocol::password::AuthPlugin::Native,
+    };
+    match password {
+        Password::Plain(secret) => StoredPassword::generate(plugin, secret.reveal().as_bytes()),
+        Password::CachingSha2(hash) => StoredPassword::parse(&stored_text(hash)),
+        Password::Native(hash) => Ok(StoredPassword::Native(*hash)),
+    }
+}
+
+fn stored_text(hash: &CachingSha2Hash) -> Vec<u8> {
+    let mut text = format!("$A${:03X}$", hash.rounds / 1000).into_bytes();
+    text.extend_from_slice(&hash.salt);
+    text.extend_from_slice(&hash.digest);
+    text
+}

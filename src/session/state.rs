@@ -1,0 +1,177 @@
+//! What a session remembers between commands.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::backend::{Checkout, SessionSettings};
+use crate::ids::{ClusterName, Keyspace, Role, WorkspaceId};
+use crate::plan::Pins;
+use crate::protocol::capability::StatusFlags;
+use crate::sql::{ServerVersion, SqlMode};
+
+use super::variables::mode_of;
+
+/// What the client selected with USE, COM_INIT_DB or the handshake.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Target {
+    /// The keyspace; absent before the first USE, and for `information_schema`.
+    pub keyspace: Option<Keyspace>,
+    /// The workspace, if a workspace's own database was selected.
+    pub workspace: Option<WorkspaceId>,
+    /// The database's name on the server; absent where only a workspace id will tell it.
+    pub database: Option<Arc<str>>,
+    /// What the client wrote, without `@replica`.
+    pub name: Option<Arc<str>>,
+    /// `USE app@replica`; absent: what the user's configuration says.
+    pub role: Option<Role>,
+}
+
+/// The session's transaction.
+///
+/// `Idle` → `Deferred` by BEGIN without a known shard → `Open` by the first routed statement. `Idle` → `Open` by
+/// BEGIN with a known shard, or whenever a server says so. `Open` → `Lost` when its connection is lost. `Open`,
+/// `Deferred` → `Idle` by COMMIT, ROLLBACK, implicit commits. `Lost` → `Idle` by ROLLBACK only.
+#[derive(Debug, Default)]
+pub(super) enum Transaction {
+    /// None is open.
+    #[default]
+    Idle,
+    /// BEGIN was answered, but no shard is known yet: these statements go ahead of the first routed one.
+    Deferred(Vec<Vec<u8>>),
+    /// A server has it.
+    Open {
+        /// Since when, for `timeouts.transaction`.
+        since: Instant,
+    },
+    /// Its connection was lost.
+    Lost,
+}
+
+impl Transaction {
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+}
+
+/// The server connection that the session keeps, and why.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The connection.
+    pub checkout: Checkout,
+    /// The cluster it leads to.
+    pub cluster: ClusterName,
+    /// The role it was lent for.
+    pub role: Role,
+}
+
+/// What the last statement left, for questions about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Last {
+    /// `LAST_INSERT_ID()`; kept until another statement generates one.
+    pub insert_id: u64,
+    /// `ROW_COUNT()`.
+    pub row_count: i64,
+    /// `FOUND_ROWS()`.
+    pub found_rows: u64,
+    /// Number of warnings.
+    pub warnings: u16,
+}
+
+/// Everything that RESET CONNECTION and CHANGE USER set back.
+#[derive(Debug)]
+pub(super) struct State {
+    pub target: Target,
+    /// `SET @workspace_id = …`.
+    pub workspace_variable: Option<WorkspaceId>,
+    /// Session variables as the client set them.
+    pub settings: Arc<SessionSettings>,
+    /// The settings after login, for RESET CONNECTION.
+    pub initial_settings: Arc<SessionSettings>,
+    /// How texts are read; follows `sql_mode`.
+    pub mode: SqlMode,
+    /// `SET autocommit`.
+    pub autocommit: bool,
+    pub transaction: Transaction,
+    /// `SET TRANSACTION …` that waits for the next transaction.
+    pub next_transaction: Vec<Vec<u8>>,
+    pub pins: Pins,
+    /// Locks taken by GET_LOCK and not yet released.
+    pub user_locks: u32,
+    /// Temporary tables that exist.
+    pub temporary_tables: u32,
+    /// Cursors that are open.
+    pub cursors: u32,
+    /// Statements prepared by PREPARE … FROM, on the held connection.
+    pub text_prepared: BTreeSet<String>,
+    pub held: Option<Held>,
+    pub last: Last,
+    /// The database's name of the workspace last named by a comment or variable: `(keyspace, workspace, name)`.
+    pub rendered: Option<(Keyspace, WorkspaceId, Arc<str>)>,
+    /// Where the last write went, for reads that must see it.
+    pub wrote: Option<ClusterName>,
+}
+
+impl State {
+    /// The state after login.
+    pub fn new(settings: Arc<SessionSettings>, server: ServerVersion) -> Self {
+        Self {
+            initial_settings: settings.clone(),
+            target: Target::default(),
+            workspace_variable: None,
+            mode: mode_of(&settings, server),
+            settings,
+            autocommit: true,
+            transaction: Transaction::default(),
+            next_transaction: Vec::new(),
+            pins: Pins::NONE,
+            user_locks: 0,
+            temporary_tables: 0,
+            cursors: 0,
+            text_prepared: BTreeSet::new(),
+            held: None,
+            last: Last::default(),
+            rendered: None,
+            wrote: None,
+        }
+    }
+
+    /// The status flags of an answer that Bulkhead writes itself.
+    pub fn status(&self) -> StatusFlags {
+        let mut status = StatusFlags::default();
+        if self.autocommit {
+            status = status | StatusFlags::AUTOCOMMIT;
+        }
+        if matches!(self.transaction, Transaction::Open { .. } | Transaction::Deferred(_)) {
+            status = status | StatusFlags::IN_TRANSACTION;
+        }
+        if self.mode.no_backslash_escapes {
+            status = status | StatusFlags::NO_BACKSLASH_ESCAPES;
+        }
+        status
+    }
+
+    /// Says whether the held connection may go back to its pool.
+    pub fn is_free(&self) -> bool {
+        !self.transaction.is_open() && !self.is_pinned()
+    }
+
+    /// Says whether no transaction is open, deferred or about to begin with the next statement.
+    pub fn is_outside_transaction(&self) -> bool {
+        matches!(self.transaction, Transaction::Idle) && self.autocommit
+    }
+
+    /// Says whether something beside a transaction ties the session to its connection.
+    pub fn is_pinned(&self) -> bool {
+        !self.pins.is_empty() || self.cursors > 0 || !self.text_prepared.is_empty()
+    }
+
+    /// Forgets what tied the session to its connection: the connection is gone.
+    pub fn unpin(&mut self) {
+        self.pins = Pins::NONE;
+        self.user_locks = 0;
+        self.temporary_tables = 0;
+        self.cursors = 0;
+        self.text_prepared.clear();
+    }
+}

@@ -1,0 +1,185 @@
+//! Statements that run on several shards: INSERTs split by row, and statements sent everywhere by directive.
+//!
+//! Writes run in a transaction on each shard, opened before the first row is sent and committed only after every
+//! shard accepted its part; a failure before the first commit rolls all of them back. A failure between commits
+//! is told as such: which shards have it, which do not.
+
+use crate::error::{ClientError, Code, Outcome};
+use crate::ids::{Keyspace, Role};
+use crate::plan::{Address, PieceText};
+use crate::protocol::capability::Capabilities;
+use crate::protocol::packet;
+use crate::protocol::result::{self, OkPacket};
+use crate::topology::Snapshot;
+
+use super::Session;
+use super::flow::{Failure, Flow};
+use super::job::{Job, Payload};
+use super::place::{Needs, Place, resolve_address};
+use super::state::{Held, Transaction};
+
+/// One shard's part.
+struct Part {
+    held: Held,
+    place: Place,
+    text: Vec<u8>,
+}
+
+/// What a part came to.
+#[derive(Default)]
+struct Sum {
+    affected: u64,
+    insert_id: u64,
+    warnings: u16,
+    answers: Vec<Vec<u8>>,
+}
+
+impl Session {
+    /// Runs an INSERT whose rows belong to several shards.
+    pub(super) async fn run_split(
+        &mut self,
+        job: &Job<'_>,
+        pieces: &[(Address, PieceText)],
+        snapshot: &Snapshot,
+    ) -> Flow {
+        self.refuse_in_transaction()?;
+        let needs = Needs { writes: true, role: Role::Primary };
+        let mut places = Vec::with_capacity(pieces.len());
+        for (address, text) in pieces {
+            places.push((resolve_address(snapshot, &mut self.state, address, needs)?, text.clone()));
+        }
+        self.run_parts(job, places).await
+    }
+
+    /// Runs a statement on every shard of a keyspace, as the directive asks.
+    pub(super) async fn run_everywhere(
+        &mut self,
+        job: &Job<'_>,
+        keyspace: &Keyspace,
+        snapshot: &Snapshot,
+    ) -> Flow {
+        let Payload::Text { text, .. } = job.payload else {
+            return Err(ClientError::of(Code::NotSupported).into());
+        };
+        self.refuse_in_transaction()?;
+        let role = if job.plan.effects.writes { Role::Primary } else { Role::Replica };
+        let role = if self.state.target.role == Some(Role::Replica) { role } else { Role::Primary };
+        let places = snapshot.shards(keyspace).iter().map(|shard| {
+            let database = Some(keyspace.as_str().into());
+            let place = Place { cluster: shard.cluster.clone(), shard: Some(shard.clone()), database, role };
+            (place, text.to_vec())
+        });
+        self.run_parts(job, places.collect()).await
+    }
+
+    fn refuse_in_transaction(&self) -> Result<(), ClientError> {
+        let is_idle = matches!(self.state.transaction, Transaction::Idle) && self.state.autocommit;
+        if is_idle && self.state.held.is_none() {
+            return Ok(());
+        }
+        let message = "a statement for several shards cannot run inside a transaction or beside held locks";
+        Err(ClientError::new(Code::CrossShard, message))
+    }
+
+    async fn run_parts(&mut self, job: &Job<'_>, places: Vec<(Place, Vec<u8>)>) -> Flow {
+        let in_transactions = job.plan.effects.writes && !job.plan.effects.changes_schema && places.len() > 1;
+        let mut parts = Vec::with_capacity(places.len());
+        for (place, text) in places {
+            let held = self.check_out(&place).await?;
+            parts.push(Part { held, place, text });
+        }
+        let mut sum = Sum::default();
+        for at in 0..parts.len() {
+            if let Err(failure) = self.run_part(&mut parts[at], in_transactions, &mut sum).await {
+                for part in parts {
+                    // Closing the connection rolls its transaction back.
+                    part.held.checkout.discard();
+                }
+                let partial = at > 0 && !in_transactions && job.plan.effects.writes;
+                return Err(if partial { applied_in_part(failure, at) } else { failure });
+            }
+        }
+        if in_transactions {
+            self.commit_parts(&mut parts).await?;
+        }
+        for part in parts {
+            part.held.checkout.checkin();
+        }
+        self.answer_sum(&sum).await
+    }
+
+    async fn run_part(&mut self, part: &mut Part, in_transaction: bool, sum: &mut Sum) -> Flow {
+        self.apply_state(&mut part.held, &part.place).await?;
+        if in_transaction {
+            self.ask(&mut part.held, b"START TRANSACTION").await?;
+        }
+        let answer = self.ask(&mut part.held, &part.text).await?;
+        let end = self.tracker.end();
+        sum.affected += end.affected_rows;
+        if sum.insert_id == 0 {
+            sum.insert_id = end.last_insert_id;
+        }
+        sum.warnings = sum.warnings.saturating_add(end.warnings);
+        sum.answers.push(answer);
+        Ok(())
+    }
+
+    async fn commit_parts(&mut self, parts: &mut [Part]) -> Flow {
+        for at in 0..parts.len() {
+            if let Err(failure) = self.ask(&mut parts[at].held, b"COMMIT").await {
+                let known = if at == 0 { "no other shard has it" } else { "other shards have it" };
+                tracing::error!(cluster = %parts[at].place.cluster, "commit of a part failed; {known}");
+                return Err(applied_in_part(failure, at));
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer_sum(&mut self, sum: &Sum) -> Flow {
+        if self.tracker.end().columns > 0 {
+            return self.send_concatenated(&sum.answers).await;
+        }
+        self.state.last.insert_id = sum.insert_id;
+        self.state.last.row_count = sum.affected.try_into().unwrap_or(i64::MAX);
+        let ok = OkPacket {
+            affected_rows: sum.affected,
+            last_insert_id: sum.insert_id,
+            warnings: sum.warnings,
+            status: self.status(),
+            ..OkPacket::default()
+        };
+        self.client.queue_packet(&ok.payload(self.capabilities));
+        Ok(self.client.flush().await?)
+    }
+
+    /// Sends several shards' rows as one result set: the first one's columns, everybody's rows, one end.
+    async fn send_concatenated(&mut self, answers: &[Vec<u8>]) -> Flow {
+        let capabilities = self.capabilities;
+        let mut packets: Vec<&[u8]> = Vec::new();
+        for (at, answer) in answers.iter().enumerate() {
+            let all: Vec<&[u8]> = packet::payloads(answer).collect();
+            let columns = self.tracker.end().columns as usize;
+            let head = 1 + columns + usize::from(!capabilities.contains(Capabilities::DEPRECATE_EOF));
+            if all.len() <= head {
+                return Err(ClientError::of(Code::ShardProtocol).into());
+            }
+            packets.extend(&all[if at == 0 { 0 } else { head }..all.len() - 1]);
+        }
+        for payload in packets {
+            self.client.queue_packet(payload);
+        }
+        self.client.queue_packet(&result::result_end(capabilities, self.status(), 0));
+        Ok(self.client.flush().await?)
+    }
+}
+
+fn applied_in_part(failure: Failure, applied: usize) -> Failure {
+    match failure {
+        Failure::Refused(error) | Failure::Retry(error) | Failure::Unusable(error) => {
+            let mut error = error.with_outcome(Outcome::Unknown);
+            error.message = format!("{} (applied on {applied} shard(s) before)", error.message).into();
+            Failure::Refused(error)
+        }
+        ended => ended,
+    }
+}
