@@ -69,8 +69,9 @@ start_proxied() {
     start_cluster c2 $((PORT_BASE + 2))
     for name in "$@"; do echo "CREATE DATABASE $name;"; done | root_sql c1
     write_bulkhead_config "$@"
-    start_bulkhead "$bulkhead"
+    export STAND_PASSWORD SHARD_PASSWORD=shard-app SHARD_ADMIN_PASSWORD=shard-admin
     make_workspaces "$bulkhead"
+    start_bulkhead "$bulkhead"
 }
 
 # bulkhead_binary: BULKHEAD_BIN, else what cargo builds (PROFILE=release for an optimised one).
@@ -135,8 +136,7 @@ EOF
 # start_bulkhead BINARY: waits until it listens.
 start_bulkhead() {
     local tries=0
-    STAND_PASSWORD=$STAND_PASSWORD SHARD_PASSWORD=shard-app SHARD_ADMIN_PASSWORD=shard-admin \
-        "$1" serve --config "$STAND_DIR/bulkhead.toml" >"$STAND_DIR/bulkhead.log" 2>&1 &
+    "$1" serve --config "$STAND_DIR/bulkhead.toml" >"$STAND_DIR/bulkhead.log" 2>&1 &
     bulkhead_pid=$!
     until port_in_use "$PROXY_PORT"; do
         tries=$((tries + 1))
@@ -155,14 +155,14 @@ stop_bulkhead() {
 
 # make_workspaces BINARY: every other workspace on the second cluster: its database, and its entry in the directory.
 make_workspaces() {
-    local id name shard
+    local id name
     for name in 1 2; do
         for id in $(seq "$name" 2 "$WORKSPACES"); do echo "CREATE DATABASE ws_$id;"; done | root_sql "c$name"
     done
     for id in $(seq "$WORKSPACES"); do
-        if [[ $((id % 2)) -eq 1 ]]; then shard=ws-a; else shard=ws-b; fi
-        "$1" workspace create workspaces "$id" --shard "$shard" --config "$STAND_DIR/bulkhead.toml" >/dev/null
-    done
+        if [[ $((id % 2)) -eq 1 ]]; then echo "$id,ws-a"; else echo "$id,ws-b"; fi
+    done | "$1" workspace import --config "$STAND_DIR/bulkhead.toml" workspaces >"$STAND_DIR/import.log" 2>&1 ||
+        die "the workspaces were not imported: $(cat "$STAND_DIR/import.log")"
 }
 
 # restart_command CLUSTER…: a command that restarts these servers and returns when they answer.
