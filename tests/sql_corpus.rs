@@ -1,7 +1,7 @@
 //! Every statement of `tests/corpus/*.sql` is read, except those listed as routed whole.
 //!
-//! One statement a line; `#` lines are comments, `# server: VERSION` sets the server of a file. `whole.sql` lists,
-//! each with its reason, what is routed whole; it fails when such a statement can be read after all.
+//! One statement a line; `#` lines are comments, `# server: VERSION` sets the server of a file. `whole.sql`
+//! lists, each with its reason, what is routed whole; it fails when such a statement can be read after all.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! The words the scanner knows: reserved words (case does not matter in them) and words that set a flag.
 //!
-//! Only words that are reserved in every supported MySQL and MariaDB are marked reserved: no table can bear such a
-//! name unquoted, so folding their case in the shape cannot make two different statements look alike.
+//! Only words that are reserved in every supported MySQL and MariaDB are marked reserved: no table can bear
+//! such a name unquoted, so folding their case in the shape cannot make two different statements look alike.
 
 /// What a known word means to the scanner beyond being a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,8 +45,8 @@ impl Literal {
         (self.introducer > 1).then(|| String::from_utf8_lossy(name).to_ascii_lowercase())
     }
 
-    /// Its value in bytes: digits of a number as written, a string with escapes undone and adjacent strings joined,
-    /// the bytes that a hexadecimal or bit literal stands for.
+    /// Its value in bytes: digits of a number as written, a string with escapes undone and adjacent strings
+    /// joined, the bytes that a hexadecimal or bit literal stands for.
     pub fn bytes<'a>(&self, text: &'a [u8], mode: SqlMode) -> Cow<'a, [u8]> {
         let raw = self.span.of(text);
         match self.kind {
@@ -77,10 +77,10 @@ fn digits_of(raw: &[u8], radix: u32) -> Vec<u8> {
 /// Undoes the quoting of a string token.
 pub(in crate::sql) fn unquote(raw: &[u8], mode: SqlMode) -> Cow<'_, [u8]> {
     let Some((&quote, rest)) = raw.split_first() else { return Cow::Borrowed(raw) };
-    if let Some(end) = memchr::memchr2(quote, b'\\', rest) {
-        if end + 1 == rest.len() && rest[end] == quote {
-            return Cow::Borrowed(&rest[..end]);
-        }
+    let plain =
+        memchr::memchr2(quote, b'\\', rest).filter(|end| end + 1 == rest.len() && rest[*end] == quote);
+    if let Some(end) = plain {
+        return Cow::Borrowed(&rest[..end]);
     }
     let mut value = Vec::with_capacity(raw.len());
     let mut lexer = super::Lexer::new(raw, SqlMode { ansi_quotes: false, ..mode });

@@ -1,11 +1,11 @@
 //! MySQL's lexical rules: bytes to tokens, one at a time, nothing allocated.
 //!
-//! Owns what a token is, comments and version comments, quoting, number forms and the rule that a word next to a dot
-//! is a name. It does not know statements. It never fails: bytes that MySQL's lexer would refuse become
-//! [`TokenKind::Invalid`], and reading goes on behind them.
+//! Owns what a token is, comments and version comments, quoting, number forms and the rule that a word next
+//! to a dot is a name. It does not know statements. It never fails: bytes that MySQL's lexer would refuse
+//! become [`TokenKind::Invalid`], and reading goes on behind them.
 //!
-//! Version comments (`/*!80013 … */`, MariaDB's `/*M! … */`) whose version the server has reached are code: their
-//! frame is reported as [`TokenKind::VersionOpen`] and [`TokenKind::VersionClose`]; others are
+//! Version comments (`/*!80013 … */`, MariaDB's `/*M! … */`) whose version the server has reached are code:
+//! their frame is reported as [`TokenKind::VersionOpen`] and [`TokenKind::VersionClose`]; others are
 //! [`TokenKind::VersionComment`] as a whole.
 
 pub(in crate::sql) mod keywords;

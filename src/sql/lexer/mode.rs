@@ -10,7 +10,8 @@ pub struct ServerVersion {
 }
 
 impl ServerVersion {
-    /// Reads a version string of a handshake: `8.4.8`, `9.1.0-bulkhead`, `10.11.6-MariaDB-1:…`, `5.5.5-10.11.6-MariaDB`.
+    /// Reads a version string of a handshake: `8.4.8`, `9.1.0-bulkhead`, `10.11.6-MariaDB-1:…`,
+    /// `5.5.5-10.11.6-MariaDB`.
     pub fn parse(text: &str) -> Option<Self> {
         let mariadb = text.contains("MariaDB");
         let text = text.strip_prefix("5.5.5-").filter(|_| mariadb).unwrap_or(text);

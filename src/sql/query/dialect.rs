@@ -54,8 +54,9 @@ impl Dialect for Bulkhead {
     }
 
     as_in_mysql! {
-        supports_numeric_prefix supports_bitwise_shift_operators require_interval_qualifier supports_limit_comma
-        supports_create_table_select supports_insert_set supports_table_hints supports_match_against
+        supports_numeric_prefix supports_bitwise_shift_operators require_interval_qualifier
+        supports_limit_comma
+        supports_insert_set supports_table_hints supports_match_against
         supports_select_modifiers supports_update_order_by supports_data_type_signed_suffix
         supports_cross_join_constraint supports_double_ampersand_operator supports_comment_optimizer_hint
         supports_group_by_with_modifier supports_left_associative_joins_without_parens
@@ -159,7 +160,8 @@ fn parse_binary_cast(parser: &mut Parser) -> Result<Expr, ParserError> {
     })
 }
 
-/// `MATCH (a, b) AGAINST (x IN BOOLEAN MODE)`: columns with or without parentheses, any expression as the pattern.
+/// `MATCH (a, b) AGAINST (x IN BOOLEAN MODE)`: columns with or without parentheses, any expression as the
+/// pattern.
 fn parse_match(parser: &mut Parser) -> Result<Expr, ParserError> {
     parser.advance_token();
     let parenthesis = parser.consume_token(&Token::LParen);

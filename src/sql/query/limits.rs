@@ -1,7 +1,8 @@
 //! Refusing what would make a deep tree.
 //!
-//! `sqlparser` builds left-deep trees for chains of operators, and dropping or walking such a tree recurses once per
-//! operator: `SELECT 1+1+1…` of 120 KB would end the process. Chains are therefore counted before parsing.
+//! `sqlparser` builds left-deep trees for chains of operators, and dropping or walking such a tree recurses
+//! once per operator: `SELECT 1+1+1…` of 120 KB would end the process. Chains are therefore counted before
+//! parsing.
 
 use crate::sql::lexer::{Token, TokenKind};
 use crate::sql::statement::{Unread, UnreadReason};

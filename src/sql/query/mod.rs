@@ -1,10 +1,10 @@
 //! SELECT and DML, read by `sqlparser` from our own tokens.
 //!
-//! `sqlparser` never sees the text: tokens come from our lexer ([`tokens`]), MySQL's forms that it does not know are
-//! rewritten in the token stream ([`rewrite`]) or read by hooks of our dialect ([`dialect`]), and precedence is
-//! MySQL's. Every token carries its byte offset as a column, so spans in the tree lead back to the text. Trees are
-//! for looking, never for printing: modifiers, locking clauses, INTO, partitions and index hints are not in them;
-//! [`super::ScanFlags`] tells of those that matter.
+//! `sqlparser` never sees the text: tokens come from our lexer ([`tokens`]), MySQL's forms that it does not
+//! know are rewritten in the token stream ([`rewrite`]) or read by hooks of our dialect ([`dialect`]), and
+//! precedence is MySQL's. Every token carries its byte offset as a column, so spans in the tree lead back to
+//! the text. Trees are for looking, never for printing: modifiers, locking clauses, INTO, partitions and
+//! index hints are not in them; [`super::ScanFlags`] tells of those that matter.
 
 mod dialect;
 mod limits;

@@ -81,8 +81,8 @@ pub(super) fn convert(text: &[u8], token: Lexed, mode: SqlMode) -> Option<TokenW
     Some(at(converted, token.span))
 }
 
-/// Words that `sqlparser` gives a meaning that they have in no MySQL or MariaDB: there they are names, and an alias
-/// `anti` must not turn a join into an anti-join.
+/// Words that `sqlparser` gives a meaning that they have in no MySQL or MariaDB: there they are names, and an
+/// alias `anti` must not turn a join into an anti-join.
 const FOREIGN: &[Keyword] = &[
     Keyword::ANTI,
     Keyword::APPLY,
@@ -137,10 +137,10 @@ const FOREIGN: &[Keyword] = &[
 
 fn word(text: &str) -> Token {
     let mut token = Token::make_word(text, None);
-    if let Token::Word(word) = &mut token {
-        if FOREIGN.contains(&word.keyword) {
-            word.keyword = Keyword::NoKeyword;
-        }
+    if let Token::Word(word) = &mut token
+        && FOREIGN.contains(&word.keyword)
+    {
+        word.keyword = Keyword::NoKeyword;
     }
     token
 }

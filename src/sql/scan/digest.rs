@@ -63,8 +63,8 @@ impl Collapse {
         Self { last: Last::Other, comma: false, sign: false, after_is: false, depth: 0, rows: None }
     }
 
-    /// Feeds one token; `emit` gets what stays, in order. The token itself comes as [`Piece::Token`]; a comma or sign
-    /// that had waited comes before it as `(Piece::Token, Some(byte))`.
+    /// Feeds one token; `emit` gets what stays, in order. The token itself comes as [`Piece::Token`]; a comma
+    /// or sign that had waited comes before it as `(Piece::Token, Some(byte))`.
     pub(super) fn feed(&mut self, seen: Seen, mut emit: impl FnMut(Piece, Option<u8>)) {
         if self.is_muted(seen, &mut emit) {
             return;

@@ -1,8 +1,8 @@
 //! Hashing tokens while they are read.
 //!
-//! The shape is a key of the plan cache: two statements with one shape share one plan, so a client who could make two
-//! texts collide could borrow another's route. Hence 128 bits under a key that is random per process. The digest names
-//! statements in statistics: 64 bits, the same in every process.
+//! The shape is a key of the plan cache: two statements with one shape share one plan, so a client who could
+//! make two texts collide could borrow another's route. Hence 128 bits under a key that is random per
+//! process. The digest names statements in statistics: 64 bits, the same in every process.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;

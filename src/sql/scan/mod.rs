@@ -1,7 +1,7 @@
 //! One pass over a statement's bytes: kind, shape, digest, literals, comments, flags.
 //!
-//! Owns what can be said of a statement without parsing it. Nothing is allocated once the vectors of a [`Scan`] have
-//! grown to what the session's statements need.
+//! Owns what can be said of a statement without parsing it. Nothing is allocated once the vectors of a
+//! [`Scan`] have grown to what the session's statements need.
 
 mod digest;
 mod flags;
@@ -32,8 +32,8 @@ pub struct Scan {
     /// What the statement does.
     pub kind: StatementKind,
     /// Key of the plan cache: equal for two texts only when they are the same tokens except for the values of
-    /// literals. Keyed at random per process. Strings that may be aliases, and all literals of statements that are
-    /// no queries ([`StatementKind::is_query`]), are part of it.
+    /// literals. Keyed at random per process. Strings that may be aliases, and all literals of statements
+    /// that are no queries ([`StatementKind::is_query`]), are part of it.
     pub shape: u128,
     /// Name of the statement in statistics: case of keywords, lengths of lists and values do not matter.
     pub digest: u64,
@@ -47,7 +47,8 @@ pub struct Scan {
     pub leading_comments: usize,
     /// From the first to the last token, without the semicolon.
     pub body: Span,
-    /// Where the next statement of the text starts: behind the semicolon; the text's length when there is none.
+    /// Where the next statement of the text starts: behind the semicolon; the text's length when there is
+    /// none.
     pub end: usize,
     /// What it uses.
     pub flags: ScanFlags,

@@ -75,7 +75,8 @@ impl<'a> Scanner<'a> {
         self.finish(end);
     }
 
-    /// Comments behind the last semicolon belong to the statement before it; another token ends the statement.
+    /// Comments behind the last semicolon belong to the statement before it; another token ends the
+    /// statement.
     fn end_at_semicolon(&mut self, semicolon: Token) -> Option<usize> {
         let end = semicolon.span.end as usize;
         if self.count == 0 {

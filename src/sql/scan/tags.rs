@@ -43,8 +43,8 @@ pub struct Directives {
     pub all_shards: bool,
 }
 
-/// The workspace that a leading or trailing comment names: `/*application:Shop,workspace_id:42*/` as marginalia writes
-/// it, `/*workspace_id='42'*/` as sqlcommenter does (URL-encoded).
+/// The workspace that a leading or trailing comment names: `/*application:Shop,workspace_id:42*/` as
+/// marginalia writes it, `/*workspace_id='42'*/` as sqlcommenter does (URL-encoded).
 ///
 /// # Errors
 /// [`TagError::Conflict`] when two tags disagree, [`TagError::BadValue`] when the value is no workspace id,
@@ -76,8 +76,8 @@ pub fn workspace_tag(text: &[u8], scan: &Scan, key: &str) -> Result<Option<Works
 /// Bulkhead's directives in leading or trailing comments.
 ///
 /// # Errors
-/// [`TagError::UnknownDirective`] for a `bulkhead:` comment that says something else, [`TagError::Conflict`] for
-/// replica and primary together, [`TagError::TooManyComments`] when not all comments were looked at.
+/// [`TagError::UnknownDirective`] for a `bulkhead:` comment that says something else, [`TagError::Conflict`]
+/// for replica and primary together, [`TagError::TooManyComments`] when not all comments were looked at.
 pub fn directives(text: &[u8], scan: &Scan) -> Result<Directives, TagError> {
     let mut directives = Directives::default();
     for span in &scan.comments {

@@ -60,7 +60,8 @@ fn statements_end_at_semicolons() {
     assert_eq!(scan.body.of(text.as_bytes()), b"select 1");
     let scan = scanned("select 1 ; -- done");
     assert_eq!((scan.end, scan.flags.contains(ScanFlags::MORE)), (18, false));
-    let text = "create procedure p() begin if a then select 1; end if; select case 1 when 1 then 2 end; end; select 2";
+    let text = "create procedure p() begin if a then select 1; end if; \
+                select case 1 when 1 then 2 end; end; select 2";
     assert_eq!(&text[scanned(text).end..], " select 2");
 }
 

@@ -214,9 +214,7 @@ fn read_explain_options(cursor: &mut Cursor<'_>, explain: &mut ExplainStatement)
         } else if cursor.is("INTO") {
             cursor.next();
             explain.into = Some(cursor.user_variable()?);
-        } else if !(cursor.is_any(&["EXTENDED", "PARTITIONS"]) && !is_table_end(cursor))
-            || !cursor.eat_any(&["EXTENDED", "PARTITIONS"])
-        {
+        } else if is_table_end(cursor) || !cursor.eat_any(&["EXTENDED", "PARTITIONS"]) {
             return Ok(());
         }
     }

@@ -79,8 +79,8 @@ pub struct SetValue {
 /// One item of a SET list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SetItem {
-    /// `SET [scope] name = value`, `SET @@scope.name = value`. The name is in lower case; `a.b` for variables of
-    /// components and key caches.
+    /// `SET [scope] name = value`, `SET @@scope.name = value`. The name is in lower case; `a.b` for variables
+    /// of components and key caches.
     Variable {
         /// Where it is set.
         scope: VariableScope,
@@ -260,7 +260,8 @@ pub enum ShowKind {
     Privileges,
     /// PROFILE, PROFILES.
     Profile,
-    /// BINARY LOGS, BINLOG EVENTS, BINARY LOG STATUS, MASTER STATUS, REPLICA STATUS and others of replication.
+    /// BINARY LOGS, BINLOG EVENTS, BINARY LOG STATUS, MASTER STATUS, REPLICA STATUS and others of
+    /// replication.
     Replication,
     /// Anything else.
     Other,
@@ -351,7 +352,8 @@ pub enum DdlObject {
     Loadable,
     /// User, role.
     Account,
-    /// Server, tablespace, log file group, undo tablespace, resource group, instance, spatial reference system …
+    /// Server, tablespace, log file group, undo tablespace, resource group, instance, spatial reference
+    /// system …
     Server,
 }
 
@@ -362,8 +364,9 @@ pub struct DdlStatement {
     pub verb: DdlVerb,
     /// The kind of object.
     pub object: DdlObject,
-    /// The objects, in the order of the text; for RENAME TABLE old and new names in turn; for databases the name
-    /// alone. Tables referenced by foreign keys, LIKE, ALTER … RENAME, EXCHANGE PARTITION and UNION are in `others`.
+    /// The objects, in the order of the text; for RENAME TABLE old and new names in turn; for databases the
+    /// name alone. Tables referenced by foreign keys, LIKE, ALTER … RENAME, EXCHANGE PARTITION and UNION are
+    /// in `others`.
     pub objects: Vec<ObjectName>,
     /// Other tables that the statement names.
     pub others: Vec<ObjectName>,
