@@ -78,3 +78,6 @@ impl Vschema {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
