@@ -101,7 +101,8 @@ impl<'d> Object<'d> {
 
     fn report_missing(&self) {
         for key in self.section.keys.iter().filter(|key| key.required && !self.has(key.name)) {
-            let message = format!("`{}` is missing: {}", key.name, key.doc.trim_end_matches('.'));
+            let doc = key.doc.split_once(". ").map_or(key.doc, |(first, _)| first).trim_end_matches('.');
+            let message = format!("`{}` is missing: {doc}", key.name);
             self.decoder.push(self.place.error(message));
         }
     }

@@ -141,12 +141,20 @@ impl Source {
     }
 }
 
-/// The line up to the value of a password.
+/// Parts of keys whose values may be secrets, slips of the pen included.
+const SECRET_WORDS: [&str; 4] = ["pass", "pwd", "secret", "pw"];
+
+/// The line up to the value of a password; names of variables and files with passwords may be seen.
 fn hide_secrets(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
-    let Some(word) = lower.find("password").or_else(|| lower.find("passwd")) else { return line.to_owned() };
-    match line[word..].find(['=', ':']) {
-        Some(sign) => format!("{} ***", &line[..=word + sign]),
+    let is_secret = |at: &usize| {
+        let key = &lower[*at..];
+        !key.starts_with("password_env") && !key.starts_with("password_file")
+    };
+    let places = SECRET_WORDS.iter().flat_map(|word| lower.match_indices(word)).map(|(at, _)| at);
+    let signs = places.filter(is_secret).filter_map(|at| Some(at + line[at..].find(['=', ':'])?));
+    match signs.min() {
+        Some(sign) => format!("{} ***", &line[..=sign]),
         None => line.to_owned(),
     }
 }

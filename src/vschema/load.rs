@@ -76,6 +76,7 @@ pub(super) fn read_all(path: &Path) -> Read {
         read.schemas = parsed.into_iter().filter_map(|parsed| parsed.schema).collect();
     }
     read.faults.sort_by_key(Fault::order);
+    read.faults.dedup();
     read
 }
 

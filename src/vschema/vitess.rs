@@ -230,13 +230,14 @@ impl File {
                 return Some(TableKind::Sequence);
             }
             Some(2) => return Some(TableKind::Reference { source: build::source(object) }),
-            _ => {}
+            Some(_) => {}
+            None => return None,
         }
         if object.has("source") {
             object.fault(object.place_of("source").error("only a reference table has a source"));
         }
-        if let Some(id) = pinned {
-            return Some(TableKind::Pinned(id));
+        if pinned.is_some() || object.has("pinned") && object.text("pinned").is_none_or(|text| !text.is_empty()) {
+            return pinned.map(TableKind::Pinned);
         }
         if !self.sharded {
             if object.has("column_vindexes") {
