@@ -1,4 +1,5 @@
-//! Golden fault reports: each folder of `tests/config` holds files with faults and what `bulkhead check` says of them.
+//! Golden fault reports: each folder of `tests/config` holds files with faults and what `bulkhead check` says
+//! of them.
 //!
 //! Update by `UPDATE_GOLDEN=1 cargo test --test config`, never in CI.
 

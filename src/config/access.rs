@@ -14,7 +14,7 @@ const LIMIT_MAX: u64 = 1_000_000;
 const CRYPT_ALPHABET: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 pub(super) const USER: Section = Section {
-    doc: "A user that clients log in as. Exactly one of password_hash, password_env, password_file, password.",
+    doc: "A user that clients log in as. One of password_hash, password_env, password_file, password.",
     keys: &[
         Key::new("password_hash", Shape::Secret, "Stored form, made by `bulkhead password`."),
         Key::new("password_env", Shape::Text, "Environment variable with the password."),

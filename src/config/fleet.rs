@@ -83,7 +83,7 @@ pub(super) const KEYSPACE: Section = Section {
         Key::new(
             "shards",
             Shape::NamedOrText(&SHARD),
-            "Shard → cluster. `unsharded`: one shard `-`; `shared_tables`: key ranges such as `-80`, `80-`; \
+            "Shard → cluster. `unsharded`: one shard `-`; `shared_tables`: ranges such as `-80`, `80-`; \
              `database_per_workspace`: any names.",
         )
         .required(),

@@ -1,8 +1,8 @@
 //! The main config file: text → checked, immutable [`Config`].
 //!
-//! Owns the file formats (one spanned document tree for TOML and JSON, one decoder that collects all faults) and
-//! the config's meaning. Reads only what the files name: the file itself, password files, environment variables.
-//! Does not know the vschema: `vschema::load` reads both and checks them against each other.
+//! Owns the file formats (one spanned document tree for TOML and JSON, one decoder that collects all faults)
+//! and the config's meaning. Reads only what the files name: the file itself, password files, environment
+//! variables. Does not know the vschema: `vschema::load` reads both and checks them against each other.
 
 mod access;
 pub(crate) mod decode;

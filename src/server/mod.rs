@@ -11,6 +11,7 @@ mod build;
 pub mod cli;
 mod commands;
 mod listen;
+pub mod live;
 mod logging;
 mod reload;
 mod serve;

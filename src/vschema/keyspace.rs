@@ -163,8 +163,8 @@ impl KeyspaceSchema {
         self.vindexes.iter().map(|(name, vindex)| (&**name, vindex))
     }
 
-    /// What routes tables that the file does not name (`shared_tables` without `require_known_tables`), and the
-    /// keyspace's workspaces themselves.
+    /// What routes tables that the file does not name (`shared_tables` without `require_known_tables`), and
+    /// the keyspace's workspaces themselves.
     pub fn default_vindex(&self) -> Option<&ColumnVindex> {
         self.default_vindex.as_ref()
     }

@@ -1,5 +1,5 @@
-//! Reads the main file and every vschema file, checks each and all against each other, and reports every fault at
-//! once. The only place of this module that reads files.
+//! Reads the main file and every vschema file, checks each and all against each other, and reports every
+//! fault at once. The only place of this module that reads files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::config::document::Document;
 use crate::config::load::{MainFile, load_main, read_file};
 use crate::config::suggest::nearest;
 use crate::config::{Config, Fault, KeyspaceTopology};
-use crate::ids::Keyspace;
+use crate::ids::{Keyspace, TableName};
 
 use super::keyspace::{KeyspaceSchema, Layout, TableKind};
 use super::{Vschema, native, vitess};
@@ -50,7 +50,8 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Fault>> {
     }
 }
 
-/// Reads the text of one vschema file, for tests and tools: no other file is looked at, except those it names.
+/// Reads the text of one vschema file, for tests and tools: no other file is looked at, except those it
+/// names.
 ///
 /// # Errors
 /// Every fault of the text.
@@ -207,7 +208,7 @@ fn check_shards(
             if let Some(other) = shards[..at].iter().find(|other| other.cluster == shard.cluster) {
                 let place = document.place(&["keyspaces", keyspace, "shards", shard.name.as_str()]);
                 let message = format!(
-                    "the shard `{}` is already on cluster `{}`: shards of one keyspace share the database's name",
+                    "the shard `{}` is already on cluster `{}`: both would be the same database there",
                     other.name, shard.cluster
                 );
                 faults.push(place.error(message));
@@ -274,38 +275,44 @@ fn check_ranges(document: &Document, topology: &KeyspaceTopology, faults: &mut V
 
 /// Where reference tables are copied from.
 fn check_sources(parsed: &[Parsed], faults: &mut Vec<Fault>) {
-    let schemas: HashMap<&str, &KeyspaceSchema> = parsed
-        .iter()
-        .filter_map(|file| file.schema.as_ref())
-        .map(|schema| (schema.name.as_str(), schema))
-        .collect();
+    let schemas = parsed.iter().filter_map(|file| file.schema.as_ref());
+    let schemas: HashMap<&str, &KeyspaceSchema> =
+        schemas.map(|schema| (schema.name.as_str(), schema)).collect();
     for file in parsed {
         let (Some(schema), Some(document)) = (&file.schema, &file.document) else { continue };
         let mut seen: HashMap<String, &str> = HashMap::new();
-        for table in schema.tables() {
-            let TableKind::Reference { source: Some((keyspace, source)) } = &table.kind else { continue };
+        let mut tables: Vec<_> = schema.tables().collect();
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
+        for table in tables {
+            let TableKind::Reference { source: Some(source) } = &table.kind else { continue };
             let place = document.place(&["tables", table.name.as_str(), "source"]);
-            let wrong = match schemas.get(keyspace.as_str()) {
-                _ if *keyspace == schema.name => Some("the source is in the same keyspace".into()),
-                None => Some(format!("there is no keyspace `{keyspace}`")),
-                Some(other) => match other.table(source.as_str()).map(|table| &table.kind) {
-                    None if other.require_known_tables => {
-                        Some(format!("`{keyspace}` has no table `{source}`"))
-                    }
-                    Some(TableKind::Reference { .. }) => {
-                        Some("the source is itself a reference table".into())
-                    }
-                    Some(TableKind::Sequence) => Some("the source is a sequence".into()),
-                    _ => None,
-                },
-            };
-            faults.extend(wrong.map(|wrong| place.error(wrong)));
-            if let Some(first) = seen.insert(format!("{keyspace}.{source}"), table.name.as_str()) {
-                faults.push(
-                    place.error(format!("the tables `{first}` and `{}` have the same source", table.name)),
-                );
+            faults.extend(wrong_source(schema, source, &schemas).map(|wrong| place.error(wrong)));
+            let (keyspace, name) = source;
+            if let Some(first) = seen.insert(format!("{keyspace}.{name}"), table.name.as_str()) {
+                let message = format!("the tables `{first}` and `{}` have the same source", table.name);
+                faults.push(place.error(message));
             }
         }
+    }
+}
+
+/// What is wrong with the source of a reference table of `schema`.
+fn wrong_source(
+    schema: &KeyspaceSchema,
+    (keyspace, source): &(Keyspace, TableName),
+    schemas: &HashMap<&str, &KeyspaceSchema>,
+) -> Option<String> {
+    if *keyspace == schema.name {
+        return Some("the source is in the same keyspace".into());
+    }
+    let Some(other) = schemas.get(keyspace.as_str()) else {
+        return Some(format!("there is no keyspace `{keyspace}`"));
+    };
+    match other.table(source.as_str()).map(|table| &table.kind) {
+        None if other.require_known_tables => Some(format!("`{keyspace}` has no table `{source}`")),
+        Some(TableKind::Reference { .. }) => Some("the source is itself a reference table".into()),
+        Some(TableKind::Sequence) => Some("the source is a sequence".into()),
+        _ => None,
     }
 }
 

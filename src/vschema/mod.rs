@@ -1,7 +1,7 @@
 //! What is sharded by what: keyspaces, layouts, tables, vindexes.
 //!
-//! Pure once loaded: a [`Vschema`] is an immutable value; a vindex is a total function of its values. Does not
-//! know where shards live (that is `topology`), and never asks a server.
+//! Pure once loaded: a [`Vschema`] is an immutable value; a vindex is a total function of its values. Does
+//! not know where shards live (that is `topology`), and never asks a server.
 
 mod build;
 pub mod check;

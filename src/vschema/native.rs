@@ -300,7 +300,8 @@ fn sharded_kind(root: &Object<'_>, object: &Object<'_>, vindexes: &Vindexes) -> 
     let (Some((column, column_place)), Some((vindex_name, vindex_place))) = (column, vindex) else {
         let fault = object.place().error("nothing routes this table");
         object.fault(fault.with_help(
-            "give `workspace_column` and `workspace_vindex` (here or for the keyspace), `column_vindexes`, `pinned`, or type = \"reference\"",
+            "give `workspace_column` and `workspace_vindex` (here or for the keyspace), `column_vindexes`, \
+             `pinned`, or type = \"reference\"",
         ));
         return None;
     };

@@ -11,8 +11,9 @@ const DATABASE_CHARS_MAX: usize = 64;
 
 /// How a workspace's database is named.
 ///
-/// **Shape**: text with `{workspace_id}` once; matching is exact and case-sensitive. Every database name stands
-/// for at most one workspace: `match_database(render(id)) == Some(id)` for every id that can be a database name.
+/// **Shape**: text with `{workspace_id}` once; matching is exact and case-sensitive. Every database name
+/// stands for at most one workspace: `match_database(render(id)) == Some(id)` for every id that can be a
+/// database name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabasePattern {
     prefix: Box<str>,
@@ -75,7 +76,8 @@ impl DatabasePattern {
     }
 }
 
-/// MySQL: 1 to 64 characters of the basic plane, none of them a path or quoting character, no space at the end.
+/// MySQL: 1 to 64 characters of the basic plane, none of them a path or quoting character, no space at the
+/// end.
 fn is_name(name: &str) -> bool {
     let bad = |c: char| c as u32 > 0xffff || c.is_control() || matches!(c, '/' | '\\' | '.' | '`' | '@');
     !name.ends_with(' ') && !name.contains(bad) && name.chars().count() <= DATABASE_CHARS_MAX

@@ -14,11 +14,14 @@ use super::{native, vitess};
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Configuration reference\n\n\
-         Made from the tables that the decoder itself uses; a test keeps it so (`UPDATE_GOLDEN=1 cargo test --lib reference`).\n\
-         Samples: `vschema/`. Check files with `bulkhead check`. Editors complete and check keys by the JSON schemas in\n\
-         `docs/schema/` (a first line `#:schema <path>` in TOML, `\"$schema\"` settings of the editor for JSON).\n\n\
-         Durations are text with a unit (`us`, `ms`, `s`, `m`, `h`, `d`), sizes too (`B`, `KiB`, `MiB`, `GiB`). Paths are\n\
-         relative to the file that names them. Unknown keys are faults.\n",
+         Made from the tables that the decoder itself uses; a test keeps it so\n\
+         (`UPDATE_GOLDEN=1 cargo test --lib reference`). Samples: `vschema/`.\n\
+         Check files with `bulkhead check`.\n\
+         Editors complete and check keys by the schemas in `docs/schema/` (a first line `#:schema <path>`\n\
+         in TOML, the editor's own settings for JSON).\n\n\
+         Durations are text with a unit (`us`, `ms`, `s`, `m`, `h`, `d`), sizes too (`B`, `KiB`, `MiB`,\n\
+         `GiB`).\n\
+         Paths are relative to the file that names them. Unknown keys are faults.\n",
     );
     section_markdown(&mut out, 2, "bulkhead.toml", "", &MAIN);
     section_markdown(&mut out, 2, "vschema/&lt;keyspace&gt;.toml", "", &native::ROOT);

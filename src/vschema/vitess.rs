@@ -1,7 +1,7 @@
 //! `vschema/<keyspace>.json`: Vitess's keyspace vschema, with Vitess's meaning.
 //!
-//! What Bulkhead cannot honour is refused by name (lookup vindexes, sequences that fill columns, routing rules,
-//! managed foreign keys), never ignored.
+//! What Bulkhead cannot honour is refused by name (lookup vindexes, sequences that fill columns, routing
+//! rules, managed foreign keys), never ignored.
 
 use crate::config::Place;
 use crate::config::decode::{Decoder, Object};
@@ -171,7 +171,8 @@ fn decode_vindex(name: &str, object: &Object<'_>, vindexes: &mut Vindexes) {
     );
 }
 
-/// What all sharded tables agree on, so that a workspace alone can be mapped: the one first vindex of one column.
+/// What all sharded tables agree on, so that a workspace alone can be mapped: the one first vindex of one
+/// column.
 fn shared_default(
     tables: &std::collections::HashMap<TableName, std::sync::Arc<Table>>,
     sharded: bool,
@@ -197,7 +198,8 @@ impl File {
                 .place_of("auto_increment")
                 .error("columns filled from a Vitess sequence are not supported");
             object.fault(fault.with_help(
-                "remove it and let the application give the ids, or set auto_increment_increment and _offset on the clusters",
+                "remove it and let the application give the ids, or set auto_increment_increment and _offset \
+                 on the clusters",
             ));
         }
         let kind = self.kind(object);
@@ -236,7 +238,9 @@ impl File {
         if object.has("source") {
             object.fault(object.place_of("source").error("only a reference table has a source"));
         }
-        if pinned.is_some() || object.has("pinned") && object.text("pinned").is_none_or(|text| !text.is_empty()) {
+        if pinned.is_some()
+            || object.has("pinned") && object.text("pinned").is_none_or(|text| !text.is_empty())
+        {
             return pinned.map(TableKind::Pinned);
         }
         if !self.sharded {

@@ -1,5 +1,5 @@
-//! Vindexes of bytes as they are: `xxhash`, `binary`, `binary_md5`. A number is hashed as its decimal text, NULL as
-//! no bytes.
+//! Vindexes of bytes as they are: `xxhash`, `binary`, `binary_md5`. A number is hashed as its decimal text,
+//! NULL as no bytes.
 
 use md5::{Digest, Md5};
 use xxhash_rust::xxh64::xxh64;

@@ -1,7 +1,8 @@
 //! Vindexes: column values → keyspace id (or a directory entry, or a range of ids).
 //!
-//! Every vindex that Vitess has gives Vitess's keyspace ids byte for byte, so that a keyspace can move between the
-//! two without moving a row. What a vindex cannot map exactly it refuses. No vindex needs a lookup table.
+//! Every vindex that Vitess has gives Vitess's keyspace ids byte for byte, so that a keyspace can move
+//! between the two without moving a row. What a vindex cannot map exactly it refuses. No vindex needs a
+//! lookup table.
 
 mod bytes;
 mod multicol;
@@ -211,7 +212,8 @@ impl Vindex {
         }
     }
 
-    /// Says whether the vindex takes only numbers; `bulkhead check --live` compares it with the column's type.
+    /// Says whether the vindex takes only numbers; `bulkhead check --live` compares it with the column's
+    /// type.
     pub fn takes_only_numbers(&self) -> bool {
         matches!(
             self.function,
@@ -222,8 +224,8 @@ impl Vindex {
     /// Maps values, one for each column; fewer for a prefix of a multi-column vindex.
     ///
     /// # Errors
-    /// The values are too many or too few, of a kind the vindex does not take, or have no keyspace id that is surely
-    /// Vitess's.
+    /// The values are too many or too few, of a kind the vindex does not take, or have no keyspace id that is
+    /// surely Vitess's.
     pub fn map(&self, values: &[Value<'_>]) -> Result<Mapped, VindexError> {
         if let Function::MultiCol(multicol) = &self.function {
             return multicol.map(values);

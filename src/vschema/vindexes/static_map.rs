@@ -1,5 +1,5 @@
-//! `numeric_static_map`: number → number by a map of the file; what the map does not hold goes by `fallback_type`,
-//! else is its own keyspace id.
+//! `numeric_static_map`: number → number by a map of the file; what the map does not hold goes by
+//! `fallback_type`, else is its own keyspace id.
 
 use std::collections::HashMap;
 

@@ -1,9 +1,10 @@
 //! `unicode_loose_xxhash` and `unicode_loose_md5`: text without trailing spaces, case, accents and width.
 //!
-//! Vitess hashes the primary level of a collation key (Go's `x/text/collate`, English, loose; CLDR 23). That key is
-//! reproduced here from a table of primary weights for each code point, for all text in which code points do not
-//! combine into contractions. Text beyond that (contractions of Cyrillic, Arabic and Indic letters with a *separate*
-//! mark, Thai and Lao vowels before consonants, unassigned code points) is refused: no id rather than a wrong one.
+//! Vitess hashes the primary level of a collation key (Go's `x/text/collate`, English, loose; CLDR 23). That
+//! key is reproduced here from a table of primary weights for each code point, for all text in which code
+//! points do not combine into contractions. Text beyond that (contractions of Cyrillic, Arabic and Indic
+//! letters with a *separate* mark, Thai and Lao vowels before consonants, unassigned code points) is refused:
+//! no id rather than a wrong one.
 
 use std::sync::LazyLock;
 
