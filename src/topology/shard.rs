@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::WorkspaceState;
+use crate::error::Code;
 use crate::ids::{ClusterName, KeyRange, Keyspace, KeyspaceId, ShardName};
 
 /// The part of a keyspace that lives on one cluster.
@@ -30,6 +31,18 @@ pub struct Placement {
     pub state: WorkspaceState,
     /// Grows with every change of the workspace's entry.
     pub revision: u32,
+}
+
+impl Placement {
+    /// Why the workspace takes no statement that writes, or that only reads; `None` when it does.
+    pub fn refusal(&self, is_write: bool) -> Option<Code> {
+        match self.state {
+            WorkspaceState::Active => None,
+            WorkspaceState::ReadOnly => is_write.then_some(Code::WorkspaceReadOnly),
+            WorkspaceState::Moving => is_write.then_some(Code::WorkspaceMoving),
+            WorkspaceState::Suspended => Some(Code::WorkspaceSuspended),
+        }
+    }
 }
 
 /// The shards of one keyspace.

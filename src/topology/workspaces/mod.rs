@@ -89,6 +89,18 @@ impl DirectoryAdmin {
         Ok(self.snapshots.load().directory(keyspace)?.list(filter))
     }
 
+    /// Reads every page of every directory again that changed in the store; the number of damaged pages.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Store`] when the store cannot be read.
+    pub async fn reload(&self) -> Result<usize, WorkspaceError> {
+        let mut damaged = 0;
+        for directory in self.snapshots.load().directories.iter() {
+            damaged += directory.reload(&*self.store).await?.damaged.len();
+        }
+        Ok(damaged)
+    }
+
     /// Adds a workspace, after its database when that is asked for.
     ///
     /// # Errors

@@ -1,0 +1,137 @@
+//! What admin statements work on: views that the server fills.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::{PoolStats, Pools};
+use crate::error::ClientError;
+use crate::health::Health;
+use crate::ids::{ClusterName, SessionId, UserName};
+use crate::topology::{DirectoryAdmin, SnapshotCell, SnapshotChanges};
+
+/// What an asynchronous view returns.
+pub type AdminFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Everything an admin statement may see or act on.
+#[derive(Clone)]
+pub struct AdminContext {
+    /// Routing truth.
+    pub snapshots: Arc<SnapshotCell>,
+    /// Changes directories.
+    pub workspaces: DirectoryAdmin,
+    /// What statements told about shards.
+    pub health: Arc<Health>,
+    /// Connections to servers.
+    pub pools: Arc<dyn PoolsView>,
+    /// Connected clients.
+    pub sessions: Arc<dyn SessionsView>,
+    /// Reads the files again.
+    pub reload: Arc<dyn Reload>,
+    /// Counts of the proxy itself.
+    pub stats: Arc<dyn StatsView>,
+}
+
+/// Shows pools.
+pub trait PoolsView: Send + Sync {
+    /// Every pool, as of now.
+    fn pools(&self) -> Vec<PoolStats>;
+}
+
+impl PoolsView for Pools {
+    fn pools(&self) -> Vec<PoolStats> {
+        self.stats()
+    }
+}
+
+/// One connected client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The id that KILL takes.
+    pub id: SessionId,
+    /// Who.
+    pub user: UserName,
+    /// From where.
+    pub peer: String,
+    /// The database it selected.
+    pub database: Option<String>,
+    /// What it does: `Query`, `Sleep`, ….
+    pub command: String,
+    /// For how long.
+    pub command_time: Duration,
+    /// Since it connected.
+    pub connected: Duration,
+    /// Where its current statement, transaction or pin is.
+    pub cluster: Option<ClusterName>,
+    /// A transaction is open.
+    pub in_transaction: bool,
+    /// Statements so far.
+    pub statements: u64,
+    /// Digest of the statement that runs or ran last.
+    pub digest: Option<u64>,
+}
+
+/// What a KILL is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillTarget {
+    /// The statement that runs.
+    Query,
+    /// The session.
+    Connection,
+}
+
+/// Shows and ends sessions.
+pub trait SessionsView: Send + Sync {
+    /// Every session, in no order.
+    fn sessions(&self) -> Vec<SessionRow>;
+
+    /// Ends a session or what it runs; `false` when there is no such session.
+    fn kill(&self, id: SessionId, target: KillTarget) -> AdminFuture<'_, Result<bool, ClientError>>;
+}
+
+/// Why files were not taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadFault {
+    /// One line for each fault, with file, line and column.
+    pub faults: Vec<String>,
+}
+
+/// Reads config and vschema again.
+pub trait Reload: Send + Sync {
+    /// Swaps the whole snapshot, or changes nothing.
+    fn reload(&self) -> AdminFuture<'_, Result<SnapshotChanges, ReloadFault>>;
+}
+
+/// Counts of the proxy itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProxyStats {
+    /// Time since start.
+    pub uptime: Duration,
+    /// Sessions now.
+    pub sessions: u64,
+    /// Sessions since start.
+    pub sessions_total: u64,
+    /// Logins that failed.
+    pub failed_logins: u64,
+    /// Statements that found their plan in the cache.
+    pub plan_cache_hits: u64,
+    /// Statements that had to be planned.
+    pub plan_cache_misses: u64,
+    /// Plans in the cache.
+    pub plan_cache_plans: u64,
+    /// Bytes of the cache.
+    pub plan_cache_bytes: u64,
+    /// Reloads that swapped the snapshot.
+    pub reloads: u64,
+    /// Reloads that were refused.
+    pub reload_failures: u64,
+    /// Why the proxy wants no new clients; empty when it does.
+    pub not_ready: Vec<String>,
+}
+
+/// Shows counts of the proxy itself.
+pub trait StatsView: Send + Sync {
+    /// The counts, as of now.
+    fn stats(&self) -> ProxyStats;
+}

@@ -1,0 +1,210 @@
+//! The text of `/metrics`. **Source**: Prometheus text format 0.0.4.
+
+use std::fmt::{Display, Write};
+
+use super::super::context::AdminContext;
+use crate::backend::{PoolStats, WAIT_BUCKETS_US};
+use crate::health::ShardReport;
+use crate::topology::WorkspaceState;
+
+/// Bounds of the latency histogram: powers of two of microseconds, from 64 µs to 17 s; they are exact.
+const LATENCY_POWERS: std::ops::RangeInclusive<u32> = 6..=24;
+
+/// All metrics as of now.
+pub fn metrics_text(context: &AdminContext) -> String {
+    let mut out = Text::default();
+    build_and_snapshot(&mut out, context);
+    proxy(&mut out, context);
+    shards(&mut out, &context.health.shards());
+    pools(&mut out, &context.pools.pools());
+    out.text
+}
+
+#[derive(Default)]
+struct Text {
+    text: String,
+}
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.text.push_str(name);
+        for (at, (label, text)) in labels.iter().enumerate() {
+            let open = if at == 0 { '{' } else { ',' };
+            let _ = write!(self.text, "{open}{label}=\"{}\"", escaped(text));
+        }
+        let close = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.text, "{close} {value}");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.head(name, kind, help);
+        self.sample(name, &[], value);
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn build_and_snapshot(out: &mut Text, context: &AdminContext) {
+    let snapshot = context.snapshots.load();
+    out.head("bulkhead_build_info", "gauge", "Version of this program.");
+    out.sample("bulkhead_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    let generation = snapshot.generation;
+    out.single("bulkhead_snapshot_generation", "gauge", "Number of the routing snapshot.", generation);
+    out.head("bulkhead_workspaces", "gauge", "Workspaces in the directory.");
+    for directory in snapshot.directories.iter() {
+        let keyspace = directory.keyspace().as_str();
+        for (shard, states) in directory.counts() {
+            for (state, count) in WorkspaceState::ALL.iter().zip(states) {
+                let labels = [("keyspace", keyspace), ("shard", shard.as_str()), ("state", state.name())];
+                out.sample("bulkhead_workspaces", &labels, count);
+            }
+        }
+    }
+    out.head("bulkhead_directory_pages_damaged", "gauge", "Directory pages that cannot be read.");
+    for directory in snapshot.directories.iter() {
+        let labels = [("keyspace", directory.keyspace().as_str())];
+        out.sample("bulkhead_directory_pages_damaged", &labels, directory.damaged().len());
+    }
+}
+
+fn proxy(out: &mut Text, context: &AdminContext) {
+    let stats = context.stats.stats();
+    let (counter, gauge) = ("counter", "gauge");
+    let ready = u8::from(stats.not_ready.is_empty());
+    out.single("bulkhead_ready", gauge, "1 when new clients are welcome.", ready);
+    out.single("bulkhead_uptime_seconds", gauge, "Time since start.", stats.uptime.as_secs());
+    out.single("bulkhead_sessions", gauge, "Connected clients.", stats.sessions);
+    out.single("bulkhead_sessions_total", counter, "Clients that connected.", stats.sessions_total);
+    out.single("bulkhead_failed_logins_total", counter, "Logins that failed.", stats.failed_logins);
+    let hits = stats.plan_cache_hits;
+    out.single("bulkhead_plan_cache_hits_total", counter, "Statements whose plan was in the cache.", hits);
+    let misses = stats.plan_cache_misses;
+    out.single("bulkhead_plan_cache_misses_total", counter, "Statements that had to be planned.", misses);
+    out.single("bulkhead_plan_cache_plans", gauge, "Plans in the cache.", stats.plan_cache_plans);
+    out.single("bulkhead_plan_cache_bytes", gauge, "Bytes of the cache.", stats.plan_cache_bytes);
+    out.single("bulkhead_reloads_total", counter, "Reloads that swapped the snapshot.", stats.reloads);
+    let failures = stats.reload_failures;
+    out.single("bulkhead_reload_failures_total", counter, "Reloads that were refused.", failures);
+    out.single("bulkhead_digests", gauge, "Digests in the table.", context.health.digest_count());
+    let evicted = context.health.digests_evicted();
+    out.single("bulkhead_digests_evicted_total", counter, "Digests given up: the table was full.", evicted);
+}
+
+fn labels_of(shard: &ShardReport) -> [(&'static str, String); 3] {
+    [
+        ("keyspace", shard.keyspace.to_string()),
+        ("shard", shard.shard.to_string()),
+        ("role", shard.role.to_string()),
+    ]
+}
+
+fn borrowed<'a>(labels: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+    labels.iter().map(|(name, text)| (*name, text.as_str())).collect()
+}
+
+fn shards(out: &mut Text, reports: &[ShardReport]) {
+    type Counter = (&'static str, &'static str, fn(&ShardReport) -> u64);
+    let counters: [Counter; 6] = [
+        ("bulkhead_shard_statements_total", "Statements that reached a server.", |shard| shard.statements),
+        ("bulkhead_shard_writes_total", "Of these, statements that may change data.", |shard| shard.writes),
+        ("bulkhead_shard_errors_total", "Statements answered with an error.", |shard| shard.errors),
+        ("bulkhead_shard_lost_total", "Statements whose connection was lost.", |shard| shard.lost),
+        ("bulkhead_shard_rows_total", "Rows returned or affected.", |shard| shard.rows),
+        ("bulkhead_shard_bytes_total", "Bytes of answers.", |shard| shard.bytes),
+    ];
+    for (name, help, value) in counters {
+        out.head(name, "counter", help);
+        for shard in reports {
+            out.sample(name, &borrowed(&labels_of(shard)), value(shard));
+        }
+    }
+    let name = "bulkhead_shard_latency_seconds";
+    out.head(name, "histogram", "From the first byte sent to the last byte of the answer.");
+    for shard in reports {
+        let labels = labels_of(shard);
+        for power in LATENCY_POWERS {
+            let bound = seconds(1 << power).to_string();
+            let mut labels = borrowed(&labels);
+            labels.push(("le", &bound));
+            out.sample(&format!("{name}_bucket"), &labels, shard.latency.below_power(power));
+        }
+        let mut unbounded = borrowed(&labels);
+        unbounded.push(("le", "+Inf"));
+        out.sample(&format!("{name}_bucket"), &unbounded, shard.latency.count());
+        out.sample(&format!("{name}_sum"), &borrowed(&labels), seconds(shard.latency.sum_us));
+        out.sample(&format!("{name}_count"), &borrowed(&labels), shard.latency.count());
+    }
+}
+
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+fn pool_labels(pool: &PoolStats) -> [(&'static str, String); 3] {
+    [
+        ("cluster", pool.cluster.to_string()),
+        ("role", pool.role.to_string()),
+        ("server", pool.server.to_string()),
+    ]
+}
+
+fn pools(out: &mut Text, pools: &[PoolStats]) {
+    let name = "bulkhead_pool_connections";
+    out.head(name, "gauge", "Connections to servers by what they do.");
+    for pool in pools {
+        let labels = pool_labels(pool);
+        for (state, count) in [("idle", pool.idle), ("busy", pool.busy), ("opening", pool.opening)] {
+            let mut labels = borrowed(&labels);
+            labels.push(("state", state));
+            out.sample(name, &labels, count);
+        }
+    }
+    type Value = fn(&PoolStats) -> u64;
+    let values: [(&str, &str, &str, Value); 9] = [
+        ("bulkhead_pool_max_connections", "gauge", "Bound of the connections.", |p| p.max_connections as u64),
+        ("bulkhead_pool_waiting", "gauge", "Statements that wait for a connection.", |p| p.waiting as u64),
+        ("bulkhead_pool_opened_total", "counter", "Connections opened.", |p| p.counters.opened),
+        ("bulkhead_pool_closed_total", "counter", "Connections closed.", |p| p.counters.closed),
+        ("bulkhead_pool_open_errors_total", "counter", "Failures to open.", |p| p.counters.open_errors),
+        ("bulkhead_pool_checkouts_total", "counter", "Connections asked for.", |p| p.counters.checkouts),
+        ("bulkhead_pool_timeouts_total", "counter", "Waits that ended without one.", |p| p.counters.timeouts),
+        ("bulkhead_pool_queue_full_total", "counter", "Statements refused: too many wait.", |p| {
+            p.counters.queue_full
+        }),
+        ("bulkhead_pool_left_alone", "gauge", "1 while the server is left alone after failures.", |p| {
+            u64::from(p.backoff.is_some())
+        }),
+    ];
+    for (name, kind, help, value) in values {
+        out.head(name, kind, help);
+        for pool in pools {
+            out.sample(name, &borrowed(&pool_labels(pool)), value(pool));
+        }
+    }
+    pool_waits(out, pools);
+}
+
+fn pool_waits(out: &mut Text, pools: &[PoolStats]) {
+    let name = "bulkhead_pool_wait_seconds";
+    out.head(name, "histogram", "How long statements waited for a connection.");
+    for pool in pools {
+        let labels = pool_labels(pool);
+        let mut below = 0;
+        let bounds = WAIT_BUCKETS_US.iter().map(|us| seconds(*us).to_string()).chain(["+Inf".to_owned()]);
+        for (bound, count) in bounds.zip(pool.counters.wait_histogram) {
+            below += count;
+            let mut labels = borrowed(&labels);
+            labels.push(("le", &bound));
+            out.sample(&format!("{name}_bucket"), &labels, below);
+        }
+        out.sample(&format!("{name}_sum"), &borrowed(&labels), seconds(pool.counters.wait_us));
+        out.sample(&format!("{name}_count"), &borrowed(&labels), below);
+    }
+}

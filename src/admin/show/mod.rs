@@ -1,0 +1,71 @@
+//! Tables that operators read, one file each.
+
+mod config;
+mod directories;
+mod errors;
+mod pools;
+mod proxy;
+mod sessions;
+mod shards;
+mod tail;
+mod traffic;
+mod vschema;
+mod workspaces;
+
+use super::context::AdminContext;
+use super::table::{AdminAnswer, AdminTable};
+use super::words::Words;
+use crate::error::{ClientError, Code};
+
+/// Tables that `SELECT * FROM` and `SHOW` know.
+pub(super) const TABLES: [&str; 12] = [
+    "shards", "clusters", "servers", "pools", "sessions", "digests", "directories", "snapshot", "config", "stats",
+    "errors", "version",
+];
+
+/// `SHOW …`.
+pub(super) fn show(words: &mut Words<'_>, context: &AdminContext) -> Result<AdminAnswer, ClientError> {
+    if words.take("WORKSPACE") {
+        return workspaces::one(words, context);
+    }
+    if words.take("WORKSPACES") {
+        return workspaces::list(words, context);
+    }
+    if words.take("VSCHEMA") {
+        return vschema::vschema(words, context);
+    }
+    let wrong = words.expected("SHARDS, CLUSTERS, SERVERS, POOLS, SESSIONS, … (see HELP)");
+    let name = words.name("what to show")?;
+    let table = table(&name, context).ok_or(wrong)?;
+    tail::apply(words, table).map(AdminAnswer::Rows)
+}
+
+/// `SELECT * FROM <table> …`.
+pub(super) fn select(words: &mut Words<'_>, context: &AdminContext) -> Result<AdminAnswer, ClientError> {
+    if !(words.take_symbol('*') && words.take("FROM")) {
+        return Err(words.expected("* FROM <table>"));
+    }
+    let name = words.name("a table")?;
+    let unknown = || {
+        ClientError::new(Code::AdminNotFound, format!("no table {name:?}; there are {}", TABLES.join(", ")))
+    };
+    tail::apply(words, table(&name, context).ok_or_else(unknown)?).map(AdminAnswer::Rows)
+}
+
+fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "shards" => shards::shards(context),
+        "clusters" => shards::clusters(context),
+        "servers" => pools::servers(context),
+        "pools" => pools::pools(context),
+        "sessions" => sessions::sessions(context),
+        "digests" => traffic::digests(context),
+        "directories" => directories::directories(context),
+        "snapshot" => proxy::snapshot(context),
+        "config" => config::config(context),
+        "stats" => proxy::stats(context),
+        "errors" => errors::errors(),
+        "version" => proxy::version(context),
+        _ => return None,
+    })
+}
