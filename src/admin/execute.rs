@@ -10,8 +10,8 @@ use crate::error::{ClientError, Code};
 /// Runs one admin statement.
 ///
 /// # Errors
-/// `admin_syntax` when it cannot be read, `admin_not_found` when it names something that is not there, and what the
-/// command itself is refused with.
+/// `admin_syntax` when it cannot be read, `admin_not_found` when it names something that is not there, and
+/// what the command itself is refused with.
 ///
 /// **Cancel safety**: a change of a directory that was begun may still happen.
 pub async fn execute(statement: &str, context: &AdminContext) -> Result<AdminAnswer, ClientError> {

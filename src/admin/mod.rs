@@ -1,11 +1,11 @@
 //! The admin endpoint: what operators see and change.
 //!
-//! Owns the admin statements ([`execute`]: text in, typed table out), their rendering as packets, text and JSON, and
-//! the HTTP endpoint for `/metrics` and `/healthz`. Listening and login on the admin port are the server's; what
-//! is shown comes from the modules below through [`AdminContext`].
+//! Owns the admin statements ([`execute`]: text in, typed table out), their rendering as packets, text and
+//! JSON, and the HTTP endpoint for `/metrics` and `/healthz`. Listening and login on the admin port are the
+//! server's; what is shown comes from the modules below through [`AdminContext`].
 //!
-//! A statement is read by [`words`], found by its first words in [`execute`], and each command is one file: what
-//! shows in `show/`, what acts or explains in `commands/`. Nothing here decides by itself.
+//! A statement is read by [`words`], found by its first words in [`execute`], and each command is one file:
+//! what shows in `show/`, what acts or explains in `commands/`. Nothing here decides by itself.
 
 mod commands;
 mod context;
@@ -21,8 +21,8 @@ mod tests;
 
 pub use commands::{Help, help};
 pub use context::{
-    AdminContext, AdminFuture, KillTarget, PoolsView, ProxyStats, Reload, ReloadFault, SessionRow, SessionsView,
-    StatsView,
+    AdminContext, AdminFuture, KillTarget, PoolsView, ProxyStats, Reload, ReloadFault, SessionRow,
+    SessionsView, StatsView,
 };
 pub use execute::execute;
 pub use http::{HttpError, metrics_text, serve as serve_http};

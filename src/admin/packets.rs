@@ -19,9 +19,7 @@ pub fn encode(
             let ok = OkPacket { affected_rows: *affected, status, info: info.clone(), ..OkPacket::default() };
             framed(&ok.payload(capabilities), sequence)
         }
-        Err(error) => {
-            framed(&result::err(error.errno(), error.sqlstate(), &error.wire_message()), sequence)
-        }
+        Err(error) => framed(&result::err(error.errno(), error.sqlstate(), &error.wire_message()), sequence),
     }
 }
 

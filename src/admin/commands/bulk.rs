@@ -31,11 +31,15 @@ pub(in crate::admin) async fn import_workspaces(
     };
     words.end()?;
     let opened = path.clone();
-    let file = in_background(move || File::open(&opened).map_err(|error| file_error(&opened, &error))).await?;
+    let file =
+        in_background(move || File::open(&opened).map_err(|error| file_error(&opened, &error))).await?;
     let report = context.workspaces.import(&keyspace, BufReader::new(file), format, existing).await?;
     let changed = u64::try_from(report.created + report.replaced).unwrap_or(u64::MAX);
     let (created, replaced, unchanged) = (report.created, report.replaced, report.unchanged);
-    done(changed, format!("{} rows: {created} created, {replaced} replaced, {unchanged} unchanged", report.rows))
+    done(
+        changed,
+        format!("{} rows: {created} created, {replaced} replaced, {unchanged} unchanged", report.rows),
+    )
 }
 
 /// `EXPORT WORKSPACES <keyspace> TO '<file>' [FORMAT csv | jsonl]`; the file must not exist.
@@ -54,8 +58,7 @@ pub(in crate::admin) async fn export_workspaces(
     let count = in_background(move || {
         let opened = OpenOptions::new().write(true).create_new(true).open(&path);
         let mut file = opened.map_err(|error| file_error(&path, &error))?;
-        let write =
-            |chunk: &[u8]| file.write_all(chunk).map_err(|error| file_error(&path, &error));
+        let write = |chunk: &[u8]| file.write_all(chunk).map_err(|error| file_error(&path, &error));
         let count = workspaces.export(&keyspace, format, write)?;
         file.sync_all().map_err(|error| file_error(&path, &error))?;
         Ok(count)

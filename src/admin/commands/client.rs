@@ -84,11 +84,14 @@ fn variable_value(name: &str, context: &AdminContext) -> AdminValue {
         "max_allowed_packet" => listen.max_allowed_packet.into(),
         "autocommit" => 1_u64.into(),
         "auto_increment_increment" => 1_u64.into(),
-        "wait_timeout" | "interactive_timeout" | "net_write_timeout" => snapshot.config.timeouts.idle.as_secs().into(),
-        "lower_case_table_names" => 0_u64.into(),
-        "character_set_client" | "character_set_connection" | "character_set_results" | "character_set_server" => {
-            "utf8mb4".into()
+        "wait_timeout" | "interactive_timeout" | "net_write_timeout" => {
+            snapshot.config.timeouts.idle.as_secs().into()
         }
+        "lower_case_table_names" => 0_u64.into(),
+        "character_set_client"
+        | "character_set_connection"
+        | "character_set_results"
+        | "character_set_server" => "utf8mb4".into(),
         "collation_connection" | "collation_server" => "utf8mb4_0900_ai_ci".into(),
         "time_zone" => "SYSTEM".into(),
         "system_time_zone" => "UTC".into(),

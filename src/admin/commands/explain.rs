@@ -48,7 +48,8 @@ impl Rows {
 
 fn take_target(words: &mut Words<'_>, snapshot: &Snapshot) -> Result<Target, ClientError> {
     let name = words.name("a keyspace or a workspace's database")?;
-    let unknown = || ClientError::new(Code::AdminNotFound, format!("no keyspace or workspace database {name:?}"));
+    let unknown =
+        || ClientError::new(Code::AdminNotFound, format!("no keyspace or workspace database {name:?}"));
     let mut target = match snapshot.vschema.resolve_database(&name).ok_or_else(unknown)? {
         DatabaseTarget::Keyspace(schema) => {
             Target { keyspace: Some(schema.name.clone()), workspace: None, by_database: false }
@@ -73,7 +74,8 @@ fn explain(text: &[u8], target: &Target, snapshot: &Snapshot, rows: &mut Rows) -
     scan(text, mode, &mut scanned);
     rows.add("statement", normalize(text, mode, &scanned));
     let key = &snapshot.config.routing.comment_key;
-    let unreadable = |error: crate::sql::TagError| ClientError::new(Code::WorkspaceConflict, error.to_string());
+    let unreadable =
+        |error: crate::sql::TagError| ClientError::new(Code::WorkspaceConflict, error.to_string());
     let comment = workspace_tag(text, &scanned, key).map_err(unreadable)?;
     let pins = WorkspacePins {
         database: target.workspace.as_ref().filter(|_| target.by_database),
@@ -103,13 +105,17 @@ fn explain(text: &[u8], target: &Target, snapshot: &Snapshot, rows: &mut Rows) -
     };
     let destination = planned.bind(&bound)?;
     rows.add("destination", describe_destination(&destination));
-    rows.add("role", if planned.reads_only { "primary, or a replica if the session reads there" } else { "primary" });
+    rows.add(
+        "role",
+        if planned.reads_only { "primary, or a replica if the session reads there" } else { "primary" },
+    );
     resolve(&destination, planned.effects.writes, snapshot, rows)
 }
 
 fn pinned(pins: &WorkspacePins<'_>) -> String {
     let named = |source: &str, id: Option<&WorkspaceId>| id.map(|id| format!("{id} by {source}"));
-    let sources = [named("database", pins.database), named("variable", pins.variable), named("comment", pins.comment)];
+    let sources =
+        [named("database", pins.database), named("variable", pins.variable), named("comment", pins.comment)];
     let sources: Vec<String> = sources.into_iter().flatten().collect();
     if sources.is_empty() { "none pinned".to_owned() } else { sources.join(", ") }
 }

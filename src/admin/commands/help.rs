@@ -25,72 +25,76 @@ pub fn help() -> &'static [Help] {
 }
 
 const HELP: [Help; 26] = [
-        entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
-        entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
-        entry("SHOW SERVERS <tail>", "servers and whether connections to them open", "SHOW SERVERS"),
-        entry("SHOW POOLS <tail>", "connections to servers: idle, busy, waited for", "SHOW POOLS WHERE role = primary"),
-        entry("SHOW SESSIONS <tail>", "connected clients", "SHOW SESSIONS ORDER BY command_s DESC"),
-        entry(
-            "SHOW DIGESTS <tail>",
-            "what each kind of statement costs",
-            "SHOW DIGESTS ORDER BY p99_ms DESC LIMIT 10",
-        ),
-        entry("SHOW VSCHEMA [<keyspace>]", "keyspaces, or the tables of one", "SHOW VSCHEMA shop"),
-        entry("SHOW DIRECTORIES <tail>", "workspaces by shard and state; damaged pages", "SHOW DIRECTORIES"),
-        entry("SHOW WORKSPACE <keyspace> <id>", "where a workspace is", "SHOW WORKSPACE workspaces 1"),
-        entry(
-            "SHOW WORKSPACES <keyspace> [ON <shard>] [STATE <state>] [AFTER <id>] [LIMIT <n>]",
-            "workspaces in order, 1000 unless told",
-            "SHOW WORKSPACES workspaces ON ws-a LIMIT 2",
-        ),
-        entry("SHOW SNAPSHOT", "generation and size of the routing snapshot", "SHOW SNAPSHOT"),
-        entry("SHOW CONFIG <tail>", "the main config, without secrets", "SHOW CONFIG WHERE section = listen"),
-        entry("SHOW STATS <tail>", "counts of the proxy itself", "SHOW STATS"),
-        entry("SHOW ERRORS <tail>", "every error code with its remedy", "SHOW ERRORS WHERE code = E2004"),
-        entry("SHOW VERSION", "version of this program", "SHOW VERSION"),
-        entry("SELECT * FROM <table> <tail>", "the same tables", "SELECT * FROM pools LIMIT 1"),
-        entry(
-            "EXPLAIN ROUTE [FOR <keyspace>[/<workspace>]] <sql>",
-            "where a statement would go, and why; nothing is run",
-            "EXPLAIN ROUTE FOR workspaces/1 select * from issues",
-        ),
-        entry("RELOAD", "reads config and vschema again; swaps all or nothing", "RELOAD"),
-        entry("KILL [QUERY] <session>", "ends a session, or what it runs", "KILL QUERY 7"),
-        entry(
-            "CREATE WORKSPACE <keyspace> <id> [ON <shard>] [STATE <state>] [WITH DATABASE]",
-            "adds a workspace, by weight unless a shard is named; WITH DATABASE runs the template first",
-            "CREATE WORKSPACE workspaces 4 ON ws-b",
-        ),
-        entry(
-            "SET WORKSPACE <keyspace> <id> STATE <state>",
-            "active, read_only, moving or suspended",
-            "SET WORKSPACE workspaces 1 STATE moving",
-        ),
-        entry(
-            "SET WORKSPACE <keyspace> <id> SHARD <shard> [FORCE]",
-            "says where its data is now; needs moving or suspended, or FORCE; moves no data",
-            "SET WORKSPACE workspaces 1 SHARD ws-c FORCE",
-        ),
-        entry(
-            "DROP WORKSPACE <keyspace> <id> [FORCE]",
-            "takes it out of the directory; needs suspended, or FORCE; its data stays",
-            "DROP WORKSPACE workspaces 1 FORCE",
-        ),
-        entry(
-            "IMPORT WORKSPACES <keyspace> FROM '<file>' [FORMAT csv | jsonl] [SKIP EXISTING | REPLACE EXISTING]",
-            "adds the workspaces of a file on the proxy's machine; all rows are checked first",
-            "IMPORT WORKSPACES workspaces FROM '/tmp/workspaces.csv' SKIP EXISTING",
-        ),
-        entry(
-            "EXPORT WORKSPACES <keyspace> TO '<file>' [FORMAT csv | jsonl]",
-            "writes the directory to a new file",
-            "EXPORT WORKSPACES workspaces TO '/tmp/out.csv'",
-        ),
-        entry(
-            "HELP [<word>]",
-            "this list; <tail> is [WHERE <column> = <value> [AND …]] [ORDER BY <column> [DESC]] [LIMIT <n>]",
-            "HELP WORKSPACE",
-        ),
+    entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
+    entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
+    entry("SHOW SERVERS <tail>", "servers and whether connections to them open", "SHOW SERVERS"),
+    entry(
+        "SHOW POOLS <tail>",
+        "connections to servers: idle, busy, waited for",
+        "SHOW POOLS WHERE role = primary",
+    ),
+    entry("SHOW SESSIONS <tail>", "connected clients", "SHOW SESSIONS ORDER BY command_s DESC"),
+    entry(
+        "SHOW DIGESTS <tail>",
+        "what each kind of statement costs",
+        "SHOW DIGESTS ORDER BY p99_ms DESC LIMIT 10",
+    ),
+    entry("SHOW VSCHEMA [<keyspace>]", "keyspaces, or the tables of one", "SHOW VSCHEMA shop"),
+    entry("SHOW DIRECTORIES <tail>", "workspaces by shard and state; damaged pages", "SHOW DIRECTORIES"),
+    entry("SHOW WORKSPACE <keyspace> <id>", "where a workspace is", "SHOW WORKSPACE workspaces 1"),
+    entry(
+        "SHOW WORKSPACES <keyspace> [ON <shard>] [STATE <state>] [AFTER <id>] [LIMIT <n>]",
+        "workspaces in order, 1000 unless told",
+        "SHOW WORKSPACES workspaces ON ws-a LIMIT 2",
+    ),
+    entry("SHOW SNAPSHOT", "generation and size of the routing snapshot", "SHOW SNAPSHOT"),
+    entry("SHOW CONFIG <tail>", "the main config, without secrets", "SHOW CONFIG WHERE section = listen"),
+    entry("SHOW STATS <tail>", "counts of the proxy itself", "SHOW STATS"),
+    entry("SHOW ERRORS <tail>", "every error code with its remedy", "SHOW ERRORS WHERE code = E2004"),
+    entry("SHOW VERSION", "version of this program", "SHOW VERSION"),
+    entry("SELECT * FROM <table> <tail>", "the same tables", "SELECT * FROM pools LIMIT 1"),
+    entry(
+        "EXPLAIN ROUTE [FOR <keyspace>[/<workspace>]] <sql>",
+        "where a statement would go, and why; nothing is run",
+        "EXPLAIN ROUTE FOR workspaces/1 select * from issues",
+    ),
+    entry("RELOAD", "reads config and vschema again; swaps all or nothing", "RELOAD"),
+    entry("KILL [QUERY] <session>", "ends a session, or what it runs", "KILL QUERY 7"),
+    entry(
+        "CREATE WORKSPACE <keyspace> <id> [ON <shard>] [STATE <state>] [WITH DATABASE]",
+        "adds a workspace, by weight unless a shard is named; WITH DATABASE runs the template first",
+        "CREATE WORKSPACE workspaces 4 ON ws-b",
+    ),
+    entry(
+        "SET WORKSPACE <keyspace> <id> STATE <state>",
+        "active, read_only, moving or suspended",
+        "SET WORKSPACE workspaces 1 STATE moving",
+    ),
+    entry(
+        "SET WORKSPACE <keyspace> <id> SHARD <shard> [FORCE]",
+        "says where its data is now; needs moving or suspended, or FORCE; moves no data",
+        "SET WORKSPACE workspaces 1 SHARD ws-c FORCE",
+    ),
+    entry(
+        "DROP WORKSPACE <keyspace> <id> [FORCE]",
+        "takes it out of the directory; needs suspended, or FORCE; its data stays",
+        "DROP WORKSPACE workspaces 1 FORCE",
+    ),
+    entry(
+        "IMPORT WORKSPACES <keyspace> FROM '<file>' [FORMAT csv | jsonl] [SKIP EXISTING | REPLACE EXISTING]",
+        "adds the workspaces of a file on the proxy's machine; all rows are checked first",
+        "IMPORT WORKSPACES workspaces FROM '/tmp/workspaces.csv' SKIP EXISTING",
+    ),
+    entry(
+        "EXPORT WORKSPACES <keyspace> TO '<file>' [FORMAT csv | jsonl]",
+        "writes the directory to a new file",
+        "EXPORT WORKSPACES workspaces TO '/tmp/out.csv'",
+    ),
+    entry(
+        "HELP [<word>]",
+        "this list; <tail> is [WHERE <column> = <value> [AND …]] [ORDER BY <column> [DESC]] [LIMIT <n>]",
+        "HELP WORKSPACE",
+    ),
 ];
 
 pub(in crate::admin) fn show_help(words: &mut Words<'_>) -> Result<AdminAnswer, ClientError> {

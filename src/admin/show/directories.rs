@@ -20,7 +20,8 @@ pub(super) fn directories(context: &AdminContext) -> AdminTable {
     for directory in snapshot.directories.iter() {
         let keyspace = directory.keyspace();
         let mut counts = directory.counts();
-        let is_counted = |counts: &[(ShardName, [u64; 4])], name: &ShardName| counts.iter().any(|(n, _)| n == name);
+        let is_counted =
+            |counts: &[(ShardName, [u64; 4])], name: &ShardName| counts.iter().any(|(n, _)| n == name);
         for shard in snapshot.shards(keyspace) {
             if !is_counted(&counts, &shard.name) {
                 counts.push((shard.name.clone(), [0; 4]));

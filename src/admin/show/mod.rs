@@ -19,8 +19,18 @@ use crate::error::{ClientError, Code};
 
 /// Tables that `SELECT * FROM` and `SHOW` know.
 pub(super) const TABLES: [&str; 12] = [
-    "shards", "clusters", "servers", "pools", "sessions", "digests", "directories", "snapshot", "config", "stats",
-    "errors", "version",
+    "shards",
+    "clusters",
+    "servers",
+    "pools",
+    "sessions",
+    "digests",
+    "directories",
+    "snapshot",
+    "config",
+    "stats",
+    "errors",
+    "version",
 ];
 
 /// `SHOW …`.

@@ -15,7 +15,8 @@ pub(super) fn vschema(words: &mut Words<'_>, context: &AdminContext) -> Result<A
         keyspaces(&snapshot.vschema)
     } else {
         let name = words.name("a keyspace")?;
-        let unknown = || ClientError::new(Code::AdminNotFound, format!("no keyspace {name:?} in the vschema"));
+        let unknown =
+            || ClientError::new(Code::AdminNotFound, format!("no keyspace {name:?} in the vschema"));
         tables(snapshot.vschema.keyspace(&name).ok_or_else(unknown)?)
     };
     tail::apply(words, table).map(AdminAnswer::Rows)
@@ -56,7 +57,8 @@ fn keyspaces(vschema: &Vschema) -> AdminTable {
 
 fn tables(schema: &KeyspaceSchema) -> AdminTable {
     use ColumnKind::Text;
-    let mut table = AdminTable::new([("table", Text), ("kind", Text), ("routed_by", Text), ("vindex_type", Text)]);
+    let mut table =
+        AdminTable::new([("table", Text), ("kind", Text), ("routed_by", Text), ("vindex_type", Text)]);
     let mut tables: Vec<_> = schema.tables().collect();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     for each in tables {
