@@ -1,8 +1,8 @@
 //! Parameters of COM_STMT_EXECUTE: the binary protocol's values.
 //!
-//! Owns finding and decoding the parameters that routing needs; types are remembered between executions by the
-//! caller ([`ParameterTypes`]), as the protocol sends them only when they change. Values beyond integers and
-//! strings are named, not decoded: they never route.
+//! Owns finding and decoding the parameters that routing needs; types are remembered between executions by
+//! the caller ([`ParameterTypes`]), as the protocol sends them only when they change. Values beyond integers
+//! and strings are named, not decoded: they never route.
 
 use super::capability::Capabilities;
 use super::codec::Cursor;
@@ -131,8 +131,8 @@ fn is_string(kind: ColumnType) -> bool {
 }
 
 impl<'a> Parameters<'a> {
-    /// Reads what stands behind the iteration count of COM_STMT_EXECUTE (`StmtExecute::raw`) for a statement of
-    /// `count` parameters; `types` are those of the last execution and are replaced if new ones came.
+    /// Reads what stands behind the iteration count of COM_STMT_EXECUTE (`StmtExecute::raw`) for a statement
+    /// of `count` parameters; `types` are those of the last execution and are replaced if new ones came.
     ///
     /// # Errors
     /// `Truncated`, `Malformed`; `Malformed` too if no types came and none are known.
@@ -255,7 +255,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(raw in proptest::collection::vec(any::<u8>(), 0..64), count in 0usize..20, flags: u8) {
+        fn never_panics(
+            raw in proptest::collection::vec(any::<u8>(), 0..64),
+            count in 0usize..20,
+            flags: u8,
+        ) {
             for caps in [NONE, Capabilities::QUERY_ATTRIBUTES] {
                 let mut types = Vec::new();
                 if let Ok(parameters) = Parameters::parse(&raw, flags, count, caps, &mut types) {

@@ -1,7 +1,8 @@
 //! Capability flags of the MySQL and MariaDB handshake, and status flags of OK and EOF packets.
 //!
 //! Owns the bit sets and the two masks that keep the relay honest: what clients are offered, and which bits
-//! change bytes on the wire, so that a server connection must have been opened with exactly the client's bits.
+//! change bytes on the wire, so that a server connection must have been opened with exactly the client's
+//! bits.
 
 use std::fmt;
 use std::ops::{BitAnd, BitOr};

@@ -1,7 +1,7 @@
 //! Bounds-checked reading and writing of the protocol's integers and strings.
 //!
-//! Owns [`Cursor`], which never reads past its slice and never panics, and the `put_*` functions, which append
-//! to a `Vec<u8>`. **Source**: MySQL internals, "Protocol Data Types".
+//! Owns [`Cursor`], which never reads past its slice and never panics, and the `put_*` functions, which
+//! append to a `Vec<u8>`. **Source**: MySQL internals, "Protocol Data Types".
 
 use super::errors::ProtocolError;
 

@@ -35,8 +35,8 @@ impl Header {
     }
 }
 
-/// Splits a payload into the pieces of its packets: full ones, and a shorter last one, empty if the payload is
-/// a multiple of the full length.
+/// Splits a payload into the pieces of its packets: full ones, and a shorter last one, empty if the payload
+/// is a multiple of the full length.
 pub fn pieces(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     let count = payload.len() / PAYLOAD_BYTES_MAX + 1;
     (0..count).map(move |index| {

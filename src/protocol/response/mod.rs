@@ -1,9 +1,9 @@
 //! Where one command's answer ends: a state machine over wire bytes, without IO.
 //!
-//! Owns the boundaries of every kind of answer and the facts an answer ends with (status, rows, error). Packets
-//! are recognised by header and first byte; rows and column definitions are skipped, never decoded, and nothing
-//! is allocated unless the answer is an error or tells session changes. A server that breaks the protocol is a
-//! [`ProtocolError`]: its connection must be closed.
+//! Owns the boundaries of every kind of answer and the facts an answer ends with (status, rows, error).
+//! Packets are recognised by header and first byte; rows and column definitions are skipped, never decoded,
+//! and nothing is allocated unless the answer is an error or tells session changes. A server that breaks the
+//! protocol is a [`ProtocolError`]: its connection must be closed.
 //!
 //! States: see [`Phase`]; each arm of the transitions names what follows.
 
@@ -51,8 +51,8 @@ pub enum Advance {
         /// Bytes to forward; zero if what is there is too little to know.
         forward: usize,
     },
-    /// The server asks for a client's file: pass the request on, then the client's packets up to the empty one
-    /// ([`UploadTracker`]), then the answer goes on.
+    /// The server asks for a client's file: pass the request on, then the client's packets up to the empty
+    /// one ([`UploadTracker`]), then the answer goes on.
     LocalInfile {
         /// Bytes to forward.
         forward: usize,

@@ -281,7 +281,10 @@ fn answers() -> impl Strategy<Value = (Capabilities, Vec<u8>)> {
 proptest! {
     /// However the bytes are cut, the same ones are forwarded and the end is the same; what follows is left.
     #[test]
-    fn cuts_change_nothing((caps, wire) in answers(), seed in proptest::collection::vec(any::<u16>(), 0..20)) {
+    fn cuts_change_nothing(
+        (caps, wire) in answers(),
+        seed in proptest::collection::vec(any::<u16>(), 0..20),
+    ) {
         let expected = whole(CommandKind::Query, caps, &wire);
         let mut cuts: Vec<usize> = seed.iter().map(|cut| usize::from(*cut) % (wire.len() + 1)).collect();
         cuts.sort_unstable();
@@ -308,7 +311,8 @@ proptest! {
         }
     }
 
-    /// A valid answer with one byte changed ends, waits or is an error; it never claims bytes that are not there.
+    /// A valid answer with one byte changed ends, waits or is an error; it never claims bytes that are not
+    /// there.
     #[test]
     fn mutations_are_bounded((caps, mut wire) in answers(), at: usize, to: u8) {
         let at = at % wire.len();

@@ -1,7 +1,8 @@
 //! Read and write buffers that an idle connection does not hold.
 //!
-//! Buffers are lent by a per-thread stock when bytes are about to arrive, and go back when a read finds nothing
-//! and nothing is unread: thousands of idle connections share a few buffers, and a busy one allocates nothing.
+//! Buffers are lent by a per-thread stock when bytes are about to arrive, and go back when a read finds
+//! nothing and nothing is unread: thousands of idle connections share a few buffers, and a busy one
+//! allocates nothing.
 
 use std::cell::RefCell;
 use std::io;
@@ -110,8 +111,8 @@ impl ReadBuffer {
         }
     }
 
-    /// Reads once from `stream`, behind what is unread, in a buffer of at most `bytes_max`; `Ok(0)` is the end
-    /// of the stream, `None` says that the buffer is full of unread bytes.
+    /// Reads once from `stream`, behind what is unread, in a buffer of at most `bytes_max`; `Ok(0)` is the
+    /// end of the stream, `None` says that the buffer is full of unread bytes.
     pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,

@@ -2,8 +2,8 @@
 //!
 //! A frame is a seven-byte header (compressed length, sequence id, length before compression; zero: stored as
 //! it is) and its body. Frames are independent of each other, so the compressors are shared per thread and an
-//! idle compressed connection holds no compressor. What a frame may grow to is bounded by its 24-bit length and
-//! must match it exactly.
+//! idle compressed connection holds no compressor. What a frame may grow to is bounded by its 24-bit length
+//! and must match it exactly.
 
 use std::cell::RefCell;
 

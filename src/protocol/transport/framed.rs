@@ -409,8 +409,8 @@ impl Framed {
         self.flush_stream().await
     }
 
-    /// Writes what is queued and then `wire`, bytes that are packets already, without copying them if they are
-    /// long.
+    /// Writes what is queued and then `wire`, bytes that are packets already, without copying them if they
+    /// are long.
     ///
     /// **Cancel safety**: not safe: a cancelled call leaves part of `wire` unsent; close the connection.
     ///

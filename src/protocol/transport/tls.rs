@@ -1,7 +1,7 @@
 //! TLS on both sides, through rustls with the aws-lc-rs provider; TLS 1.2 and 1.3.
 //!
-//! Towards clients: a configured certificate, or a throw-away self-signed one as mysqld makes. Towards servers:
-//! MySQL's own modes, from "disabled" to "verify the identity". Reads no files: PEM text comes in.
+//! Towards clients: a configured certificate, or a throw-away self-signed one as mysqld makes. Towards
+//! servers: MySQL's own modes, from "disabled" to "verify the identity". Reads no files: PEM text comes in.
 
 use std::io;
 use std::sync::Arc;
@@ -309,8 +309,8 @@ pub async fn accept(framed: &mut Framed, config: Arc<ServerConfig>) -> Result<()
     Ok(())
 }
 
-/// Encrypts the connection to a server called `host`: called when the request for TLS was written. Does nothing
-/// if TLS is disabled.
+/// Encrypts the connection to a server called `host`: called when the request for TLS was written. Does
+/// nothing if TLS is disabled.
 ///
 /// **Cancel safety**: not safe; the connection is closed.
 ///
