@@ -64,7 +64,7 @@ load_settings() {
     source "$SETTINGS"
     export DEMO_APP_PASSWORD DEMO_CLUSTER_PASSWORD
     export C1=127.0.0.1:${CLUSTER_PORT[c1]} C2=127.0.0.1:${CLUSTER_PORT[c2]} C3=127.0.0.1:${CLUSTER_PORT[c3]}
-    export BULKHEAD=127.0.0.1:$PORT BULKHEAD_ADMIN=127.0.0.1:$ADMIN_PORT
+    export BULKHEAD=127.0.0.1:$PORT
     MYSQL=$(command -v mysql || echo "$CACHE/server/mysql/bin/mysql")
     export MYSQL
 }
@@ -145,8 +145,10 @@ start_clusters() {
 load_data() {
     step "creating tables and 300 workspaces (databases spread over the clusters)"
     "$ROOT/docker/demo/load.sh" schema
+    write_config
+    "$BULKHEAD_BIN" workspace create --config "$DEMO/bulkhead.toml" --provision workspaces 1..300 \
+        >"$DEMO/created"
     start_bulkhead
-    "$ROOT/docker/demo/load.sh" workspaces
     step "writing sample rows through Bulkhead"
     "$ROOT/docker/demo/load.sh" rows
     touch "$DEMO/loaded"

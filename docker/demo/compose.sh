@@ -8,8 +8,8 @@ usage() {
 usage: docker/demo/compose.sh init | serve | load    (inside the containers of docker/compose.yaml)
 
   init    accounts and replication on c1..c3, then the schema
-  serve   writes the configuration with the containers' addresses and runs Bulkhead
-  load    workspaces and sample rows
+  serve   writes the configuration with the containers' addresses, makes the workspaces, runs Bulkhead
+  load    sample rows
 EOF
 }
 
@@ -55,6 +55,9 @@ serve() {
         -e "s|127.0.0.1:13311|c2-primary:3306|; s|127.0.0.1:13312|c2-replica:3306|" \
         -e "s|127.0.0.1:13321|c3-primary:3306|; s|127.0.0.1:13322|c3-replica:3306|" \
         "$HERE/bulkhead.toml" >"$config"
+    # The first time: the workspaces and their databases.
+    [[ -f /var/lib/bulkhead/bulkhead.redb ]] ||
+        bulkhead workspace create --config "$config" --provision workspaces 1..300
     exec bulkhead serve --config "$config"
 }
 
@@ -63,7 +66,6 @@ load() {
         echo "the data is there already"
         return
     fi
-    "$HERE/load.sh" workspaces
     "$HERE/load.sh" rows
     echo "the demo is ready: mysql -h 127.0.0.1 -P 3307 -u app -p"
 }

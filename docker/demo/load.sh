@@ -1,22 +1,21 @@
 #!/usr/bin/env bash
-# Makes the demo's tables and sample data: schema on the clusters, workspaces and rows through Bulkhead.
+# Makes the demo's tables and sample data: schema on the clusters, rows through Bulkhead.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
     cat <<'EOF'
-usage: docker/demo/load.sh schema | workspaces | rows
+usage: docker/demo/load.sh schema | rows
 
-  schema      the databases app and shop, with their tables, on the clusters that hold them
-  workspaces  ws_1 to ws_300: directory entries and databases, by Bulkhead's admin endpoint
-  rows        sample rows of all three keyspaces, by Bulkhead, as the user app
+  schema   the databases app and shop, with their tables, on the clusters that hold them
+  rows     sample rows of all three keyspaces, by Bulkhead, as the user app
 
 environment:
   MYSQL                   the mysql client (default: mysql)
   C1 C2 C3                host:port of the clusters' primaries
-  BULKHEAD BULKHEAD_ADMIN host:port of Bulkhead and of its admin endpoint
+  BULKHEAD                host:port of Bulkhead
   DEMO_CLUSTER_PASSWORD   of root on the clusters
-  DEMO_APP_PASSWORD       of app and operator on Bulkhead
+  DEMO_APP_PASSWORD       of app on Bulkhead
 EOF
 }
 
@@ -32,7 +31,6 @@ client() {
 }
 cluster() { client "$1" root "$DEMO_CLUSTER_PASSWORD" "${@:2}"; }
 application() { client "$BULKHEAD" app "$DEMO_APP_PASSWORD"; }
-operator() { client "$BULKHEAD_ADMIN" operator "$DEMO_APP_PASSWORD"; }
 
 load_schema() {
     local address
@@ -41,16 +39,6 @@ load_schema() {
     for address in "$C1" "$C2" "$C3"; do
         cluster "$address" -e "CREATE DATABASE shop"
         cluster "$address" shop <"$HERE/shop.sql"
-    done
-}
-
-load_workspaces() {
-    local from id
-    for ((from = 1; from <= WORKSPACES; from += 50)); do
-        for ((id = from; id < from + 50 && id <= WORKSPACES; id++)); do
-            echo "CREATE WORKSPACE workspaces $id WITH DATABASE;"
-        done | operator >/dev/null
-        echo "   $((from + 49)) of $WORKSPACES workspaces" >&2
     done
 }
 
@@ -109,7 +97,6 @@ load_rows() {
 
 case ${1:-} in
     schema) load_schema ;;
-    workspaces) load_workspaces ;;
     rows) load_rows ;;
     -h | --help) usage ;;
     *) usage >&2 && exit 2 ;;
