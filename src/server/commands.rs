@@ -40,7 +40,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, Strin
 pub(super) fn check(path: &Path, live: bool, json: bool) -> Done {
     let (mut report, checked) = vschema::check::run(path);
     if let (true, Some(checked)) = (live, &checked) {
-        let _ = checked;
+        report.live = block_on(async { Ok(super::live::check(checked).await) })?;
     }
     if json { println!("{}", report.to_json()) } else { print!("{}", report.to_text()) }
     if report.is_good() { Ok(()) } else { Err("bulkhead: the files cannot be used as they are".into()) }

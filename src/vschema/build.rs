@@ -156,7 +156,7 @@ pub(super) fn check_names(columns: &[(&str, Place)], object: &Object<'_>) {
 /// Reads `pinned`: a keyspace id in hexadecimal digits.
 pub(super) fn pinned(object: &Object<'_>) -> Option<KeyspaceId> {
     let text = object.text("pinned").filter(|text| !text.is_empty())?;
-    let digits = text.is_ascii() && text.len() % 2 == 0;
+    let digits = text.is_ascii() && text.len().is_multiple_of(2);
     let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = digits.then(|| (0..text.len()).step_by(2).map(byte).collect()).flatten();
     if bytes.is_none() {
