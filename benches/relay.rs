@@ -1,8 +1,8 @@
-//! What one hop costs: CPU time of the relay per statement, against a copy of bytes that knows no packets; and
-//! what finding the end of an answer costs per row.
+//! What one hop costs: CPU time of the relay per statement, against a copy of bytes that knows no packets;
+//! and what finding the end of an answer costs per row.
 //!
-//! Run with `cargo bench --bench relay`. Clients and servers are threads that send canned bytes over loopback;
-//! CPU time is that of the relay's own thread, from the scheduler's statistics (Linux).
+//! Run with `cargo bench --bench relay`. Clients and servers are threads that send canned bytes over
+//! loopback; CPU time is that of the relay's own thread, from the scheduler's statistics (Linux).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -56,8 +56,8 @@ pub fn put_packets(out: &mut Vec<u8>, payload: &[u8], mut sequence: u8) -> u8 {
     sequence
 }
 
-/// The payloads of whole packets that stand one behind the other; what is cut off at the end is left out, and a
-/// payload beyond 16 MiB comes in its pieces.
+/// The payloads of whole packets that stand one behind the other; what is cut off at the end is left out,
+/// and a payload beyond 16 MiB comes in its pieces.
 pub fn payloads(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = wire;
     std::iter::from_fn(move || {
