@@ -76,7 +76,7 @@ async fn reports_what_is_wrong(flavour: Flavour) {
         "CREATE TABLE shop.slow (id INT PRIMARY KEY, workspace_id BIGINT)",
         "CREATE TABLE shop.other (id INT PRIMARY KEY)",
         "CREATE TABLE shop.priced (price DECIMAL(10,2) PRIMARY KEY)",
-        "CREATE TABLE shop.named (name VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY)",
+        "CREATE TABLE shop.named (name VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY)",
         "CREATE DATABASE ws_1",
     ] {
         app.query_drop(sql).await.expect("may be created");
