@@ -80,8 +80,7 @@ pub async fn relay<S: Future<Output = Stop>>(
     connection.framed.flush().await.map_err(RelayError::Server)?;
     skip_state_answers(client, connection, answer, stop.as_mut()).await?;
     loop {
-        let advance =
-            answer.tracker.advance(connection.framed.buffered()).map_err(RelayError::Protocol)?;
+        let advance = answer.tracker.advance(connection.framed.buffered()).map_err(RelayError::Protocol)?;
         match advance {
             Advance::More { forward } => {
                 pass(client, connection, answer, forward).await?;

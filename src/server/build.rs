@@ -124,7 +124,8 @@ fn server_tls(listen: &Listen) -> Result<Arc<rustls::ServerConfig>, StartError> 
         return tls::throw_away_server_config(&names).map_err(|error| tls_error(&error));
     };
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| StartError::Tls(format!("cannot read {}: {error}", path.display())))
+        std::fs::read(path)
+            .map_err(|error| StartError::Tls(format!("cannot read {}: {error}", path.display())))
     };
     let (certificate, key) = (read(&files.certificate)?, read(&files.key)?);
     let client_ca = files.client_ca.as_deref().map(read).transpose()?;

@@ -10,8 +10,10 @@ use super::commands;
 /// A MySQL-protocol sharding proxy: routes every statement by workspace to the right cluster.
 #[derive(Debug, Parser)]
 #[command(name = "bulkhead", version, about, max_term_width = 100)]
-#[command(after_help = "Start here:\n  bulkhead check --config bulkhead.toml --live\n  bulkhead serve --config \
-                        bulkhead.toml\n  mysql -h 127.0.0.1 -P 3307 -u app -p")]
+#[command(
+    after_help = "Start here:\n  bulkhead check --config bulkhead.toml --live\n  bulkhead serve --config \
+                        bulkhead.toml\n  mysql -h 127.0.0.1 -P 3307 -u app -p"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -12,8 +12,8 @@ use crate::plan::{self, PlanInput};
 use crate::protocol::password::{self, StoredPassword};
 use crate::sql::{self, Scan, SqlMode};
 use crate::topology::{
-    Directories, DirectoryAdmin, EmbeddedStore, Entry, Existing, Force, LIST_ROWS_MAX, ListFilter, NewWorkspace, RowFormat,
-    SnapshotCell, Store, WorkspaceState,
+    Directories, DirectoryAdmin, EmbeddedStore, Entry, Existing, Force, LIST_ROWS_MAX, ListFilter,
+    NewWorkspace, RowFormat, SnapshotCell, Store, WorkspaceState,
 };
 use crate::vschema::{self, DatabaseTarget};
 
@@ -42,7 +42,11 @@ pub(super) fn check(path: &Path, live: bool, json: bool) -> Done {
     if let (true, Some(checked)) = (live, &checked) {
         report.live = block_on(async { Ok(super::live::check(checked).await) })?;
     }
-    if json { println!("{}", report.to_json()) } else { print!("{}", report.to_text()) }
+    if json {
+        println!("{}", report.to_json())
+    } else {
+        print!("{}", report.to_text())
+    }
     if report.is_good() { Ok(()) } else { Err("bulkhead: the files cannot be used as they are".into()) }
 }
 
@@ -86,7 +90,9 @@ pub(super) fn password(plugin: Plugin) -> Done {
     std::io::stdin().lock().take(1024).read_line(&mut line).map_err(to_text)?;
     let plain = line.trim_end_matches(['\n', '\r']);
     if plain.is_empty() {
-        return Err("give the password on standard input: printf '%s' \"$PASSWORD\" | bulkhead password".into());
+        return Err(
+            "give the password on standard input: printf '%s' \"$PASSWORD\" | bulkhead password".into()
+        );
     }
     let plugin = match plugin {
         Plugin::CachingSha2 => password::AuthPlugin::CachingSha2,
@@ -121,12 +127,14 @@ fn print_rows(rows: &[Row], json: bool) -> Done {
     let mut out = std::io::stdout().lock();
     for row in rows {
         let cells = row.columns_ref().iter().enumerate().map(|(at, column)| {
-            let value: Option<String> = row.get(at).and_then(|value| mysql_async::from_value_opt(value).ok()).flatten();
+            let value: Option<String> =
+                row.get(at).and_then(|value| mysql_async::from_value_opt(value).ok()).flatten();
             (column.name_str().into_owned(), value)
         });
         let line = if json {
-            let object: serde_json::Map<String, serde_json::Value> =
-                cells.map(|(name, value)| (name, value.map_or(serde_json::Value::Null, Into::into))).collect();
+            let object: serde_json::Map<String, serde_json::Value> = cells
+                .map(|(name, value)| (name, value.map_or(serde_json::Value::Null, Into::into)))
+                .collect();
             serde_json::Value::Object(object).to_string()
         } else {
             let cells: Vec<String> =
@@ -146,9 +154,12 @@ pub(super) fn workspace(command: WorkspaceCommand) -> Done {
     };
     block_on(async {
         let loaded = build::load(&path).map_err(to_text)?;
-        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&loaded.config.store.path).map_err(|error| {
-            format!("{error}\nwhile a proxy runs, use its admin port: bulkhead admin 'CREATE WORKSPACE …'")
-        })?);
+        let store: Arc<dyn Store> =
+            Arc::new(EmbeddedStore::open(&loaded.config.store.path).map_err(|error| {
+                format!(
+                    "{error}\nwhile a proxy runs, use its admin port: bulkhead admin 'CREATE WORKSPACE …'"
+                )
+            })?);
         let snapshot = build::snapshot_of(&loaded, &store, &Directories::default()).await.map_err(to_text)?;
         let admin = DirectoryAdmin::new(store, Arc::new(SnapshotCell::new(snapshot)));
         carry_out(&admin, &keyspace, command).await
@@ -172,7 +183,11 @@ async fn carry_out(admin: &DirectoryAdmin, keyspace: &Keyspace, command: Workspa
         WorkspaceCommand::Create { ids, shard, provision, .. } => {
             let shard = shard.map(ShardName::new);
             for id in expand_ids(&ids)? {
-                let new = NewWorkspace { shard: shard.clone(), state: WorkspaceState::Active, with_database: provision };
+                let new = NewWorkspace {
+                    shard: shard.clone(),
+                    state: WorkspaceState::Active,
+                    with_database: provision,
+                };
                 let entry = admin.create(keyspace, &id, &new).await.map_err(to_text)?;
                 print_entry(&id, &entry);
             }
@@ -205,7 +220,10 @@ async fn carry_out(admin: &DirectoryAdmin, keyspace: &Keyspace, command: Workspa
         }
         WorkspaceCommand::Import { format, .. } => {
             let input = std::io::BufReader::new(std::io::stdin());
-            let done = admin.import(keyspace, input, parse_format(&format)?, Existing::Skip).await.map_err(to_text)?;
+            let done = admin
+                .import(keyspace, input, parse_format(&format)?, Existing::Skip)
+                .await
+                .map_err(to_text)?;
             println!("{} rows: {} created, {} unchanged", done.rows, done.created, done.unchanged);
         }
         WorkspaceCommand::Export { format, .. } => {
@@ -243,12 +261,15 @@ fn parse_format(text: &str) -> Result<RowFormat, String> {
 fn expand_ids(texts: &[String]) -> Result<Vec<WorkspaceId>, String> {
     let mut ids = Vec::new();
     for text in texts {
-        let range = text.split_once("..").and_then(|(a, b)| Some((a.parse::<u64>().ok()?, b.parse::<u64>().ok()?)));
+        let range =
+            text.split_once("..").and_then(|(a, b)| Some((a.parse::<u64>().ok()?, b.parse::<u64>().ok()?)));
         match range {
             Some((first, last)) if last.saturating_sub(first) < CREATE_MAX => {
                 ids.extend((first..=last).map(WorkspaceId::Number));
             }
-            Some(_) => return Err(format!("{text}: more than {CREATE_MAX} workspaces; use `workspace import`")),
+            Some(_) => {
+                return Err(format!("{text}: more than {CREATE_MAX} workspaces; use `workspace import`"));
+            }
             None => ids.push(parse_id(text)?),
         }
     }

@@ -6,7 +6,6 @@
 //! connections; sessions end at their transaction's end) → *stopped*, when the last session is gone or
 //! `timeouts.shutdown` is over.
 
-
 mod build;
 pub mod cli;
 mod commands;

@@ -154,7 +154,9 @@ impl Session {
     /// Runs the statements that waited for a shard: SET TRANSACTION and a deferred BEGIN. They are waited for, so
     /// that nothing runs outside the transaction that it was meant for.
     pub(super) async fn begin_waiting(&mut self, held: &mut Held, place: &Place) -> Flow {
-        if self.state.next_transaction.is_empty() && !matches!(self.state.transaction, Transaction::Deferred(_)) {
+        if self.state.next_transaction.is_empty()
+            && !matches!(self.state.transaction, Transaction::Deferred(_))
+        {
             return Ok(());
         }
         self.apply_state(held, place).await?;
@@ -251,7 +253,9 @@ impl Session {
         let timeouts = &self.serving.config.timeouts;
         let query = (!timeouts.query.is_zero()).then(|| Instant::now() + timeouts.query);
         let transaction = match &self.state.transaction {
-            Transaction::Open { since } if !timeouts.transaction.is_zero() => Some(*since + timeouts.transaction),
+            Transaction::Open { since } if !timeouts.transaction.is_zero() => {
+                Some(*since + timeouts.transaction)
+            }
             _ => None,
         };
         match (query, transaction) {
@@ -340,7 +344,9 @@ impl Session {
                 self.lose(held);
                 return Failure::Refused(refused_by_server(&error));
             }
-            _ => tracing::warn!(cluster = %held.cluster, server = %held.checkout.server(), %error, "answer broke off"),
+            _ => {
+                tracing::warn!(cluster = %held.cluster, server = %held.checkout.server(), %error, "answer broke off")
+            }
         }
         let cluster = held.cluster.clone();
         self.lose(held);
@@ -358,7 +364,8 @@ impl Session {
         };
         let changes = job.plan.effects.writes || ends_transaction(job);
         let outcome = if changes { Outcome::Unknown } else { Outcome::Refused };
-        let refused = ClientError::new(code, format!("{} ({cluster})", code.sentence())).with_outcome(outcome);
+        let refused =
+            ClientError::new(code, format!("{} ({cluster})", code.sentence())).with_outcome(outcome);
         let effects = &job.plan.effects;
         let only_reads = job.plan.reads_only && !effects.locks_rows && effects.pins.is_empty();
         let repeats = only_reads && !in_transaction && code == Code::ShardConnectionLost;
@@ -399,7 +406,8 @@ impl Session {
             rows: end.rows.max(end.affected_rows),
             bytes: end.bytes,
         };
-        let text = || job.scan.map(|scan| sql::normalize(job.text, self.state.mode, scan)).unwrap_or_default();
+        let text =
+            || job.scan.map(|scan| sql::normalize(job.text, self.state.mode, scan)).unwrap_or_default();
         self.services.health.record(&outcome, text);
     }
 
@@ -409,7 +417,8 @@ impl Session {
         let slow = self.serving.config.log.slow_statement;
         let took = job.started.elapsed();
         if !slow.is_zero() && took >= slow {
-            let text = job.scan.map(|scan| sql::normalize(job.text, self.state.mode, scan)).unwrap_or_default();
+            let text =
+                job.scan.map(|scan| sql::normalize(job.text, self.state.mode, scan)).unwrap_or_default();
             tracing::warn!(
                 target: "bulkhead::slow",
                 session = self.admission.id.0,
@@ -445,9 +454,9 @@ fn apply_failed(error: ApplyError) -> Failure {
         ApplyError::Refused(refusal) => {
             Failure::Unusable(ClientError::from_server(refusal.errno, refusal.sqlstate, &refusal.message))
         }
-        ApplyError::Broken(_) | ApplyError::Timeout => {
-            Failure::Retry(ClientError::new(Code::ShardConnectionLost, error.to_string()).with_outcome(Outcome::NotSent))
-        }
+        ApplyError::Broken(_) | ApplyError::Timeout => Failure::Retry(
+            ClientError::new(Code::ShardConnectionLost, error.to_string()).with_outcome(Outcome::NotSent),
+        ),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::protocol::response::ResponseTracker;
 use crate::protocol::result::{self, OkPacket};
 use crate::sql::Scan;
 
+use super::Session;
 use super::flow::{Ended, Failure, Flow};
 use super::login::{self, LoggedIn, LoginError};
 use super::prepared::PreparedStatements;
@@ -22,7 +23,6 @@ use super::registry::{Admission, Interrupt, SessionEntry};
 use super::services::{Services, Serving};
 use super::state::{State, Transaction};
 use super::target::resolve_target;
-use super::Session;
 
 /// A command buffer larger than this is given back after its command, in bytes.
 const COMMAND_KEEP_BYTES: usize = 8 * 1024;
@@ -86,7 +86,9 @@ impl Session {
         self.more_results = false;
         match result {
             Ok(()) => {}
-            Err(Failure::Refused(error) | Failure::Retry(error) | Failure::Unusable(error)) => self.send_error(&error).await?,
+            Err(Failure::Refused(error) | Failure::Retry(error) | Failure::Unusable(error)) => {
+                self.send_error(&error).await?
+            }
             Err(Failure::End(ended)) => return Err(ended),
         }
         let in_transaction = self.state.transaction.is_open();

@@ -189,7 +189,9 @@ impl Session {
         let inner = Statement { attributes: &[], text: inner, scan: &scan, said, started: statement.started };
         let described = match self.plan_statement(&inner, snapshot).as_ref() {
             Ok(plan) => match self.bind(&inner, plan, &NoParams, snapshot) {
-                Ok(destination) => format!("{}\n{}", plan::describe(plan), plan::describe_destination(&destination)),
+                Ok(destination) => {
+                    format!("{}\n{}", plan::describe(plan), plan::describe_destination(&destination))
+                }
                 Err(refused) => format!("{}\nrefused: {refused}", plan::describe(plan)),
             },
             Err(refusal) => format!("refused {} {}: {refusal}", refusal.code.id(), refusal.code.name()),

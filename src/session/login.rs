@@ -7,11 +7,11 @@ use crate::config::User;
 use crate::error::{ClientError, Code};
 use crate::ids::UserName;
 use crate::protocol::auth::{AuthRequest, AuthStep, Nonce, ServerAuth};
-use crate::protocol::handshake::{ClientHello, Greeting, HandshakeResponse};
 use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::compress::Algorithm;
 use crate::protocol::errors::FrameError;
 use crate::protocol::framed::Framed;
+use crate::protocol::handshake::{ClientHello, Greeting, HandshakeResponse};
 use crate::protocol::result::{self, OkPacket};
 use crate::protocol::tls::{self, TlsError};
 
@@ -201,9 +201,9 @@ pub async fn prove(
                 }
                 let name = UserName::new(auth.user());
                 let user = serving.config.users.get(&name).cloned();
-                return user.map(Arc::new).ok_or_else(|| {
-                    LoginError::Refused(ClientError::of(Code::AccessDenied))
-                });
+                return user
+                    .map(Arc::new)
+                    .ok_or_else(|| LoginError::Refused(ClientError::of(Code::AccessDenied)));
             }
             AuthStep::Refused(error) => return Err(LoginError::Refused(error)),
         }
@@ -233,9 +233,10 @@ pub async fn serve_client(client: Framed, services: Arc<Services>, mut admission
         Ok((state, entry)) => {
             logged_in.welcome(state.status()).await.map(|()| (state, entry)).map_err(LoginError::Frame)
         }
-        Err(error) => refuse(&mut logged_in.client, &error).await.map_err(LoginError::Frame).and(Err(
-            LoginError::Refused(error),
-        )),
+        Err(error) => refuse(&mut logged_in.client, &error)
+            .await
+            .map_err(LoginError::Frame)
+            .and(Err(LoginError::Refused(error))),
     };
     match welcome {
         Ok((state, entry)) => {
@@ -253,8 +254,7 @@ fn open(
     admission: &mut Admission,
 ) -> Result<(State, Arc<SessionEntry>), ClientError> {
     let user = &logged_in.user;
-    let entry =
-        admission.enter(&user.name, user_connections_max(user, serving), logged_in.host.clone())?;
+    let entry = admission.enter(&user.name, user_connections_max(user, serving), logged_in.host.clone())?;
     let settings = Arc::new(SessionSettings::new(logged_in.collation));
     let mut state = State::new(settings, services.server_version());
     if let Some(database) = &logged_in.database {

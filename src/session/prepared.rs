@@ -26,7 +26,6 @@ use super::place::Place;
 use super::query::{Said, Statement};
 use super::state::Held;
 
-
 /// Statements one session may have prepared at the same time.
 const STATEMENTS_MAX: usize = 16 * 1024;
 /// Where the statement id stands in the wire bytes of a prepare's answer.
@@ -263,7 +262,9 @@ impl Session {
                 let (_, prepared) = self.prepare_on(held, place, execution.text).await?;
                 let Some(prepared) = prepared else {
                     let error = self.tracker.end().error.clone();
-                    return Err(error.map_or(ClientError::of(Code::ShardProtocol), |e| refused_by_server(&e)).into());
+                    return Err(error
+                        .map_or(ClientError::of(Code::ShardProtocol), |e| refused_by_server(&e))
+                        .into());
                 };
                 (0, prepared)
             }
@@ -275,8 +276,9 @@ impl Session {
             payload.extend_from_slice(data);
             connection.queue_command(&payload);
         }
-        let payload = execution::payload(execution, prepared.id, self.capabilities, connection.capabilities())
-            .map_err(|_| ClientError::of(Code::NotSupported))?;
+        let payload =
+            execution::payload(execution, prepared.id, self.capabilities, connection.capabilities())
+                .map_err(|_| ClientError::of(Code::NotSupported))?;
         connection.queue_command(&payload);
         self.last_executed = prepared.id;
         Ok(answers)
@@ -391,7 +393,8 @@ mod tests {
     #[test]
     fn long_data_is_bounded_and_never_cut() {
         let mut statements = PreparedStatements::default();
-        let statement = PreparedStatement::new(b"insert into t values (?)", Scan::default(), Said::default(), 1);
+        let statement =
+            PreparedStatement::new(b"insert into t values (?)", Scan::default(), Said::default(), 1);
         let id = statements.insert(statement).unwrap();
         statements.add_long_data(id, 0, b"ab", 4);
         statements.add_long_data(id, 0, b"cd", 4);

@@ -80,8 +80,8 @@ impl Session {
         let key = &self.serving.config.routing.comment_key;
         said.workspace = sql::workspace_tag(text, scan, key)
             .map_err(|error| ClientError::new(Code::WorkspaceConflict, error.to_string()))?;
-        let directives =
-            sql::directives(text, scan).map_err(|error| ClientError::new(Code::SyntaxError, error.to_string()))?;
+        let directives = sql::directives(text, scan)
+            .map_err(|error| ClientError::new(Code::SyntaxError, error.to_string()))?;
         said.role = match (directives.replica, directives.primary) {
             (_, true) => Some(Role::Primary),
             (true, false) => Some(Role::Replica),
@@ -297,7 +297,9 @@ impl Session {
         if let Some(keyspace) = self.state.target.keyspace.clone() {
             let workspace = self.workspace_pins(said).agreed()?.cloned();
             let address = match workspace {
-                Some(workspace) if snapshot.directory(&keyspace).is_ok() => Address::Workspace { keyspace, workspace },
+                Some(workspace) if snapshot.directory(&keyspace).is_ok() => {
+                    Address::Workspace { keyspace, workspace }
+                }
                 _ => Address::AnyShard(keyspace),
             };
             return resolve_address(snapshot, &mut self.state, &address, Needs { writes: false, role });

@@ -208,7 +208,11 @@ impl Registry {
     ///
     /// # Errors
     /// [`Code::TooManyConnections`] when a bound is reached; nothing is counted then.
-    pub fn admit(self: &Arc<Self>, address: Option<IpAddr>, limits: Limits) -> Result<Admission, ClientError> {
+    pub fn admit(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+        limits: Limits,
+    ) -> Result<Admission, ClientError> {
         let too_many = || ClientError::of(Code::TooManyConnections);
         if self.connections.fetch_add(1, Ordering::AcqRel) >= limits.connections_max {
             self.connections.fetch_sub(1, Ordering::AcqRel);

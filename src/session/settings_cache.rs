@@ -46,7 +46,13 @@ impl SettingsCache {
     }
 
     /// Remembers what a server answered.
-    pub fn insert(&self, before: &Arc<SessionSettings>, class: Capabilities, text: &[u8], accepted: Accepted) {
+    pub fn insert(
+        &self,
+        before: &Arc<SessionSettings>,
+        class: Capabilities,
+        text: &[u8],
+        accepted: Accepted,
+    ) {
         self.accepted.insert(key(before, class, text), (before.clone(), accepted));
     }
 }

@@ -44,7 +44,8 @@ impl Session {
         let planned = self.plan_statement(&asked, snapshot);
         let plan = planned.as_ref().as_ref().map_err(Clone::clone)?;
         if plan.reads_parameters() {
-            let message = "the statement's place depends on its parameters; prepare it in the binary protocol";
+            let message =
+                "the statement's place depends on its parameters; prepare it in the binary protocol";
             return Err(ClientError::new(Code::NotSupported, message).into());
         }
         let place = match self.bind_prepare(&asked, plan, snapshot)? {
@@ -80,7 +81,8 @@ impl Session {
     }
 
     fn text_prepared_place(&self, name: &str, verb: &str) -> Result<Place, ClientError> {
-        let held = self.state.held.as_ref().filter(|_| self.state.text_prepared.contains(&name.to_lowercase()));
+        let held =
+            self.state.held.as_ref().filter(|_| self.state.text_prepared.contains(&name.to_lowercase()));
         let held = held.ok_or_else(|| {
             let message = format!("Unknown prepared statement handler ({name}) given to {verb}");
             ClientError::new(Code::UnknownStatementHandler, message)

@@ -180,7 +180,8 @@ impl Session {
         let value = parse_text_row(row, 1).map_err(|_| bad())?.first().copied().flatten();
         let Some(value) = value else { return Ok("NULL".into()) };
         let value = std::str::from_utf8(value).map_err(|_| bad())?;
-        let is_number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
+        let is_number =
+            !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
         Ok(if is_number { value.into() } else { stable_literal(value).into() })
     }
 
@@ -189,7 +190,9 @@ impl Session {
         for change in changes {
             match change {
                 Change::Workspace(workspace) => self.state.workspace_variable = workspace.clone(),
-                Change::Variable(name, value) if &**name == "autocommit" => self.state.autocommit = is_on(value),
+                Change::Variable(name, value) if &**name == "autocommit" => {
+                    self.state.autocommit = is_on(value)
+                }
                 Change::Default(name) if &**name == "autocommit" => self.state.autocommit = true,
                 _ => {}
             }
@@ -203,8 +206,12 @@ impl Session {
         let mut changes = Vec::with_capacity(items.len());
         for item in items {
             match item {
-                SetItem::Variable { scope, name, value } => changes.push(read_variable_item(*scope, &name.text, value)?),
-                SetItem::UserVariable { name, value } => self.read_user_variable(&name.text, value, &mut changes)?,
+                SetItem::Variable { scope, name, value } => {
+                    changes.push(read_variable_item(*scope, &name.text, value)?)
+                }
+                SetItem::UserVariable { name, value } => {
+                    self.read_user_variable(&name.text, value, &mut changes)?
+                }
                 SetItem::Names { charset: Some(charset), collation } => {
                     let collation = collation.as_ref().map(|name| stable_literal(&name.text).into());
                     changes.push(Change::Names(stable_literal(&charset.text).into(), collation));
@@ -269,10 +276,16 @@ impl Change {
         Some(match self {
             Self::Variable(name, literal) => SettingChange::Variable { name, literal },
             Self::Default(name) => SettingChange::ForgetVariable(name),
-            Self::Names(charset, collation) => SettingChange::Names { charset, collation: collation.as_deref() },
-            Self::UserVariable(name, literal) if &**literal == "NULL" => SettingChange::ForgetUserVariable(name),
+            Self::Names(charset, collation) => {
+                SettingChange::Names { charset, collation: collation.as_deref() }
+            }
+            Self::UserVariable(name, literal) if &**literal == "NULL" => {
+                SettingChange::ForgetUserVariable(name)
+            }
             Self::UserVariable(name, literal) => SettingChange::UserVariable { name, literal },
-            Self::ReadBack(_) | Self::UserComputed | Self::Workspace(_) | Self::NextTransaction => return None,
+            Self::ReadBack(_) | Self::UserComputed | Self::Workspace(_) | Self::NextTransaction => {
+                return None;
+            }
         })
     }
 }
@@ -375,7 +388,8 @@ mod tests {
 
     #[test]
     fn modes_follow_settings() {
-        let change = [SettingChange::Variable { name: "sql_mode", literal: "'STRICT_ALL_TABLES,ANSI_QUOTES'" }];
+        let change =
+            [SettingChange::Variable { name: "sql_mode", literal: "'STRICT_ALL_TABLES,ANSI_QUOTES'" }];
         let settings = SessionSettings::new(255).with(&change).unwrap();
         let mode = mode_of(&settings, sql::ServerVersion::default());
         assert!(mode.ansi_quotes && !mode.no_backslash_escapes);
