@@ -13,7 +13,7 @@ use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
 use crate::protocol::capability::{Capabilities, OFFERED};
 use crate::protocol::tls::{self, Identity};
-use crate::session::{Registry, Services, Serving, SettingsCache, StoredPasswords};
+use crate::session::{PlanLookups, Registry, Services, Serving, SettingsCache, StoredPasswords};
 use crate::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store};
 use crate::vschema::{self, Vschema};
 
@@ -74,6 +74,7 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started: Instant::now(),
+        plan_lookups: PlanLookups::default(),
     });
     Ok(Proxy { services, store })
 }

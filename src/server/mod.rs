@@ -6,6 +6,7 @@
 //! connections; sessions end at their transaction's end) → *stopped*, when the last session is gone or
 //! `timeouts.shutdown` is over.
 
+mod admin_port;
 mod build;
 pub mod cli;
 mod commands;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
@@ -23,12 +24,13 @@ pub(super) struct Reloader {
     store: Arc<dyn Store>,
     /// One reload at a time.
     reloading: Mutex<()>,
-    failures: std::sync::atomic::AtomicU64,
+    reloads: AtomicU64,
+    failures: AtomicU64,
 }
 
 impl Reloader {
     pub fn new(path: PathBuf, services: Arc<Services>, store: Arc<dyn Store>) -> Self {
-        Self { path, services, store, reloading: Mutex::new(()), failures: 0.into() }
+        Self { path, services, store, reloading: Mutex::new(()), reloads: AtomicU64::new(0), failures: AtomicU64::new(0) }
     }
 
     /// Reads all files again and swaps the whole snapshot. Running transactions keep the one they have.
@@ -39,9 +41,12 @@ impl Reloader {
         let _one = self.reloading.lock().await;
         let result = self.swap().await;
         match &result {
-            Ok(changes) => tracing::info!(%changes, "reloaded"),
+            Ok(changes) => {
+                self.reloads.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(%changes, "reloaded");
+            }
             Err(error) => {
-                self.failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.failures.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%error, "reload failed; the last good config stays");
             }
         }
@@ -64,9 +69,14 @@ impl Reloader {
         Ok(changes)
     }
 
+    /// Reloads that swapped the snapshot.
+    pub fn reloads(&self) -> u64 {
+        self.reloads.load(Ordering::Relaxed)
+    }
+
     /// Reloads that failed.
     pub fn failures(&self) -> u64 {
-        self.failures.load(std::sync::atomic::Ordering::Relaxed)
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// Reloads whenever the main file or a vschema file changes, until dropped.

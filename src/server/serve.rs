@@ -11,7 +11,7 @@ use crate::session::Services;
 
 use super::build::{self, Loaded};
 use super::reload::Reloader;
-use super::{StartError, listen, logging};
+use super::{StartError, admin_port, listen, logging};
 
 /// How often a drain looks whether sessions are left.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -41,6 +41,7 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let mut accepting = JoinSet::new();
     let mut background = JoinSet::new();
     listen_for_clients(&services, &mut accepting)?;
+    admin_port::start(&services, &proxy.store, &reloader, &mut background)?;
 
     for directory in services.snapshots.load().directories.iter() {
         background.spawn(directory.clone().follow(proxy.store.clone()));

@@ -117,7 +117,7 @@ pub async fn refuse(client: &mut Framed, error: &ClientError) -> Result<(), Fram
 }
 
 /// The ERR packet of an error.
-pub(super) fn err_payload(error: &ClientError) -> Vec<u8> {
+pub fn err_payload(error: &ClientError) -> Vec<u8> {
     result::err(error.errno(), error.sqlstate(), &error.wire_message())
 }
 

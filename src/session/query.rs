@@ -163,7 +163,9 @@ impl Session {
         let target = self.target_shape(&statement.said);
         let mode = self.state.mode;
         let key = PlanKey { shape: statement.scan.shape, mode, target, generation: snapshot.generation };
-        if let Some(planned) = self.services.plans.get(&key) {
+        let found = self.services.plans.get(&key);
+        self.services.plan_lookups.count(found.is_some());
+        if let Some(planned) = found {
             return planned;
         }
         let input = PlanInput {

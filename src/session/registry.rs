@@ -245,6 +245,16 @@ impl Registry {
         all
     }
 
+    /// Says whether sessions are asked to end.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutdown.load(Ordering::Acquire)
+    }
+
+    /// Connections since start.
+    pub fn connections_total(&self) -> u64 {
+        u64::from(self.next_id.load(Ordering::Relaxed)).saturating_sub(1)
+    }
+
     /// How many connections there are, those that are logging in included.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Acquire)

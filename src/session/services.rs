@@ -1,6 +1,7 @@
 //! What sessions share: handed down from `server`, never global.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -51,6 +52,27 @@ pub struct Services {
     pub serving: ArcSwap<Serving>,
     /// When the proxy started.
     pub started: Instant,
+    /// Statements that found their plan in the cache, and that did not.
+    pub plan_lookups: PlanLookups,
+}
+
+/// How often the plan cache helped.
+#[derive(Debug, Default)]
+pub struct PlanLookups {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl PlanLookups {
+    pub(super) fn count(&self, found: bool) {
+        let counter = if found { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Statements that found their plan, and that did not.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    }
 }
 
 impl Services {
