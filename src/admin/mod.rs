@@ -25,6 +25,6 @@ pub use context::{
     SessionsView, StatsView,
 };
 pub use execute::execute;
-pub use http::{HttpError, metrics_text, serve as serve_http};
+pub use http::{metrics_text, serve as serve_http};
 pub use packets::encode;
 pub use table::{AdminAnswer, AdminTable, AdminValue, ColumnKind, RenderError};

@@ -201,7 +201,9 @@ impl Reload for Reloader {
     fn reload(&self) -> AdminFuture<'_, Result<SnapshotChanges, ReloadFault>> {
         Box::pin(async move {
             let done = Reloader::reload(self).await;
-            done.map_err(|error| ReloadFault { faults: error.to_string().lines().map(str::to_owned).collect() })
+            done.map_err(|error| ReloadFault {
+                faults: error.to_string().lines().map(str::to_owned).collect(),
+            })
         })
     }
 }

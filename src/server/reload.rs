@@ -30,7 +30,14 @@ pub(super) struct Reloader {
 
 impl Reloader {
     pub fn new(path: PathBuf, services: Arc<Services>, store: Arc<dyn Store>) -> Self {
-        Self { path, services, store, reloading: Mutex::new(()), reloads: AtomicU64::new(0), failures: AtomicU64::new(0) }
+        Self {
+            path,
+            services,
+            store,
+            reloading: Mutex::new(()),
+            reloads: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }
     }
 
     /// Reads all files again and swaps the whole snapshot. Running transactions keep the one they have.

@@ -30,7 +30,9 @@ mod transaction;
 mod variables;
 mod wide;
 
-pub use login::{LOGIN_PACKET_BYTES_MAX, LoggedIn, LoginError, limits_of, err_payload, log_in, refuse, serve_client};
+pub use login::{
+    LOGIN_PACKET_BYTES_MAX, LoggedIn, LoginError, err_payload, limits_of, log_in, refuse, serve_client,
+};
 pub use registry::{Activity, Interrupt, Limits, Registry, Running, SessionEntry};
 pub use services::{PlanLookups, Services, Serving, StoredPasswords};
 pub use settings_cache::SettingsCache;

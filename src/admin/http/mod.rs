@@ -4,4 +4,4 @@ mod metrics;
 mod server;
 
 pub use metrics::metrics_text;
-pub use server::{HttpError, serve};
+pub use server::serve;

@@ -1,8 +1,5 @@
 //! The HTTP listener of the admin endpoint.
 
-use std::future::Future;
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -13,36 +10,12 @@ use tokio::net::TcpListener;
 use super::super::context::AdminContext;
 use super::metrics_text;
 
-/// Why the HTTP endpoint does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpError {
-    /// The address cannot be listened on.
-    #[error("admin.http = {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Accepting failed.
-    #[error("the admin HTTP endpoint stopped: {0}")]
-    Stopped(#[source] std::io::Error),
-}
-
-/// Serves `/metrics` and `/healthz` until `stop` completes; answers that were begun are finished.
+/// Serves `/metrics` and `/healthz`; ends only by being dropped or when accepting fails.
 ///
 /// # Errors
-/// [`HttpError::Listen`] when the address is taken; [`HttpError::Stopped`] when accepting fails.
-pub async fn serve(
-    address: SocketAddr,
-    context: AdminContext,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), HttpError> {
-    let listening = TcpListener::bind(address).await;
-    let listener = listening.map_err(|source| HttpError::Listen { address, source })?;
-    let router = routes(context);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(HttpError::Stopped)
+/// Accepting failed.
+pub async fn serve(listener: TcpListener, context: AdminContext) -> std::io::Result<()> {
+    axum::serve(listener, routes(context)).await
 }
 
 fn routes(context: AdminContext) -> Router {
@@ -76,7 +49,7 @@ mod tests {
     async fn request(context: AdminContext, path: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(async move { axum::serve(listener, routes(context)).await });
+        let serving = tokio::spawn(serve(listener, context));
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let text = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(text.as_bytes()).await.unwrap();
