@@ -159,9 +159,12 @@ make_workspaces() {
     for name in 1 2; do
         for id in $(seq "$name" 2 "$WORKSPACES"); do echo "CREATE DATABASE ws_$id;"; done | root_sql "c$name"
     done
-    for id in $(seq "$WORKSPACES"); do
-        if [[ $((id % 2)) -eq 1 ]]; then echo "$id,ws-a"; else echo "$id,ws-b"; fi
-    done | "$1" workspace import --config "$STAND_DIR/bulkhead.toml" workspaces >"$STAND_DIR/import.log" 2>&1 ||
+    {
+        echo "workspace,shard"
+        for id in $(seq "$WORKSPACES"); do
+            if [[ $((id % 2)) -eq 1 ]]; then echo "$id,ws-a"; else echo "$id,ws-b"; fi
+        done
+    } | "$1" workspace import --config "$STAND_DIR/bulkhead.toml" workspaces >"$STAND_DIR/import.log" 2>&1 ||
         die "the workspaces were not imported: $(cat "$STAND_DIR/import.log")"
 }
 

@@ -107,6 +107,8 @@ class TrackerCase < ActiveSupport::TestCase
   include InWorkspace
 
   def run(...)
+    # As a request would: a connection that an earlier spec broke is made anew.
+    ActiveRecord::Base.connection.verify!
     Workspace.with(HOME) { super }
   end
 end
