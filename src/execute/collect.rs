@@ -24,13 +24,6 @@ pub async fn collect<S: Future<Output = Stop>>(
     connection.framed.flush().await.map_err(RelayError::Server)?;
     let mut answer = Vec::new();
     loop {
-        tokio::select! {
-            biased;
-            read = connection.framed.fill() => {
-                read.map_err(RelayError::Server)?;
-            }
-            why = stop.as_mut() => return Err(RelayError::Stopped(why)),
-        }
         let advance = tracker.advance(connection.framed.buffered()).map_err(RelayError::Protocol)?;
         let take = advance.forward();
         if answer.len() + take > COLLECT_BYTES_MAX {
@@ -39,9 +32,21 @@ pub async fn collect<S: Future<Output = Stop>>(
         answer.extend_from_slice(&connection.framed.buffered()[..take]);
         connection.framed.consume(take);
         match advance {
-            Advance::More { .. } => {}
+            // Several answers may have come with one read: more is read only when what is there is used up.
+            Advance::More { .. } => wait_for_server(connection, stop.as_mut()).await?,
             Advance::Done { .. } => return Ok(answer),
             Advance::LocalInfile { .. } => return Err(RelayError::UnaskedFile),
         }
+    }
+}
+
+async fn wait_for_server<S: Future<Output = Stop>>(
+    connection: &mut Connection,
+    stop: Pin<&mut S>,
+) -> Result<(), RelayError> {
+    tokio::select! {
+        biased;
+        read = connection.framed.fill() => read.map(|_| ()).map_err(RelayError::Server),
+        why = stop => Err(RelayError::Stopped(why)),
     }
 }

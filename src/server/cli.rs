@@ -103,6 +103,7 @@ pub enum Plugin {
 /// the file, use its admin port: `bulkhead admin 'CREATE WORKSPACE …'`.
 #[derive(Debug, Args)]
 pub struct WorkspaceArgs {
+    /// Where the config is.
     #[command(flatten)]
     pub config: ConfigArgs,
     /// The keyspace.
@@ -114,6 +115,7 @@ pub struct WorkspaceArgs {
 pub enum WorkspaceCommand {
     /// Creates workspaces: enters them in the directory, and with --provision makes their databases.
     Create {
+        /// Config and keyspace.
         #[command(flatten)]
         args: WorkspaceArgs,
         /// Workspace ids, or ranges of numbers such as 1..300.
@@ -128,6 +130,7 @@ pub enum WorkspaceCommand {
     },
     /// Shows where a workspace is and what it accepts.
     Show {
+        /// Config and keyspace.
         #[command(flatten)]
         args: WorkspaceArgs,
         /// The workspace id.
@@ -135,6 +138,7 @@ pub enum WorkspaceCommand {
     },
     /// Lists workspaces.
     List {
+        /// Config and keyspace.
         #[command(flatten)]
         args: WorkspaceArgs,
         /// Only those on this shard.
@@ -146,6 +150,7 @@ pub enum WorkspaceCommand {
     },
     /// Sets what a workspace accepts.
     SetState {
+        /// Config and keyspace.
         #[command(flatten)]
         args: WorkspaceArgs,
         /// The workspace id.
@@ -155,6 +160,7 @@ pub enum WorkspaceCommand {
     },
     /// Takes a workspace out of the directory; its database stays.
     Delete {
+        /// Config and keyspace.
         #[command(flatten)]
         args: WorkspaceArgs,
         /// The workspace id.
@@ -162,6 +168,7 @@ pub enum WorkspaceCommand {
     },
     /// Imports rows `id,shard[,state]` (CSV) or JSON lines from standard input.
     Import {
+        /// Config and keyspace.
         #[command(flatten)]
         args: WorkspaceArgs,
         /// Format of the rows.
@@ -170,6 +177,7 @@ pub enum WorkspaceCommand {
     },
     /// Exports all rows to standard output.
     Export {
+        /// Config and keyspace.
         #[command(flatten)]
         args: WorkspaceArgs,
         /// Format of the rows.

@@ -29,7 +29,7 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    pub fn new(path: PathBuf, services: Arc<Services>, store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(path: PathBuf, services: Arc<Services>, store: Arc<dyn Store>) -> Self {
         Self {
             path,
             services,
@@ -44,7 +44,7 @@ impl Reloader {
     ///
     /// # Errors
     /// The faults found; nothing has changed then.
-    pub async fn reload(&self) -> Result<SnapshotChanges, StartError> {
+    pub(super) async fn reload(&self) -> Result<SnapshotChanges, StartError> {
         let _one = self.reloading.lock().await;
         let result = self.swap().await;
         match &result {
@@ -77,17 +77,17 @@ impl Reloader {
     }
 
     /// Reloads that swapped the snapshot.
-    pub fn reloads(&self) -> u64 {
+    pub(super) fn reloads(&self) -> u64 {
         self.reloads.load(Ordering::Relaxed)
     }
 
     /// Reloads that failed.
-    pub fn failures(&self) -> u64 {
+    pub(super) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
     /// Reloads whenever the main file or a vschema file changes, until dropped.
-    pub async fn watch_files(self: Arc<Self>) {
+    pub(super) async fn watch_files(self: Arc<Self>) {
         let (changed, mut changes) = mpsc::channel::<()>(1);
         let notify = move |event: notify::Result<notify::Event>| {
             let counts = event.is_ok_and(|event| !event.kind.is_access());

@@ -31,6 +31,9 @@ impl Session {
         let in_flight_max = self.user.max_in_flight as usize;
         let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
         self.resume_lingering(job.plan.effects.asks_previous);
+        if self.answer_previous(job).await? {
+            return Ok(());
+        }
         let held = self.take_connection(&place).await?;
         self.run_on(job, &place, held).await
     }
@@ -113,6 +116,7 @@ impl Session {
             return Ok(answers);
         }
         self.begin_waiting(held, place).await?;
+        self.restore_insert_id(job, held).await?;
         let answers = self.apply(held, place).await?;
         let connection = &mut *held.checkout;
         match &job.payload {
@@ -287,7 +291,7 @@ impl Session {
         if opens_cursor {
             self.state.cursors += 1;
         }
-        remember(&mut self.state.last, end, failed);
+        remember(&mut self.state.last, end, failed, held.checkout.thread_id());
         let lingers = failed || end.warnings > 0;
         if !failed {
             self.take_effects(job);
@@ -465,13 +469,14 @@ pub(super) fn refused_by_server(error: &ServerError) -> ClientError {
     ClientError::from_server(error.errno, error.sqlstate, &error.message)
 }
 
-fn remember(last: &mut Last, end: &ResponseEnd, failed: bool) {
+fn remember(last: &mut Last, end: &ResponseEnd, failed: bool, thread: u32) {
     last.warnings = end.warnings;
     last.found_rows = end.rows;
     let has_rows = end.columns > 0;
     last.row_count = if failed || has_rows { -1 } else { end.affected_rows.try_into().unwrap_or(i64::MAX) };
     if !failed && end.last_insert_id != 0 {
         last.insert_id = end.last_insert_id;
+        last.insert_thread = Some(thread);
     }
 }
 

@@ -31,7 +31,7 @@ impl<'a> Sections<'a> {
     ///
     /// # Errors
     /// The packet ends early.
-    pub fn read(
+    pub(super) fn read(
         execute: &StmtExecute<'a>,
         count: usize,
         capabilities: Capabilities,

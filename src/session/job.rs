@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::plan::Plan;
 use crate::protocol::response::CommandKind;
-use crate::sql::{Scan, StatementKind};
+use crate::sql::Scan;
 
 use super::prepared::Execution;
 
@@ -29,8 +29,6 @@ pub(super) struct Job<'a> {
     pub payload: Payload<'a>,
     /// How its answer looks.
     pub kind: CommandKind,
-    /// The statement's kind.
-    pub statement: StatementKind,
     /// How it was planned.
     pub plan: &'a Plan,
     /// Fingerprint for statistics; 0 for commands that are no statements.

@@ -166,7 +166,6 @@ impl Session {
         let job = Job {
             payload: Payload::Raw(payload),
             kind: CommandKind::FieldList,
-            statement: StatementKind::Show,
             plan: &plan,
             digest: 0,
             scan: None,

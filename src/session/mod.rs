@@ -19,6 +19,7 @@ mod login;
 mod multi;
 mod place;
 mod prepared;
+mod previous;
 mod query;
 mod registry;
 mod services;

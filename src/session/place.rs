@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::error::{ClientError, Code};
-use crate::ids::{ClusterName, Keyspace, Role, ShardName, WorkspaceId};
+use crate::ids::{ClusterName, Keyspace, Role, WorkspaceId};
 use crate::plan::Address;
 use crate::topology::{Placement, Shard, Snapshot, WorkspaceState};
 use crate::vschema::{KeyspaceSchema, Layout};
@@ -24,13 +24,6 @@ pub(super) struct Place {
     pub database: Option<Arc<str>>,
     /// The role of the server.
     pub role: Role,
-}
-
-impl Place {
-    /// The shard's name for logs and digests.
-    pub fn shard_name(&self) -> Option<&ShardName> {
-        self.shard.as_ref().map(|shard| &shard.name)
-    }
 }
 
 /// What the statement needs of the place.

@@ -70,7 +70,7 @@ impl PreparedStatements {
     }
 
     /// Appends to a parameter's value. An unknown statement or too much data shows at the execution.
-    pub fn add_long_data(&mut self, id: u32, parameter: u16, data: &[u8], bytes_max: usize) {
+    pub(super) fn add_long_data(&mut self, id: u32, parameter: u16, data: &[u8], bytes_max: usize) {
         let Some(statement) = self.by_id.get_mut(&id) else { return };
         let total: usize = statement.long_data.values().map(Vec::len).sum();
         if total + data.len() <= bytes_max && parameter < statement.params {
@@ -82,7 +82,7 @@ impl PreparedStatements {
     }
 
     /// Forgets all of them.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.by_id.clear();
     }
 }
@@ -373,7 +373,6 @@ fn job_of<'a>(statement: &Statement<'a>, plan: &'a Plan, payload: Payload<'a>, k
     Job {
         payload,
         kind,
-        statement: statement.scan.kind,
         plan,
         digest: statement.scan.digest,
         scan: Some(statement.scan),

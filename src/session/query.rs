@@ -112,7 +112,6 @@ impl Session {
         let job = Job {
             payload: Payload::Text { attributes: statement.attributes, text: statement.text },
             kind: CommandKind::Query,
-            statement: statement.scan.kind,
             plan,
             digest: statement.scan.digest,
             scan: Some(statement.scan),

@@ -49,7 +49,7 @@ pub(super) enum Transaction {
 }
 
 impl Transaction {
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         matches!(self, Self::Open { .. })
     }
 }
@@ -70,6 +70,8 @@ pub(super) struct Held {
 pub(super) struct Last {
     /// `LAST_INSERT_ID()`; kept until another statement generates one.
     pub insert_id: u64,
+    /// The server connection that generated it.
+    pub insert_thread: Option<u32>,
     /// `ROW_COUNT()`.
     pub row_count: i64,
     /// `FOUND_ROWS()`.
@@ -114,7 +116,7 @@ pub(super) struct State {
 
 impl State {
     /// The state after login.
-    pub fn new(settings: Arc<SessionSettings>, server: ServerVersion) -> Self {
+    pub(super) fn new(settings: Arc<SessionSettings>, server: ServerVersion) -> Self {
         Self {
             initial_settings: settings.clone(),
             target: Target::default(),
@@ -137,7 +139,7 @@ impl State {
     }
 
     /// The status flags of an answer that Bulkhead writes itself.
-    pub fn status(&self) -> StatusFlags {
+    pub(super) fn status(&self) -> StatusFlags {
         let mut status = StatusFlags::default();
         if self.autocommit {
             status = status | StatusFlags::AUTOCOMMIT;
@@ -152,22 +154,22 @@ impl State {
     }
 
     /// Says whether the held connection may go back to its pool.
-    pub fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         !self.transaction.is_open() && !self.is_pinned()
     }
 
     /// Says whether no transaction is open, deferred or about to begin with the next statement.
-    pub fn is_outside_transaction(&self) -> bool {
+    pub(super) fn is_outside_transaction(&self) -> bool {
         matches!(self.transaction, Transaction::Idle) && self.autocommit
     }
 
     /// Says whether something beside a transaction ties the session to its connection.
-    pub fn is_pinned(&self) -> bool {
+    pub(super) fn is_pinned(&self) -> bool {
         !self.pins.is_empty() || self.cursors > 0 || !self.text_prepared.is_empty()
     }
 
     /// Forgets what tied the session to its connection: the connection is gone.
-    pub fn unpin(&mut self) {
+    pub(super) fn unpin(&mut self) {
         self.pins = Pins::NONE;
         self.user_locks = 0;
         self.temporary_tables = 0;

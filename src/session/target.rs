@@ -53,8 +53,3 @@ fn split_role(text: &str) -> (&str, Option<Role>) {
         _ => (text, None),
     }
 }
-
-/// Says which workspace error means "no such database" to a client that selected it.
-pub(super) fn as_unknown_database(error: ClientError, name: &str) -> ClientError {
-    if error.code == Code::UnknownDatabase { unknown_database(name) } else { error }
-}

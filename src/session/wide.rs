@@ -125,10 +125,10 @@ impl Session {
     }
 
     async fn commit_parts(&mut self, parts: &mut [Part]) -> Flow {
-        for at in 0..parts.len() {
-            if let Err(failure) = self.ask(&mut parts[at].held, b"COMMIT").await {
+        for (at, part) in parts.iter_mut().enumerate() {
+            if let Err(failure) = self.ask(&mut part.held, b"COMMIT").await {
                 let known = if at == 0 { "no other shard has it" } else { "other shards have it" };
-                tracing::error!(cluster = %parts[at].place.cluster, "commit of a part failed; {known}");
+                tracing::error!(cluster = %part.place.cluster, "commit of a part failed; {known}");
                 return Err(applied_in_part(failure, at));
             }
         }
