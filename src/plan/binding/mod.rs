@@ -382,15 +382,22 @@ fn name_meant(source: &KeySource, bound: &Bound<'_>) -> Result<Meant, Refusal> {
         }
         KeySource::Parameter(index) => bound.params.value(*index),
     };
-    let Some(Value::Text(name)) = value else { return Ok(Meant::Elsewhere) };
-    let Ok(name) = std::str::from_utf8(&name) else { return Ok(Meant::Elsewhere) };
+    // information_schema compares without case, accents and trailing spaces, and takes any form of a string: only a
+    // plain name is sure to mean what it says.
+    let plain = |text: &&str| text.is_ascii() && !text.ends_with(' ');
+    let name = match &value {
+        Some(Value::Text(name)) => std::str::from_utf8(name).ok().filter(plain),
+        _ => None,
+    };
+    let Some(name) = name else {
+        return Err(Refusal::because(Code::UnroutableValue, "a database's name that is not plain text"));
+    };
     if SystemSchema::of(name).is_some() {
         return Ok(Meant::Elsewhere);
     }
     if let Some(target) = bound.vschema.resolve_database(name) {
         return Ok(Meant::Target(target));
     }
-    // information_schema compares names without case on some servers: what is a database but for its case is refused.
     match bound.vschema.resolve_database(&name.to_lowercase()) {
         Some(_) => Err(unknown_database(name)),
         None => Ok(Meant::Elsewhere),

@@ -54,6 +54,7 @@ fn check(value: &Value<'_>) -> Result<(), Refusal> {
         Value::Null => refuse("NULL"),
         Value::Other(kind) => refuse(kind),
         Value::Text(text) if is_other_spelling(text) => refuse("text that is a number in another spelling"),
+        Value::Text(text) if text.is_empty() => refuse("empty text"),
         Value::Text(text) if text.last() == Some(&b' ') => refuse("text that ends with a space"),
         Value::Text(_) | Value::Int(_) | Value::Uint(_) => Ok(()),
     }

@@ -39,13 +39,13 @@ impl Walk<'_> {
         self.refuse_written_cte(std::slice::from_ref(table), around)?;
         let mut scope = Scope::new(around.outer);
         self.table_with_joins(table, &mut scope, around)?;
-        self.note_system_writes();
+        self.uses.writes.system |= !self.uses.system.is_empty();
         if let Some(selection) = selection {
             self.predicate(selection, &scope, around)?;
         }
         for assignment in assignments {
             self.expressions(&assignment.value, &scope, around)?;
-            self.key_change(assignment, &scope)?;
+            self.assignment(assignment, &scope)?;
         }
         self.expressions(returning, &scope, around)?;
         self.expressions(order_by, &scope, around)?;
@@ -69,7 +69,10 @@ impl Walk<'_> {
         for item in sources {
             self.table_with_joins(item, &mut scope, around)?;
         }
-        self.note_system_writes();
+        self.uses.writes.system |= !self.uses.system.is_empty();
+        if tables.is_empty() && using.is_none() {
+            self.uses.writes.reference |= self.uses.reference;
+        }
         if sources.len() > 1 {
             self.uses.not_simple = self.uses.not_simple.or(Some("a join"));
         }
@@ -110,7 +113,8 @@ impl Walk<'_> {
         if let [database, _] = parts.as_slice() {
             self.column_databases.push((ident_text(database), ident_at(database)));
         }
-        if scope.relations.iter().any(|relation| relation.name == name) {
+        if let Some(relation) = scope.relations.iter().find(|relation| relation.name == name) {
+            self.uses.writes.reference |= relation.reference;
             return Ok(());
         }
         Err(unread("a target of DELETE that is not among its tables", ident_at(last)))
@@ -135,13 +139,9 @@ impl Walk<'_> {
         table.database.is_none() && around.ctes.is_some_and(named)
     }
 
-    pub(super) fn note_system_writes(&mut self) {
-        self.uses.writes.system |= !self.uses.system.is_empty();
-        self.uses.writes.reference |= self.uses.reference;
-    }
-
-    /// Notes an assignment to a routing column; `column = column` changes nothing.
-    fn key_change(&mut self, assignment: &Assignment, scope: &Scope<'_>) -> Result<(), Refusal> {
+    /// Notes an assignment: to a reference table, or to a routing column; `column = column` changes nothing. An
+    /// unqualified column may be any table's.
+    fn assignment(&mut self, assignment: &Assignment, scope: &Scope<'_>) -> Result<(), Refusal> {
         let AssignmentTarget::ColumnName(target) = &assignment.target else {
             return Err(unread("an assignment to several columns", 0));
         };
@@ -149,11 +149,13 @@ impl Walk<'_> {
         let names: Vec<String> = parts.iter().map(|part| ident_text(part)).collect();
         let Some((column, qualifier)) = names.split_last() else { return Ok(()) };
         let relation = qualifier.last();
-        let is_key = scope
+        let mut targets = scope
             .relations
             .iter()
-            .filter(|known| relation.is_none_or(|name| known.name.eq_ignore_ascii_case(name)))
-            .any(|known| known.columns.iter().any(|(name, _)| may_be_same_column(column, name)));
+            .filter(|known| relation.is_none_or(|name| known.name.eq_ignore_ascii_case(name)));
+        self.uses.writes.reference |= targets.clone().any(|target| target.reference);
+        let is_key =
+            targets.any(|known| known.columns.iter().any(|(name, _)| may_be_same_column(column, name)));
         if is_key && !is_same(&assignment.value, column) {
             let value = self.value(&assignment.value).filter(|_| column.is_ascii());
             self.uses.key_changes.push((ident_at(parts[0]), value));

@@ -72,7 +72,8 @@ impl Walk<'_> {
         }
         let before = self.uses.sharded.len();
         let keys = self.table(&table)?;
-        self.note_system_writes();
+        self.uses.writes.system |= !self.uses.system.is_empty();
+        self.uses.writes.reference |= self.uses.reference;
         let keys = if self.uses.sharded.len() > before { keys } else { Vec::new() };
         Ok(Target { name: table.table, at: table.at, keys })
     }
@@ -207,7 +208,8 @@ impl Walk<'_> {
     fn on_duplicate(&mut self, insert: &Insert, target: &Target, around: Around<'_>) -> Result<(), Refusal> {
         let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on else { return Ok(()) };
         let mut scope = Scope::new(around.outer);
-        let relation = Relation { name: target.name.clone(), database: None, columns: target.keys.clone() };
+        let (name, columns) = (target.name.clone(), target.keys.clone());
+        let relation = Relation { name, columns, ..Relation::default() };
         scope.relations.push(relation);
         for assignment in assignments {
             self.expressions(&assignment.value, &scope, around)?;

@@ -137,6 +137,8 @@ pub(super) struct Walk<'a> {
     pub(super) column_databases: Vec<(String, usize)>,
     /// What subqueries of expressions yield, by their place in memory.
     yields: HashMap<usize, scope::Yield>,
+    /// CTEs that some name refers to, by their place in memory.
+    used_ctes: HashSet<usize>,
     /// Names that relations have in FROM clauses.
     visible: HashSet<String>,
     /// Offsets of the table names that were resolved.
@@ -162,6 +164,7 @@ impl<'a> Walk<'a> {
             insert: None,
             column_databases: Vec::new(),
             yields: HashMap::new(),
+            used_ctes: HashSet::new(),
             visible: HashSet::new(),
             seen: HashSet::new(),
             relations: 0,

@@ -30,7 +30,7 @@ pub(in crate::plan) struct Column {
 }
 
 /// Something with a name in a FROM clause.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Relation {
     /// The alias, or the table's name.
     pub(super) name: String,
@@ -38,6 +38,8 @@ pub(super) struct Relation {
     pub(super) database: Option<String>,
     /// Routing columns by name.
     pub(super) columns: Vec<(String, ColumnId)>,
+    /// A reference table.
+    pub(super) reference: bool,
 }
 
 impl Relation {
@@ -182,7 +184,7 @@ impl Walk<'_> {
             .into_iter()
             .map(|(name, inside)| (name, if yields.transparent { inside } else { self.outside(&[inside]) }))
             .collect();
-        Relation { name, database: None, columns }
+        Relation { name, columns, ..Relation::default() }
     }
 
     /// A column that is bound once all of `inside` are, and says nothing about them.

@@ -1,7 +1,7 @@
 //! Query blocks: WITH, FROM, joins, set operations.
 
 use sqlparser::ast::{
-    Cte, Join, JoinConstraint, JoinOperator, LimitClause, Query, Select, SelectItem,
+    Cte, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins, With,
 };
 
@@ -9,7 +9,7 @@ use crate::error::Code;
 use crate::plan::Refusal;
 use crate::sql::ScanFlags;
 
-use super::exprs::is_aggregating;
+use super::exprs::{address, is_aggregating};
 use super::scope::{CteName, Ctes, Relation, Scope, Yield};
 use super::{ColumnId, Walk, ident_at, ident_text, idents, table_ref, unread};
 
@@ -61,8 +61,8 @@ impl Walk<'_> {
         let tables = with.as_ref().map_or(&[][..], |with| &with.cte_tables);
         let ctes = Ctes { outer: around.ctes, tables, own: None, recursive };
         let around = Around { outer: around.outer, ctes: Some(&ctes) };
-        if let Some(with) = with {
-            self.with(with, around)?;
+        if with.is_some() {
+            self.uses.not_simple = self.uses.not_simple.or(Some("WITH"));
         }
         let mut yields = self.set_expr(body, Some(query), around)?;
         if let Some(order_by) = order_by {
@@ -74,6 +74,9 @@ impl Walk<'_> {
             yields.transparent = false;
             self.limit(limit, around)?;
         }
+        if let Some(with) = with {
+            self.unused_ctes(with, around)?;
+        }
         Ok(yields)
     }
 
@@ -82,10 +85,12 @@ impl Walk<'_> {
         self.expressions(limit, &scope, around)
     }
 
-    /// Walks every CTE once, also those that nothing refers to.
-    fn with(&mut self, with: &With, around: Around<'_>) -> Result<(), Refusal> {
-        self.uses.not_simple = self.uses.not_simple.or(Some("WITH"));
+    /// Walks the CTEs that nothing refers to; the others are walked where their names stand.
+    fn unused_ctes(&mut self, with: &With, around: Around<'_>) -> Result<(), Refusal> {
         for (at, cte) in with.cte_tables.iter().enumerate() {
+            if self.used_ctes.contains(&address(&cte.query)) {
+                continue;
+            }
             let outer = around.ctes.and_then(|ctes| ctes.outer);
             let visible =
                 Ctes { outer, tables: &with.cte_tables[..at], own: None, recursive: with.recursive };
@@ -279,8 +284,8 @@ impl Walk<'_> {
         self.expressions(&select.named_window, &scope, around)?;
         self.expressions(&select.distinct, &scope, around)?;
         self.tail(tail, &scope, around)?;
-        let grouped = format!("{}", select.group_by);
-        let grouping = !grouped.is_empty()
+        let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, with) if by.is_empty() && with.is_empty());
+        let grouping = grouped
             || select.having.is_some()
             || is_aggregating(&select.projection)
             || self.scan.flags.contains(ScanFlags::ASSIGNMENT);
@@ -430,7 +435,7 @@ impl Walk<'_> {
                 self.expressions(json_expr, scope, around)?;
                 let name = alias.as_ref().map(|alias| ident_text(&alias.name)).unwrap_or_default();
                 self.visible.insert(name.clone());
-                scope.relations.push(Relation { name, database: None, columns: Vec::new() });
+                scope.relations.push(Relation { name, ..Relation::default() });
                 Ok(())
             }
             _ => Err(unread("a table expression that is not known", 0)),
@@ -471,15 +476,19 @@ impl Walk<'_> {
         if alias.is_some_and(|alias| !alias.columns.is_empty()) {
             return Err(unread("column names behind a table's alias", table.at));
         }
+        let was_reference = std::mem::take(&mut self.uses.reference);
         let columns = self.table(&table)?;
+        let reference = self.uses.reference;
+        self.uses.reference |= was_reference;
         let database = if alias.is_some() { None } else { table.database };
-        Ok(Relation { name: visible_name, database, columns })
+        Ok(Relation { name: visible_name, database, columns, reference })
     }
 
     fn cte_relation(&mut self, cte: CteName<'_>, name: String) -> Result<Relation, Refusal> {
         match cte {
             CteName::Own(yields) => Ok(self.derived(name, yields, &[])),
             CteName::Table(cte, visible, recursive) => {
+                self.used_ctes.insert(address(&cte.query));
                 let visible = Ctes { recursive, ..visible };
                 let yields = self.cte(cte, visible, None)?;
                 let columns: Vec<String> = cte.alias.columns.iter().map(|c| ident_text(&c.name)).collect();

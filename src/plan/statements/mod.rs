@@ -66,6 +66,7 @@ pub(crate) fn database_route(keyspace: &Arc<KeyspaceSchema>) -> Route {
 /// # Errors
 /// A refusal with a code of the 2xxx family, or MySQL's own error for unknown databases.
 pub fn plan(statement: &Parsed, input: &PlanInput<'_>) -> Result<Plan, Refusal> {
+    whole::check_skipped_comments(input)?;
     match statement {
         Parsed::Query(query) => queries::plan_query(query, input),
         Parsed::Do(query) => queries::plan_query(query, input).map(|plan| Plan { reads_only: false, ..plan }),
@@ -114,6 +115,7 @@ pub fn plan_unread(unread: &Unread, input: &PlanInput<'_>) -> Result<Plan, Refus
     if matches!(unread.why, UnreadReason::TooComplex { .. }) {
         return Err(Refusal::because(Code::StatementTooComplex, unread.to_string()).at(unread.at));
     }
+    whole::check_skipped_comments(input)?;
     let route = whole::plan_whole(input)
         .map_err(|refusal| if refusal.at.is_none() { refusal.at(unread.at) } else { refusal })?;
     let effects = Effects { writes: true, ..queries::effects_of(input.scan.flags) };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sqlparser::ast::Statement;
 
 use crate::error::Code;
+use crate::ids::KeyspaceId;
 use crate::sql::{ScanFlags, StatementKind};
 use crate::vschema::{ColumnVindex, DatabaseTarget, KeyspaceSchema, Layout};
 
@@ -142,11 +143,22 @@ fn no_tables(walk: &Walk<'_>, tie: &Tie, input: &PlanInput<'_>) -> Result<Route,
         return if whole { input.session_route() } else { Err(not_supported("a sequence")) };
     }
     if walk.uses.system.is_empty() {
-        return Ok(Route::Any);
+        let locks = input.scan.flags.contains(ScanFlags::LOCK_FUNCTION);
+        return if locks { lock_route(input) } else { Ok(Route::Any) };
     }
     fence(walk, tie, input)?;
     let names = walk.sources(|slot| *slot == Slot::Schema).iter().map(key_source).collect();
     Ok(Route::System(SystemRoute { session, names }))
+}
+
+/// Where `GET_LOCK` and its like run: everyone who asks for a lock in one target must ask the same server.
+fn lock_route(input: &PlanInput<'_>) -> Result<Route, Refusal> {
+    match input.names().session_keyspace() {
+        Some(keyspace) if keyspace.layout == Layout::SharedTables && !input.target.workspace_pinned => {
+            Ok(Route::PinnedTable { keyspace: keyspace.name.clone(), id: KeyspaceId::new(&[0]) })
+        }
+        _ => input.session_route(),
+    }
 }
 
 fn stored_function(at: usize) -> Refusal {

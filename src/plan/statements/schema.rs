@@ -71,7 +71,7 @@ fn check_condition(condition: Option<Span>, input: &PlanInput<'_>) -> Result<(),
     let reads = tokens_of(input.text, span, input.mode).find(|token| {
         let word = token.span.of(input.text);
         let is = |known: &&str| word.eq_ignore_ascii_case(known.as_bytes());
-        token.kind == TokenKind::Dot || ["SELECT", "TABLE", "VALUES"].iter().any(|known| is(&known))
+        token.kind == TokenKind::Dot || ["SELECT", "TABLE", "VALUES"].iter().any(is)
     });
     match reads {
         Some(token) => {

@@ -4,7 +4,7 @@
 //! whatever else it may be. So more is refused than would be wrong, never less.
 
 use crate::error::Code;
-use crate::sql::{Lexer, Span, Token, TokenKind};
+use crate::sql::{Lexer, ScanFlags, Span, Token, TokenKind};
 use crate::vschema::{DatabaseTarget, Layout};
 
 use super::PlanInput;
@@ -135,20 +135,38 @@ pub(crate) fn check_case(input: &PlanInput<'_>, name: &str, at: usize) -> Result
     Ok(())
 }
 
-/// Checks an expression of SET that a server will compute: a subquery in it reads tables.
+/// Checks an expression of SET that a server will compute, wherever the session is: it must read no tables.
 pub(crate) fn check_expression(span: Span, input: &PlanInput<'_>) -> Result<(), Refusal> {
-    let reads_tables = tokens_of(input.text, span, input.mode).any(|token| {
+    let reads_tables = |token: &Token| {
         let word = token.span.of(input.text);
-        token.kind == TokenKind::Word
-            && ["SELECT", "TABLE", "VALUES", "WITH"]
-                .iter()
-                .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
-    });
-    if reads_tables { plan_whole(input).map(|_| ()) } else { check_qualified_calls(span, input) }
+        let is = |known: &&str| word.eq_ignore_ascii_case(known.as_bytes());
+        token.kind == TokenKind::Word && ["SELECT", "TABLE", "VALUES", "WITH"].iter().any(is)
+    };
+    let inside = |at: usize| at >= span.start as usize && at < span.end as usize;
+    let read = tokens_of(input.text, span, input.mode).find(reads_tables);
+    let read = read.map(|token| token.span.start as usize);
+    let called = || qualifiers(input).iter().map(|qualifier| qualifier.at).find(|at| inside(*at));
+    match read.or_else(called) {
+        Some(at) => Err(super::not_supported("a subquery in SET: use SELECT … INTO @variable").at(at)),
+        None => Ok(()),
+    }
 }
 
-/// `database.function()` in an expression.
-fn check_qualified_calls(span: Span, input: &PlanInput<'_>) -> Result<(), Refusal> {
-    let inside = |q: &Qualifier| q.at >= span.start as usize && q.at < span.end as usize;
-    if qualifiers(input).iter().any(inside) { plan_whole(input).map(|_| ()) } else { Ok(()) }
+/// A version comment that is skipped here may be code on a server of another version: it must name no other database.
+pub(crate) fn check_skipped_comments(input: &PlanInput<'_>) -> Result<(), Refusal> {
+    if !input.scan.flags.contains(ScanFlags::VERSION_COMMENT_SKIPPED) {
+        return Ok(());
+    }
+    let mut lexer = Lexer::at(input.text, 0, input.mode);
+    loop {
+        let token = lexer.next_with_comments();
+        match token.kind {
+            TokenKind::End => return Ok(()),
+            TokenKind::VersionComment if token.span.of(input.text).contains(&b'.') => {
+                let why = "a version comment with a qualified name, which some servers run and others do not";
+                return Err(Refusal::because(Code::UnreadStatement, why).at(token.span.start as usize));
+            }
+            _ => {}
+        }
+    }
 }
