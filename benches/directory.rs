@@ -88,6 +88,13 @@ fn directory(criterion: &mut Criterion) {
             black_box(stand.directory.lookup(&workspace(number)))
         });
     });
+    group.bench_function("lookup_hot", |bencher| {
+        let mut number = 0;
+        bencher.iter(|| {
+            number = (number + 1) % 100;
+            black_box(stand.directory.lookup(&workspace(number)))
+        });
+    });
     group.sample_size(10);
     group.bench_function("load", |bencher| {
         bencher.iter(|| {
