@@ -229,10 +229,7 @@ impl OkPacket {
         put_lenenc(out, self.last_insert_id);
         out.extend_from_slice(&status.0.to_le_bytes());
         out.extend_from_slice(&self.warnings.to_le_bytes());
-        if !tracks {
-            out.extend_from_slice(self.info.as_bytes());
-            return;
-        }
+        // Servers write the length also for clients without session tracking, whatever the manual says.
         if !self.info.is_empty() || changes.is_some() {
             put_lenenc_bytes(out, self.info.as_bytes());
         }
@@ -266,11 +263,10 @@ impl<'a> RawOk<'a> {
         let status = StatusFlags(cursor.u16("OK status")?);
         let warnings = cursor.u16("OK warnings")?;
         let (mut info, mut changes): (&[u8], _) = (&[], None);
-        if !capabilities.contains(Capabilities::SESSION_TRACK) {
-            info = cursor.rest();
-        } else if !cursor.is_empty() {
+        let tracks = capabilities.contains(Capabilities::SESSION_TRACK);
+        if !cursor.is_empty() {
             info = cursor.lenenc_bytes("OK info")?;
-            if status.contains(StatusFlags::SESSION_STATE_CHANGED) && !cursor.is_empty() {
+            if tracks && status.contains(StatusFlags::SESSION_STATE_CHANGED) && !cursor.is_empty() {
                 changes = Some(cursor.lenenc_bytes("session state")?);
             }
         }
