@@ -180,6 +180,7 @@ impl Session {
         let entry = self.entry.clone();
         let stop = pin!(stop_at(deadline, async move { entry.killed().await }));
         let connection = &mut *held.checkout;
+        self.tracker.expect_sequence(connection.framed.sequence());
         let is_chained = self.more_results || self.client.sequence() != 1;
         let rechain = is_chained
             .then(|| Rechain::new(self.client.sequence(), self.more_results, connection.capabilities()));
@@ -235,6 +236,7 @@ impl Session {
         let stop = pin!(stop_at(deadline, async move { entry.killed().await }));
         let connection = &mut *held.checkout;
         self.tracker.start(kind, connection.capabilities());
+        self.tracker.expect_sequence(connection.framed.sequence());
         execute::collect(connection, &mut self.tracker, stop).await.map_err(|error| {
             let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
             let lost = ClientError::new(Code::ShardConnectionLost, message);

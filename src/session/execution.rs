@@ -49,6 +49,7 @@ impl<'a> Sections<'a> {
         let nulls = cursor.take(sent.div_ceil(8), "parameter NULL bits")?;
         let is_new = cursor.u8("new parameters flag")? == 1;
         let before = cursor.rest();
+        let mut cursor = Cursor::new(before);
         if is_new {
             for _ in 0..sent {
                 cursor.take(2, "parameter type")?;
@@ -95,20 +96,26 @@ pub(super) fn payload(
     }
     out.extend_from_slice(sections.nulls);
     out.push(1);
-    out.extend_from_slice(&types_for(&execution.statement.raw_types, client_names && !server_names)?);
+    out.extend_from_slice(&types_for(&execution.statement.raw_types, client_names, server_names)?);
     out.extend_from_slice(sections.values);
     Ok(out)
 }
 
-fn types_for(raw: &[u8], strip_names: bool) -> Result<Cow<'_, [u8]>, ProtocolError> {
-    if !strip_names {
+/// Parameter types as the server reads them: it looks for names exactly if it takes query attributes.
+fn types_for(raw: &[u8], client_names: bool, server_names: bool) -> Result<Cow<'_, [u8]>, ProtocolError> {
+    if client_names == server_names {
         return Ok(Cow::Borrowed(raw));
     }
     let mut cursor = Cursor::new(raw);
-    let mut types = Vec::with_capacity(raw.len());
+    let mut types = Vec::with_capacity(raw.len() * 2);
     while !cursor.is_empty() {
         types.extend_from_slice(cursor.take(2, "parameter type")?);
-        cursor.lenenc_bytes("parameter name")?;
+        if client_names {
+            cursor.lenenc_bytes("parameter name")?;
+        } else {
+            // The empty name.
+            types.push(0);
+        }
     }
     Ok(Cow::Owned(types))
 }
@@ -144,7 +151,10 @@ mod tests {
         let execute = StmtExecute { statement_id: 1, flags: PARAMETER_COUNT_AVAILABLE, raw: &raw };
         let sections = Sections::read(&execute, 1, Capabilities::QUERY_ATTRIBUTES).unwrap();
         assert_eq!((sections.sent, sections.types, sections.values.len()), (1, Some(&raw[3..8]), 8));
-        assert_eq!(types_for(sections.types.unwrap(), true).unwrap().as_ref(), [8, 0]);
+        let types = sections.types.unwrap();
+        assert_eq!(types_for(types, true, false).unwrap().as_ref(), [8, 0]);
+        assert_eq!(types_for(types, true, true).unwrap().as_ref(), types);
+        assert_eq!(types_for(&[8, 0, 3, 0x80], false, true).unwrap().as_ref(), [8, 0, 0, 3, 0x80, 0]);
         for cut in 0..raw.len() - 8 {
             let execute = StmtExecute { raw: &raw[..cut], ..execute };
             assert!(Sections::read(&execute, 1, Capabilities::QUERY_ATTRIBUTES).is_err(), "{cut}");

@@ -12,7 +12,7 @@ use crate::plan::{
     WorkspacePins,
 };
 use crate::protocol::response::CommandKind;
-use crate::sql::{self, Scan, ScanFlags};
+use crate::sql::{self, Scan, ScanFlags, StatementKind};
 use crate::topology::Snapshot;
 use crate::vschema::Layout;
 
@@ -47,6 +47,14 @@ pub(super) struct Statement<'a> {
     pub said: Said,
     /// When the command arrived.
     pub started: Instant,
+}
+
+impl Statement<'_> {
+    /// A statement of comments is done at once, unlike one of nothing at all, which is an error.
+    fn is_only_comment(&self) -> bool {
+        let is_void = |byte: &u8| byte.is_ascii_whitespace() || *byte == b';';
+        self.scan.kind == StatementKind::Empty && !self.text.iter().all(is_void)
+    }
 }
 
 impl Session {
@@ -105,6 +113,9 @@ impl Session {
     }
 
     async fn try_statement(&mut self, statement: &Statement<'_>) -> Flow {
+        if statement.is_only_comment() {
+            return self.send_ok().await;
+        }
         let snapshot = self.services.snapshots.load();
         let planned = self.plan_statement(statement, &snapshot);
         let plan = planned.as_ref().as_ref().map_err(Clone::clone)?;

@@ -60,7 +60,7 @@ record() {
         [[ $2 == plain ]] || export DRIVER_NATIVE_USER=${DRIVER_NATIVE_USER:-native}
         MYSQL_PWD=$DRIVER_PASSWORD "$MYSQL" --no-defaults -h "$DRIVER_HOST" -P "$DRIVER_PORT" -u "$DRIVER_USER" \
             --default-character-set=utf8mb4 drivers <"$HERE/fixture.sql" >"$output" 2>&1 ||
-            { echo "FAILED to load fixture.sql" >>"$output" && exit; }
+            { sed -i 's/^/FAILED to load fixture.sql: /' "$output" && exit; }
         export -f program
         export HERE programs
         timeout --kill-after=5 90 bash -c "program $1" >"$output" 2>"$output.err" || {

@@ -116,6 +116,11 @@ impl ResponseTracker {
         };
     }
 
+    /// Sets the number of the answer's first packet: a command of several packets is answered behind its last.
+    pub fn expect_sequence(&mut self, first: u8) {
+        self.sequence = first;
+    }
+
     /// True once the answer is complete.
     pub fn is_done(&self) -> bool {
         self.phase == Phase::Done && self.skip == 0 && !self.is_continued
