@@ -1,7 +1,9 @@
-//! Golden plans and refusals: every case is a statement, the session it comes from, and where it goes or why not.
+//! Golden plans and refusals: every case is a statement, the session it comes from, and where it goes or why
+//! not.
 //!
-//! `tests/plans/*.plan` are statements that are routed, `tests/refusals/*.plan` statements that are refused; the format
-//! is in `tests/plans/README.md`. `UPDATE_GOLDEN=1 cargo test --test plans` writes what the planner says now.
+//! `tests/plans/*.plan` are statements that are routed, `tests/refusals/*.plan` statements that are refused;
+//! the format is in `tests/plans/README.md`. `UPDATE_GOLDEN=1 cargo test --test plans` writes what the
+//! planner says now.
 
 #[path = "plans/golden.rs"]
 mod golden;

@@ -91,3 +91,25 @@ impl PlanCache {
         self.cache.weight()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn the_cache_stays_within_its_bytes() {
+        let cache = PlanCache::new(64 * 1024);
+        for shape in 0..10_000 {
+            let key = PlanKey {
+                shape,
+                mode: SqlMode::default(),
+                target: TargetShape::default(),
+                generation: Generation(1),
+            };
+            cache.insert(key, Arc::new(Err(Refusal::new(Code::MissingWorkspace))));
+        }
+        assert!(cache.bytes() <= 64 * 1024, "{} bytes", cache.bytes());
+        assert!(!cache.is_empty() && cache.len() < 200, "{} plans", cache.len());
+    }
+}

@@ -109,9 +109,9 @@ pub struct Effects {
     pub pins: Pins,
     /// What it may release when it succeeds: the session asks or counts.
     pub releases: Pins,
-    /// It asks about the previous statement (`SHOW WARNINGS`, `ROW_COUNT()`, `LAST_INSERT_ID()`, `FOUND_ROWS()`):
-    /// it must run on the connection of that statement, if one is still held, or be answered from what the session
-    /// remembers.
+    /// It asks about the previous statement (`SHOW WARNINGS`, `ROW_COUNT()`, `LAST_INSERT_ID()`,
+    /// `FOUND_ROWS()`): it must run on the connection of that statement, if one is still held, or be answered
+    /// from what the session remembers.
     pub asks_previous: bool,
     /// It reads values that a pin keeps on the connection: user variables.
     pub reads_variables: bool,

@@ -1,7 +1,7 @@
 //! What planning may know of the session, and what binding may know of it.
 //!
-//! Planning sees only the *shape* of the session's target, so that one plan serves all workspaces; binding sees
-//! the workspace ids themselves.
+//! Planning sees only the *shape* of the session's target, so that one plan serves all workspaces; binding
+//! sees the workspace ids themselves.
 
 use crate::error::Code;
 use crate::ids::{Keyspace, WorkspaceId};
@@ -55,5 +55,21 @@ impl<'a> WorkspacePins<'a> {
     /// Says whether any source names a workspace.
     pub fn is_pinned(&self) -> bool {
         self.database.or(self.variable).or(self.comment).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_agree_or_conflict() {
+        let (a, b) = (WorkspaceId::Number(42), WorkspaceId::Number(43));
+        let pins = WorkspacePins { database: Some(&a), variable: None, comment: Some(&a) };
+        assert_eq!(pins.agreed(), Ok(Some(&a)));
+        let pins = WorkspacePins { variable: Some(&b), ..pins };
+        assert_eq!(pins.agreed().map_err(|refusal| refusal.code), Err(Code::WorkspaceConflict));
+        assert_eq!(WorkspacePins::default().agreed(), Ok(None));
+        assert!(!WorkspacePins::default().is_pinned());
     }
 }

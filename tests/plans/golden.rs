@@ -193,8 +193,8 @@ fn refused(refusal: &Refusal) -> String {
 }
 
 impl File {
-    /// Reads a golden file: settings that hold for all that follows stand alone between blank lines; a case is
-    /// comment lines, `@` settings, the statement, `----`, and what the planner says.
+    /// Reads a golden file: settings that hold for all that follows stand alone between blank lines; a case
+    /// is comment lines, `@` settings, the statement, `----`, and what the planner says.
     pub fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).expect("the file is readable");
         let fail = |line: usize, why: &str| -> ! { panic!("{}:{line}: {why}", path.display()) };

@@ -1,8 +1,9 @@
-//! Properties: what is accepted for a workspace depends on no other workspace's rows, binding is stable, split INSERTs
-//! lose and double no row.
+//! Properties: what is accepted for a workspace depends on no other workspace's rows, binding is stable,
+//! split INSERTs lose and double no row.
 //!
-//! Random queries over two tables are planned; those that are accepted for workspace 42 are evaluated twice by a small
-//! interpreter with MySQL's three-valued logic: on all rows, and on the rows of workspace 42 alone. Both must agree.
+//! Random queries over two tables are planned; those that are accepted for workspace 42 are evaluated twice
+//! by a small interpreter with MySQL's three-valued logic: on all rows, and on the rows of workspace 42
+//! alone. Both must agree.
 
 use std::fmt::Write;
 

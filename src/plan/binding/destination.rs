@@ -5,8 +5,8 @@ use crate::ids::{KeyRange, Keyspace, KeyspaceId, WorkspaceId};
 /// Where a bound statement goes; resolved to a cluster by the snapshot it was planned on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// No table is involved: any server of the session's target serves (the transaction's, the last one used, or
-    /// any shard of the session's keyspace, or any cluster).
+    /// No table is involved: any server of the session's target serves (the transaction's, the last one used,
+    /// or any shard of the session's keyspace, or any cluster).
     Any,
     /// One place; the text goes as the client sent it.
     One(Address),
@@ -19,7 +19,8 @@ pub enum Destination {
     },
     /// Several places, each with its own text: an INSERT split by rows. Affected rows are summed.
     Split(Vec<(Address, PieceText)>),
-    /// Every shard of the keyspace, as the explicit directive asks. Affected rows are summed, rows concatenated.
+    /// Every shard of the keyspace, as the explicit directive asks. Affected rows are summed, rows
+    /// concatenated.
     All(Keyspace),
     /// Bulkhead answers.
     Local(LocalAnswer),

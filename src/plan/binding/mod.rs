@@ -45,8 +45,8 @@ impl Plan {
     /// Allocates nothing for one numeric value.
     ///
     /// # Errors
-    /// Sources that disagree, another workspace than the pinned one, values that cannot be mapped, rows of several
-    /// workspaces where they cannot be split.
+    /// Sources that disagree, another workspace than the pinned one, values that cannot be mapped, rows of
+    /// several workspaces where they cannot be split.
     pub fn bind(&self, bound: &Bound<'_>) -> Result<Destination, Refusal> {
         match &self.route {
             Route::Any => Ok(Destination::Any),
@@ -66,8 +66,8 @@ impl Plan {
         }
     }
 
-    /// Where a statement can be prepared whose parameters are not known yet: its own place if that is known, else any
-    /// shard of its keyspace.
+    /// Where a statement can be prepared whose parameters are not known yet: its own place if that is known,
+    /// else any shard of its keyspace.
     ///
     /// # Errors
     /// As [`Self::bind`], for what is known.
@@ -382,8 +382,8 @@ fn name_meant(source: &KeySource, bound: &Bound<'_>) -> Result<Meant, Refusal> {
         }
         KeySource::Parameter(index) => bound.params.value(*index),
     };
-    // information_schema compares without case, accents and trailing spaces, and takes any form of a string: only a
-    // plain name is sure to mean what it says.
+    // information_schema compares without case, accents and trailing spaces, and takes any form of a string:
+    // only a plain name is sure to mean what it says.
     let plain = |text: &&str| text.is_ascii() && !text.ends_with(' ');
     let name = match &value {
         Some(Value::Text(name)) => std::str::from_utf8(name).ok().filter(plain),

@@ -1,7 +1,5 @@
 //! Values of routing columns: from literals and parameters to what a vindex takes.
 
-use std::borrow::Cow;
-
 use crate::error::Code;
 use crate::sql::{ClientCharset, Literal, LiteralKind, SqlMode};
 use crate::vschema::Value;
@@ -88,7 +86,7 @@ fn integer(digits: &[u8]) -> Value<'static> {
 }
 
 /// Says whether the bytes are the same text in UTF-8.
-fn is_plain_text(literal: &Literal, bytes: &Cow<'_, [u8]>, text: &[u8], mode: SqlMode) -> bool {
+fn is_plain_text(literal: &Literal, bytes: &[u8], text: &[u8], mode: SqlMode) -> bool {
     if literal.introducer == 0 {
         return bytes.is_ascii() || mode.charset == ClientCharset::Plain;
     }
@@ -101,9 +99,9 @@ fn is_plain_text(literal: &Literal, bytes: &Cow<'_, [u8]>, text: &[u8], mode: Sq
     }
 }
 
-/// Says whether a text is, as a whole, a number that is not written in the plain way: `' 42'`, `'42.0'`, `'+42'`,
-/// `'4e1'`. A numeric column would be equal to it, a vindex would not see the same number. Leading zeros alone do not
-/// count: `'042'` is the id of another workspace.
+/// Says whether a text is, as a whole, a number that is not written in the plain way: `' 42'`, `'42.0'`,
+/// `'+42'`, `'4e1'`. A numeric column would be equal to it, a vindex would not see the same number. Leading
+/// zeros alone do not count: `'042'` is the id of another workspace.
 fn is_other_spelling(text: &[u8]) -> bool {
     let trimmed = text.trim_ascii();
     let unsigned = trimmed.strip_prefix(b"+").or_else(|| trimmed.strip_prefix(b"-")).unwrap_or(trimmed);

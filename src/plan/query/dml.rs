@@ -139,8 +139,8 @@ impl Walk<'_> {
         table.database.is_none() && around.ctes.is_some_and(named)
     }
 
-    /// Notes an assignment: to a reference table, or to a routing column; `column = column` changes nothing. An
-    /// unqualified column may be any table's.
+    /// Notes an assignment: to a reference table, or to a routing column; `column = column` changes nothing.
+    /// An unqualified column may be any table's.
     fn assignment(&mut self, assignment: &Assignment, scope: &Scope<'_>) -> Result<(), Refusal> {
         let AssignmentTarget::ColumnName(target) = &assignment.target else {
             return Err(unread("an assignment to several columns", 0));
@@ -172,8 +172,8 @@ pub(super) fn is_same(value: &Expr, column: &str) -> bool {
     }
 }
 
-/// Says whether MySQL may take `written` for the column `known`: it compares column names without case and accents,
-/// so a character beyond ASCII may stand for any one character, or for none.
+/// Says whether MySQL may take `written` for the column `known`: it compares column names without case and
+/// accents, so a character beyond ASCII may stand for any one character, or for none.
 pub(super) fn may_be_same_column(written: &str, known: &str) -> bool {
     if written.is_ascii() {
         return written.eq_ignore_ascii_case(known);

@@ -98,15 +98,15 @@ impl Visitor for Exprs<'_, '_, '_> {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Refusal> {
         if self.depth == 0 {
-            if let Expr::Function(function) = expr {
-                if let Err(refusal) = self.walk.function(function) {
-                    return ControlFlow::Break(refusal);
-                }
+            if let Expr::Function(function) = expr
+                && let Err(refusal) = self.walk.function(function)
+            {
+                return ControlFlow::Break(refusal);
             }
-            if let Expr::CompoundIdentifier(parts) = expr {
-                if let [database, _, _] = parts.as_slice() {
-                    self.walk.column_databases.push((ident_text(database), ident_at(database)));
-                }
+            if let Expr::CompoundIdentifier(parts) = expr
+                && let [database, _, _] = parts.as_slice()
+            {
+                self.walk.column_databases.push((ident_text(database), ident_at(database)));
             }
         }
         ControlFlow::Continue(())
@@ -158,8 +158,8 @@ fn single(name: &ObjectName) -> Option<&str> {
     }
 }
 
-/// Says whether an expression holds an operator whose precedence differs between readers of SQL, so that AND and OR
-/// around it may not be where they seem to be.
+/// Says whether an expression holds an operator whose precedence differs between readers of SQL, so that AND
+/// and OR around it may not be where they seem to be.
 pub(super) fn is_dubious(expr: &Expr) -> bool {
     expr.visit(&mut Dubious).is_break()
 }

@@ -168,8 +168,8 @@ impl Walk<'_> {
         }
     }
 
-    /// `expr IN (subquery)`: the expression is restricted to what the subquery yields, and, when nothing in the
-    /// subquery depends on rows that do not match, the subquery to the expression.
+    /// `expr IN (subquery)`: the expression is restricted to what the subquery yields, and, when nothing in
+    /// the subquery depends on rows that do not match, the subquery to the expression.
     fn within(&self, left: &Side, subquery: usize) -> Facts {
         let mut facts = Facts::default();
         let Some(yields) = self.yields.get(&subquery) else { return facts };
@@ -213,7 +213,8 @@ impl Walk<'_> {
             }
         }
         for (column, by) in facts.within {
-            // The columns of the subquery are not among the block's own: they are restricted by being looked up.
+            // The columns of the subquery are not among the block's own: they are restricted by being looked
+            // up.
             let inside_subquery = !restricted.contains(&column) && restricted.contains(&by);
             if self.slot(column) == self.slot(by) && (restricted.contains(&column) || inside_subquery) {
                 self.rules.push((vec![by], column));

@@ -125,17 +125,18 @@ impl Walk<'_> {
         }
         let mut constants = Vec::new();
         for (key, column) in &target.keys {
-            let given = assignments.iter().filter(|assignment| {
+            let mut given = assignments.iter().filter(|assignment| {
                 target_name(assignment).is_some_and(|name| name.eq_ignore_ascii_case(key))
             });
-            let given = given.last().ok_or_else(|| without_key(target))?;
+            let given = given.next_back().ok_or_else(|| without_key(target))?;
             constants.push((*column, vec![self.key_value(&given.value, target)?]));
         }
         self.constants.extend(constants);
         Ok(())
     }
 
-    /// INSERT … SELECT: the routing column comes from a bound column, or from the same plain value, of the query.
+    /// INSERT … SELECT: the routing column comes from a bound column, or from the same plain value, of the
+    /// query.
     fn insert_select(
         &mut self,
         body: &SetExpr,
@@ -203,8 +204,8 @@ impl Walk<'_> {
         }
     }
 
-    /// ON DUPLICATE KEY UPDATE: the row that is there may be any, so no routing column may be assigned, not even the
-    /// value being inserted.
+    /// ON DUPLICATE KEY UPDATE: the row that is there may be any, so no routing column may be assigned, not
+    /// even the value being inserted.
     fn on_duplicate(&mut self, insert: &Insert, target: &Target, around: Around<'_>) -> Result<(), Refusal> {
         let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on else { return Ok(()) };
         let mut scope = Scope::new(around.outer);

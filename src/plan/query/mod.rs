@@ -1,14 +1,15 @@
 //! Reading a query's tree: which tables it uses, and what ties each of them to one workspace.
 //!
-//! Phases: **resolve** (every table reference becomes a [`Relation`] with its routing columns, [`scope`] keeps what
-//! is visible where), **facts** (what a predicate says about routing columns: equal to a value, equal to each other),
-//! **solve** (which routing columns are bound in the end). Sound, not complete: a table counts as bound only when no
-//! row of another workspace can reach the answer; what is not proven is refused by the caller.
+//! Phases: **resolve** (every table reference becomes a [`Relation`] with its routing columns, [`scope`]
+//! keeps what is visible where), **facts** (what a predicate says about routing columns: equal to a value,
+//! equal to each other),
+//! **solve** (which routing columns are bound in the end). Sound, not complete: a table counts as bound only
+//! when no row of another workspace can reach the answer; what is not proven is refused by the caller.
 //!
-//! What proves: `=`, `<=>`, `IN` of plain values, tuples of them, OR whose arms all say so, equality of two routing
-//! columns (inner joins both ways, outer joins towards the side that gives way), `USING` and `NATURAL`, `IN` of a
-//! subquery that yields a routing column. What never proves: HAVING, functions, NOT, ranges, anything whose
-//! precedence differs between readers (`||`, XOR, `:=`).
+//! What proves: `=`, `<=>`, `IN` of plain values, tuples of them, OR whose arms all say so, equality of two
+//! routing columns (inner joins both ways, outer joins towards the side that gives way), `USING` and
+//! `NATURAL`, `IN` of a subquery that yields a routing column. What never proves: HAVING, functions, NOT,
+//! ranges, anything whose precedence differs between readers (`||`, XOR, `:=`).
 
 mod dml;
 mod exprs;

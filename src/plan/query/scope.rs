@@ -90,8 +90,8 @@ impl<'p> Scope<'p> {
 
     /// The routing columns that an unqualified name means: none, one, or those joined by USING.
     ///
-    /// Outer blocks are not searched: a table of this block may have a column of that name which the vschema does
-    /// not list, and MySQL would take that one.
+    /// Outer blocks are not searched: a table of this block may have a column of that name which the vschema
+    /// does not list, and MySQL would take that one.
     pub(super) fn unqualified(&self, name: &str) -> Vec<ColumnId> {
         let found: Vec<ColumnId> = self.relations.iter().filter_map(|r| r.column(name)).collect();
         let joined = self.joined.iter().any(|column| column.eq_ignore_ascii_case(name));
@@ -152,10 +152,10 @@ impl<'p> Ctes<'p> {
     /// The CTE of that name. Names of CTEs are compared without case, as MySQL does not.
     /// A name that differs in case only is found too, and refused by the caller through `exact`.
     pub(super) fn find(&self, name: &str) -> Option<(CteName<'p>, bool)> {
-        if let Some((own, yields)) = self.own {
-            if own.eq_ignore_ascii_case(name) {
-                return Some((CteName::Own(yields), own == name));
-            }
+        if let Some((own, yields)) = self.own
+            && own.eq_ignore_ascii_case(name)
+        {
+            return Some((CteName::Own(yields), own == name));
         }
         let at = self.tables.iter().rposition(|cte| ident_text(&cte.alias.name).eq_ignore_ascii_case(name));
         if let Some(at) = at {

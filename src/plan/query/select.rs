@@ -110,9 +110,9 @@ impl Walk<'_> {
         self.recursive_cte(cte, visible, outer)
     }
 
-    /// A CTE of WITH RECURSIVE: the first arm is the seed; the others see the CTE itself, whose columns are bound
-    /// if the seed's are. That assumption holds for every round only if the other arms' columns are bound too, so
-    /// what the CTE yields is bound only when all arms are.
+    /// A CTE of WITH RECURSIVE: the first arm is the seed; the others see the CTE itself, whose columns are
+    /// bound if the seed's are. That assumption holds for every round only if the other arms' columns are
+    /// bound too, so what the CTE yields is bound only when all arms are.
     fn recursive_cte(
         &mut self,
         cte: &Cte,
@@ -148,8 +148,8 @@ impl Walk<'_> {
         Ok(yields)
     }
 
-    /// What was assumed of the recursive reference must hold for what the whole CTE yields; where it is not proven,
-    /// a rule that cannot fire takes the assumption's place.
+    /// What was assumed of the recursive reference must hold for what the whole CTE yields; where it is not
+    /// proven, a rule that cannot fire takes the assumption's place.
     fn oblige_recursion(&mut self, assumed: &[(String, Option<ColumnId>)], yields: &Yield) {
         let positions = yields.positions.clone().unwrap_or_default();
         for (at, (_, id)) in assumed.iter().enumerate() {
@@ -225,8 +225,8 @@ impl Walk<'_> {
         }
     }
 
-    /// The columns of a set operation: bound when both arms' are. Restricting a column of a union restricts the arms
-    /// through which that can be done.
+    /// The columns of a set operation: bound when both arms' are. Restricting a column of a union restricts
+    /// the arms through which that can be done.
     fn united(&mut self, left: Yield, right: Yield, union: bool) -> Yield {
         let through = (union && left.transparent, union && right.transparent);
         let (Some(left), Some(right)) = (left.positions, right.positions) else {
@@ -284,7 +284,10 @@ impl Walk<'_> {
         self.expressions(&select.named_window, &scope, around)?;
         self.expressions(&select.distinct, &scope, around)?;
         self.tail(tail, &scope, around)?;
-        let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, with) if by.is_empty() && with.is_empty());
+        let grouped = match &select.group_by {
+            GroupByExpr::Expressions(by, with) => !by.is_empty() || !with.is_empty(),
+            GroupByExpr::All(_) => true,
+        };
         let grouping = grouped
             || select.having.is_some()
             || is_aggregating(&select.projection)

@@ -19,7 +19,8 @@ impl Tie {
 
 /// Follows the rules from the constants until nothing is added.
 ///
-/// Assumptions about recursive references that turn out wrong are taken back, and everything is followed again.
+/// Assumptions about recursive references that turn out wrong are taken back, and everything is followed
+/// again.
 pub(in crate::plan) fn solve(walk: &mut Walk<'_>) -> Tie {
     loop {
         let bound = follow(walk);

@@ -1,5 +1,5 @@
-//! Tables of the system schemas: which of their columns name a database, and which of them a server answers without
-//! opening every table of every database.
+//! Tables of the system schemas: which of their columns name a database, and which of them a server answers
+//! without opening every table of every database.
 
 use crate::plan::names::SystemSchema;
 

@@ -119,8 +119,8 @@ pub(crate) fn whole_tables(
 
 /// The one database that the names lie in; `shared` is the refusal where tables are shared by workspaces.
 ///
-/// Bodies of views, routines and triggers are checked by their tokens: whatever stands before a dot and is another
-/// workspace's database, or another keyspace, is refused.
+/// Bodies of views, routines and triggers are checked by their tokens: whatever stands before a dot and is
+/// another workspace's database, or another keyspace, is refused.
 fn one_database(names: &[&ObjectName], shared: Code, input: &PlanInput<'_>) -> Result<Route, Refusal> {
     let mut found = Found::default();
     for name in names {

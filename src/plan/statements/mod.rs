@@ -106,8 +106,8 @@ pub fn plan(statement: &Parsed, input: &PlanInput<'_>) -> Result<Plan, Refusal> 
     }
 }
 
-/// Plans a statement that could not be read: routed whole where every place it may reach is one workspace's or one
-/// database's, else refused.
+/// Plans a statement that could not be read: routed whole where every place it may reach is one workspace's
+/// or one database's, else refused.
 ///
 /// # Errors
 /// `unread_statement`, `statement_too_complex`, or what the names in the text give rise to.

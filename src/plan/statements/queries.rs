@@ -1,9 +1,9 @@
 //! SELECT and DML: from what the walk found to a route.
 //!
-//! **A pinned workspace alone does not tie a statement on sharded tables.** Rows of many workspaces share a table
-//! there, so a statement without a predicate on the workspace column reads or changes them all, whoever is pinned.
-//! Such a statement is refused as `missing_workspace`, pinned or not; a user who may cross workspaces can run it on
-//! the pinned workspace's shard.
+//! **A pinned workspace alone does not tie a statement on sharded tables.** Rows of many workspaces share a
+//! table there, so a statement without a predicate on the workspace column reads or changes them all, whoever
+//! is pinned. Such a statement is refused as `missing_workspace`, pinned or not; a user who may cross
+//! workspaces can run it on the pinned workspace's shard.
 
 use std::sync::Arc;
 
@@ -71,8 +71,8 @@ pub(crate) fn effects_of(flags: ScanFlags) -> Effects {
     }
 }
 
-/// Looks at every qualifier in the text once more, by tokens, for places the tree does not show (sequences, hints,
-/// partitions): a workspace's database that the walk did not meet counts as named.
+/// Looks at every qualifier in the text once more, by tokens, for places the tree does not show (sequences,
+/// hints, partitions): a workspace's database that the walk did not meet counts as named.
 fn check_qualifiers(walk: &mut Walk<'_>, input: &PlanInput<'_>) -> Result<(), Refusal> {
     if !input.scan.flags.contains(ScanFlags::QUALIFIER) {
         return Ok(());

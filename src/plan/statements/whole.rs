@@ -1,7 +1,8 @@
-//! Statements routed by the names in their text alone: those that could not be read, and the bodies of routines.
+//! Statements routed by the names in their text alone: those that could not be read, and the bodies of
+//! routines.
 //!
-//! The guard here is by tokens: a word before a dot that is a workspace's database or a keyspace counts as one,
-//! whatever else it may be. So more is refused than would be wrong, never less.
+//! The guard here is by tokens: a word before a dot that is a workspace's database or a keyspace counts as
+//! one, whatever else it may be. So more is refused than would be wrong, never less.
 
 use crate::error::Code;
 use crate::sql::{Lexer, ScanFlags, Span, Token, TokenKind};
@@ -56,11 +57,12 @@ pub(crate) fn qualifiers(input: &PlanInput<'_>) -> Vec<Qualifier> {
     for token in tokens(input) {
         let [before, name] = last;
         let behind_dot = before.is_some_and(|token| token.kind == TokenKind::Dot);
-        if let (TokenKind::Dot, Some(word)) = (token.kind, name) {
-            if is_name(word.kind) && !behind_dot {
-                let at = word.span.start as usize;
-                found.push(Qualifier { name: name_of(input.text, word), at });
-            }
+        if let (TokenKind::Dot, Some(word)) = (token.kind, name)
+            && is_name(word.kind)
+            && !behind_dot
+        {
+            let at = word.span.start as usize;
+            found.push(Qualifier { name: name_of(input.text, word), at });
         }
         last = [name, Some(token)];
     }
@@ -123,8 +125,8 @@ pub(crate) fn plan_whole(input: &PlanInput<'_>) -> Result<Route, Refusal> {
     }
 }
 
-/// Servers may take database names without case (lower_case_table_names): what is a known database but for its case
-/// is refused.
+/// Servers may take database names without case (lower_case_table_names): what is a known database but for
+/// its case is refused.
 pub(crate) fn check_case(input: &PlanInput<'_>, name: &str, at: usize) -> Result<(), Refusal> {
     let lower = name.to_lowercase();
     let alike = input.vschema.resolve_database(&lower).is_some()
@@ -152,7 +154,8 @@ pub(crate) fn check_expression(span: Span, input: &PlanInput<'_>) -> Result<(), 
     }
 }
 
-/// A version comment that is skipped here may be code on a server of another version: it must name no other database.
+/// A version comment that is skipped here may be code on a server of another version: it must name no other
+/// database.
 pub(crate) fn check_skipped_comments(input: &PlanInput<'_>) -> Result<(), Refusal> {
     if !input.scan.flags.contains(ScanFlags::VERSION_COMMENT_SKIPPED) {
         return Ok(());
