@@ -17,32 +17,32 @@ use bulkhead::vschema::{DatabaseTarget, Value, Vschema, parse_vschema};
 const COMMENT_KEY: &str = "workspace_id";
 
 /// One golden file.
-pub struct File {
-    pub path: PathBuf,
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
     header: Vec<String>,
-    pub cases: Vec<Case>,
+    pub(crate) cases: Vec<Case>,
 }
 
 /// One case.
-pub struct Case {
+pub(crate) struct Case {
     comment: Vec<String>,
     settings: Vec<String>,
-    pub session: Session,
-    pub statement: String,
-    pub expected: String,
-    pub line: usize,
+    pub(crate) session: Session,
+    pub(crate) statement: String,
+    pub(crate) expected: String,
+    pub(crate) line: usize,
 }
 
 /// The session a statement comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Session {
-    pub database: Option<String>,
-    pub variable: Option<WorkspaceId>,
-    pub may_cross: bool,
-    pub sql_mode: String,
-    pub mariadb: bool,
-    pub params: Vec<String>,
-    pub preparing: bool,
+pub(crate) struct Session {
+    pub(crate) database: Option<String>,
+    pub(crate) variable: Option<WorkspaceId>,
+    pub(crate) may_cross: bool,
+    pub(crate) sql_mode: String,
+    pub(crate) mariadb: bool,
+    pub(crate) params: Vec<String>,
+    pub(crate) preparing: bool,
 }
 
 impl fmt::Display for Session {
@@ -95,7 +95,7 @@ impl ParamValues for Params {
 }
 
 /// The sample vschema of all cases.
-pub fn vschema() -> Arc<Vschema> {
+pub(crate) fn vschema() -> Arc<Vschema> {
     const FILES: [&str; 4] = ["app", "shop", "workspaces", "regions"];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans/vschema");
     let schemas = FILES.iter().map(|name| {
@@ -107,13 +107,13 @@ pub fn vschema() -> Arc<Vschema> {
 }
 
 /// What planning and binding a statement of a session came to.
-pub struct Outcome {
-    pub plan: Result<Plan, Refusal>,
-    pub bound: Option<Result<bulkhead::plan::Destination, Refusal>>,
+pub(crate) struct Outcome {
+    pub(crate) plan: Result<Plan, Refusal>,
+    pub(crate) bound: Option<Result<bulkhead::plan::Destination, Refusal>>,
 }
 
 /// Plans and binds one statement.
-pub fn outcome(text: &str, session: &Session, vschema: &Vschema) -> Outcome {
+pub(crate) fn outcome(text: &str, session: &Session, vschema: &Vschema) -> Outcome {
     let mode = session.mode();
     let mut scanned = Scan::default();
     scan(text.as_bytes(), mode, &mut scanned);
@@ -164,7 +164,7 @@ pub fn outcome(text: &str, session: &Session, vschema: &Vschema) -> Outcome {
 
 impl Case {
     /// What the planner says now.
-    pub fn run(&self) -> String {
+    pub(crate) fn run(&self) -> String {
         let outcome = outcome(&self.statement, &self.session, &vschema());
         let mut text = String::new();
         match &outcome.plan {
@@ -195,7 +195,7 @@ fn refused(refusal: &Refusal) -> String {
 impl File {
     /// Reads a golden file: settings that hold for all that follows stand alone between blank lines; a case
     /// is comment lines, `@` settings, the statement, `----`, and what the planner says.
-    pub fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).expect("the file is readable");
         let fail = |line: usize, why: &str| -> ! { panic!("{}:{line}: {why}", path.display()) };
         let mut header: Vec<String> = Vec::new();
@@ -233,7 +233,7 @@ impl File {
     }
 
     /// The file as it should be.
-    pub fn print(&self) -> String {
+    pub(crate) fn print(&self) -> String {
         let mut text = String::new();
         let mut lines = |lines: &[String]| {
             for line in lines {
