@@ -14,7 +14,7 @@ use bulkhead::topology::{
     Directories, Directory, DirectoryAdmin, EmbeddedStore, Existing, RowFormat, Snapshot, SnapshotCell,
     Store, WorkspaceState,
 };
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use tokio::runtime::Runtime;
 
 const WORKSPACES: u64 = 1_000_000;
@@ -114,5 +114,6 @@ fn directory(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, directory);
-criterion_main!(benches);
+fn main() {
+    directory(&mut Criterion::default().configure_from_args());
+}
