@@ -4,7 +4,7 @@
 //! JSON, and the HTTP endpoint for `/metrics` and `/healthz`. Listening and login on the admin port are the
 //! server's; what is shown comes from the modules below through [`AdminContext`].
 //!
-//! A statement is read by [`words`], found by its first words in [`execute`], and each command is one file:
+//! A statement is read by `words`, found by its first words in [`execute`], and each command is one file:
 //! what shows in `show/`, what acts or explains in `commands/`. Nothing here decides by itself.
 
 mod commands;

@@ -79,7 +79,7 @@ pub enum WorkspaceError {
     Rows {
         /// Rows read.
         rows: usize,
-        /// What is wrong, at most [`super::rows::FAULTS_MAX`].
+        /// What is wrong, at most 100.
         faults: Vec<RowFault>,
     },
     /// An import stopped half-way.
