@@ -1,7 +1,7 @@
 //! One connection to a server, logged in.
 //!
-//! Owns what is known of the server's side of it: settings applied, current database, prepared statements, whether
-//! it must be reset before another session may have it. Commands themselves are the caller's, through
+//! Owns what is known of the server's side of it: settings applied, current database, prepared statements,
+//! whether it must be reset before another session may have it. Commands themselves are the caller's, through
 //! [`Connection::framed`].
 
 use std::collections::HashSet;
@@ -76,8 +76,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The capabilities negotiated with the server: what its packets look like. Flags of the client's that change
-    /// requests only (query attributes) may be missing here.
+    /// The capabilities negotiated with the server: what its packets look like. Flags of the client's that
+    /// change requests only (query attributes) may be missing here.
     pub fn capabilities(&self) -> Capabilities {
         self.capabilities
     }
@@ -121,21 +121,22 @@ impl Connection {
         Arc::ptr_eq(&self.applied, settings) || *self.applied == **settings
     }
 
-    /// Says whether the connection's time is over; each lives up to a tenth longer than `lifetime`, so that those
-    /// opened together are not replaced together. A `lifetime` of zero never ends.
+    /// Says whether the connection's time is over; each lives up to a tenth longer than `lifetime`, so that
+    /// those opened together are not replaced together. A `lifetime` of zero never ends.
     pub(super) fn is_older_than(&self, lifetime: Duration, now: Instant) -> bool {
         let extra = lifetime / 1000 * (self.thread_id % 100);
         !lifetime.is_zero() && now.saturating_duration_since(self.opened) >= lifetime + extra
     }
 
-    /// Brings the connection to `settings` and `database` (absent: whichever it has). What is needed for that is
-    /// queued, to be written together with the statement that follows; returns the number of OK answers that come
-    /// before the statement's own.
+    /// Brings the connection to `settings` and `database` (absent: whichever it has). What is needed for that
+    /// is queued, to be written together with the statement that follows; returns the number of OK answers
+    /// that come before the statement's own.
     ///
     /// Settings that this server has never accepted are sent at once and their answer awaited, so that no
     /// statement runs under other settings than its session's. A change of database goes by way of
-    /// `information_schema`: if the database is gone, the statement queued behind finds none of its tables, instead
-    /// of those of the database that was current before. When one of the answers is an error, discard the checkout.
+    /// `information_schema`: if the database is gone, the statement queued behind finds none of its tables,
+    /// instead of those of the database that was current before. When one of the answers is an error, discard
+    /// the checkout.
     ///
     /// # Errors
     /// The server refused the settings; the connection broke. Nothing of the statement was sent.
@@ -210,7 +211,8 @@ impl Connection {
         payload
     }
 
-    /// Sends what is queued, of which the last is one command that is answered by OK or ERR; gives back the error.
+    /// Sends what is queued, of which the last is one command that is answered by OK or ERR; gives back the
+    /// error.
     pub(super) async fn finish_small_command(&mut self) -> Result<Option<ServerRefusal>, ApplyError> {
         let framed = &mut self.framed;
         let exchange = async {
@@ -237,8 +239,8 @@ impl Connection {
         self.database = database;
     }
 
-    /// Tells that the session leaves something behind that the next must not find: temporary tables, locks, user
-    /// variables, unknown settings. The connection is reset before it is lent again.
+    /// Tells that the session leaves something behind that the next must not find: temporary tables, locks,
+    /// user variables, unknown settings. The connection is reset before it is lent again.
     pub fn mark_dirty(&mut self) {
         self.is_dirty = true;
     }
@@ -248,8 +250,8 @@ impl Connection {
         self.prepared.get(key)
     }
 
-    /// Keeps a statement for other sessions too. If that is one too many, the close of the least recently used is
-    /// queued; it has no answer.
+    /// Keeps a statement for other sessions too. If that is one too many, the close of the least recently
+    /// used is queued; it has no answer.
     pub fn remember_prepared(&mut self, key: PreparedKey, prepared: Prepared) {
         if let Some(id) = self.prepared.insert(key, prepared) {
             self.queue_close(id);

@@ -105,8 +105,8 @@ impl Control {
 
 /// Stops what runs on one connection.
 ///
-/// Keep the checkout until the KILL is done, and then discard it: a KILL QUERY that comes after the end of its
-/// statement hits the next one on that connection.
+/// Keep the checkout until the KILL is done, and then discard it: a KILL QUERY that comes after the end of
+/// its statement hits the next one on that connection.
 #[derive(Clone)]
 pub struct Killer {
     pool: Arc<Pool>,
@@ -121,7 +121,7 @@ impl Killer {
     /// Stops the statement; the connection stays.
     ///
     /// # Errors
-    /// The KILL did not arrive within two seconds, or was refused. That the statement is over already is none.
+    /// The KILL did not arrive within two seconds, or was refused. That the statement is over is none.
     pub async fn kill_query(&self) -> Result<(), KillError> {
         self.kill(&format!("KILL QUERY {}", self.thread_id)).await
     }

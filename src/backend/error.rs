@@ -82,7 +82,7 @@ pub enum ApplyError {
 #[derive(Clone, Debug, Error)]
 pub enum CheckoutError {
     /// All connections stayed busy until the deadline.
-    #[error("cluster {cluster}, {role} {server}: no connection became free within {} ms", .waited.as_millis())]
+    #[error("cluster {cluster}, {role} {server}: no connection came free within {} ms", .waited.as_millis())]
     PoolTimeout {
         /// The cluster.
         cluster: ClusterName,

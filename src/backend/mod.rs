@@ -1,14 +1,15 @@
 //! Connections to servers: opening, lending, taking back.
 //!
-//! Owns one [`Connection`] per socket and what is known of the server's side of it, the pools ([`Pools`]: one per
-//! cluster, role and server), and the control connections for KILL. It does not own what is sent on a connection,
-//! nor whether a statement is sent again: a [`Checkout`] error means that nothing was sent.
+//! Owns one [`Connection`] per socket and what is known of the server's side of it, the pools ([`Pools`]: one
+//! per cluster, role and server), and the control connections for KILL. It does not own what is sent on a
+//! connection, nor whether a statement is sent again: a [`Checkout`] error means that nothing was sent.
 //!
-//! States of a connection: *opening* → *busy* (lent) ⇄ *idle*; a dirty one is reset between busy and idle; any →
-//! closed. Of a server: working, or left alone for a while after failures (each doubles the pause).
+//! States of a connection: *opening* → *busy* (lent) ⇄ *idle*; a dirty one is reset between busy and idle;
+//! any → closed. Of a server: working, or left alone for a while after failures (each doubles the pause).
 //!
 //! Invariants: connections and waiters are bounded per server; no lock is held across an await; nothing that
-//! changes is shared between clusters; a connection is lent only to sessions whose capabilities it was opened with.
+//! changes is shared between clusters; a connection is lent only to sessions whose capabilities it was opened
+//! with.
 
 mod connection;
 mod control;

@@ -39,8 +39,8 @@ const ALWAYS: Capabilities = Capabilities(
         | Capabilities::LONG_FLAG.0,
 );
 
-/// Of the class, the bits that change what the server sends: if the client has one of them and the server not,
-/// answers could not be relayed as bytes.
+/// Of the class, the bits that change what the server sends: if the client has one of them and the server
+/// not, answers could not be relayed as bytes.
 const ANSWER_BITS: Capabilities = Capabilities(
     Capabilities::DEPRECATE_EOF.0
         | Capabilities::SESSION_TRACK.0

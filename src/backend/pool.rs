@@ -1,7 +1,7 @@
 //! The pool of one server: lends connections, opens a few at a time, bounds who waits.
 //!
-//! The books are in [`super::state`]; here are the lock around them, the waiting and the opening. The lock is never
-//! held across an await, nor while a connection or a grant is dropped.
+//! The books are in [`super::state`]; here are the lock around them, the waiting and the opening. The lock is
+//! never held across an await, nor while a connection or a grant is dropped.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};

@@ -1,7 +1,7 @@
 //! All pools: one per server, grouped by cluster.
 //!
-//! Nothing that changes is shared between clusters: a sick one cannot take locks, permits or queue places from
-//! another.
+//! Nothing that changes is shared between clusters: a sick one cannot take locks, permits or queue places
+//! from another.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -58,8 +58,8 @@ pub enum PoolsError {
 /// What a statement wants of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// The client's capabilities under [`crate::protocol::capability::CLASS_MASK`]; the connection was opened with
-    /// the same.
+    /// The client's capabilities under [`crate::protocol::capability::CLASS_MASK`]; the connection was opened
+    /// with the same.
     pub class: Capabilities,
     /// The session's settings: preferred, not promised; see [`super::Connection::apply`].
     pub settings: &'a Arc<SessionSettings>,
@@ -105,8 +105,8 @@ impl Pools {
         Ok(pools)
     }
 
-    /// Follows a new configuration. Pools of clusters that did not change stay as they are; those of others lend
-    /// no more, and what they have lent is closed when it comes back.
+    /// Follows a new configuration. Pools of clusters that did not change stay as they are; those of others
+    /// lend no more, and what they have lent is closed when it comes back.
     ///
     /// # Errors
     /// As [`Pools::new`]; then nothing has changed.
@@ -143,8 +143,8 @@ impl Pools {
         Ok(())
     }
 
-    /// Lends a connection to a server of `cluster` in `role`: the idle one that needs the least to be applied, else
-    /// a new one, else the first that comes back before the deadline.
+    /// Lends a connection to a server of `cluster` in `role`: the idle one that needs the least to be
+    /// applied, else a new one, else the first that comes back before the deadline.
     ///
     /// # Errors
     /// Every variant of [`CheckoutError`]. Nothing was sent.

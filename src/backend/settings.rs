@@ -1,11 +1,11 @@
 //! Session settings as values: what a session has set, and what must be sent to bring a connection there.
 //!
 //! Owns [`SessionSettings`] and the difference of two of them as SET statements. It does not own the current
-//! database (a connection has that beside its settings, so that sessions of many databases share one value), nor
-//! the reading of the client's SET statements.
+//! database (a connection has that beside its settings, so that sessions of many databases share one value),
+//! nor the reading of the client's SET statements.
 //!
-//! Invariant: every value kept is a literal that means the same under every `sql_mode` and character set, because
-//! a connection reads it under the settings that it happens to have.
+//! Invariant: every value kept is a literal that means the same under every `sql_mode` and character set,
+//! because a connection reads it under the settings that it happens to have.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,15 +19,16 @@ use crate::protocol::handshake::Flavour;
 
 /// utf8mb4_general_ci, which every server knows.
 pub const UTF8MB4_GENERAL_CI: u16 = 45;
-/// The id of no collation: what a connection has after COM_RESET_CONNECTION, when the server's own default holds.
+/// The id of no collation: what a connection has after COM_RESET_CONNECTION, when the server's own default
+/// holds.
 pub(super) const UNKNOWN_COLLATION: u16 = 0;
 /// Longest literal kept, in bytes.
 const LITERAL_BYTES_MAX: usize = 4096;
 /// Most variables kept by one session; more are refused, so that no session's settings grow without bound.
 const VARIABLES_MAX: usize = 256;
 
-/// The variables that SET NAMES touches, in the order in which they must be set: each of the first ones changes a
-/// later one.
+/// The variables that SET NAMES touches, in the order in which they must be set: each of the first ones
+/// changes a later one.
 const NAMES_VARIABLES: [&str; 4] =
     ["character_set_client", "character_set_results", "character_set_connection", "collation_connection"];
 
@@ -113,8 +114,8 @@ impl Hash for SessionSettings {
 }
 
 impl SessionSettings {
-    /// The settings of a session that has just logged in with a collation of this id; ids that no server knows
-    /// count as [`UTF8MB4_GENERAL_CI`].
+    /// The settings of a session that has just logged in with a collation of this id; ids that no server
+    /// knows count as [`UTF8MB4_GENERAL_CI`].
     pub fn new(collation: u16) -> Self {
         let known = CollationId::from(collation) != CollationId::UNKNOWN_COLLATION_ID;
         Self::of_collation(if known { collation } else { UTF8MB4_GENERAL_CI })
@@ -202,7 +203,8 @@ impl SessionSettings {
         self.variables.get(name).map(|literal| &**literal)
     }
 
-    /// The literal that a user variable was set to; `None` when it was not set. `name` in lower case, without `@`.
+    /// The literal that a user variable was set to; `None` when it was not set. `name` in lower case, without
+    /// `@`.
     pub fn user_variable(&self, name: &str) -> Option<&str> {
         self.user_variables.get(name).map(|literal| &**literal)
     }
@@ -232,8 +234,8 @@ impl SessionSettings {
     }
 }
 
-/// The SET statements that bring a connection of a `flavour` server from one state to the other: none when they
-/// are equal, else one.
+/// The SET statements that bring a connection of a `flavour` server from one state to the other: none when
+/// they are equal, else one.
 pub fn settings_delta(from: &SessionSettings, to: &SessionSettings, flavour: Flavour) -> Option<String> {
     let mut set = SetStatement(String::new());
     if from.names_differ(to) {
@@ -286,8 +288,8 @@ impl SetStatement {
     }
 }
 
-/// The collation that a server takes when a client logs in with `collation`: MariaDB has none of MySQL 8's and
-/// falls back to its default.
+/// The collation that a server takes when a client logs in with `collation`: MariaDB has none of MySQL 8's
+/// and falls back to its default.
 pub(super) fn server_collation(collation: u16, flavour: Flavour) -> u16 {
     match (flavour, collation) {
         (_, UNKNOWN_COLLATION) | (Flavour::MariaDb, 255..=323) => UTF8MB4_GENERAL_CI,

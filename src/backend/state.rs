@@ -1,7 +1,7 @@
 //! A pool's books: who is idle, busy, being opened, waiting. Pure: no IO, no time but what is passed in.
 //!
-//! Invariants: `idle + busy + opening ≤ max`; `opening ≤ opening_at_once`, and 1 while the server is failing; a
-//! waiter waits only when nothing idle is of its class.
+//! Invariants: `idle + busy + opening ≤ max`; `opening ≤ opening_at_once`, and 1 while the server is failing;
+//! a waiter waits only when nothing idle is of its class.
 
 #![expect(clippy::vec_box, reason = "a connection is large, and moves between the books and its checkout")]
 
@@ -25,8 +25,8 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A perfect match is looked for among this many of the most recently used.
 const SCAN_MAX: usize = 32;
-/// How often the first waiter may be passed over by a later one of the connection's class, before the connection
-/// is closed in favour of a new one for the first.
+/// How often the first waiter may be passed over by a later one of the connection's class, before the
+/// connection is closed in favour of a new one for the first.
 const BYPASS_MAX: u32 = 16;
 
 /// One statement that waits.
@@ -44,8 +44,8 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Notes a failure; each one in a row doubles the pause, half of which is random, so that many proxies do not
-    /// come back at once.
+    /// Notes a failure; each one in a row doubles the pause, half of which is random, so that many proxies do
+    /// not come back at once.
     fn fail(&mut self, cause: Arc<OpenError>, now: Instant) {
         let factor = 1u32 << self.failures.min(10);
         self.failures = self.failures.saturating_add(1);
@@ -236,8 +236,8 @@ impl PoolState {
         }
     }
 
-    /// Lets waiters open connections, as many as there is room for. While the server is failing and nothing of it
-    /// is left to wait for, all waiters are told so.
+    /// Lets waiters open connections, as many as there is room for. While the server is failing and nothing
+    /// of it is left to wait for, all waiters are told so.
     pub(super) fn pump(&mut self, due: &mut Due) {
         if let Some(failure) = self.backoff.current(Instant::now()) {
             if self.busy == 0 && self.opening == 0 && self.idle.is_empty() {

@@ -1,7 +1,7 @@
 //! Passwords as MySQL stores them.
 //!
-//! Owns the two stored forms (`$A$005$…` of `caching_sha2_password`, `*HEX40` of `mysql_native_password`): read,
-//! verify, generate. It does not own the exchange that proves a password; that is [`super::auth`].
+//! Owns the two stored forms (`$A$005$…` of `caching_sha2_password`, `*HEX40` of `mysql_native_password`):
+//! read, verify, generate. It does not own the exchange that proves a password; that is [`super::auth`].
 //!
 //! Invariants: plain text lives only in buffers that are wiped when dropped; comparisons take the same time
 //! whatever differs.
@@ -34,12 +34,14 @@ const CRYPT_DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh
 pub enum PasswordError {
     /// Neither of the two forms.
     #[error(
-        "not a password hash: expected `$A$005$` and 63 characters (caching_sha2_password) or `*` and 40 hexadecimal digits (mysql_native_password)"
+        "not a password hash: expected `$A$005$` and 63 characters (caching_sha2_password) or `*` and 40 \
+         hexadecimal digits (mysql_native_password)"
     )]
     UnknownForm,
     /// Begins like `caching_sha2_password` and goes on differently.
     #[error(
-        "not a caching_sha2_password hash: expected `$A$`, three hexadecimal digits, `$`, 20 bytes of salt, 43 characters of digest"
+        "not a caching_sha2_password hash: expected `$A$`, three hexadecimal digits, `$`, 20 bytes of salt, \
+         43 characters of digest"
     )]
     BadCachingSha2,
     /// Begins like `mysql_native_password` and goes on differently.
@@ -101,8 +103,9 @@ pub struct Sha2Hash {
 }
 
 impl StoredPassword {
-    /// Reads what `SELECT authentication_string FROM mysql.user` gives; also its hexadecimal form `0x…`, which
-    /// `SHOW CREATE USER` prints when `print_identified_with_as_hex` is on. Empty text is an empty password.
+    /// Reads what `SELECT authentication_string FROM mysql.user` gives; also its hexadecimal form `0x…`,
+    /// which `SHOW CREATE USER` prints when `print_identified_with_as_hex` is on. Empty text is an empty
+    /// password.
     ///
     /// # Errors
     /// The text has none of the forms.
@@ -207,8 +210,8 @@ impl Sha2Hash {
         Some(Self { rounds, salt: salt.try_into().ok()?, digest: digest.try_into().ok()? }).filter(|_| valid)
     }
 
-    /// A hash that no password has and that takes as long to verify as a real one; always the same for the same
-    /// `seed`.
+    /// A hash that no password has and that takes as long to verify as a real one; always the same for the
+    /// same `seed`.
     pub(super) fn decoy(seed: &[u8; 32]) -> Self {
         let mut salt = [0; SALT_BYTES];
         for (to, from) in salt.iter_mut().zip(seed) {
@@ -379,14 +382,14 @@ mod tests {
     #[test]
     fn hashes_of_a_real_server_verify() {
         let short = StoredPassword::parse(
-            b"0x244124303041243C0634267863382F684F3A2030613A076919703570784664434E44577430697645395358574D2E4A7166\
-              624577416D335555426E544B6B30486F31304D5037"
+            b"0x244124303041243C0634267863382F684F3A2030613A076919703570784664434E445774306976\
+              45395358574D2E4A7166624577416D335555426E544B6B30486F31304D5037"
                 .as_slice(),
         );
         assert!(short.unwrap().verify(b"s3cret"));
         let long = StoredPassword::parse(
-            b"0x24412430304124776222136858394C64796F0B3B3F36726C5409664C707A554C59716B742E44664D533164534E72795972\
-              6643743268384662584673486F7158586565484838"
+            b"0x24412430304124776222136858394C64796F0B3B3F36726C5409664C707A554C59716B742E4466\
+              4D533164534E727959726643743268384662584673486F7158586565484838"
                 .as_slice(),
         );
         let plain = b"a much longer password than thirty-two bytes, for the second block of the digest";
@@ -424,7 +427,9 @@ mod tests {
         }
 
         #[test]
-        fn unprintable_salts_round_trip(salt in proptest::array::uniform20(1u8..128), seed in any::<[u8; 32]>()) {
+        fn unprintable_salts_round_trip(
+            salt in proptest::array::uniform20(1u8..128), seed in any::<[u8; 32]>(),
+        ) {
             let mut hash = Sha2Hash { salt, digest: [b'a'; DIGEST_CHARS], ..Sha2Hash::decoy(&seed) };
             hash.salt.iter_mut().filter(|b| **b == b'$').for_each(|b| *b = b'%');
             let stored = StoredPassword::CachingSha2(hash);

@@ -26,7 +26,8 @@ pub enum ClientAuthError {
     Refused(ServerRefusal),
     /// The account uses a plugin that Bulkhead does not speak.
     #[error(
-        "the server's account uses the authentication plugin {plugin:?}; Bulkhead speaks caching_sha2_password and mysql_native_password"
+        "the server's account uses the authentication plugin {plugin:?}; Bulkhead speaks \
+         caching_sha2_password and mysql_native_password"
     )]
     UnsupportedPlugin {
         /// The plugin's name.
@@ -65,10 +66,11 @@ pub struct ClientAuth {
 }
 
 impl ClientAuth {
-    /// Prepares the answer to a greeting with this `nonce`, which named `plugin`. `secure`: TLS or a Unix socket.
+    /// Prepares the answer to a greeting with this `nonce`, which named `plugin`. `secure`: TLS or a Unix
+    /// socket.
     pub fn new(password: Secret, secure: bool, plugin: &str, nonce: &[u8]) -> Self {
-        // A server whose default Bulkhead does not speak may still keep the account under one that it does: the
-        // server then asks to switch.
+        // A server whose default Bulkhead does not speak may still keep the account under one that it does:
+        // the server then asks to switch.
         let plugin = AuthPlugin::from_name(plugin).unwrap_or(AuthPlugin::CachingSha2);
         let nonce = nonce.to_vec();
         Self { password, secure, plugin, nonce, switched: false, key_requested: false }

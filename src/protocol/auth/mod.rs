@@ -4,8 +4,8 @@
 //! packet payloads and say what to send next; framing, TLS and time limits are the caller's.
 //!
 //! Plugins: `caching_sha2_password` (fast, full by TLS, by Unix socket, by RSA) and `mysql_native_password`.
-//! Absent on purpose: `sha256_password`, `client_ed25519`, `parsec`, `mysql_clear_password` and the like; a server
-//! that asks for one of them is refused with the plugin's name.
+//! Absent on purpose: `sha256_password`, `client_ed25519`, `parsec`, `mysql_clear_password` and the like; a
+//! server that asks for one of them is refused with the plugin's name.
 
 mod client;
 mod rsa;

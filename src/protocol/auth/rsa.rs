@@ -1,7 +1,7 @@
 //! RSA for the full exchange of `caching_sha2_password` without TLS.
 //!
-//! **Source**: MySQL manual, "Caching SHA-2 Pluggable Authentication": the password and its final zero byte, XOR
-//! the nonce, encrypted with OAEP (SHA-1).
+//! **Source**: MySQL manual, "Caching SHA-2 Pluggable Authentication": the password and its final zero byte,
+//! XOR the nonce, encrypted with OAEP (SHA-1).
 
 use std::fmt;
 

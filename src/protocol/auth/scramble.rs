@@ -8,8 +8,8 @@ pub const NONCE_BYTES: usize = 20;
 
 /// The random text of one exchange.
 ///
-/// **Shape**: no zero byte and no `$`, so that clients which treat it as a C string see all of it; seven bits per
-/// byte, as MySQL's.
+/// **Shape**: no zero byte and no `$`, so that clients which treat it as a C string see all of it; seven bits
+/// per byte, as MySQL's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Nonce(pub [u8; NONCE_BYTES]);
 
@@ -56,7 +56,8 @@ pub(super) fn native(password: &[u8], nonce: &[u8]) -> Vec<u8> {
     xor(once, &sha1(&[nonce, &twice])).to_vec()
 }
 
-/// `caching_sha2_password`: SHA256(password) XOR SHA256(SHA256(SHA256(password)) + nonce); empty for no password.
+/// `caching_sha2_password`: SHA256(password) XOR SHA256(SHA256(SHA256(password)) + nonce); empty for no
+/// password.
 pub(super) fn caching_sha2(password: &[u8], nonce: &[u8]) -> Vec<u8> {
     if password.is_empty() {
         return Vec::new();

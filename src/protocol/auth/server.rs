@@ -1,9 +1,9 @@
 //! Bulkhead towards its clients: who are you, prove it.
 //!
-//! States: *scramble* (the client's answer to the nonce is awaited), *full* (its password, or a request for the
-//! public key, is awaited), *encrypted* (the key was sent, the password is awaited); every other path ends at
-//! once. Unknown users go through the same exchange against a decoy, so that neither the packets nor the time
-//! say which users exist.
+//! States: *scramble* (the client's answer to the nonce is awaited), *full* (its password, or a request for
+//! the public key, is awaited), *encrypted* (the key was sent, the password is awaited); every other path
+//! ends at once. Unknown users go through the same exchange against a decoy, so that neither the packets nor
+//! the time say which users exist.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -37,7 +37,8 @@ pub trait Credentials: Send + Sync {
 pub struct AuthContext {
     rsa: RsaKey,
     decoy_secret: [u8; 32],
-    /// Written after a full exchange; an entry counts only while the stored hash is the one it was proved against.
+    /// Written after a full exchange; an entry counts only while the stored hash is the one it was proved
+    /// against.
     cache: Mutex<HashMap<Box<str>, ProvedPassword>>,
 }
 
@@ -91,7 +92,8 @@ impl fmt::Debug for AuthContext {
 pub struct AuthRequest {
     /// User name.
     pub user: String,
-    /// Where the client comes from, as error messages name it: an address, or `localhost` for the Unix socket.
+    /// Where the client comes from, as error messages name it: an address, or `localhost` for the Unix
+    /// socket.
     pub host: String,
     /// The plugin that `response` was made by; `None` when the client cannot switch plugins (no PLUGIN_AUTH),
     /// which means `mysql_native_password`.

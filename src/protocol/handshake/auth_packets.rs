@@ -16,8 +16,8 @@ pub fn auth_switch_request(plugin: &str, nonce: &Nonce) -> Vec<u8> {
     payload
 }
 
-/// Reads a request to switch plugins: the plugin's name and the nonce without its final zero byte. `None` when
-/// it is malformed, or the one-byte request of servers before 4.1.
+/// Reads a request to switch plugins: the plugin's name and the nonce without its final zero byte. `None`
+/// when it is malformed, or the one-byte request of servers before 4.1.
 pub fn parse_auth_switch_request(payload: &[u8]) -> Option<(&str, &[u8])> {
     let mut cursor = Cursor::new(payload.strip_prefix(&[AUTH_SWITCH])?);
     let plugin = std::str::from_utf8(cursor.nul_bytes("plugin").ok()?).ok()?;

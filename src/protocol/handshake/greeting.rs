@@ -39,7 +39,8 @@ pub struct ServerVersion {
 }
 
 impl ServerVersion {
-    /// Reads the version text of a greeting. `mariadb_bits`: the greeting had MariaDB's extended capabilities.
+    /// Reads the version text of a greeting. `mariadb_bits`: the greeting had MariaDB's extended
+    /// capabilities.
     fn parse(text: &str, mariadb_bits: bool) -> Self {
         let bare = text.strip_prefix(MARIADB_PREFIX).unwrap_or(text);
         let is_mariadb =

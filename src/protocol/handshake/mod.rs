@@ -1,8 +1,9 @@
-//! The packets of the connection phase, both sides: greeting, answer, TLS request, plugin switch, change of user.
+//! The packets of the connection phase, both sides: greeting, answer, TLS request, plugin switch, change of
+//! user.
 //!
-//! Payloads only: no IO, no decision who may log in (that is [`super::auth`]). Flags that a client sets although
-//! they were not offered are masked before anything is read by them: libmariadb sets such flags and leaves the
-//! fields out.
+//! Payloads only: no IO, no decision who may log in (that is [`super::auth`]). Flags that a client sets
+//! although they were not offered are masked before anything is read by them: libmariadb sets such flags and
+//! leaves the fields out.
 
 mod auth_packets;
 mod client_hello;

@@ -135,7 +135,11 @@ proptest! {
             auth_response: auth,
             database: database.filter(|_| has(Capabilities::CONNECT_WITH_DB)),
             plugin: response(capabilities).plugin.filter(|_| has(Capabilities::PLUGIN_AUTH)),
-            attributes: if has(Capabilities::CONNECT_ATTRS) { response(capabilities).attributes } else { vec![] },
+            attributes: response(capabilities)
+                .attributes
+                .into_iter()
+                .filter(|_| has(Capabilities::CONNECT_ATTRS))
+                .collect(),
             zstd_level: if has(Capabilities::ZSTD_COMPRESSION) { level } else { 3 },
             ..response(capabilities)
         };
