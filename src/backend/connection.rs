@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::error::ApplyError;
 use super::prepared::{Prepared, PreparedKey, PreparedStatements};
-use super::settings::{SessionSettings, settings_delta};
+use super::settings::{LoginTraits, SessionSettings, settings_delta};
 use crate::ids::ServerId;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::errors::FrameError;
@@ -163,7 +163,11 @@ impl Connection {
     }
 
     async fn apply_settings(&mut self, settings: &Arc<SessionSettings>) -> Result<u32, ApplyError> {
-        let delta = settings_delta(&self.applied, settings, self.version.flavour);
+        let login = LoginTraits {
+            flavour: self.version.flavour,
+            ignores_space: self.capabilities.contains(Capabilities::IGNORE_SPACE),
+        };
+        let delta = settings_delta(&self.applied, settings, login);
         let Some(sql) = delta else {
             self.applied = Arc::clone(settings);
             return Ok(0);

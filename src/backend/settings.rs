@@ -32,6 +32,18 @@ const VARIABLES_MAX: usize = 256;
 const NAMES_VARIABLES: [&str; 4] =
     ["character_set_client", "character_set_results", "character_set_connection", "collation_connection"];
 
+const SQL_MODE: &str = "sql_mode";
+
+/// What a login decides beside the settings, and what "as after login" therefore means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginTraits {
+    /// The server's family.
+    pub flavour: Flavour,
+    /// The capability IGNORE_SPACE was negotiated: the server added it to the session's `sql_mode` at login,
+    /// and `SET sql_mode = DEFAULT` would take it away.
+    pub ignores_space: bool,
+}
+
 /// Why a setting cannot be kept as a value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UnstableSetting {
@@ -236,12 +248,18 @@ impl SessionSettings {
 
 /// The SET statements that bring a connection of a `flavour` server from one state to the other: none when
 /// they are equal, else one.
-pub fn settings_delta(from: &SessionSettings, to: &SessionSettings, flavour: Flavour) -> Option<String> {
+pub fn settings_delta(from: &SessionSettings, to: &SessionSettings, login: LoginTraits) -> Option<String> {
     let mut set = SetStatement(String::new());
     if from.names_differ(to) {
-        set.add_names(from, to, flavour);
+        set.add_names(from, to, login.flavour);
     }
-    let is_other = |name: &str| !NAMES_VARIABLES.contains(&name);
+    let undoes_mode = from.variable(SQL_MODE).is_some() || from.collation == UNKNOWN_COLLATION;
+    let restores_mode = login.ignores_space && undoes_mode && to.variable(SQL_MODE).is_none();
+    if restores_mode {
+        set.add(format_args!("{SQL_MODE} = CONCAT_WS(',', NULLIF(@@GLOBAL.sql_mode, ''), 'IGNORE_SPACE')"));
+    }
+    let is_done = |name: &str| NAMES_VARIABLES.contains(&name) || (restores_mode && name == SQL_MODE);
+    let is_other = |name: &str| !is_done(name);
     for name in from.variables.keys().filter(|name| is_other(name) && !to.variables.contains_key(*name)) {
         set.add(format_args!("{name} = DEFAULT"));
     }
@@ -393,7 +411,8 @@ mod tests {
 
     use super::*;
 
-    const MYSQL: Flavour = Flavour::MySql;
+    const MYSQL: LoginTraits = LoginTraits { flavour: Flavour::MySql, ignores_space: false };
+    const MARIADB: LoginTraits = LoginTraits { flavour: Flavour::MariaDb, ignores_space: false };
 
     fn login() -> SessionSettings {
         SessionSettings::new(255)
@@ -435,7 +454,7 @@ mod tests {
             Some("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci")
         );
         assert_eq!(
-            settings_delta(&latin, &login(), Flavour::MariaDb).as_deref(),
+            settings_delta(&latin, &login(), MARIADB).as_deref(),
             Some("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")
         );
         let results = login().with(&[set("character_set_results", "NULL")]).unwrap();
@@ -449,6 +468,20 @@ mod tests {
     fn after_reset_names_are_always_set() {
         let delta = settings_delta(&SessionSettings::after_reset(), &login(), MYSQL);
         assert_eq!(delta.as_deref(), Some("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci"));
+    }
+
+    #[test]
+    fn ignore_space_of_the_login_is_kept() {
+        let traits = LoginTraits { ignores_space: true, ..MYSQL };
+        let ansi = login().with(&[set("sql_mode", "'ANSI'")]).unwrap();
+        let restored = "sql_mode = CONCAT_WS(',', NULLIF(@@GLOBAL.sql_mode, ''), 'IGNORE_SPACE')";
+        let back = settings_delta(&ansi, &login(), traits).unwrap();
+        assert_eq!(back, format!("SET {restored}"));
+        let fresh = settings_delta(&SessionSettings::after_reset(), &login(), traits).unwrap();
+        assert!(fresh.ends_with(restored), "{fresh}");
+        let set_anyway = settings_delta(&SessionSettings::after_reset(), &ansi, traits).unwrap();
+        assert!(set_anyway.ends_with(", sql_mode = 'ANSI'"), "{set_anyway}");
+        assert_eq!(settings_delta(&login(), &login(), traits), None);
     }
 
     #[test]

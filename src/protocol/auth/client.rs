@@ -27,7 +27,7 @@ pub enum ClientAuthError {
     /// The account uses a plugin that Bulkhead does not speak.
     #[error(
         "the server's account uses the authentication plugin {plugin:?}; Bulkhead speaks \
-         caching_sha2_password and mysql_native_password"
+         caching_sha2_password and mysql_native_password (MySQL names some plugin for unknown users too)"
     )]
     UnsupportedPlugin {
         /// The plugin's name.
