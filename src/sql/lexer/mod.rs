@@ -266,7 +266,7 @@ impl<'a> Lexer<'a> {
         let kind = if self.peek(2) == Some(b'+') { TokenKind::Hint } else { TokenKind::Comment };
         self.at += 2;
         let rest = &self.text[self.at.min(self.text.len())..];
-        match memchr::memmem::find(rest, b"*/") {
+        match find_close(rest) {
             Some(end) => self.at += end + 2,
             None => {
                 self.unterminated = true;
@@ -320,10 +320,15 @@ impl<'a> Lexer<'a> {
     }
 }
 
+/// Where `*/` stands.
+fn find_close(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'/', text).find(|at| *at > 0 && text[at - 1] == b'*').map(|at| at - 1)
+}
+
 const SPACE: u8 = 1;
 const WORD: u8 = 2;
 
-const CLASS: [u8; 256] = {
+static CLASS: [u8; 256] = {
     let mut class = [0u8; 256];
     let mut byte = 0;
     while byte < 256 {

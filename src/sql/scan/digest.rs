@@ -65,6 +65,7 @@ impl Collapse {
 
     /// Feeds one token; `emit` gets what stays, in order. The token itself comes as [`Piece::Token`]; a comma
     /// or sign that had waited comes before it as `(Piece::Token, Some(byte))`.
+    #[inline]
     pub(super) fn feed(&mut self, seen: Seen, mut emit: impl FnMut(Piece, Option<u8>)) {
         if self.is_muted(seen, &mut emit) {
             return;
@@ -126,6 +127,7 @@ impl Collapse {
     }
 
     /// Follows the rows of VALUES; true for a token of a row behind the first.
+    #[inline]
     fn is_muted(&mut self, seen: Seen, emit: &mut impl FnMut(Piece, Option<u8>)) -> bool {
         match seen.kind {
             TokenKind::Open => self.depth += 1,

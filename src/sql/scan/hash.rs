@@ -65,21 +65,26 @@ impl DigestHash {
     }
 }
 
-/// Hands the bytes of a token over in words of eight, zero-padded; the caller writes the length before.
+/// Hands the bytes of a token over in words of eight; the last word of a long token repeats some bytes of the one
+/// before. The caller writes the length before, which makes the words unambiguous.
 pub(super) fn each_word(bytes: &[u8], upper: bool, mut take: impl FnMut(u64)) {
-    for chunk in bytes.chunks(8) {
-        let word = match <[u8; 8]>::try_from(chunk) {
-            Ok(whole) => u64::from_le_bytes(whole),
-            Err(_) => chunk.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
-        };
-        take(if upper { to_upper(word) } else { word });
+    let mask = if upper { UPPER } else { u64::MAX };
+    let Some(last) = bytes.last_chunk::<8>() else { return take(short_word(bytes) & mask) };
+    let whole = (bytes.len() - 1) / 8;
+    for chunk in bytes.as_chunks::<8>().0.iter().take(whole) {
+        take(u64::from_le_bytes(*chunk) & mask);
     }
+    take(u64::from_le_bytes(*last) & mask);
 }
 
-/// Folds the case of letters and `_`-free words: only called for words of letters, digits and `_`.
-fn to_upper(word: u64) -> u64 {
-    word.to_le_bytes()
-        .iter()
-        .rev()
-        .fold(0, |folded, byte| (folded << 8) | u64::from(byte.to_ascii_uppercase()))
+/// Clears the bit that tells lower from upper case: only used on known words, of letters, digits and `_`.
+const UPPER: u64 = 0xdfdf_dfdf_dfdf_dfdf;
+
+/// All of at most seven bytes in one word.
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+    }
+    let byte = |at: usize| bytes.get(at).copied().map_or(0, u64::from);
+    byte(0) | byte(bytes.len() / 2) << 8 | byte(bytes.len().saturating_sub(1)) << 16
 }

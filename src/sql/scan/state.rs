@@ -342,12 +342,11 @@ impl<'a> Scanner<'a> {
             self.out.kind = StatementKind::Empty;
             return;
         }
-        let first = classify(self.first.of(self.text), self.second.of(self.text));
         self.out.kind = match self.kind {
-            Some(kind) if kind != classify(self.first.of(self.text), b"") => kind,
-            _ => first,
+            Some(kind) if kind.is_query() => kind,
+            _ => classify(self.first.of(self.text), self.second.of(self.text)),
         };
-        if self.out.body.of(self.text).iter().any(|byte| !byte.is_ascii()) {
+        if !self.out.body.of(self.text).is_ascii() {
             self.out.flags.insert(ScanFlags::NON_ASCII);
         }
     }
