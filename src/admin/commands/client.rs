@@ -60,9 +60,6 @@ fn expression(words: &mut Words<'_>, context: &AdminContext) -> Option<(String, 
         let variable = variable.trim_start_matches("session.").trim_start_matches("global.");
         return Some((name.clone(), variable_value(variable, context)));
     }
-    if name == "$$" {
-        return Some((name, AdminValue::Null));
-    }
     if !(words.take_symbol('(') && words.take_symbol(')')) {
         return None;
     }
