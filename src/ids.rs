@@ -14,8 +14,8 @@ pub const WORKSPACE_ID_BYTES_MAX: usize = 128;
 
 /// The tenant key that routes.
 ///
-/// **Shape**: a canonical decimal number that fits `u64` is `Number`; anything else is `Text`, compared byte by
-/// byte. `42` and `'42'` are the same workspace; `'042'` is another one.
+/// **Shape**: a canonical decimal number that fits `u64` is `Number`; anything else is `Text`, compared byte
+/// by byte. `42` and `'42'` are the same workspace; `'042'` is another one.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum WorkspaceId {
     /// A canonical decimal number.

@@ -1,8 +1,9 @@
 //! The code table and the error that a client finally sees.
 //!
-//! Owns the stable codes, their MySQL errno and SQLSTATE, and the three questions every error answers: where it
-//! came from ([`Origin`]), what became of the statement ([`Outcome`]), whether trying again helps ([`Retry`]).
-//! It does not own the errors of modules: each module has its own enum and turns it into a [`ClientError`].
+//! Owns the stable codes, their MySQL errno and SQLSTATE, and the three questions every error answers: where
+//! it came from ([`Origin`]), what became of the statement ([`Outcome`]), whether trying again helps
+//! ([`Retry`]). It does not own the errors of modules: each module has its own enum and turns it into a
+//! [`ClientError`].
 
 mod codes;
 

@@ -1,5 +1,5 @@
-//! Rewrites answers that are one of several to one command: packet numbers go on, and all but the last answer say
-//! that more follow.
+//! Rewrites answers that are one of several to one command: packet numbers go on, and all but the last answer
+//! say that more follow.
 
 use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::codec::Cursor;
@@ -29,7 +29,8 @@ impl Rechain {
         self.sequence
     }
 
-    /// Rewrites a chunk of wire bytes that starts where the last one ended; `is_last` when the answer ends with it.
+    /// Rewrites a chunk of wire bytes that starts where the last one ended; `is_last` when the answer ends
+    /// with it.
     pub fn rewrite(&mut self, bytes: &mut [u8], is_last: bool) {
         let mut at = self.skip.min(bytes.len());
         self.skip -= at;

@@ -1,8 +1,8 @@
 //! Relays one command's answer from a server connection to the client, as bytes.
 //!
-//! Owns the loop of the one-shard path: read what the server sent, ask the tracker how much of it belongs to the
-//! answer, write that to the client. No row is decoded and nothing is copied between the two sockets' buffers.
-//! It decides nothing: who may run what, and what happens after an error, is the session's.
+//! Owns the loop of the one-shard path: read what the server sent, ask the tracker how much of it belongs to
+//! the answer, write that to the client. No row is decoded and nothing is copied between the two sockets'
+//! buffers. It decides nothing: who may run what, and what happens after an error, is the session's.
 
 use std::future::Future;
 use std::pin::Pin;

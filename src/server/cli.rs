@@ -82,7 +82,8 @@ enum Command {
     Version,
 }
 
-/// How to log in on the admin port; the password comes from the environment variable `BULKHEAD_ADMIN_PASSWORD`.
+/// How to log in on the admin port; the password comes from the environment variable
+/// `BULKHEAD_ADMIN_PASSWORD`.
 #[derive(Debug, Args)]
 pub struct AdminLogin {
     /// A user with `admin = true`.
@@ -99,8 +100,8 @@ pub enum Plugin {
     Native,
 }
 
-/// What is common to the commands about workspaces. They work on the store's file; while a proxy runs, which holds
-/// the file, use its admin port: `bulkhead admin 'CREATE WORKSPACE …'`.
+/// What is common to the commands about workspaces. They work on the store's file; while a proxy runs, which
+/// holds the file, use its admin port: `bulkhead admin 'CREATE WORKSPACE …'`.
 #[derive(Debug, Args)]
 pub struct WorkspaceArgs {
     /// Where the config is.

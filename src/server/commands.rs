@@ -196,19 +196,7 @@ async fn carry_out(admin: &DirectoryAdmin, keyspace: &Keyspace, command: Workspa
             let id = parse_id(&id)?;
             print_entry(&id, &admin.show(keyspace, &id).map_err(to_text)?);
         }
-        WorkspaceCommand::List { shard, state, .. } => {
-            let state = state.as_deref().map(parse_state).transpose()?;
-            let mut filter =
-                ListFilter { shard: shard.map(ShardName::new), state, after: None, limit: LIST_ROWS_MAX };
-            loop {
-                let rows = admin.list(keyspace, &filter).map_err(to_text)?;
-                rows.iter().for_each(|(id, entry)| print_entry(id, entry));
-                match rows.last() {
-                    Some((id, _)) if rows.len() == LIST_ROWS_MAX => filter.after = Some(id.clone()),
-                    _ => break,
-                }
-            }
-        }
+        WorkspaceCommand::List { shard, state, .. } => list(admin, keyspace, shard, state.as_deref())?,
         WorkspaceCommand::SetState { id, state, .. } => {
             let (id, state) = (parse_id(&id)?, parse_state(&state)?);
             print_entry(&id, &admin.set_state(keyspace, &id, state).await.map_err(to_text)?);
@@ -238,6 +226,20 @@ async fn carry_out(admin: &DirectoryAdmin, keyspace: &Keyspace, command: Workspa
         }
     }
     Ok(())
+}
+
+fn list(admin: &DirectoryAdmin, keyspace: &Keyspace, shard: Option<String>, state: Option<&str>) -> Done {
+    let state = state.map(parse_state).transpose()?;
+    let mut filter =
+        ListFilter { shard: shard.map(ShardName::new), state, after: None, limit: LIST_ROWS_MAX };
+    loop {
+        let rows = admin.list(keyspace, &filter).map_err(to_text)?;
+        rows.iter().for_each(|(id, entry)| print_entry(id, entry));
+        match rows.last() {
+            Some((id, _)) if rows.len() == LIST_ROWS_MAX => filter.after = Some(id.clone()),
+            _ => return Ok(()),
+        }
+    }
 }
 
 fn print_entry(id: &WorkspaceId, entry: &Entry) {

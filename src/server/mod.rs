@@ -2,8 +2,8 @@
 //!
 //! Owns the order in which things are built and taken down. It holds no logic of its own about statements.
 //!
-//! Phases of a proxy: *starting* (config, store, directories, pools, listeners) → *serving* → *draining* (no new
-//! connections; sessions end at their transaction's end) → *stopped*, when the last session is gone or
+//! Phases of a proxy: *starting* (config, store, directories, pools, listeners) → *serving* → *draining* (no
+//! new connections; sessions end at their transaction's end) → *stopped*, when the last session is gone or
 //! `timeouts.shutdown` is over.
 
 mod admin_port;

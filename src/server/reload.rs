@@ -125,7 +125,8 @@ impl Reloader {
         if main == vschema { vec![main] } else { vec![main, vschema] }
     }
 
-    /// Names and contents of the files that a reload reads: the store lies beside them and changes all the time.
+    /// Names and contents of the files that a reload reads: the store lies beside them and changes all the
+    /// time.
     fn fingerprint(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let vschema = self.services.serving.load().config.vschema_dir.clone();
         let listed = std::fs::read_dir(vschema).into_iter().flatten().flatten().map(|entry| entry.path());

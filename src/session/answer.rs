@@ -106,8 +106,8 @@ impl Session {
         }
     }
 
-    /// Brings the connection to the session's state and queues the command; gives the number of answers that come
-    /// before the command's own.
+    /// Brings the connection to the session's state and queues the command; gives the number of answers that
+    /// come before the command's own.
     async fn queue(&mut self, job: &Job<'_>, place: &Place, held: &mut Held) -> Flow<u32> {
         if let Payload::Execute(execution) = &job.payload {
             self.begin_waiting(held, place).await?;
@@ -155,8 +155,8 @@ impl Session {
         Ok(())
     }
 
-    /// Runs the statements that waited for a shard: SET TRANSACTION and a deferred BEGIN. They are waited for, so
-    /// that nothing runs outside the transaction that it was meant for.
+    /// Runs the statements that waited for a shard: SET TRANSACTION and a deferred BEGIN. They are waited
+    /// for, so that nothing runs outside the transaction that it was meant for.
     pub(super) async fn begin_waiting(&mut self, held: &mut Held, place: &Place) -> Flow {
         if self.state.next_transaction.is_empty()
             && !matches!(self.state.transaction, Transaction::Deferred(_))
@@ -188,7 +188,8 @@ impl Session {
         let relayed = execute::relay(&mut self.client, connection, &mut answer, stop).await;
         let relayed = match relayed {
             Err(RelayError::Stopped(why)) => {
-                // The server ends the statement and says so itself; only if it does not, the connection is given up.
+                // The server ends the statement and says so itself; only if it does not, the connection is
+                // given up.
                 if let Err(error) = held.checkout.killer().kill_query().await {
                     tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
                 }
@@ -301,7 +302,8 @@ impl Session {
         if job.plan.effects.writes {
             self.state.wrote = Some(held.cluster.clone());
         }
-        // A late KILL QUERY hits the next statement: that of this session, if it keeps the connection, of nobody else.
+        // A late KILL QUERY hits the next statement: that of this session, if it keeps the connection, of
+        // nobody else.
         if std::mem::take(&mut self.was_killed) && self.state.is_free() {
             return held.checkout.discard();
         }
@@ -339,7 +341,8 @@ impl Session {
         let has_begun = self.tracker.has_begun();
         match error {
             RelayError::Client(source) => {
-                // The client is gone in mid-statement: the statement is killed, the connection not used again.
+                // The client is gone in mid-statement: the statement is killed, the connection not used
+                // again.
                 if let Err(error) = held.checkout.killer().kill_query().await {
                     tracing::warn!(cluster = %held.cluster, %error, "statement of a client that left not killed");
                 }

@@ -1,5 +1,5 @@
-//! The payload of COM_STMT_EXECUTE: read from the client, written for a server connection that may not have been
-//! told the parameter types yet, or that does not take query attributes.
+//! The payload of COM_STMT_EXECUTE: read from the client, written for a server connection that may not have
+//! been told the parameter types yet, or that does not take query attributes.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! SHOW WARNINGS and its kin ask about the previous statement, which only its connection can answer.
 //!
-//! After a statement with warnings or an error the session keeps the connection for a moment. When the moment is
-//! over, the warnings are fetched and kept as bytes, and the connection goes back to its pool.
+//! After a statement with warnings or an error the session keeps the connection for a moment. When the moment
+//! is over, the warnings are fetched and kept as bytes, and the connection goes back to its pool.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};

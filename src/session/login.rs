@@ -181,7 +181,7 @@ async fn read_response(client: &mut Framed, serving: &Serving) -> Result<Handsha
 ///
 /// # Errors
 /// See [`LoginError`].
-pub async fn prove(
+pub(super) async fn prove(
     client: &mut Framed,
     serving: &Serving,
     request: AuthRequest,

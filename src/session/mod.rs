@@ -1,12 +1,12 @@
 //! The client's side: login, the command loop, session state, and the one retry loop.
 //!
-//! Owns what a MySQL session is towards the client. It does not own sockets to servers (`backend`), the choice of
-//! a route (`plan`), or the relay (`execute`).
+//! Owns what a MySQL session is towards the client. It does not own sockets to servers (`backend`), the
+//! choice of a route (`plan`), or the relay (`execute`).
 //!
-//! Invariants: a statement is planned, bound and resolved on one snapshot; nothing that may have reached a server
-//! is sent again, unless it only reads, is outside a transaction, and not a byte of its answer was seen; state of
-//! one workspace never stays current on a connection under another's statement, because the state's statements
-//! and the client's are one multi-statement text that stops at its first error.
+//! Invariants: a statement is planned, bound and resolved on one snapshot; nothing that may have reached a
+//! server is sent again, unless it only reads, is outside a transaction, and not a byte of its answer was
+//! seen; state of one workspace never stays current on a connection under another's statement, because the
+//! state's statements and the client's are one multi-statement text that stops at its first error.
 
 mod answer;
 mod commands;

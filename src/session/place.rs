@@ -38,7 +38,8 @@ pub(super) struct Needs {
 /// Finds the place of an address.
 ///
 /// # Errors
-/// What [`Snapshot::resolve`] says of the address; `workspace_*` when the workspace's state forbids the statement.
+/// What [`Snapshot::resolve`] says of the address; `workspace_*` when the workspace's state forbids the
+/// statement.
 pub(super) fn resolve_address(
     snapshot: &Snapshot,
     state: &mut State,

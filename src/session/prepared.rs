@@ -1,8 +1,8 @@
 //! Prepared statements of the binary protocol.
 //!
-//! A client's statement lives in its session: text, scan, parameter types, long data. The server's statement lives
-//! on a connection, shared by all sessions that prepare the same text there. An execution that lands on a connection
-//! that does not know the text prepares it first.
+//! A client's statement lives in its session: text, scan, parameter types, long data. The server's statement
+//! lives on a connection, shared by all sessions that prepare the same text there. An execution that lands on
+//! a connection that does not know the text prepares it first.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::protocol::capability::StatusFlags;
 use crate::protocol::command::{self, StmtExecute, code};
 use crate::protocol::response::CommandKind;
 use crate::sql::{self, Scan};
+use crate::topology::Snapshot;
 
 use super::Session;
 use super::answer::refused_by_server;
@@ -146,7 +147,8 @@ impl Session {
         Ok(self.client.flush().await?)
     }
 
-    /// Prepares a text on a connection; gives the answer's wire bytes, and what was prepared unless it is an error.
+    /// Prepares a text on a connection; gives the answer's wire bytes, and what was prepared unless it is an
+    /// error.
     async fn prepare_on(
         &mut self,
         held: &mut Held,
@@ -221,29 +223,38 @@ impl Session {
         };
         let destination = self.bind(&asked, plan, &execution::Values(&values), &snapshot)?;
         let execution = Execution { statement, text: &statement.text, execute, sections };
-        match destination {
-            Destination::One(address) => {
-                let job = job_of(&asked, plan, Payload::Execute(execution), CommandKind::Execute);
-                let place = self.place_of(&snapshot, &address, &job, &asked.said)?;
-                self.run_job(&job, place).await
-            }
-            Destination::Any => {
-                let job = job_of(&asked, plan, Payload::Execute(execution), CommandKind::Execute);
-                let place = self.any_place(&snapshot, &job, &asked.said)?;
-                self.run_job(&job, place).await
-            }
+        self.run_execution(execution, (&asked, plan), destination, &snapshot).await
+    }
+
+    async fn run_execution(
+        &mut self,
+        execution: Execution<'_>,
+        (asked, plan): (&Statement<'_>, &Plan),
+        destination: Destination,
+        snapshot: &Snapshot,
+    ) -> Flow {
+        let edited;
+        let (address, execution) = match destination {
+            Destination::One(address) => (Some(address), execution),
+            Destination::Any => (None, execution),
             Destination::Edited { address, text } => {
-                let execution = Execution { text: &text, ..execution };
-                let job = job_of(&asked, plan, Payload::Execute(execution), CommandKind::Execute);
-                let place = self.place_of(&snapshot, &address, &job, &asked.said)?;
-                self.run_job(&job, place).await
+                edited = text;
+                (Some(address), Execution { text: &edited, ..execution })
             }
             Destination::Local(answer) => {
-                let job = job_of(&asked, plan, Payload::Raw(&[]), CommandKind::Query);
-                self.answer_locally(answer, &job, &asked, &snapshot).await
+                let job = job_of(asked, plan, Payload::Raw(&[]), CommandKind::Query);
+                return self.answer_locally(answer, &job, asked, snapshot).await;
             }
-            Destination::Split(_) | Destination::All(_) => Err(ClientError::of(Code::CrossShard).into()),
-        }
+            Destination::Split(_) | Destination::All(_) => {
+                return Err(ClientError::of(Code::CrossShard).into());
+            }
+        };
+        let job = job_of(asked, plan, Payload::Execute(execution), CommandKind::Execute);
+        let place = match address {
+            Some(address) => self.place_of(snapshot, &address, &job, &asked.said)?,
+            None => self.any_place(snapshot, &job, &asked.said)?,
+        };
+        self.run_job(&job, place).await
     }
 
     /// Queues an execution; prepares its text first where the connection does not know it.

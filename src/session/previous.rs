@@ -1,8 +1,9 @@
 //! Questions about the previous statement, when its connection is no longer the session's.
 //!
-//! SHOW WARNINGS is answered from what was kept, `LAST_INSERT_ID()` is set on the connection at hand before it is
-//! asked for, `ROW_COUNT()`, `FOUND_ROWS()` and `CONNECTION_ID()` alone are answered from what the session knows;
-//! inside other statements the first two are refused, because another session's numbers would be wrong.
+//! SHOW WARNINGS is answered from what was kept, `LAST_INSERT_ID()` is set on the connection at hand before
+//! it is asked for, `ROW_COUNT()`, `FOUND_ROWS()` and `CONNECTION_ID()` alone are answered from what the
+//! session knows; inside other statements the first two are refused, because another session's numbers would
+//! be wrong.
 
 use crate::error::{ClientError, Code};
 use crate::protocol::result::Column;

@@ -99,8 +99,8 @@ impl Session {
         Ok(said)
     }
 
-    /// Runs one statement: the one retry loop. Repeats only what was never sent, or what only reads, runs outside
-    /// a transaction and gave no byte of an answer.
+    /// Runs one statement: the one retry loop. Repeats only what was never sent, or what only reads, runs
+    /// outside a transaction and gave no byte of an answer.
     pub(super) async fn run_statement(&mut self, statement: &Statement<'_>) -> Flow {
         let mut attempt = 1;
         loop {
@@ -245,8 +245,8 @@ impl Session {
         }
     }
 
-    /// The role a statement is to run on: the held connection's, the comment's, the session's, the user's. Reads
-    /// go to replicas only outside transactions.
+    /// The role a statement is to run on: the held connection's, the comment's, the session's, the user's.
+    /// Reads go to replicas only outside transactions.
     fn role_for(&self, job: &Job<'_>, said: &Said) -> Result<Role, ClientError> {
         let effects = &job.plan.effects;
         let on_replicas = self.state.target.role == Some(Role::Replica);
@@ -293,8 +293,8 @@ impl Session {
         resolve_address(snapshot, &mut self.state, address, Needs { writes, role })
     }
 
-    /// A place for a statement that needs no table: where the session already is, else where its target is, else
-    /// any cluster.
+    /// A place for a statement that needs no table: where the session already is, else where its target is,
+    /// else any cluster.
     pub(super) fn any_place(
         &mut self,
         snapshot: &Snapshot,

@@ -1,7 +1,7 @@
 //! Every session that is connected: who it is, what it runs, and how to interrupt it.
 //!
-//! Read by KILL, by the process list and by the admin port; written by the session itself. A guard of the map is
-//! never held across an await.
+//! Read by KILL, by the process list and by the admin port; written by the session itself. A guard of the map
+//! is never held across an await.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

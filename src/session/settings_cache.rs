@@ -1,5 +1,5 @@
-//! What SET statements came to, so that a thousand sessions with equal settings share one value and a SET that a
-//! server already accepted costs no round trip.
+//! What SET statements came to, so that a thousand sessions with equal settings share one value and a SET
+//! that a server already accepted costs no round trip.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

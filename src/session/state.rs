@@ -29,9 +29,9 @@ pub(super) struct Target {
 
 /// The session's transaction.
 ///
-/// `Idle` → `Deferred` by BEGIN without a known shard → `Open` by the first routed statement. `Idle` → `Open` by
-/// BEGIN with a known shard, or whenever a server says so. `Open` → `Lost` when its connection is lost. `Open`,
-/// `Deferred` → `Idle` by COMMIT, ROLLBACK, implicit commits. `Lost` → `Idle` by ROLLBACK only.
+/// `Idle` → `Deferred` by BEGIN without a known shard → `Open` by the first routed statement. `Idle` → `Open`
+/// by BEGIN with a known shard, or whenever a server says so. `Open` → `Lost` when its connection is lost.
+/// `Open`, `Deferred` → `Idle` by COMMIT, ROLLBACK, implicit commits. `Lost` → `Idle` by ROLLBACK only.
 #[derive(Debug, Default)]
 pub(super) enum Transaction {
     /// None is open.
@@ -108,7 +108,8 @@ pub(super) struct State {
     pub text_prepared: BTreeSet<String>,
     pub held: Option<Held>,
     pub last: Last,
-    /// The database's name of the workspace last named by a comment or variable: `(keyspace, workspace, name)`.
+    /// The database's name of the workspace last named by a comment or variable: `(keyspace, workspace,
+    /// name)`.
     pub rendered: Option<(Keyspace, WorkspaceId, Arc<str>)>,
     /// Where the last write went, for reads that must see it.
     pub wrote: Option<ClusterName>,

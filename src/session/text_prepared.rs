@@ -1,4 +1,5 @@
-//! PREPARE, EXECUTE and DEALLOCATE as SQL text: kept by the server, so they pin the session to its connection.
+//! PREPARE, EXECUTE and DEALLOCATE as SQL text: kept by the server, so they pin the session to its
+//! connection.
 
 use crate::error::{ClientError, Code};
 use crate::plan::Destination;

@@ -1,4 +1,5 @@
-//! Transaction statements: run where the transaction is, deferred while no shard is known, refused after a loss.
+//! Transaction statements: run where the transaction is, deferred while no shard is known, refused after a
+//! loss.
 
 use crate::error::{ClientError, Code};
 use crate::plan::TransactionEffect;
@@ -51,8 +52,8 @@ impl Session {
         asks_server || (starts && self.is_target_one_place(said))
     }
 
-    /// Keeps a statement for the shard that the next one will name, or answers for a transaction that no server
-    /// has seen.
+    /// Keeps a statement for the shard that the next one will name, or answers for a transaction that no
+    /// server has seen.
     fn defer(&mut self, text: &[u8], effect: TransactionEffect) -> Result<(), ClientError> {
         let transaction = std::mem::take(&mut self.state.transaction);
         self.state.transaction = match (transaction, effect) {

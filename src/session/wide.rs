@@ -1,8 +1,8 @@
 //! Statements that run on several shards: INSERTs split by row, and statements sent everywhere by directive.
 //!
-//! Writes run in a transaction on each shard, opened before the first row is sent and committed only after every
-//! shard accepted its part; a failure before the first commit rolls all of them back. A failure between commits
-//! is told as such: which shards have it, which do not.
+//! Writes run in a transaction on each shard, opened before the first row is sent and committed only after
+//! every shard accepted its part; a failure before the first commit rolls all of them back. A failure between
+//! commits is told as such: which shards have it, which do not.
 
 use crate::error::{ClientError, Code, Outcome};
 use crate::ids::{Keyspace, Role};

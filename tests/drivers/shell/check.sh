@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks of the mysql shell and its companions: prints what each check saw, for comparison line by line.
-set -uo pipefail
+set -euo pipefail
+set +e # what fails is recorded, not fatal
 
 usage() {
     cat <<'EOF'
