@@ -121,9 +121,11 @@ fn statements() -> Vec<Vec<u8>> {
 #[test]
 fn lexer_and_parser_take_any_bytes() {
     fuzz("lexer", &statements(), |text, random| {
-        let mut mode = SqlMode::default();
-        mode.ansi_quotes = random.below(4) == 0;
-        mode.no_backslash_escapes = random.below(4) == 0;
+        let mode = SqlMode {
+            ansi_quotes: random.below(4) == 0,
+            no_backslash_escapes: random.below(4) == 0,
+            ..SqlMode::default()
+        };
         let mut lexer = Lexer::new(text, mode);
         let mut end = 0;
         loop {

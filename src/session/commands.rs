@@ -15,14 +15,14 @@ use crate::protocol::response::ResponseTracker;
 use crate::protocol::result::{self, OkPacket};
 use crate::sql::Scan;
 
-use super::Session;
-use super::flow::{Ended, Failure, Flow};
-use super::login::{self, LoggedIn, LoginError};
-use super::prepared::PreparedStatements;
-use super::registry::{Admission, Interrupt, SessionEntry};
-use super::services::{Services, Serving};
-use super::state::{State, Transaction};
-use super::target::resolve_target;
+use crate::session::Session;
+use crate::session::flow::{Ended, Failure, Flow};
+use crate::session::login::{self, LoggedIn, LoginError};
+use crate::session::prepared::PreparedStatements;
+use crate::session::registry::{Admission, Interrupt, SessionEntry};
+use crate::session::services::{Services, Serving};
+use crate::session::state::{State, Transaction};
+use crate::session::target::resolve_target;
 
 /// A command buffer larger than this is given back after its command, in bytes.
 const COMMAND_KEEP_BYTES: usize = 8 * 1024;

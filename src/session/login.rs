@@ -15,11 +15,11 @@ use crate::protocol::handshake::{ClientHello, Greeting, HandshakeResponse};
 use crate::protocol::result::{self, OkPacket};
 use crate::protocol::tls::{self, TlsError};
 
-use super::Session;
-use super::registry::{Admission, Limits, SessionEntry};
-use super::services::{Services, Serving};
-use super::state::State;
-use super::target::resolve_target;
+use crate::session::Session;
+use crate::session::registry::{Admission, Limits, SessionEntry};
+use crate::session::services::{Services, Serving};
+use crate::session::state::State;
+use crate::session::target::resolve_target;
 
 /// Largest packet before login, in bytes; connection attributes alone may take 64 KiB.
 pub const LOGIN_PACKET_BYTES_MAX: usize = 128 * 1024;

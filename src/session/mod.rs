@@ -8,28 +8,18 @@
 //! seen; state of one workspace never stays current on a connection under another's statement, because the
 //! state's statements and the client's are one multi-statement text that stops at its first error.
 
-mod answer;
 mod commands;
-mod execution;
 mod flow;
-mod job;
-mod linger;
-mod local;
 mod login;
-mod multi;
-mod place;
 mod prepared;
-mod previous;
 mod query;
 mod registry;
+mod run;
 mod services;
 mod settings_cache;
 mod state;
+mod statements;
 mod target;
-mod text_prepared;
-mod transaction;
-mod variables;
-mod wide;
 
 pub use login::{
     LOGIN_PACKET_BYTES_MAX, LoggedIn, LoginError, err_payload, limits_of, log_in, refuse, serve_client,
@@ -47,8 +37,8 @@ use crate::protocol::framed::Framed;
 use crate::protocol::response::ResponseTracker;
 use crate::sql::Scan;
 
-use self::linger::{KeptWarnings, Lingering};
 use self::prepared::PreparedStatements;
+use self::run::linger::{KeptWarnings, Lingering};
 use self::state::State;
 
 /// One client after login. All of it belongs to the session's own task.

@@ -16,10 +16,10 @@ use crate::sql::{self, Scan, ScanFlags, StatementKind};
 use crate::topology::Snapshot;
 use crate::vschema::Layout;
 
-use super::Session;
-use super::flow::{Failure, Flow};
-use super::job::{Job, Payload};
-use super::place::{Needs, Place, resolve_address};
+use crate::session::Session;
+use crate::session::flow::{Failure, Flow};
+use crate::session::run::job::{Job, Payload};
+use crate::session::run::place::{Needs, Place, resolve_address};
 
 /// Attempts at one statement: the first, and one more when the first surely had no effect.
 const ATTEMPTS_MAX: u32 = 2;

@@ -17,8 +17,8 @@ use crate::protocol::password::StoredPassword;
 use crate::sql::ServerVersion;
 use crate::topology::SnapshotCell;
 
-use super::registry::Registry;
-use super::settings_cache::SettingsCache;
+use crate::session::registry::Registry;
+use crate::session::settings_cache::SettingsCache;
 
 /// The config that new sessions start with, and what was derived from it once.
 pub struct Serving {

@@ -10,7 +10,7 @@ use crate::plan::Pins;
 use crate::protocol::capability::StatusFlags;
 use crate::sql::{ServerVersion, SqlMode};
 
-use super::variables::mode_of;
+use crate::session::statements::variables::mode_of;
 
 /// What the client selected with USE, COM_INIT_DB or the handshake.
 #[derive(Clone, Debug, Default)]

@@ -8,8 +8,8 @@ use crate::ids::Role;
 use crate::topology::Snapshot;
 use crate::vschema::{DatabaseTarget, Layout};
 
-use super::place::unknown_database;
-use super::state::Target;
+use crate::session::run::place::unknown_database;
+use crate::session::state::Target;
 
 /// The one system schema that a session may make its own.
 const INFORMATION_SCHEMA: &str = "information_schema";

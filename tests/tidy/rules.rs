@@ -241,7 +241,7 @@ fn check_open_work(_path: &str, text: &str) -> Vec<String> {
 
 fn check_file_name(path: &str, _text: &str) -> Vec<String> {
     const VAGUE: [&str; 7] = ["util", "utils", "helper", "helpers", "manager", "info", "misc"];
-    if !path.starts_with("src/") && !(path.starts_with("tests/") && is_rust(path)) {
+    if !(path.starts_with("src/") || path.starts_with("tests/") && is_rust(path)) {
         return Vec::new();
     }
     let words = path.split(['/', '_', '.', '-']);

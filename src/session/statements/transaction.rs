@@ -5,18 +5,18 @@ use crate::error::{ClientError, Code};
 use crate::plan::TransactionEffect;
 use crate::topology::Snapshot;
 
-use super::Session;
-use super::flow::{Ended, Flow};
-use super::job::Job;
-use super::query::{Said, Statement};
-use super::state::Transaction;
+use crate::session::Session;
+use crate::session::flow::{Ended, Flow};
+use crate::session::query::{Said, Statement};
+use crate::session::run::job::Job;
+use crate::session::state::Transaction;
 
 /// Statements that may wait for the first routed one.
 const DEFERRED_MAX: usize = 64;
 
 impl Session {
     /// BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their kin.
-    pub(super) async fn transaction_statement(
+    pub(in crate::session) async fn transaction_statement(
         &mut self,
         job: &Job<'_>,
         statement: &Statement<'_>,

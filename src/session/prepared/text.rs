@@ -6,12 +6,12 @@ use crate::plan::Destination;
 use crate::sql::{self, Parsed, PrepareSource, Scan};
 use crate::topology::Snapshot;
 
-use super::Session;
-use super::flow::Flow;
-use super::job::Job;
-use super::local::unread;
-use super::place::Place;
-use super::query::Statement;
+use crate::session::Session;
+use crate::session::flow::Flow;
+use crate::session::query::Statement;
+use crate::session::run::job::Job;
+use crate::session::run::place::Place;
+use crate::session::statements::local::unread;
 
 /// Statements one session may have prepared this way.
 const TEXT_PREPARED_MAX: usize = 256;
@@ -19,7 +19,7 @@ const TEXT_PREPARED_MAX: usize = 256;
 impl Session {
     /// PREPARE name FROM 'text': the text is planned like any statement; it must go to one place whatever its
     /// parameters are, because those come from variables that only the server sees.
-    pub(super) async fn text_prepare(
+    pub(in crate::session) async fn text_prepare(
         &mut self,
         job: &Job<'_>,
         statement: &Statement<'_>,
@@ -67,14 +67,22 @@ impl Session {
     }
 
     /// EXECUTE name [USING @a, …].
-    pub(super) async fn text_execute(&mut self, job: &Job<'_>, statement: &Statement<'_>) -> Flow {
+    pub(in crate::session) async fn text_execute(
+        &mut self,
+        job: &Job<'_>,
+        statement: &Statement<'_>,
+    ) -> Flow {
         let Parsed::Execute { name, .. } = self.parse(statement)? else { return Err(unread()) };
         let place = self.text_prepared_place(&name.text, "EXECUTE")?;
         self.run_job(job, place).await
     }
 
     /// DEALLOCATE PREPARE name.
-    pub(super) async fn text_deallocate(&mut self, job: &Job<'_>, statement: &Statement<'_>) -> Flow {
+    pub(in crate::session) async fn text_deallocate(
+        &mut self,
+        job: &Job<'_>,
+        statement: &Statement<'_>,
+    ) -> Flow {
         let Parsed::Deallocate { name } = self.parse(statement)? else { return Err(unread()) };
         let place = self.text_prepared_place(&name.text, "DEALLOCATE PREPARE")?;
         self.state.text_prepared.remove(&name.text.to_lowercase());

@@ -11,11 +11,11 @@ use crate::protocol::command::{PARAMETER_COUNT_AVAILABLE, StmtExecute, code};
 use crate::protocol::errors::ProtocolError;
 use crate::vschema;
 
-use super::prepared::Execution;
+use crate::session::prepared::Execution;
 
 /// The parts of an execution, as the client sent them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sections<'a> {
+pub(in crate::session) struct Sections<'a> {
     /// Parameters, query attributes included.
     pub sent: usize,
     /// One bit each.
@@ -31,7 +31,7 @@ impl<'a> Sections<'a> {
     ///
     /// # Errors
     /// The packet ends early.
-    pub(super) fn read(
+    pub(in crate::session) fn read(
         execute: &StmtExecute<'a>,
         count: usize,
         capabilities: Capabilities,
@@ -69,7 +69,7 @@ impl<'a> Sections<'a> {
 ///
 /// # Errors
 /// Query attributes for a server that takes none.
-pub(super) fn payload(
+pub(in crate::session) fn payload(
     execution: &Execution<'_>,
     server_id: u32,
     client: Capabilities,
@@ -121,7 +121,7 @@ fn types_for(raw: &[u8], client_names: bool, server_names: bool) -> Result<Cow<'
 }
 
 /// Parameters as routing sees them.
-pub(super) struct Values<'a>(pub &'a [Value<'a>]);
+pub(in crate::session) struct Values<'a>(pub &'a [Value<'a>]);
 
 impl ParamValues for Values<'_> {
     fn value(&self, index: usize) -> Option<vschema::Value<'_>> {

@@ -11,11 +11,11 @@ use crate::plan::Address;
 use crate::topology::{Placement, Shard, Snapshot, WorkspaceState};
 use crate::vschema::{KeyspaceSchema, Layout};
 
-use super::state::State;
+use crate::session::state::State;
 
 /// Where a statement runs.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(in crate::session) struct Place {
     /// The cluster.
     pub cluster: ClusterName,
     /// The keyspace and shard; absent for statements that no keyspace is needed for.
@@ -28,7 +28,7 @@ pub(super) struct Place {
 
 /// What the statement needs of the place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Needs {
+pub(in crate::session) struct Needs {
     /// It writes, or takes part in a transaction that may.
     pub writes: bool,
     /// The role it is to run on.
@@ -40,7 +40,7 @@ pub(super) struct Needs {
 /// # Errors
 /// What [`Snapshot::resolve`] says of the address; `workspace_*` when the workspace's state forbids the
 /// statement.
-pub(super) fn resolve_address(
+pub(in crate::session) fn resolve_address(
     snapshot: &Snapshot,
     state: &mut State,
     address: &Address,
@@ -104,6 +104,6 @@ fn keyspace_schema<'a>(
 }
 
 /// MySQL's own error for a database that does not exist.
-pub(super) fn unknown_database(name: &str) -> ClientError {
+pub(in crate::session) fn unknown_database(name: &str) -> ClientError {
     ClientError::new(Code::UnknownDatabase, format!("Unknown database '{name}'"))
 }

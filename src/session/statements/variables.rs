@@ -1,7 +1,7 @@
 //! SET: session variables, character sets, the workspace variable, user variables, the next transaction.
 //!
 //! A SET is run on a server before it counts, so that a wrong name or value gets the server's own error; what
-//! it came to is remembered ([`super::SettingsCache`]), and later sessions are answered from that. The
+//! it came to is remembered ([`crate::session::SettingsCache`]), and later sessions are answered from that. The
 //! session keeps the values as SQL text and brings every connection it is lent up to them. Values that only a
 //! server can compute are read back. Literal user variables are kept here until a statement reads one.
 
@@ -19,13 +19,13 @@ use crate::sql::{
 };
 use crate::topology::Snapshot;
 
-use super::Session;
-use super::flow::{Failure, Flow};
-use super::job::Job;
-use super::local::unread;
-use super::query::Statement;
-use super::settings_cache::Accepted;
-use super::state::Held;
+use crate::session::Session;
+use crate::session::flow::{Failure, Flow};
+use crate::session::query::Statement;
+use crate::session::run::job::Job;
+use crate::session::settings_cache::Accepted;
+use crate::session::state::Held;
+use crate::session::statements::local::unread;
 
 /// Variables that hold for one statement only, or that name the connection itself.
 const UNKEPT_VARIABLES: [&str; 8] = [
@@ -43,7 +43,7 @@ const NEXT_TRANSACTION_MAX: usize = 8;
 
 /// What one item of a SET means to the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::session) enum Change {
     /// A session variable gets this literal.
     Variable(Box<str>, Box<str>),
     /// A session variable goes back to the server's value.
@@ -64,7 +64,7 @@ pub(super) enum Change {
 
 impl Session {
     /// SET, whatever it sets.
-    pub(super) async fn set_statement(
+    pub(in crate::session) async fn set_statement(
         &mut self,
         job: &Job<'_>,
         statement: &Statement<'_>,
@@ -375,7 +375,7 @@ fn is_on(value: &str) -> bool {
 }
 
 /// How texts are to be read under a session's settings.
-pub(super) fn mode_of(settings: &SessionSettings, server: sql::ServerVersion) -> SqlMode {
+pub(in crate::session) fn mode_of(settings: &SessionSettings, server: sql::ServerVersion) -> SqlMode {
     let unquoted = |name: &str| settings.variable(name).unwrap_or_default().trim_matches('\'').to_owned();
     let mut mode = SqlMode { server, ..SqlMode::default() }.with_names(&unquoted("sql_mode"));
     mode.charset = ClientCharset::of(&unquoted("character_set_client"));

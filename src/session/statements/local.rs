@@ -11,14 +11,14 @@ use crate::protocol::result::{Column, TextResult};
 use crate::sql::{self, KillTarget, Parsed, ShowStatement, StatementKind};
 use crate::topology::Snapshot;
 
-use super::Session;
-use super::flow::{Failure, Flow};
-use super::job::{Job, Payload};
-use super::query::{Said, Statement};
+use crate::session::Session;
+use crate::session::flow::{Failure, Flow};
+use crate::session::query::{Said, Statement};
+use crate::session::run::job::{Job, Payload};
 
 impl Session {
     /// Answers a statement that no server is asked about, or whose meaning is the session's own.
-    pub(super) async fn answer_locally(
+    pub(in crate::session) async fn answer_locally(
         &mut self,
         answer: LocalAnswer,
         job: &Job<'_>,
@@ -57,7 +57,7 @@ impl Session {
         }
     }
 
-    pub(super) fn parse(&self, statement: &Statement<'_>) -> Result<Parsed, Failure> {
+    pub(in crate::session) fn parse(&self, statement: &Statement<'_>) -> Result<Parsed, Failure> {
         sql::parse(statement.text, statement.scan, self.state.mode).map_err(|_| unread())
     }
 
@@ -99,7 +99,7 @@ impl Session {
     }
 
     /// SHOW PROCESSLIST: the user's own sessions, all of them for an admin.
-    pub(super) async fn process_list(&mut self) -> Flow {
+    pub(in crate::session) async fn process_list(&mut self) -> Flow {
         let mut rows = self.start_rows(&[
             Column::unsigned_bigint("Id"),
             Column::text("User", 32),
@@ -128,7 +128,7 @@ impl Session {
     }
 
     /// KILL and COM_PROCESS_KILL of a session of this proxy.
-    pub(super) async fn kill(&mut self, id: u64, query_only: bool) -> Result<(), ClientError> {
+    pub(in crate::session) async fn kill(&mut self, id: u64, query_only: bool) -> Result<(), ClientError> {
         let no_such = || ClientError::new(Code::NoSuchThread, format!("Unknown thread id: {id}"));
         let id = SessionId(u32::try_from(id).map_err(|_| no_such())?);
         let entry = self.services.registry.get(id).ok_or_else(no_such)?;
@@ -143,7 +143,7 @@ impl Session {
     }
 
     /// COM_STATISTICS: one line, as the `mysql` shell's `status` shows it.
-    pub(super) async fn statistics(&mut self) -> Flow {
+    pub(in crate::session) async fn statistics(&mut self) -> Flow {
         let registry = &self.services.registry;
         let statements: u64 =
             registry.list().iter().map(|entry| entry.statements.load(Ordering::Relaxed)).sum();
@@ -159,7 +159,7 @@ impl Session {
     }
 
     /// COM_FIELD_LIST: asks the shard of the session's target.
-    pub(super) async fn field_list(&mut self, payload: &[u8]) -> Flow {
+    pub(in crate::session) async fn field_list(&mut self, payload: &[u8]) -> Flow {
         let snapshot = self.services.snapshots.load();
         let (kind, effects) = (StatementKind::Show, Effects::default());
         let plan = Plan { kind, reads_only: true, route: Route::Any, effects };
@@ -203,12 +203,12 @@ impl Session {
     }
 
     /// Starts a result set of our own.
-    pub(super) fn start_rows(&self, columns: &[Column]) -> TextResult {
+    pub(in crate::session) fn start_rows(&self, columns: &[Column]) -> TextResult {
         TextResult::new(self.capabilities, columns, self.client.sequence(), self.status())
     }
 
     /// Sends a result set of our own.
-    pub(super) async fn send_rows(&mut self, rows: TextResult) -> Flow {
+    pub(in crate::session) async fn send_rows(&mut self, rows: TextResult) -> Flow {
         let next = rows.sequence().wrapping_add(1);
         let wire = rows.finish(self.status(), 0);
         self.client.queue_raw(&wire);
@@ -217,7 +217,7 @@ impl Session {
     }
 }
 
-pub(super) fn unread() -> Failure {
+pub(in crate::session) fn unread() -> Failure {
     ClientError::of(Code::UnreadStatement).into()
 }
 

@@ -10,8 +10,8 @@ use crate::execute;
 use crate::protocol::command;
 use crate::protocol::response::CommandKind;
 
-use super::Session;
-use super::state::Held;
+use crate::session::Session;
+use crate::session::state::Held;
 
 /// How long a connection is kept for questions about its last statement.
 const LINGER: Duration = Duration::from_millis(20);
@@ -22,7 +22,7 @@ const WARNINGS_BYTES_MAX: usize = 64 * 1024;
 
 /// A connection kept for questions about its last statement.
 #[derive(Debug)]
-pub(super) struct Lingering {
+pub(in crate::session) struct Lingering {
     /// The connection.
     pub held: Held,
     /// Until when.
@@ -31,11 +31,11 @@ pub(super) struct Lingering {
 
 /// The answer to SHOW WARNINGS after the connection was given back, as wire bytes.
 #[derive(Debug, Default)]
-pub(super) struct KeptWarnings(pub Vec<u8>);
+pub(in crate::session) struct KeptWarnings(pub Vec<u8>);
 
 impl Session {
     /// Gives a connection back to its pool, or keeps it: for the transaction, for pins, or for questions.
-    pub(super) fn keep_or_release(&mut self, held: Held, lingers: bool) {
+    pub(in crate::session) fn keep_or_release(&mut self, held: Held, lingers: bool) {
         self.kept_warnings = None;
         if !self.state.is_free() {
             self.state.held = Some(held);
@@ -47,12 +47,12 @@ impl Session {
     }
 
     /// When the kept connection is to be given back.
-    pub(super) fn linger_deadline(&self) -> Option<Instant> {
+    pub(in crate::session) fn linger_deadline(&self) -> Option<Instant> {
         self.lingering.as_ref().map(|lingering| lingering.until)
     }
 
     /// Takes the kept connection for a question about its last statement, or gives it back.
-    pub(super) fn resume_lingering(&mut self, asks_previous: bool) {
+    pub(in crate::session) fn resume_lingering(&mut self, asks_previous: bool) {
         let Some(lingering) = self.lingering.take() else { return };
         if asks_previous {
             self.state.held = Some(lingering.held);
@@ -63,14 +63,14 @@ impl Session {
     }
 
     /// Fetches the warnings of the kept connection, and gives it back.
-    pub(super) async fn end_linger(&mut self) {
+    pub(in crate::session) async fn end_linger(&mut self) {
         let Some(mut lingering) = self.lingering.take() else { return };
         let connection = &mut *lingering.held.checkout;
         let payload = command::query_payload(b"SHOW WARNINGS", &[], connection.capabilities());
         connection.queue_command(&payload);
         self.tracker.start(CommandKind::Query, connection.capabilities());
         let until = Instant::now() + FETCH_WAIT;
-        let stop = pin!(super::answer::stop_at(Some(until), std::future::pending()));
+        let stop = pin!(crate::session::run::answer::stop_at(Some(until), std::future::pending()));
         match execute::collect(connection, &mut self.tracker, stop).await {
             Ok(answer) => {
                 if answer.len() <= WARNINGS_BYTES_MAX && self.tracker.end().error.is_none() {

@@ -12,11 +12,11 @@ use crate::protocol::packet;
 use crate::protocol::result::{self, OkPacket};
 use crate::topology::Snapshot;
 
-use super::Session;
-use super::flow::{Failure, Flow};
-use super::job::{Job, Payload};
-use super::place::{Needs, Place, resolve_address};
-use super::state::{Held, Transaction};
+use crate::session::Session;
+use crate::session::flow::{Failure, Flow};
+use crate::session::run::job::{Job, Payload};
+use crate::session::run::place::{Needs, Place, resolve_address};
+use crate::session::state::{Held, Transaction};
 
 /// One shard's part.
 struct Part {
@@ -36,7 +36,7 @@ struct Sum {
 
 impl Session {
     /// Runs an INSERT whose rows belong to several shards.
-    pub(super) async fn run_split(
+    pub(in crate::session) async fn run_split(
         &mut self,
         job: &Job<'_>,
         pieces: &[(Address, PieceText)],
@@ -52,7 +52,7 @@ impl Session {
     }
 
     /// Runs a statement on every shard of a keyspace, as the directive asks.
-    pub(super) async fn run_everywhere(
+    pub(in crate::session) async fn run_everywhere(
         &mut self,
         job: &Job<'_>,
         keyspace: &Keyspace,

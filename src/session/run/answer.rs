@@ -15,19 +15,19 @@ use crate::protocol::response::{CommandKind, ResponseEnd};
 use crate::protocol::result::ServerError;
 use crate::sql;
 
-use super::Session;
-use super::flow::{Ended, Failure, Flow};
-use super::job::{Job, Payload};
-use super::place::Place;
-use super::registry::Running;
-use super::state::{Held, Last, Transaction};
+use crate::session::Session;
+use crate::session::flow::{Ended, Failure, Flow};
+use crate::session::registry::Running;
+use crate::session::run::job::{Job, Payload};
+use crate::session::run::place::Place;
+use crate::session::state::{Held, Last, Transaction};
 
 /// How long a server may take to answer after its statement was killed.
 const KILLED_ANSWER_WAIT: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Runs one job at one place and answers the client.
-    pub(super) async fn run_job(&mut self, job: &Job<'_>, place: Place) -> Flow {
+    pub(in crate::session) async fn run_job(&mut self, job: &Job<'_>, place: Place) -> Flow {
         let in_flight_max = self.user.max_in_flight as usize;
         let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
         self.resume_lingering(job.plan.effects.asks_previous);
@@ -42,7 +42,7 @@ impl Session {
     ///
     /// # Errors
     /// The transaction was lost; it runs elsewhere; no connection could be had.
-    pub(super) async fn take_connection(&mut self, place: &Place) -> Flow<Held> {
+    pub(in crate::session) async fn take_connection(&mut self, place: &Place) -> Flow<Held> {
         if matches!(self.state.transaction, Transaction::Lost) {
             return Err(ClientError::of(Code::TransactionLost).into());
         }
@@ -59,7 +59,7 @@ impl Session {
     }
 
     /// A connection of the pool.
-    pub(super) async fn check_out(&mut self, place: &Place) -> Flow<Held> {
+    pub(in crate::session) async fn check_out(&mut self, place: &Place) -> Flow<Held> {
         let wanted = Wanted {
             class: self.capabilities.masked(CLASS_MASK),
             settings: &self.state.settings,
@@ -138,12 +138,12 @@ impl Session {
     }
 
     /// As [`Self::apply_state`], without the database.
-    pub(super) async fn apply_settings(&mut self, held: &mut Held) -> Flow<u32> {
+    pub(in crate::session) async fn apply_settings(&mut self, held: &mut Held) -> Flow<u32> {
         held.checkout.apply(&self.state.settings, None).await.map_err(apply_failed)
     }
 
     /// Brings the connection to the session's state and waits for the server's word that it is there.
-    pub(super) async fn apply_state(&mut self, held: &mut Held, place: &Place) -> Flow {
+    pub(in crate::session) async fn apply_state(&mut self, held: &mut Held, place: &Place) -> Flow {
         let answers = self.apply(held, place).await?;
         for _ in 0..answers {
             self.collect(held, CommandKind::Simple).await?;
@@ -157,7 +157,7 @@ impl Session {
 
     /// Runs the statements that waited for a shard: SET TRANSACTION and a deferred BEGIN. They are waited
     /// for, so that nothing runs outside the transaction that it was meant for.
-    pub(super) async fn begin_waiting(&mut self, held: &mut Held, place: &Place) -> Flow {
+    pub(in crate::session) async fn begin_waiting(&mut self, held: &mut Held, place: &Place) -> Flow {
         if self.state.next_transaction.is_empty()
             && !matches!(self.state.transaction, Transaction::Deferred(_))
         {
@@ -215,7 +215,7 @@ impl Session {
     }
 
     /// Relays the answer of a command that was queued on the held connection, and keeps it.
-    pub(super) async fn relay_held(&mut self, mut held: Held) -> Flow {
+    pub(in crate::session) async fn relay_held(&mut self, mut held: Held) -> Flow {
         match self.relay(&mut held, 0).await {
             Ok(()) => {
                 self.state.held = Some(held);
@@ -231,7 +231,7 @@ impl Session {
     }
 
     /// Collects the answer of the one command that was queued.
-    pub(super) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
+    pub(in crate::session) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
         let deadline = self.statement_deadline();
         let entry = self.entry.clone();
         let stop = pin!(stop_at(deadline, async move { entry.killed().await }));
@@ -246,7 +246,7 @@ impl Session {
     }
 
     /// Sends one text and collects its answer; an ERR packet is a refusal.
-    pub(super) async fn ask(&mut self, held: &mut Held, text: &[u8]) -> Flow<Vec<u8>> {
+    pub(in crate::session) async fn ask(&mut self, held: &mut Held, text: &[u8]) -> Flow<Vec<u8>> {
         let payload = command::query_payload(text, &[], held.checkout.capabilities());
         held.checkout.queue_command(&payload);
         let answer = self.collect(held, CommandKind::Query).await?;
@@ -272,7 +272,7 @@ impl Session {
     }
 
     /// Takes over what a complete answer says about the session, and gives the connection back if it may go.
-    pub(super) fn settle(&mut self, job: &Job<'_>, held: Held) {
+    pub(in crate::session) fn settle(&mut self, job: &Job<'_>, held: Held) {
         let end = self.tracker.end();
         let failed = end.error.is_some();
         self.answer_failed = failed;
@@ -382,7 +382,7 @@ impl Session {
     }
 
     /// What becomes of a connection on which a job could not be queued.
-    pub(super) fn put_back(&mut self, held: Held, failure: &Failure) {
+    pub(in crate::session) fn put_back(&mut self, held: Held, failure: &Failure) {
         match failure {
             Failure::Refused(_) | Failure::Retry(_) => self.keep_or_release(held, false),
             Failure::Unusable(_) | Failure::End(_) => self.lose(held),
@@ -390,7 +390,7 @@ impl Session {
     }
 
     /// A connection is gone, and with it what it held.
-    pub(super) fn lose(&mut self, held: Held) {
+    pub(in crate::session) fn lose(&mut self, held: Held) {
         held.checkout.discard();
         if self.state.transaction.is_open() || self.state.is_pinned() {
             self.state.transaction = Transaction::Lost;
@@ -444,7 +444,7 @@ impl Session {
     }
 
     /// Sends an answer that was collected, renumbered where it is one of several.
-    pub(super) async fn send_collected(&mut self, mut answer: Vec<u8>) -> Flow {
+    pub(in crate::session) async fn send_collected(&mut self, mut answer: Vec<u8>) -> Flow {
         self.answer_failed = self.tracker.end().error.is_some();
         let mut rechain = Rechain::new(self.client.sequence(), self.more_results, self.capabilities);
         rechain.rewrite(&mut answer, true);
@@ -470,7 +470,7 @@ fn apply_failed(error: ApplyError) -> Failure {
 }
 
 /// A server's own error as the client gets it.
-pub(super) fn refused_by_server(error: &ServerError) -> ClientError {
+pub(in crate::session) fn refused_by_server(error: &ServerError) -> ClientError {
     ClientError::from_server(error.errno, error.sqlstate, &error.message)
 }
 
@@ -486,7 +486,7 @@ fn remember(last: &mut Last, end: &ResponseEnd, failed: bool, thread: u32) {
 }
 
 /// Resolves at the deadline, or when `killed` does.
-pub(super) async fn stop_at(deadline: Option<Instant>, killed: impl Future<Output = ()>) -> Stop {
+pub(in crate::session) async fn stop_at(deadline: Option<Instant>, killed: impl Future<Output = ()>) -> Stop {
     let timer = async {
         match deadline {
             Some(at) => tokio::time::sleep_until(at.into()).await,

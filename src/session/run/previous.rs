@@ -8,10 +8,10 @@
 use crate::error::{ClientError, Code};
 use crate::protocol::result::Column;
 
-use super::Session;
-use super::flow::Flow;
-use super::job::Job;
-use super::state::Held;
+use crate::session::Session;
+use crate::session::flow::Flow;
+use crate::session::run::job::Job;
+use crate::session::state::Held;
 
 /// What a statement asks about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ enum Question {
 
 impl Session {
     /// Answers a statement that asks only about the previous one; `false` when a server must be asked.
-    pub(super) async fn answer_previous(&mut self, job: &Job<'_>) -> Flow<bool> {
+    pub(in crate::session) async fn answer_previous(&mut self, job: &Job<'_>) -> Flow<bool> {
         let question = question_of(job.text);
         if question == Question::ConnectionId {
             self.send_number("CONNECTION_ID()", i128::from(self.admission.id.0)).await?;
@@ -55,7 +55,7 @@ impl Session {
     }
 
     /// Sets `LAST_INSERT_ID()` on a connection that did not generate it.
-    pub(super) async fn restore_insert_id(&mut self, job: &Job<'_>, held: &mut Held) -> Flow {
+    pub(in crate::session) async fn restore_insert_id(&mut self, job: &Job<'_>, held: &mut Held) -> Flow {
         let last = self.state.last;
         let is_there = last.insert_thread == Some(held.checkout.thread_id());
         if !job.plan.effects.asks_previous || is_there || !mentions(job.text, "last_insert_id") {

@@ -4,6 +4,9 @@
 //! lives on a connection, shared by all sessions that prepare the same text there. An execution that lands on
 //! a connection that does not know the text prepares it first.
 
+mod execution;
+mod text;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,14 +21,14 @@ use crate::protocol::response::CommandKind;
 use crate::sql::{self, Scan};
 use crate::topology::Snapshot;
 
-use super::Session;
-use super::answer::refused_by_server;
-use super::execution::{self, Sections};
-use super::flow::{Failure, Flow};
-use super::job::{Job, Payload};
-use super::place::Place;
-use super::query::{Said, Statement};
-use super::state::Held;
+use self::execution::Sections;
+use crate::session::Session;
+use crate::session::flow::{Failure, Flow};
+use crate::session::query::{Said, Statement};
+use crate::session::run::answer::refused_by_server;
+use crate::session::run::job::{Job, Payload};
+use crate::session::run::place::Place;
+use crate::session::state::Held;
 
 /// Statements one session may have prepared at the same time.
 const STATEMENTS_MAX: usize = 16 * 1024;
@@ -34,7 +37,7 @@ const PREPARED_ID_AT: std::ops::Range<usize> = 5..9;
 
 /// A client's prepared statement.
 #[derive(Debug)]
-pub(super) struct PreparedStatement {
+pub(in crate::session) struct PreparedStatement {
     /// The text as the client sent it.
     pub text: Arc<[u8]>,
     pub scan: Scan,
@@ -52,7 +55,7 @@ pub(super) struct PreparedStatement {
 
 /// All prepared statements of a session.
 #[derive(Debug, Default)]
-pub(super) struct PreparedStatements {
+pub(in crate::session) struct PreparedStatements {
     by_id: HashMap<u32, PreparedStatement>,
     last_id: u32,
 }
@@ -71,7 +74,13 @@ impl PreparedStatements {
     }
 
     /// Appends to a parameter's value. An unknown statement or too much data shows at the execution.
-    pub(super) fn add_long_data(&mut self, id: u32, parameter: u16, data: &[u8], bytes_max: usize) {
+    pub(in crate::session) fn add_long_data(
+        &mut self,
+        id: u32,
+        parameter: u16,
+        data: &[u8],
+        bytes_max: usize,
+    ) {
         let Some(statement) = self.by_id.get_mut(&id) else { return };
         let total: usize = statement.long_data.values().map(Vec::len).sum();
         if total + data.len() <= bytes_max && parameter < statement.params {
@@ -83,13 +92,13 @@ impl PreparedStatements {
     }
 
     /// Forgets all of them.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::session) fn clear(&mut self) {
         self.by_id.clear();
     }
 }
 
 /// One execution, ready to be queued on a connection.
-pub(super) struct Execution<'a> {
+pub(in crate::session) struct Execution<'a> {
     pub statement: &'a PreparedStatement,
     /// The text to prepare where it is not known yet: the client's, or an edited one.
     pub text: &'a [u8],
@@ -99,7 +108,7 @@ pub(super) struct Execution<'a> {
 
 impl Session {
     /// COM_STMT_PREPARE.
-    pub(super) async fn prepare(&mut self, text: &[u8]) -> Flow {
+    pub(in crate::session) async fn prepare(&mut self, text: &[u8]) -> Flow {
         let started = Instant::now();
         let mut scan = Scan::default();
         sql::scan(text, self.state.mode, &mut scan);
@@ -172,7 +181,7 @@ impl Session {
     }
 
     /// COM_STMT_EXECUTE.
-    pub(super) async fn execute(&mut self, execute: StmtExecute<'_>) -> Flow {
+    pub(in crate::session) async fn execute(&mut self, execute: StmtExecute<'_>) -> Flow {
         let id = execute.statement_id;
         let mut statement = self.prepared.by_id.remove(&id).ok_or_else(unknown_statement)?;
         let result = self.execute_statement(&mut statement, execute).await;
@@ -258,7 +267,7 @@ impl Session {
     }
 
     /// Queues an execution; prepares its text first where the connection does not know it.
-    pub(super) async fn queue_execution(
+    pub(in crate::session) async fn queue_execution(
         &mut self,
         execution: &Execution<'_>,
         held: &mut Held,
@@ -308,7 +317,7 @@ impl Session {
     }
 
     /// COM_STMT_FETCH: rows of an open cursor, from the connection that holds it.
-    pub(super) async fn fetch(&mut self, id: u32, payload: &[u8]) -> Flow {
+    pub(in crate::session) async fn fetch(&mut self, id: u32, payload: &[u8]) -> Flow {
         let statement = self.prepared.by_id.get(&id).ok_or_else(unknown_statement)?;
         let (Some(server_id), Some(mut held)) = (statement.cursor, self.state.held.take()) else {
             let message = format!("The statement ({id}) has no open cursor.");
@@ -337,7 +346,7 @@ impl Session {
     }
 
     /// COM_STMT_RESET: drops long data and closes the cursor.
-    pub(super) async fn reset_statement(&mut self, id: u32) -> Flow {
+    pub(in crate::session) async fn reset_statement(&mut self, id: u32) -> Flow {
         let statement = self.prepared.by_id.get_mut(&id).ok_or_else(unknown_statement)?;
         statement.long_data.clear();
         self.close_cursor(id).await?;
@@ -345,7 +354,7 @@ impl Session {
     }
 
     /// COM_STMT_CLOSE: has no answer. The server's statement stays on its connection for the next one.
-    pub(super) async fn close_statement(&mut self, id: u32) -> Flow {
+    pub(in crate::session) async fn close_statement(&mut self, id: u32) -> Flow {
         self.close_cursor(id).await?;
         self.prepared.by_id.remove(&id);
         Ok(())

@@ -6,10 +6,10 @@ use crate::plan::Plan;
 use crate::protocol::response::CommandKind;
 use crate::sql::Scan;
 
-use super::prepared::Execution;
+use crate::session::prepared::Execution;
 
 /// What goes to the server.
-pub(super) enum Payload<'a> {
+pub(in crate::session) enum Payload<'a> {
     /// COM_QUERY.
     Text {
         /// The query attributes as the client sent them, empty without the capability.
@@ -24,7 +24,7 @@ pub(super) enum Payload<'a> {
 }
 
 /// One command for one server.
-pub(super) struct Job<'a> {
+pub(in crate::session) struct Job<'a> {
     /// What goes to the server.
     pub payload: Payload<'a>,
     /// How its answer looks.

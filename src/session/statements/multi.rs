@@ -9,13 +9,13 @@ use crate::error::{ClientError, Code};
 use crate::protocol::capability::Capabilities;
 use crate::sql::{self, Scan, ScanFlags};
 
-use super::Session;
-use super::flow::Flow;
-use super::query::Statement;
+use crate::session::Session;
+use crate::session::flow::Flow;
+use crate::session::query::Statement;
 
 impl Session {
     /// Runs every statement of a text; `scan` holds the first one.
-    pub(super) async fn several_statements(
+    pub(in crate::session) async fn several_statements(
         &mut self,
         attributes: &[u8],
         text: &[u8],

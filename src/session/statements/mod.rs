@@ -1,0 +1,7 @@
+//! Statements that are the session's own business: SET, transactions, what Bulkhead answers, texts of several
+//! statements.
+
+pub(in crate::session) mod local;
+mod multi;
+mod transaction;
+pub(in crate::session) mod variables;
