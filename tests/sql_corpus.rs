@@ -3,6 +3,8 @@
 //! One statement a line; `#` lines are comments, `# server: VERSION` sets the server of a file. `whole.sql`
 //! lists, each with its reason, what is routed whole; it fails when such a statement can be read after all.
 
+#![allow(clippy::unwrap_used, reason = "a test: a panic is its failure")]
+
 use std::path::Path;
 
 use bulkhead::sql::{Explained, Parsed, Scan, ServerVersion, SqlMode, StatementKind, parse, scan};
