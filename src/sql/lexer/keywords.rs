@@ -341,7 +341,8 @@ const fn slot_of(word: &[u8]) -> usize {
         % SLOTS
 }
 
-/// Open addressing, built by the compiler; 0 is empty, else index + 1. A static: indexing a constant copies it.
+/// Open addressing, built by the compiler; 0 is empty, else index + 1.
+/// A static: indexing a constant copies it.
 static TABLE: [u16; SLOTS] = {
     let mut table = [0u16; SLOTS];
     let mut index = 0;

@@ -65,8 +65,8 @@ impl DigestHash {
     }
 }
 
-/// Hands the bytes of a token over in words of eight; the last word of a long token repeats some bytes of the one
-/// before. The caller writes the length before, which makes the words unambiguous.
+/// Hands the bytes of a token over in words of eight; the last word of a long token repeats some bytes of the
+/// one before. The caller writes the length before, which makes the words unambiguous.
 pub(super) fn each_word(bytes: &[u8], upper: bool, mut take: impl FnMut(u64)) {
     let mask = if upper { UPPER } else { u64::MAX };
     let Some(last) = bytes.last_chunk::<8>() else { return take(short_word(bytes) & mask) };
