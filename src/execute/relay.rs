@@ -83,12 +83,14 @@ pub async fn relay<S: Future<Output = Stop>>(
         let advance = answer.tracker.advance(connection.framed.buffered()).map_err(RelayError::Protocol)?;
         match advance {
             Advance::More { forward } => {
-                pass(client, connection, answer, forward).await?;
+                pass(client, connection, answer, forward, stop.as_mut()).await?;
                 wait_for_server(client, connection, stop.as_mut()).await?;
             }
-            Advance::Done { forward } => return pass(client, connection, answer, forward).await,
+            Advance::Done { forward } => {
+                return pass(client, connection, answer, forward, stop.as_mut()).await;
+            }
             Advance::LocalInfile { forward } => {
-                pass(client, connection, answer, forward).await?;
+                pass(client, connection, answer, forward, stop.as_mut()).await?;
                 send_file(client, connection, answer.tracker, stop.as_mut()).await?;
                 wait_for_server(client, connection, stop.as_mut()).await?;
             }
@@ -134,23 +136,32 @@ async fn skip_state_answers<S: Future<Output = Stop>>(
     Ok(())
 }
 
-async fn pass(
+async fn pass<S: Future<Output = Stop>>(
     client: &mut Framed,
     connection: &mut Connection,
     answer: &mut Answer<'_>,
     forward: usize,
+    stop: Pin<&mut S>,
 ) -> Result<(), RelayError> {
     if forward == 0 {
         return Ok(());
     }
     let bytes = &connection.framed.buffered()[..forward];
-    match &mut answer.rechain {
-        None => client.write_raw(bytes).await.map_err(RelayError::Client)?,
-        Some(rechain) => {
-            let mut bytes = bytes.to_vec();
-            rechain.rewrite(&mut bytes, answer.tracker.is_done());
-            client.write_raw(&bytes).await.map_err(RelayError::Client)?;
+    let write = async {
+        match &mut answer.rechain {
+            None => client.write_raw(bytes).await,
+            Some(rechain) => {
+                let mut bytes = bytes.to_vec();
+                rechain.rewrite(&mut bytes, answer.tracker.is_done());
+                client.write_raw(&bytes).await
+            }
         }
+    };
+    tokio::select! {
+        biased;
+        written = write => written.map_err(RelayError::Client)?,
+        // The client does not read: an answer that is cut here cannot go on, so its connection is given up.
+        _ = stop => return Err(RelayError::Client(FrameError::Closed { mid_packet: true })),
     }
     connection.framed.consume(forward);
     Ok(())

@@ -193,7 +193,12 @@ pub(super) async fn prove(
                 client.queue_packet(&payload);
                 client.flush().await?;
                 let packet = client.read_packet().await?;
-                step = auth.step(packet);
+                step = if auth.is_next_step_slow() && is_multi_threaded() {
+                    // Thousands of rounds of hashing must not hold up the sessions of this thread.
+                    tokio::task::block_in_place(|| auth.step(packet))
+                } else {
+                    auth.step(packet)
+                };
             }
             AuthStep::Accepted(last) => {
                 if let Some(payload) = last {
@@ -208,6 +213,10 @@ pub(super) async fn prove(
             AuthStep::Refused(error) => return Err(LoginError::Refused(error)),
         }
     }
+}
+
+fn is_multi_threaded() -> bool {
+    tokio::runtime::Handle::current().runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread
 }
 
 /// Serves one client from its socket's accept to its end.

@@ -35,6 +35,7 @@ impl Session {
             return Ok(());
         }
         let held = self.take_connection(&place).await?;
+        let held = self.with_own_writes(&place, held).await?;
         self.run_on(job, &place, held).await
     }
 
@@ -88,6 +89,7 @@ impl Session {
             }
         };
         self.entry.update(|activity| {
+            activity.digest = job.digest;
             activity.running = Some(Running {
                 cluster: held.cluster.clone(),
                 server: held.checkout.server().clone(),
