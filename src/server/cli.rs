@@ -167,7 +167,7 @@ pub enum WorkspaceCommand {
         /// The workspace id.
         id: String,
     },
-    /// Imports rows `id,shard[,state]` (CSV) or JSON lines from standard input.
+    /// Imports rows from standard input: CSV with the header `workspace,shard,state`, or JSON lines.
     Import {
         /// Config and keyspace.
         #[command(flatten)]

@@ -5,8 +5,8 @@
 //!
 //! Invariants: a statement is planned, bound and resolved on one snapshot; nothing that may have reached a
 //! server is sent again, unless it only reads, is outside a transaction, and not a byte of its answer was
-//! seen; state of one workspace never stays current on a connection under another's statement, because the
-//! state's statements and the client's are one multi-statement text that stops at its first error.
+//! seen; one workspace's database never stays current under another's statement: a change of database goes by
+//! way of `information_schema`, so that a change that fails leaves none of the first one's tables in reach.
 
 mod commands;
 mod flow;

@@ -105,6 +105,4 @@ pub enum LocalAnswer {
     Execute,
     /// `DEALLOCATE PREPARE name`.
     Deallocate,
-    /// `EXPLAIN ROUTE …`.
-    ExplainRoute,
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::error::{ClientError, Code};
 use crate::ids::SessionId;
-use crate::plan::{self, Effects, LocalAnswer, NoParams, Plan, Route};
+use crate::plan::{Effects, LocalAnswer, Plan, Route};
 use crate::protocol::response::CommandKind;
 use crate::protocol::result::{Column, TextResult};
 use crate::sql::{self, KillTarget, Parsed, ShowStatement, StatementKind};
@@ -53,7 +53,6 @@ impl Session {
             LocalAnswer::Prepare => self.text_prepare(job, statement, snapshot).await,
             LocalAnswer::Execute => self.text_execute(job, statement).await,
             LocalAnswer::Deallocate => self.text_deallocate(job, statement).await,
-            LocalAnswer::ExplainRoute => self.explain_route(statement, snapshot).await,
         }
     }
 
@@ -179,29 +178,6 @@ impl Session {
         self.run_job(&job, place).await
     }
 
-    /// EXPLAIN ROUTE: where a statement would go and why.
-    async fn explain_route(&mut self, statement: &Statement<'_>, snapshot: &Snapshot) -> Flow {
-        let inner = explained_text(statement.text).ok_or_else(unread)?;
-        let mut scan = sql::Scan::default();
-        sql::scan(inner, self.state.mode, &mut scan);
-        let said = self.read_comments(inner, &scan)?;
-        let inner = Statement { attributes: &[], text: inner, scan: &scan, said, started: statement.started };
-        let described = match self.plan_statement(&inner, snapshot).as_ref() {
-            Ok(plan) => match self.bind(&inner, plan, &NoParams, snapshot) {
-                Ok(destination) => {
-                    format!("{}\n{}", plan::describe(plan), plan::describe_destination(&destination))
-                }
-                Err(refused) => format!("{}\nrefused: {refused}", plan::describe(plan)),
-            },
-            Err(refusal) => format!("refused {} {}: {refusal}", refusal.code.id(), refusal.code.name()),
-        };
-        let mut rows = self.start_rows(&[Column::text("Route", 1024)]);
-        for line in described.lines() {
-            rows.text(line);
-        }
-        self.send_rows(rows).await
-    }
-
     /// Starts a result set of our own.
     pub(in crate::session) fn start_rows(&self, columns: &[Column]) -> TextResult {
         TextResult::new(self.capabilities, columns, self.client.sequence(), self.status())
@@ -219,17 +195,6 @@ impl Session {
 
 pub(in crate::session) fn unread() -> Failure {
     ClientError::of(Code::UnreadStatement).into()
-}
-
-/// The statement behind EXPLAIN ROUTE.
-fn explained_text(text: &[u8]) -> Option<&[u8]> {
-    let mut rest = text.trim_ascii_start();
-    for word in ["explain", "route"] {
-        let (head, tail) = rest.split_at_checked(word.len())?;
-        let is_word = head.eq_ignore_ascii_case(word.as_bytes()) && tail.first()?.is_ascii_whitespace();
-        rest = is_word.then(|| tail.trim_ascii_start())?;
-    }
-    Some(rest)
 }
 
 /// The value of a plain quoted string.
