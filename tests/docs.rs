@@ -1,5 +1,7 @@
 //! Holds the documentation to the code: the table of error codes, the files that links lead to.
 
+#![allow(clippy::unwrap_used, reason = "a test: a panic is its failure")]
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
