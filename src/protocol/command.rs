@@ -165,7 +165,7 @@ impl<'a> Command<'a> {
             code::SET_OPTION => match cursor.u16("option")? {
                 0 => Self::SetOption { multi_statements: true },
                 1 => Self::SetOption { multi_statements: false },
-                _ => return Err(ProtocolError::Malformed { what: "option" }),
+                _ => Self::Unknown(code::SET_OPTION),
             },
             code::PROCESS_KILL => Self::ProcessKill(cursor.u32("connection id")?),
             code::PROCESS_INFO => Self::ProcessInfo,

@@ -253,12 +253,11 @@ impl Session {
     /// Ends the session: what is held is given up, the client is told if it can be.
     async fn end(mut self, ended: Ended) {
         let last_word = match ended {
-            Ended::Killed => Some(ClientError::of(Code::QueryInterrupted)),
             Ended::Shutdown => Some(ClientError::of(Code::ServerShutdown)),
             Ended::Idle => Some(ClientError::of(Code::IdleTimeout)),
             Ended::Client(FrameError::PacketTooLarge { .. }) => Some(ClientError::of(Code::PacketTooLarge)),
             Ended::Client(FrameError::OutOfOrder { .. }) => Some(ClientError::of(Code::MalformedPacket)),
-            Ended::Quit | Ended::Client(_) | Ended::BrokenAnswer | Ended::Released => None,
+            Ended::Quit | Ended::Killed | Ended::Client(_) | Ended::BrokenAnswer | Ended::Released => None,
         };
         self.resume_lingering(false);
         if let Some(mut held) = self.state.held.take() {

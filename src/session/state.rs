@@ -10,6 +10,7 @@ use crate::plan::Pins;
 use crate::protocol::capability::StatusFlags;
 use crate::sql::{ServerVersion, SqlMode};
 
+use crate::session::run::locks::UserLocks;
 use crate::session::statements::variables::mode_of;
 
 /// What the client selected with USE, COM_INIT_DB or the handshake.
@@ -99,7 +100,7 @@ pub(super) struct State {
     pub next_transaction: Vec<Vec<u8>>,
     pub pins: Pins,
     /// Locks taken by GET_LOCK and not yet released.
-    pub user_locks: u32,
+    pub user_locks: UserLocks,
     /// Temporary tables that exist.
     pub temporary_tables: u32,
     /// Cursors that are open.
@@ -128,7 +129,7 @@ impl State {
             transaction: Transaction::default(),
             next_transaction: Vec::new(),
             pins: Pins::NONE,
-            user_locks: 0,
+            user_locks: UserLocks::default(),
             temporary_tables: 0,
             cursors: 0,
             text_prepared: BTreeSet::new(),
@@ -172,7 +173,7 @@ impl State {
     /// Forgets what tied the session to its connection: the connection is gone.
     pub(super) fn unpin(&mut self) {
         self.pins = Pins::NONE;
-        self.user_locks = 0;
+        self.user_locks = UserLocks::default();
         self.temporary_tables = 0;
         self.cursors = 0;
         self.text_prepared.clear();

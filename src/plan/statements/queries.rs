@@ -157,6 +157,12 @@ fn lock_route(input: &PlanInput<'_>) -> Result<Route, Refusal> {
         Some(keyspace) if keyspace.layout == Layout::SharedTables && !input.target.workspace_pinned => {
             Ok(Route::PinnedTable { keyspace: keyspace.name.clone(), id: KeyspaceId::new(&[0]) })
         }
+        // Migrations lock on a connection of their own, which has not chosen a workspace.
+        Some(keyspace)
+            if matches!(keyspace.layout, Layout::DatabasePerWorkspace(_)) && !input.target.workspace_pinned =>
+        {
+            Ok(Route::AnyShard(keyspace.name.clone()))
+        }
         _ => input.session_route(),
     }
 }

@@ -183,7 +183,7 @@ impl Session {
     /// COM_STMT_EXECUTE.
     pub(in crate::session) async fn execute(&mut self, execute: StmtExecute<'_>) -> Flow {
         let id = execute.statement_id;
-        let mut statement = self.prepared.by_id.remove(&id).ok_or_else(unknown_statement)?;
+        let mut statement = self.prepared.by_id.remove(&id).ok_or_else(|| unknown_statement(id))?;
         let result = self.execute_statement(&mut statement, execute).await;
         statement.long_data.clear();
         if let Some(status) = self.cursor_status(&result)
@@ -318,7 +318,7 @@ impl Session {
 
     /// COM_STMT_FETCH: rows of an open cursor, from the connection that holds it.
     pub(in crate::session) async fn fetch(&mut self, id: u32, payload: &[u8]) -> Flow {
-        let statement = self.prepared.by_id.get(&id).ok_or_else(unknown_statement)?;
+        let statement = self.prepared.by_id.get(&id).ok_or_else(|| unknown_statement(id))?;
         let (Some(server_id), Some(mut held)) = (statement.cursor, self.state.held.take()) else {
             let message = format!("The statement ({id}) has no open cursor.");
             return Err(ClientError::new(Code::NoOpenCursor, message).into());
@@ -347,7 +347,7 @@ impl Session {
 
     /// COM_STMT_RESET: drops long data and closes the cursor.
     pub(in crate::session) async fn reset_statement(&mut self, id: u32) -> Flow {
-        let statement = self.prepared.by_id.get_mut(&id).ok_or_else(unknown_statement)?;
+        let statement = self.prepared.by_id.get_mut(&id).ok_or_else(|| unknown_statement(id))?;
         statement.long_data.clear();
         self.close_cursor(id).await?;
         self.send_ok().await
@@ -401,8 +401,9 @@ fn job_of<'a>(statement: &Statement<'a>, plan: &'a Plan, payload: Payload<'a>, k
     }
 }
 
-fn unknown_statement() -> Failure {
-    ClientError::of(Code::UnknownStatementHandler).into()
+fn unknown_statement(id: u32) -> Failure {
+    let message = format!("Unknown prepared statement handler ({id}) given to mysql_stmt_precheck");
+    ClientError::new(Code::UnknownStatementHandler, message).into()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Session {
         let in_flight_max = self.user.max_in_flight as usize;
         let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
         self.resume_lingering(job.plan.effects.asks_previous);
-        if self.answer_previous(job).await? {
+        if self.answer_previous(job, place.database.is_none()).await? {
             return Ok(());
         }
         let held = self.take_connection(&place).await?;
@@ -102,6 +102,7 @@ impl Session {
         match relayed {
             Ok(()) => {
                 self.settle(job, held);
+                self.settle_locks(job).await;
                 Ok(())
             }
             Err(error) => Err(self.broken(job, held, error).await),
@@ -315,18 +316,12 @@ impl Session {
     fn take_effects(&mut self, job: &Job<'_>) {
         let effects = &job.plan.effects;
         let state = &mut self.state;
-        state.user_locks += u32::from(effects.pins.contains(Pins::USER_LOCK));
         state.temporary_tables += u32::from(effects.pins.contains(Pins::TEMPORARY_TABLE));
         state.pins = state.pins.with(effects.pins);
-        let mut released = effects.releases;
-        if released.contains(Pins::USER_LOCK) {
-            state.user_locks = state.user_locks.saturating_sub(1);
-        }
+        // What becomes of user locks is settled once the answer is through.
+        let mut released = effects.releases.without(Pins::USER_LOCK);
         if released.contains(Pins::TEMPORARY_TABLE) {
             state.temporary_tables = state.temporary_tables.saturating_sub(1);
-        }
-        if state.user_locks > 0 {
-            released = released.without(Pins::USER_LOCK);
         }
         if state.temporary_tables > 0 {
             released = released.without(Pins::TEMPORARY_TABLE);

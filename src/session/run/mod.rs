@@ -3,6 +3,7 @@
 pub(in crate::session) mod answer;
 pub(in crate::session) mod job;
 pub(in crate::session) mod linger;
+pub(in crate::session) mod locks;
 mod own_writes;
 pub(in crate::session) mod place;
 mod previous;

@@ -6,12 +6,16 @@
 //! be wrong.
 
 use crate::error::{ClientError, Code};
+use crate::protocol::response::CommandKind;
 use crate::protocol::result::Column;
 
 use crate::session::Session;
 use crate::session::flow::Flow;
 use crate::session::run::job::Job;
 use crate::session::state::Held;
+
+/// Longest statement that is looked at as a lone question, in bytes.
+const LONE_MAX: usize = 96;
 
 /// What a statement asks about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,17 +24,37 @@ enum Question {
     RowCount,
     FoundRows,
     ConnectionId,
+    Database,
     /// Not a question that stands alone.
     Other,
 }
 
 impl Session {
-    /// Answers a statement that asks only about the previous one; `false` when a server must be asked.
-    pub(in crate::session) async fn answer_previous(&mut self, job: &Job<'_>) -> Flow<bool> {
-        let question = question_of(job.text);
-        if question == Question::ConnectionId {
-            self.send_number("CONNECTION_ID()", i128::from(self.admission.id.0)).await?;
-            return Ok(true);
+    /// Answers a statement that asks only about the previous one, or about the session; `false` when a server
+    /// must be asked.
+    pub(in crate::session) async fn answer_previous(
+        &mut self,
+        job: &Job<'_>,
+        has_no_database: bool,
+    ) -> Flow<bool> {
+        // A prepared statement's answer has another form: the server gives it.
+        let is_text = job.kind == CommandKind::Query;
+        let (question, title) = match lone_call(bare_text(job)).filter(|_| is_text) {
+            Some((name, title)) => (question_of(name), title),
+            None if is_text && is_show_warnings(bare_text(job)) => (Question::Warnings, String::new()),
+            None => (Question::Other, String::new()),
+        };
+        match question {
+            Question::ConnectionId => {
+                self.send_number(&title, i128::from(self.admission.id.0)).await?;
+                return Ok(true);
+            }
+            // A connection keeps the last database that it was in.
+            Question::Database if has_no_database => {
+                self.send_database(&title).await?;
+                return Ok(true);
+            }
+            _ => {}
         }
         if !job.plan.effects.asks_previous || self.state.held.is_some() {
             return Ok(false);
@@ -38,12 +62,12 @@ impl Session {
         match question {
             Question::Warnings => self.show_warnings().await?,
             Question::RowCount => {
-                self.send_number("ROW_COUNT()", i128::from(self.state.last.row_count)).await?
+                self.send_number(&title, i128::from(self.state.last.row_count)).await?
             }
             Question::FoundRows => {
-                self.send_number("FOUND_ROWS()", i128::from(self.state.last.found_rows)).await?
+                self.send_number(&title, i128::from(self.state.last.found_rows)).await?
             }
-            Question::ConnectionId | Question::Other => {
+            Question::ConnectionId | Question::Database | Question::Other => {
                 if ["row_count", "found_rows", "diagnostics"].iter().any(|word| mentions(job.text, word)) {
                     let message = "the statement asks about one whose connection was given back";
                     return Err(ClientError::new(Code::NotSupported, message).into());
@@ -76,6 +100,13 @@ impl Session {
         self.send_rows(rows).await
     }
 
+    async fn send_database(&mut self, title: &str) -> Flow {
+        let name = self.state.target.name.clone();
+        let mut rows = self.start_rows(&[Column::text(title, 34)]);
+        rows.value(name.as_deref().map(str::as_bytes));
+        self.send_rows(rows).await
+    }
+
     async fn send_number(&mut self, title: &str, number: i128) -> Flow {
         let mut rows = self.start_rows(&[Column::bigint(title)]);
         rows.display(number);
@@ -83,20 +114,57 @@ impl Session {
     }
 }
 
-fn question_of(text: &[u8]) -> Question {
-    let is = |wanted: &str| {
-        let mut left = text.iter().filter(|byte| !byte.is_ascii_whitespace() && **byte != b';');
-        let same =
-            wanted.bytes().all(|byte| left.next().is_some_and(|other| other.eq_ignore_ascii_case(&byte)));
-        same && left.next().is_none()
-    };
-    match text.len() {
-        0..64 if is("showwarnings") => Question::Warnings,
-        0..64 if is("selectrow_count()") => Question::RowCount,
-        0..64 if is("selectfound_rows()") => Question::FoundRows,
-        0..64 if is("selectconnection_id()") => Question::ConnectionId,
+fn question_of(name: &str) -> Question {
+    match name.to_ascii_lowercase().as_str() {
+        "row_count" => Question::RowCount,
+        "found_rows" => Question::FoundRows,
+        "connection_id" => Question::ConnectionId,
+        "database" | "schema" => Question::Database,
         _ => Question::Other,
     }
+}
+
+/// The statement without the comments around it.
+fn bare_text<'a>(job: &Job<'a>) -> &'a [u8] {
+    let Some(scan) = job.scan else { return job.text };
+    let (leading, trailing) = scan.comments.split_at(scan.leading_comments.min(scan.comments.len()));
+    let start = leading.last().map_or(0, |span| span.end as usize);
+    let end = trailing.first().map_or(job.text.len(), |span| span.start as usize);
+    job.text.get(start..end).unwrap_or(job.text)
+}
+
+fn is_show_warnings(text: &[u8]) -> bool {
+    let is_word = |byte: &&u8| !byte.is_ascii_whitespace() && **byte != b';';
+    text.len() < LONE_MAX
+        && text.iter().filter(is_word).map(u8::to_ascii_lowercase).eq(b"showwarnings".iter().copied())
+}
+
+/// `SELECT name()`, with an alias or without: the function's name and the column's title.
+fn lone_call(text: &[u8]) -> Option<(&str, String)> {
+    if text.len() > LONE_MAX {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?.trim().trim_end_matches(';').trim_end();
+    let (select, rest) = text.split_at_checked("select".len())?;
+    let call = rest.trim_start();
+    if !select.eq_ignore_ascii_case("select") || call.len() == rest.len() {
+        return None;
+    }
+    let (name, behind) = call.split_once('(')?;
+    let behind = behind.trim_start().strip_prefix(')')?;
+    let title = behind.trim_start();
+    if title.is_empty() {
+        return Some((name.trim_end(), call.to_owned()));
+    }
+    let alias = match title.split_at_checked(3) {
+        Some((word, alias)) if word.eq_ignore_ascii_case("as ") => alias.trim_start(),
+        _ => title,
+    };
+    let alias = alias.strip_prefix('`').and_then(|quoted| quoted.strip_suffix('`')).unwrap_or(alias);
+    let is_plain = alias.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_word = ["from", "limit", "union", "into", "where", "for", "order"];
+    (is_plain && !is_word.contains(&alias.to_ascii_lowercase().as_str()))
+        .then(|| (name.trim_end(), alias.to_owned()))
 }
 
 fn mentions(text: &[u8], word: &str) -> bool {
@@ -109,10 +177,16 @@ mod tests {
 
     #[test]
     fn lone_questions_are_told_apart() {
-        assert_eq!(question_of(b"SHOW  WARNINGS;"), Question::Warnings);
-        assert_eq!(question_of(b"select row_count()"), Question::RowCount);
-        assert_eq!(question_of(b"select connection_id ( )"), Question::ConnectionId);
-        assert_eq!(question_of(b"select row_count(), 1"), Question::Other);
+        let lone = |text: &str| lone_call(text.as_bytes()).map(|(name, title)| (question_of(name), title));
+        assert!(is_show_warnings(b"SHOW  WARNINGS") && is_show_warnings(b"show warnings;"));
+        assert!(!is_show_warnings(b"SHOW WARNINGSX"));
+        assert_eq!(lone("select row_count()"), Some((Question::RowCount, "row_count()".into())));
+        assert_eq!(lone(" SELECT connection_id ( );"), Some((Question::ConnectionId, "connection_id ( )".into())));
+        assert_eq!(lone("select database() AS d"), Some((Question::Database, "d".into())));
+        assert_eq!(lone("select found_rows() `n`"), Some((Question::FoundRows, "n".into())));
+        for text in ["select row_count(), 1", "select database() from t", "selectx database()", "select", "se"] {
+            assert_eq!(lone(text), None, "{text}");
+        }
         assert!(mentions(b"select Last_Insert_ID()", "last_insert_id"));
     }
 }
