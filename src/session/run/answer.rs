@@ -13,7 +13,7 @@ use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
 use crate::protocol::response::{CommandKind, ResponseEnd};
 use crate::protocol::result::ServerError;
-use crate::sql;
+use crate::sql::{self, StatementKind};
 
 use crate::session::Session;
 use crate::session::flow::{Ended, Failure, Flow};
@@ -317,7 +317,10 @@ impl Session {
         let effects = &job.plan.effects;
         let state = &mut self.state;
         state.temporary_tables += u32::from(effects.pins.contains(Pins::TEMPORARY_TABLE));
-        state.pins = state.pins.with(effects.pins);
+        // What SET came to was read back: the values go along to any connection.
+        if job.plan.kind != StatementKind::Set {
+            state.pins = state.pins.with(effects.pins);
+        }
         // What becomes of user locks is settled once the answer is through.
         let mut released = effects.releases.without(Pins::USER_LOCK);
         if released.contains(Pins::TEMPORARY_TABLE) {
