@@ -66,6 +66,11 @@ module Workspace
       super(annotate_workspace(sql), *rest)
     end
 
+    # Several statements in one text: each says where it belongs.
+    def execute_batch(statements, *rest)
+      super(statements.map { |sql| annotate_workspace(sql) }, *rest)
+    end
+
     private
 
     def exec_stmt_and_free(sql, *rest, **options, &block)

@@ -57,7 +57,10 @@ class SchemaTest < TrackerCase
     name = ActiveRecord::Migrator.new(:up, [], ActiveRecord::SchemaMigration).send(:generate_migrator_advisory_lock_id)
     ready = Queue.new
     done = Queue.new
+    workspace = Workspace.current
     holder = Thread.new do
+      # The statements of both belong to one workspace; neither connection was switched to it.
+      Thread.current[:workspace_id] = workspace
       config = ActiveRecord::Base.connection_db_config
       pool = ActiveRecord::ConnectionAdapters::ConnectionHandler.new.establish_connection(config)
       pool.with_connection do |other|
