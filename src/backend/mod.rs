@@ -32,7 +32,7 @@ pub use pool::Checkout;
 pub use pools::{Pools, PoolsError, Wanted};
 pub use prepared::{Prepared, PreparedKey};
 pub use settings::{
-    LoginTraits, SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, settings_delta,
-    stable_literal,
+    LoginTraits, SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, has_odd_default,
+    settings_delta, stable_literal,
 };
 pub use stats::{Counters, PoolStats, WAIT_BUCKETS_US};

@@ -261,7 +261,11 @@ pub fn settings_delta(from: &SessionSettings, to: &SessionSettings, login: Login
     let is_done = |name: &str| NAMES_VARIABLES.contains(&name) || (restores_mode && name == SQL_MODE);
     let is_other = |name: &str| !is_done(name);
     for name in from.variables.keys().filter(|name| is_other(name) && !to.variables.contains_key(*name)) {
-        set.add(format_args!("{name} = DEFAULT"));
+        if has_odd_default(name) {
+            set.add(format_args!("{name} = @@GLOBAL.{name}"));
+        } else {
+            set.add(format_args!("{name} = DEFAULT"));
+        }
     }
     for (name, literal) in to.variables.iter().filter(|(name, _)| is_other(name)) {
         if from.variable(name) != Some(literal) {
@@ -277,6 +281,12 @@ pub fn settings_delta(from: &SessionSettings, to: &SessionSettings, login: Login
         }
     }
     (!set.0.is_empty()).then_some(set.0)
+}
+
+/// Variables that MySQL (9.7 and before) switches *off* by `SET name = DEFAULT`, whatever their default is: their
+/// bit means the opposite inside.
+pub fn has_odd_default(name: &str) -> bool {
+    matches!(name, "foreign_key_checks" | "unique_checks")
 }
 
 /// A SET statement that grows.
@@ -436,6 +446,9 @@ mod tests {
             Some("SET sql_mode = DEFAULT, wait_timeout = DEFAULT, @`who` = NULL")
         );
         assert_eq!(settings_delta(&to, &to.clone(), MYSQL), None);
+        let from = login().with(&[set("foreign_key_checks", "0")]).unwrap();
+        let undone = "SET foreign_key_checks = @@GLOBAL.foreign_key_checks";
+        assert_eq!(settings_delta(&from, &login(), MYSQL).as_deref(), Some(undone));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{SessionSettings, SettingChange, UnstableSetting, stable_literal};
+use crate::backend::{SessionSettings, SettingChange, UnstableSetting, has_odd_default, stable_literal};
 use crate::error::{ClientError, Code};
 use crate::ids::WorkspaceId;
 use crate::plan::Pins;
@@ -324,6 +324,7 @@ fn read_variable_item(scope: VariableScope, name: &str, value: &SetValue) -> Res
     }
     let name: Box<str> = name.into();
     Ok(match (&value.kind, literal_of(value)) {
+        (ValueKind::Default, _) if has_odd_default(&name) => Change::ReadBack(name),
         (ValueKind::Default, _) => Change::Default(name),
         (_, Some(literal)) => Change::Variable(name, literal),
         (_, None) => Change::ReadBack(name),
