@@ -283,8 +283,8 @@ pub fn settings_delta(from: &SessionSettings, to: &SessionSettings, login: Login
     (!set.0.is_empty()).then_some(set.0)
 }
 
-/// Variables that MySQL (9.7 and before) switches *off* by `SET name = DEFAULT`, whatever their default is: their
-/// bit means the opposite inside.
+/// Variables that MySQL (9.7 and before) switches *off* by `SET name = DEFAULT`, whatever their default is:
+/// their bit means the opposite inside.
 pub fn has_odd_default(name: &str) -> bool {
     matches!(name, "foreign_key_checks" | "unique_checks")
 }

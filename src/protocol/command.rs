@@ -331,7 +331,8 @@ mod tests {
         assert_eq!(parsed, Command::StmtFetch { statement_id: 1, rows: 10 });
         assert_eq!(Command::parse(b"\xee", Capabilities::NONE).unwrap(), Command::Unknown(0xee));
         assert!(Command::parse(b"", Capabilities::NONE).is_err());
-        assert!(Command::parse(b"\x1b\x02\x00", Capabilities::NONE).is_err());
+        let unknown = Command::parse(b"\x1b\x02\x00", Capabilities::NONE).unwrap();
+        assert_eq!(unknown, Command::Unknown(code::SET_OPTION));
     }
 
     proptest! {

@@ -159,7 +159,8 @@ fn lock_route(input: &PlanInput<'_>) -> Result<Route, Refusal> {
         }
         // Migrations lock on a connection of their own, which has not chosen a workspace.
         Some(keyspace)
-            if matches!(keyspace.layout, Layout::DatabasePerWorkspace(_)) && !input.target.workspace_pinned =>
+            if matches!(keyspace.layout, Layout::DatabasePerWorkspace(_))
+                && !input.target.workspace_pinned =>
         {
             Ok(Route::AnyShard(keyspace.name.clone()))
         }

@@ -61,12 +61,8 @@ impl Session {
         }
         match question {
             Question::Warnings => self.show_warnings().await?,
-            Question::RowCount => {
-                self.send_number(&title, i128::from(self.state.last.row_count)).await?
-            }
-            Question::FoundRows => {
-                self.send_number(&title, i128::from(self.state.last.found_rows)).await?
-            }
+            Question::RowCount => self.send_number(&title, i128::from(self.state.last.row_count)).await?,
+            Question::FoundRows => self.send_number(&title, i128::from(self.state.last.found_rows)).await?,
             Question::ConnectionId | Question::Database | Question::Other => {
                 if ["row_count", "found_rows", "diagnostics"].iter().any(|word| mentions(job.text, word)) {
                     let message = "the statement asks about one whose connection was given back";
@@ -181,10 +177,15 @@ mod tests {
         assert!(is_show_warnings(b"SHOW  WARNINGS") && is_show_warnings(b"show warnings;"));
         assert!(!is_show_warnings(b"SHOW WARNINGSX"));
         assert_eq!(lone("select row_count()"), Some((Question::RowCount, "row_count()".into())));
-        assert_eq!(lone(" SELECT connection_id ( );"), Some((Question::ConnectionId, "connection_id ( )".into())));
+        assert_eq!(
+            lone(" SELECT connection_id ( );"),
+            Some((Question::ConnectionId, "connection_id ( )".into()))
+        );
         assert_eq!(lone("select database() AS d"), Some((Question::Database, "d".into())));
         assert_eq!(lone("select found_rows() `n`"), Some((Question::FoundRows, "n".into())));
-        for text in ["select row_count(), 1", "select database() from t", "selectx database()", "select", "se"] {
+        for text in
+            ["select row_count(), 1", "select database() from t", "selectx database()", "select", "se"]
+        {
             assert_eq!(lone(text), None, "{text}");
         }
         assert!(mentions(b"select Last_Insert_ID()", "last_insert_id"));
