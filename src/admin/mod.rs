@@ -1,10 +1,10 @@
 //! The admin endpoint: what operators see and change.
 //!
-//! Owns the admin statements ([`execute`]: text in, typed table out), their rendering as packets, text and
+//! Owns the admin statements (`execute`: text in, typed table out), their rendering as packets, text and
 //! JSON, and the HTTP endpoint for `/metrics` and `/healthz`. Listening and login on the admin port are the
 //! server's; what is shown comes from the modules below through [`AdminContext`].
 //!
-//! A statement is read by `words`, found by its first words in [`execute`], and each command is one file:
+//! A statement is read by `words`, found by its first words in `execute`, and each command is one file:
 //! what shows in `show/`, what acts or explains in `commands/`. Nothing here decides by itself.
 
 mod commands;

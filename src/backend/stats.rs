@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ids::{ClusterName, Role, ServerId};
 
-/// Upper bounds of the buckets of [`PoolStats::wait_histogram`], in microseconds; the last bucket has none.
+/// Upper bounds of the buckets of `PoolStats::wait_histogram`, in microseconds; the last bucket has none.
 pub const WAIT_BUCKETS_US: [u64; 9] = [100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000];
 
 /// Counts since the pool was made; written under the pool's lock.

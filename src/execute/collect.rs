@@ -14,7 +14,7 @@ pub const COLLECT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Collects the answer to the one command that was queued on `connection`, as wire bytes.
 ///
 /// # Errors
-/// As [`super::relay`]; an answer beyond [`COLLECT_BYTES_MAX`] is [`RelayError::TooLarge`]. The connection is
+/// As `super::relay`; an answer beyond [`COLLECT_BYTES_MAX`] is [`RelayError::TooLarge`]. The connection is
 /// then in mid-answer.
 pub async fn collect<S: Future<Output = Stop>>(
     connection: &mut Connection,

@@ -4,8 +4,8 @@
 //! and the [`TargetShape`], never on a value; values (literals, parameters, the session's workspace) come in
 //! [`Plan::bind`]. So a plan can be cached under (shape, SQL mode, target shape, generation).
 //!
-//! Phases: names → [`names`] · tables, routing columns and what ties them → [`query`] · the route →
-//! [`statements`] · values, agreement and the tenant guard → [`binding`].
+//! Phases: names → `names` · tables, routing columns and what ties them → `query` · the route →
+//! `statements` · values, agreement and the tenant guard → `binding`.
 //!
 //! A statement is right or refused: what the phases cannot prove to stay within one workspace is a
 //! [`Refusal`].

@@ -1,6 +1,6 @@
 //! Reading SQL: what MySQL's lexer and parser would see, without a server.
 //!
-//! Three steps, each usable alone: [`Lexer`] turns bytes into tokens by MySQL's rules; [`scan`] walks them
+//! Three steps, each usable alone: [`Lexer`] turns bytes into tokens by MySQL's rules; `scan` walks them
 //! once per statement and gives kind, shape, literals and comment tags without allocating; [`parse`] reads
 //! the statement when its shape is new. Rewriting is by byte spans of the client's own text, never by
 //! printing a tree; [`quote`] is the one way to put names and values into SQL that we build.

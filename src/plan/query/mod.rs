@@ -1,6 +1,6 @@
 //! Reading a query's tree: which tables it uses, and what ties each of them to one workspace.
 //!
-//! Phases: **resolve** (every table reference becomes a [`Relation`] with its routing columns, [`scope`]
+//! Phases: **resolve** (every table reference becomes a `Relation` with its routing columns, [`scope`]
 //! keeps what is visible where), **facts** (what a predicate says about routing columns: equal to a value,
 //! equal to each other),
 //! **solve** (which routing columns are bound in the end). Sound, not complete: a table counts as bound only

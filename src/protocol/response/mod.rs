@@ -3,9 +3,9 @@
 //! Owns the boundaries of every kind of answer and the facts an answer ends with (status, rows, error).
 //! Packets are recognised by header and first byte; rows and column definitions are skipped, never decoded,
 //! and nothing is allocated unless the answer is an error or tells session changes. A server that breaks the
-//! protocol is a [`ProtocolError`]: its connection must be closed.
+//! protocol is a `ProtocolError`: its connection must be closed.
 //!
-//! States: see [`Phase`]; each arm of the transitions names what follows.
+//! States: see `Phase`; each arm of the transitions names what follows.
 
 mod tracker;
 mod upload;

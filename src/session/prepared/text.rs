@@ -66,7 +66,7 @@ impl Session {
         result
     }
 
-    /// EXECUTE name [USING @a, …].
+    /// `EXECUTE name [USING @a, …]`.
     pub(in crate::session) async fn text_execute(
         &mut self,
         job: &Job<'_>,

@@ -10,7 +10,7 @@ const NORMALIZED_BYTES_MAX: usize = 4096;
 
 /// The statement of `scan` with values as `?`, lists and rows collapsed and known words in capitals.
 ///
-/// Two statements with the same digest have the same text. Cut at [`NORMALIZED_BYTES_MAX`], marked by `…`.
+/// Two statements with the same digest have the same text. Cut at `NORMALIZED_BYTES_MAX`, marked by `…`.
 pub fn normalize(text: &[u8], mode: SqlMode, scan: &Scan) -> String {
     let mut lexer = Lexer::new(&text[..(scan.body.end as usize).min(text.len())], mode);
     let mut writer = Writer { out: String::new(), glued: true, previous: TokenKind::End };

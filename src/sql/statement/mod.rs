@@ -1,6 +1,6 @@
 //! What Bulkhead knows of a statement after reading it.
 //!
-//! SELECT and DML are trees of `sqlparser` whose spans give byte offsets ([`byte_span`]); everything else is
+//! SELECT and DML are trees of `sqlparser` whose spans give byte offsets (`byte_span`); everything else is
 //! read by small parsers of our own, which keep names with their spans and pass over what does not matter to
 //! routing. What cannot be read is [`Unread`]; it is never called a syntax error, that is for the server to
 //! say.
