@@ -262,17 +262,19 @@ fn server_packets_take_any_bytes() {
     });
 }
 
-const VITESS: &str = r#"{"sharded": true, "vindexes": {"h": {"type": "hash"}, "l": {"type": "consistent_lookup",
+const VITESS: &str = r#"{"sharded": true, "vindexes": {"h": {"type": "hash"},
+ "l": {"type": "consistent_lookup",
  "params": {"table": "t_idx", "from": "id", "to": "keyspace_id"}, "owner": "t"}}, "tables": {"t":
- {"column_vindexes": [{"column": "id", "name": "h"}], "auto_increment": {"column": "id", "sequence": "seq"}}}}"#;
+ {"column_vindexes": [{"column": "id", "name": "h"}],
+ "auto_increment": {"column": "id", "sequence": "seq"}}}}"#;
 
 #[test]
 fn vschema_files_take_any_bytes() {
     let corpus = texts(&[
         include_str!("../docker/demo/vschema/shop.toml"),
         include_str!("../docker/demo/vschema/app.toml"),
-        "layout = \"shared_tables\"\n[vindexes.m]\ntype = \"multicol\"\ncolumn_count = 2\ncolumn_bytes = \"1,7\"\n\
-         [tables.a]\ncolumn_vindexes = [ { columns = [\"region\", \"id\"], vindex = \"m\" } ]\n",
+        "layout = \"shared_tables\"\n[vindexes.m]\ntype = \"multicol\"\ncolumn_count = 2\n\
+         column_bytes = \"1,7\"\n[tables.a]\ncolumn_vindexes = [ { columns = [\"region\", \"id\"], vindex = \"m\" } ]\n",
         "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n",
         VITESS,
     ]);

@@ -98,7 +98,8 @@ pub(super) async fn snapshot_of(
             "directory read"
         );
         for page in &report.damaged {
-            tracing::error!(key = %page.key, reason = %page.reason, "directory page damaged; its workspaces are refused");
+            let (key, reason) = (&page.key, &page.reason);
+            tracing::error!(key, reason, "directory page damaged; its workspaces are refused");
         }
     }
     Ok(Snapshot::build(loaded.config.clone(), loaded.vschema.clone(), directories)?)

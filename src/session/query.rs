@@ -8,8 +8,8 @@ use crate::config::Reads;
 use crate::error::{ClientError, Code};
 use crate::ids::{Role, WorkspaceId};
 use crate::plan::{
-    self, Address, Bound, Destination, NoParams, ParamValues, Plan, PlanInput, PlanKey, Planned, TargetShape,
-    WorkspacePins,
+    self, Address, Bound, Destination, NoParams, ParamValues, Plan, PlanInput, PlanKey, Planned, Route,
+    TargetShape, WorkspacePins,
 };
 use crate::protocol::response::CommandKind;
 use crate::sql::{self, Scan, ScanFlags, StatementKind};
@@ -307,7 +307,10 @@ impl Session {
             return Ok(Place { cluster: held.cluster.clone(), shard: None, database, role });
         }
         if let Some(keyspace) = self.state.target.keyspace.clone() {
-            let workspace = self.workspace_pins(said).agreed()?.cloned();
+            let agreed = self.workspace_pins(said).agreed();
+            // A SET may be what makes them agree again.
+            let is_set = matches!(job.plan.route, Route::Local(LocalAnswer::Set));
+            let workspace = if is_set { agreed.unwrap_or(None) } else { agreed? }.cloned();
             let address = match workspace {
                 Some(workspace) if snapshot.directory(&keyspace).is_ok() => {
                     Address::Workspace { keyspace, workspace }

@@ -116,7 +116,8 @@ impl ResponseTracker {
         };
     }
 
-    /// Sets the number of the answer's first packet: a command of several packets is answered behind its last.
+    /// Sets the number of the answer's first packet: a command of several packets is answered behind its
+    /// last.
     pub fn expect_sequence(&mut self, first: u8) {
         self.sequence = first;
     }

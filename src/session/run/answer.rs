@@ -344,7 +344,7 @@ impl Session {
                 // The client is gone in mid-statement: the statement is killed, the connection not used
                 // again.
                 if let Err(error) = held.checkout.killer().kill_query().await {
-                    tracing::warn!(cluster = %held.cluster, %error, "statement of a client that left not killed");
+                    tracing::warn!(cluster = %held.cluster, %error, "statement not killed, its client left");
                 }
                 drop(held);
                 return Failure::End(Ended::Client(source));
@@ -354,7 +354,8 @@ impl Session {
                 return Failure::Refused(refused_by_server(&error));
             }
             _ => {
-                tracing::warn!(cluster = %held.cluster, server = %held.checkout.server(), %error, "answer broke off")
+                let server = held.checkout.server();
+                tracing::warn!(cluster = %held.cluster, %server, %error, "answer broke off")
             }
         }
         let cluster = held.cluster.clone();

@@ -1,8 +1,8 @@
 //! User locks: GET_LOCK ties the session to its connection until the last lock is given back.
 //!
 //! Answers are relayed unread, so it is not known whether a lock was taken or released. Every name that
-//! GET_LOCK was called with counts as held; after a RELEASE_LOCK the server is asked whether one of them still
-//! is. Where a name is no plain string, only RELEASE_ALL_LOCKS (or the end of the session) frees the
+//! GET_LOCK was called with counts as held; after a RELEASE_LOCK the server is asked whether one of them
+//! still is. Where a name is no plain string, only RELEASE_ALL_LOCKS (or the end of the session) frees the
 //! connection.
 
 use std::collections::BTreeSet;

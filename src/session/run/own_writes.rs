@@ -1,8 +1,8 @@
 //! Read-your-writes on replicas, where a keyspace asks for it (`reads_after_writes`).
 //!
-//! After the session wrote to a cluster, a read on one of its replicas first asks the primary which transactions it
-//! has, and waits until the replica has them too. A replica that does not get there in time is not read from: the
-//! statement goes to the primary.
+//! After the session wrote to a cluster, a read on one of its replicas first asks the primary which
+//! transactions it has, and waits until the replica has them too. A replica that does not get there in time
+//! is not read from: the statement goes to the primary.
 
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ use crate::session::state::Held;
 const CATCH_UP_MAX: Duration = Duration::from_secs(1);
 
 impl Session {
-    /// A connection on which the session's own writes are visible: `replica`, once it has them, else the primary.
+    /// A connection on which the session's own writes are visible: `replica`, once it has them, else the
+    /// primary.
     pub(in crate::session) async fn with_own_writes(&mut self, place: &Place, replica: Held) -> Flow<Held> {
         let waits = replica.role == Role::Replica
             && self.state.wrote.as_ref() == Some(&place.cluster)
@@ -40,7 +41,8 @@ impl Session {
             primary.checkout.checkin();
             return Ok(replica);
         }
-        tracing::debug!(cluster = %place.cluster, server = %replica.checkout.server(), "replica behind; primary read");
+        let server = replica.checkout.server();
+        tracing::debug!(cluster = %place.cluster, %server, "replica behind; primary read");
         replica.checkout.checkin();
         Ok(primary)
     }

@@ -148,8 +148,8 @@ impl Session {
             registry.list().iter().map(|entry| entry.statements.load(Ordering::Relaxed)).sum();
         let seconds = self.services.started.elapsed().as_secs();
         let line = format!(
-            "Uptime: {seconds}  Threads: {}  Questions: {statements}  Slow queries: 0  Opens: 0  Flush tables: 0  \
-             Open tables: 0  Queries per second avg: {:.3}",
+            "Uptime: {seconds}  Threads: {}  Questions: {statements}  Slow queries: 0  Opens: 0  \
+             Flush tables: 0  Open tables: 0  Queries per second avg: {:.3}",
             registry.connections(),
             statements as f64 / seconds.max(1) as f64,
         );

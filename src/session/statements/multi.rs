@@ -33,6 +33,7 @@ impl Session {
             let one = &rest[..next];
             let said = self.read_comments(one, scan)?;
             let statement = Statement { attributes, text: trim_delimiter(one), scan, said, started };
+            self.answer_failed = false;
             self.run_statement(&statement).await?;
             if is_last || self.answer_failed {
                 return Ok(());
@@ -49,8 +50,8 @@ fn second_statement(rest: &[u8]) -> ClientError {
     ClientError::new(
         Code::SyntaxError,
         format!(
-            "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version \
-             for the right syntax to use near '{near}' at line 1"
+            "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server \
+             version for the right syntax to use near '{near}' at line 1"
         ),
     )
 }

@@ -1,9 +1,9 @@
 //! SET: session variables, character sets, the workspace variable, user variables, the next transaction.
 //!
 //! A SET is run on a server before it counts, so that a wrong name or value gets the server's own error; what
-//! it came to is remembered ([`crate::session::SettingsCache`]), and later sessions are answered from that. The
-//! session keeps the values as SQL text and brings every connection it is lent up to them. Values that only a
-//! server can compute are read back. Literal user variables are kept here until a statement reads one.
+//! it came to is remembered ([`crate::session::SettingsCache`]), and later sessions are answered from that.
+//! The session keeps the values as SQL text and brings every connection it is lent up to them. Values that
+//! only a server can compute are read back. Literal user variables are kept here until a statement reads one.
 
 use std::sync::Arc;
 
