@@ -8,8 +8,8 @@ use crate::config::Reads;
 use crate::error::{ClientError, Code};
 use crate::ids::{Role, WorkspaceId};
 use crate::plan::{
-    self, Address, Bound, Destination, NoParams, ParamValues, Plan, PlanInput, PlanKey, Planned, Route,
-    TargetShape, WorkspacePins,
+    self, Address, Bound, Destination, LocalAnswer, NoParams, ParamValues, Plan, PlanInput, PlanKey, Planned,
+    Route, TargetShape, WorkspacePins,
 };
 use crate::protocol::response::CommandKind;
 use crate::sql::{self, Scan, ScanFlags, StatementKind};
@@ -302,26 +302,31 @@ impl Session {
         said: &Said,
     ) -> Result<Place, ClientError> {
         let role = self.role_for(job, said)?;
-        if let Some(held) = &self.state.held {
-            let database = self.state.target.database.clone();
-            return Ok(Place { cluster: held.cluster.clone(), shard: None, database, role });
-        }
         if let Some(keyspace) = self.state.target.keyspace.clone() {
             let agreed = self.workspace_pins(said).agreed();
             // A SET may be what makes them agree again.
             let is_set = matches!(job.plan.route, Route::Local(LocalAnswer::Set));
             let workspace = if is_set { agreed.unwrap_or(None) } else { agreed? }.cloned();
-            let address = match workspace {
+            let needs = Needs { writes: false, role };
+            match workspace {
                 Some(workspace) if snapshot.directory(&keyspace).is_ok() => {
-                    Address::Workspace { keyspace, workspace }
+                    let address = Address::Workspace { keyspace, workspace };
+                    return resolve_address(snapshot, &mut self.state, &address, needs);
                 }
-                _ => Address::AnyShard(keyspace),
-            };
-            return resolve_address(snapshot, &mut self.state, &address, Needs { writes: false, role });
+                _ if self.state.held.is_none() => {
+                    let address = Address::AnyShard(keyspace);
+                    return resolve_address(snapshot, &mut self.state, &address, needs);
+                }
+                _ => {}
+            }
+        }
+        let database = self.state.target.database.clone();
+        if let Some(held) = &self.state.held {
+            return Ok(Place { cluster: held.cluster.clone(), shard: None, database, role });
         }
         let clusters = &snapshot.config.clusters;
         let at = self.admission.id.0 as usize % clusters.len().max(1);
         let cluster = clusters.keys().nth(at).ok_or_else(|| ClientError::of(Code::NoShard))?.clone();
-        Ok(Place { cluster, shard: None, database: self.state.target.database.clone(), role })
+        Ok(Place { cluster, shard: None, database, role })
     }
 }
