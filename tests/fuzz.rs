@@ -274,7 +274,8 @@ fn vschema_files_take_any_bytes() {
         include_str!("../docker/demo/vschema/shop.toml"),
         include_str!("../docker/demo/vschema/app.toml"),
         "layout = \"shared_tables\"\n[vindexes.m]\ntype = \"multicol\"\ncolumn_count = 2\n\
-         column_bytes = \"1,7\"\n[tables.a]\ncolumn_vindexes = [ { columns = [\"region\", \"id\"], vindex = \"m\" } ]\n",
+         column_bytes = \"1,7\"\n[tables.a]\n\
+         column_vindexes = [ { columns = [\"region\", \"id\"], vindex = \"m\" } ]\n",
         "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n",
         VITESS,
     ]);
