@@ -3,4 +3,5 @@
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses a part")]
 
+pub mod raw;
 pub mod servers;

@@ -1,0 +1,63 @@
+# Every column type, its metadata, its values, its NULL; as text and binary.
+!modes unsharded,use,comment
+CREATE TABLE numbers (
+  id INT AUTO_INCREMENT PRIMARY KEY, a TINYINT, b TINYINT UNSIGNED, c SMALLINT, d SMALLINT UNSIGNED,
+  e MEDIUMINT, f MEDIUMINT UNSIGNED, g INT UNSIGNED, h BIGINT, i BIGINT UNSIGNED, j FLOAT, k DOUBLE,
+  l DECIMAL(30,10), m DECIMAL(5), n BIT(1), o BIT(37), p TINYINT(1), q INT(8) ZEROFILL, r BOOLEAN);
+INSERT INTO numbers VALUES
+  (1, -128, 0, -32768, 0, -8388608, 0, 0, -9223372036854775808, 0, -1.5e10, 1e300,
+   -12345678901234567890.0123456789, -99999, b'0', b'1', 0, 5, TRUE),
+  (2, 127, 255, 32767, 65535, 8388607, 16777215, 4294967295, 9223372036854775807, 18446744073709551615,
+   3.40282e38, -2.2250738585072014e-308, 12345678901234567890.0123456789, 99999, b'1',
+   b'1111111111111111111111111111111111111', 1, 12345678, FALSE),
+  (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+SELECT * FROM numbers ORDER BY id;
+SELECT a + 1, b * 2, i / 3, l + m, j, k, AVG(h), SUM(g), COUNT(*), MAX(l) FROM numbers WHERE id < 3 GROUP BY id;
+CREATE TABLE times (
+  id INT PRIMARY KEY, a DATE, b TIME, c TIME(3), d DATETIME, e DATETIME(6), f TIMESTAMP NULL,
+  g TIMESTAMP(2) NULL, h YEAR);
+INSERT INTO times VALUES
+  (1, '2024-02-29', '-838:59:59', '00:00:00.001', '1000-01-01 00:00:00', '9999-12-31 23:59:59.999999',
+   '1970-01-02 00:00:01', '2038-01-19 03:14:07.99', 1901),
+  (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  (3, '0001-01-01', '12:00:00', '-12:34:56.789', '2024-06-30 12:30:45', '2024-06-30 12:30:45.000001',
+   '2024-06-30 12:30:45', '2024-06-30 12:30:45.50', 2155);
+SELECT * FROM times ORDER BY id;
+SELECT a + INTERVAL 1 DAY, TIMEDIFF(e, d), UNIX_TIMESTAMP(f), EXTRACT(YEAR FROM a), DATE_FORMAT(e, '%W') FROM times;
+CREATE TABLE texts (
+  id INT PRIMARY KEY, a CHAR(10), b VARCHAR(300), c BINARY(4), d VARBINARY(20), e TINYTEXT, f TEXT,
+  g MEDIUMTEXT, h LONGTEXT, i TINYBLOB, j BLOB, k MEDIUMBLOB, l LONGBLOB, m ENUM('x', 'y', 'zä'),
+  n SET('a', 'b', 'c'), o VARCHAR(20) CHARACTER SET latin1, p VARCHAR(20) CHARACTER SET ascii,
+  q VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin) DEFAULT CHARACTER SET utf8mb4;
+INSERT INTO texts VALUES
+  (1, 'char', 'väriöchar 😀', 'ab', x'00ff01fe', 'tiny', 'text', 'medium', 'long', x'00', x'0001', x'000102',
+   x'00010203', 'zä', 'a,c', 'läti', 'ascii', '😀'),
+  (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  (3, '', '', '', '', '', '', '', '', '', '', '', '', 'x', '', '', '', '');
+SELECT * FROM texts ORDER BY id;
+SELECT CONCAT(a, b), UPPER(b), HEX(c), LENGTH(b), CHAR_LENGTH(b), b COLLATE utf8mb4_bin, CAST(b AS BINARY) FROM texts;
+SELECT b FROM texts WHERE m = 3 OR FIND_IN_SET('b', n);
+CREATE TABLE documents (id INT PRIMARY KEY, a JSON, b GEOMETRY, c POINT);
+INSERT INTO documents VALUES (1, '{"k": [1, 2.5, null, "ä"]}', ST_GeomFromText('POINT(1 2)'), POINT(3, 4)),
+  (2, NULL, NULL, NULL);
+SELECT id, a, ST_AsText(b), ST_AsText(c) FROM documents ORDER BY id;
+SELECT b, c FROM documents ORDER BY id;
+SELECT JSON_EXTRACT(a, '$.k[1]'), JSON_TYPE(a), JSON_UNQUOTE(JSON_EXTRACT(a, '$.k[3]')) FROM documents;
+!only mysql
+CREATE TABLE vectors (id INT PRIMARY KEY, v VECTOR(3));
+!only mysql
+INSERT INTO vectors VALUES (1, STRING_TO_VECTOR('[1,2,3]'));
+!only mysql
+SELECT id, v, VECTOR_TO_STRING(v) FROM vectors;
+!only mariadb
+CREATE TABLE natives (id UUID PRIMARY KEY, a INET6);
+!only mariadb
+INSERT INTO natives VALUES ('123e4567-e89b-12d3-a456-426614174000', '::1');
+!only mariadb
+SELECT * FROM natives;
+SELECT NULL, 1, -1, 1.5, 1e3, 'text', _binary'bytes', x'ff', b'101', TRUE, DATE'2024-01-02', TIME'1:2:3';
+SELECT 1 AS `a``b`, 2 AS "double", 3 'quoted', 4 AS ``;
+SELECT 18446744073709551615, -9223372036854775808, 0.1 + 0.2, 1/3, 1 DIV 3, 7 MOD 4, NOT 1, 5 & 3, 1 <=> NULL;
+!fields numbers
+!fields texts
+!fields missing
