@@ -31,6 +31,14 @@ type = "xxhash"
 [tables.countries]
 type = "reference"
 "#;
+/// Tables of the shared keyspaces, made on every shard.
+const SHARED_TABLES: [&str; 3] = [
+    "orders (id INT, workspace_id BIGINT NOT NULL, state VARCHAR(20), amount DECIMAL(10,2), \
+     PRIMARY KEY (workspace_id, id))",
+    "items (id INT AUTO_INCREMENT, workspace_id BIGINT NOT NULL, order_id INT, name VARCHAR(20), \
+     PRIMARY KEY (workspace_id, id), KEY (id), UNIQUE KEY by_name (workspace_id, name))",
+    "countries (code CHAR(2) PRIMARY KEY, name VARCHAR(30))",
+];
 const TOPOLOGY: &str = r#"
 [keyspaces.app]
 shards = { "-" = "b1" }
@@ -67,7 +75,8 @@ const MODES: &[Mode] = &[
     mode("unsharded text", "unsharded", "app"),
     Mode { binary: true, ..mode("unsharded binary", "unsharded", "app") },
     Mode { old: true, ..mode("unsharded old text", "unsharded", "app") },
-    Mode { old: true, binary: true, ..mode("unsharded old binary", "unsharded", "app") },
+    mode("big text", "big", "app"),
+    Mode { binary: true, old: true, ..mode("big binary", "big", "app") },
     mode("use text", "use", "ws_7"),
     Mode { binary: true, ..mode("use binary", "use", "ws_7") },
     Mode { proxied: "spaces", suffix: COMMENT, ..mode("comment text", "comment", "ws_7") },
@@ -119,6 +128,10 @@ impl Stand {
             root.query_drop(drop).await.expect("root may drop");
             let create = format!("CREATE DATABASE {database}");
             root.query_drop(create).await.expect("root may create");
+            for table in SHARED_TABLES.iter().filter(|_| mode.family == "shared") {
+                let create = format!("CREATE TABLE {database}.{table}");
+                root.query_drop(create).await.expect("root may create");
+            }
         }
     }
 

@@ -59,16 +59,19 @@ ALTER TABLE t DROP COLUMN added;
 !prepare ddl CREATE TABLE made (id INT)
 !execute ddl
 !execute ddl
+!only mariadb
 !prepare begin BEGIN
+!only mariadb
 !execute begin
+!only mariadb
 !execute insert int:1 int:1 double:1 str:r str:r
+!only mariadb
 !prepare rollback ROLLBACK
+!only mariadb
 !execute rollback
 !prepare count SELECT COUNT(*) FROM t
 !execute count
 !prepare set SET @x = ?
-!execute set int:5
-SELECT @x;
 !execute insert int:1
 !ping
 !session other

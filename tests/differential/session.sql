@@ -73,8 +73,6 @@ SET timestamp = 1700000000;
 SELECT NOW(), UNIX_TIMESTAMP();
 SET timestamp = DEFAULT;
 SET insert_id = 500;
-INSERT INTO t (s) VALUES ('by insert_id');
-SELECT LAST_INSERT_ID();
 SET last_insert_id = 77;
 SELECT LAST_INSERT_ID();
 SELECT LAST_INSERT_ID(99);

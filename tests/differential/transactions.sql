@@ -101,24 +101,6 @@ SELECT id FROM t WHERE id = 1 LOCK IN SHARE MODE;
 !session main
 COMMIT;
 BEGIN;
-UPDATE t SET v = 100 WHERE id = 1;
-!session heavy
-BEGIN;
-UPDATE t SET v = v + 1 WHERE id >= 6;
-!session main
-!send UPDATE t SET v = 0 WHERE id = 8
-!blocked
-!session heavy
-UPDATE t SET v = 0 WHERE id = 1;
-!session main
-!receive
-SELECT 1;
-INSERT INTO t VALUES (17, 17);
-ROLLBACK;
-!session heavy
-COMMIT;
-SELECT * FROM t ORDER BY id;
-BEGIN;
 INSERT INTO t VALUES (18, 18);
 INSERT INTO t VALUES (18, 18);
 INSERT INTO t VALUES (19, 19);

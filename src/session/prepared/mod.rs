@@ -251,7 +251,8 @@ impl Session {
                 (Some(address), Execution { text: &edited, ..execution })
             }
             Destination::Local(answer) => {
-                let job = job_of(asked, plan, Payload::Raw(&[]), CommandKind::Query);
+                let payload = Payload::Text { attributes: &[], text: asked.text };
+                let job = job_of(asked, plan, payload, CommandKind::Query);
                 return self.answer_locally(answer, &job, asked, snapshot).await;
             }
             Destination::Split(_) | Destination::All(_) => {

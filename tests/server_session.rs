@@ -1,0 +1,290 @@
+//! What a session lives through: clients that go away, KILL, lost connections, restarts, bounds, stop, reload.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::raw::{Login, MODERN, RawClient};
+use common::servers::{Bulkhead, Cluster, Flavour, Role, Setup, try_connect, wait_until};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error};
+
+const KEYSPACES: &str = r#"
+[keyspaces.app]
+shards = { "-" = "c1" }
+[keyspaces.spaces]
+shards = { a = "c1" }
+"#;
+const SPACES: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n";
+
+fn setup(cluster: &Cluster) -> Setup {
+    let database = "CREATE DATABASE IF NOT EXISTS app; CREATE DATABASE IF NOT EXISTS ws_1; \
+                    CREATE TABLE IF NOT EXISTS app.t (id INT PRIMARY KEY); \
+                    CREATE TABLE IF NOT EXISTS ws_1.t (id INT PRIMARY KEY)";
+    cluster.sql(database);
+    let setup = Setup::default().cluster(cluster).config(KEYSPACES);
+    setup.vschema("app.toml", "layout = \"unsharded\"\n").vschema("spaces.toml", SPACES)
+}
+
+/// The same on the cluster that tests share.
+fn shared_setup(cluster: &Cluster) -> Setup {
+    cluster.sql("CREATE DATABASE IF NOT EXISTS app; CREATE TABLE IF NOT EXISTS app.t (id INT PRIMARY KEY)");
+    let setup = Setup::default().cluster_as("c1", cluster).config(KEYSPACES);
+    setup.vschema("app.toml", "layout = \"unsharded\"\n").vschema("spaces.toml", SPACES)
+}
+
+fn login(bulkhead: &Bulkhead) -> Login {
+    Login {
+        port: bulkhead.port,
+        user: "app".to_owned(),
+        password: bulkhead.password.clone(),
+        database: Some("app".to_owned()),
+        capabilities: MODERN,
+    }
+}
+
+/// The errno of a refusal, 0 for success, 1 for a connection that is gone.
+fn errno<T>(result: Result<T, Error>) -> (u16, String) {
+    match result {
+        Ok(_) => (0, String::new()),
+        Err(Error::Server(error)) => (error.code, error.message),
+        Err(error) => (1, error.to_string()),
+    }
+}
+
+/// Statements that run on the server with this text in them.
+fn running(cluster: &Cluster, part: &str) -> u32 {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%{part}%' AND id <> CONNECTION_ID()"
+    );
+    cluster.sql(&sql).trim().parse().expect("a number")
+}
+
+async fn value(conn: &mut Conn, sql: &str) -> i64 {
+    conn.query_first(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).expect("a row")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_client_that_goes_away_leaves_nothing_behind() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let bulkhead = shared_setup(cluster).start();
+    let mut client = RawClient::connect(&login(&bulkhead)).await.expect("logs in");
+    client.send(b"\x03SELECT SLEEP(60) AS gone_away").await.expect("sent");
+    assert!(wait_until(|| running(cluster, "gone_away") == 1), "it never ran");
+    client.drop_connection();
+    assert!(wait_until(|| running(cluster, "gone_away") == 0), "the statement still runs");
+
+    // The same in a transaction: it is rolled back, and the next session sees a clean connection.
+    let mut conn = bulkhead.connect(Some("app")).await;
+    conn.query_drop("SET @left = 1").await.expect("SET");
+    conn.query_drop("BEGIN").await.expect("BEGIN");
+    conn.query_drop("INSERT INTO t VALUES (1001)").await.expect("INSERT");
+    drop(conn);
+    let mut other = bulkhead.connect(Some("app")).await;
+    let mut left = 1;
+    let until = Instant::now() + Duration::from_secs(10);
+    while left != 0 && Instant::now() < until {
+        left = value(&mut other, "SELECT COUNT(*) FROM t WHERE id = 1001").await;
+    }
+    assert_eq!(left, 0, "the transaction was not rolled back");
+    assert_eq!(value(&mut other, "SELECT @left IS NULL").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn sessions_are_killed_by_their_proxy_id() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let bulkhead = shared_setup(cluster).start();
+    let mut victim = bulkhead.connect(Some("app")).await;
+    let mut killer = bulkhead.connect(Some("app")).await;
+    let id = victim.id();
+    let sleeping = tokio::spawn(async move {
+        let ended = errno(victim.query_drop("SELECT SLEEP(60) AS kill_query FROM t RIGHT JOIN (SELECT 1) x ON 1").await);
+        (victim, ended)
+    });
+    assert!(wait_until(|| running(cluster, "kill_query") == 1));
+    killer.query_drop(format!("KILL QUERY {id}")).await.expect("KILL QUERY");
+    let (mut victim, _) = sleeping.await.expect("no panic");
+    assert!(wait_until(|| running(cluster, "kill_query") == 0));
+    assert_eq!(value(&mut victim, "SELECT 1").await, 1, "the session lives on");
+    killer.query_drop(format!("KILL {id}")).await.expect("KILL");
+    assert_ne!(errno(victim.query_drop("SELECT 1").await).0, 0, "the session is gone");
+    assert_eq!(errno(killer.query_drop("KILL 4000000000").await).0, 1094);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_lost_transaction_is_reported_until_rollback() {
+    for flavour in [Flavour::MySql, Flavour::MariaDb] {
+        let cluster = Cluster::start("c1", flavour);
+        let bulkhead = setup(&cluster).start();
+        let mut conn = bulkhead.connect(Some("app")).await;
+        let mut idle = bulkhead.connect(Some("app")).await;
+        idle.query_drop("SELECT 1").await.expect("works");
+        conn.query_drop("BEGIN").await.expect("BEGIN");
+        conn.query_drop("INSERT INTO t VALUES (1)").await.expect("INSERT");
+        cluster.kill(Role::Primary);
+        cluster.start_again();
+        let (first, _) = errno(conn.query_drop("INSERT INTO t VALUES (2)").await);
+        assert!(first > 1, "{flavour:?}: the loss is told");
+        for sql in ["SELECT 1", "INSERT INTO t VALUES (3)", "COMMIT", "BEGIN"] {
+            let (code, message) = errno(conn.query_drop(sql).await);
+            assert!(code == 1053 && message.contains("E4003"), "{flavour:?} {sql}: {code} {message}");
+        }
+        conn.query_drop("ROLLBACK").await.expect("ROLLBACK ends it");
+        assert_eq!(value(&mut conn, "SELECT COUNT(*) FROM t").await, 0);
+        // Sessions without a transaction go on as if nothing had been.
+        assert_eq!(value(&mut idle, "SELECT COUNT(*) FROM t").await, 0);
+        idle.query_drop("INSERT INTO t VALUES (5)").await.expect("writes work again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn bounds_are_kept_and_named() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let limits = "[clusters.c1.pool]\nmax_connections = 1\n\
+                  [timeouts]\npool_wait = \"300ms\"\nquery = \"700ms\"\nidle = \"3s\"\n";
+    let bulkhead = shared_setup(cluster).config(limits).start();
+    let mut first = bulkhead.connect(Some("app")).await;
+    let mut second = bulkhead.connect(Some("app")).await;
+    first.query_drop("BEGIN").await.expect("BEGIN");
+    first.query_drop("SELECT * FROM t").await.expect("SELECT");
+    let start = Instant::now();
+    let (code, message) = errno(second.query_drop("SELECT * FROM t").await);
+    assert!(code == 1040 && message.contains("E5001"), "{code} {message}");
+    assert!(start.elapsed() < Duration::from_secs(3));
+    first.query_drop("COMMIT").await.expect("COMMIT");
+    second.query_drop("SELECT * FROM t").await.expect("the connection is free again");
+
+    let (code, message) = errno(second.query_drop("SELECT BENCHMARK(100000000000, MD5('x')) AS too_long FROM (SELECT 1) x").await);
+    assert_eq!(code, 3024, "{message}");
+    assert!(wait_until(|| running(cluster, "too_long") == 0), "it was not killed");
+    assert_eq!(value(&mut second, "SELECT 1").await, 1);
+
+    tokio::time::sleep(Duration::from_millis(3_600)).await;
+    let (code, message) = errno(first.query_drop("SELECT 1").await);
+    assert!(matches!(code, 1 | 4031), "{code} {message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_stop_waits_for_transactions() {
+    let cluster = Cluster::start("c1", Flavour::MySql);
+    let mut bulkhead = setup(&cluster).start();
+    let mut busy = bulkhead.connect(Some("app")).await;
+    let mut idle = bulkhead.connect(Some("app")).await;
+    busy.query_drop("BEGIN").await.expect("BEGIN");
+    busy.query_drop("INSERT INTO t VALUES (1)").await.expect("INSERT");
+    bulkhead.signal("TERM");
+    let password = bulkhead.password.clone();
+    let until = Instant::now() + Duration::from_secs(10);
+    while try_connect(bulkhead.port, "app", &password, None).await.is_ok() {
+        assert!(Instant::now() < until, "new connections are still taken");
+    }
+    let (code, message) = errno(idle.query_drop("SELECT 1").await);
+    assert!(matches!(code, 1 | 1053), "{code} {message}");
+    busy.query_drop("INSERT INTO t VALUES (2)").await.expect("the transaction goes on");
+    busy.query_drop("COMMIT").await.expect("and commits");
+    let (code, message) = errno(busy.query_drop("SELECT 1").await);
+    assert!(matches!(code, 1 | 1053), "{code} {message}");
+    let status = bulkhead.wait(Duration::from_secs(10)).expect("it ends");
+    assert!(status.success(), "{status:?}");
+    assert_eq!(cluster.sql("SELECT COUNT(*) FROM app.t").trim(), "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn reload_swaps_or_keeps() {
+    let cluster = Cluster::start("c1", Flavour::MySql);
+    let bulkhead = setup(&cluster).start();
+    cluster.sql("CREATE DATABASE added");
+    let config = std::fs::read_to_string(bulkhead.path("bulkhead.toml")).expect("can be read");
+    assert_eq!(errno(try_connect(bulkhead.port, "app", &bulkhead.password, Some("added")).await).0, 1049);
+
+    // A bad file: reported, and nothing changes.
+    std::fs::write(bulkhead.path("bulkhead.toml"), format!("{config}\nnonsense = = 1\n")).expect("written");
+    bulkhead.signal("HUP");
+    assert!(wait_until(|| bulkhead.log().contains("bulkhead.toml:")), "the fault is not in the log");
+    bulkhead.connect(Some("app")).await;
+
+    // A good one, by signal.
+    std::fs::write(bulkhead.path("vschema/added.toml"), "layout = \"unsharded\"\n").expect("written");
+    let more = format!("{config}\n[keyspaces.added]\nshards = {{ \"-\" = \"c1\" }}\n");
+    std::fs::write(bulkhead.path("bulkhead.toml"), &more).expect("written");
+    bulkhead.signal("HUP");
+    let until = Instant::now() + Duration::from_secs(10);
+    while try_connect(bulkhead.port, "app", &bulkhead.password, Some("added")).await.is_err() {
+        assert!(Instant::now() < until, "the new keyspace is not there:\n{}", bulkhead.log());
+    }
+
+    // And back, by the file's change alone.
+    std::fs::remove_file(bulkhead.path("vschema/added.toml")).expect("removed");
+    std::fs::write(bulkhead.path("bulkhead.toml"), &config).expect("written");
+    let until = Instant::now() + Duration::from_secs(10);
+    while try_connect(bulkhead.port, "app", &bulkhead.password, Some("added")).await.is_ok() {
+        assert!(Instant::now() < until, "the change of the file was not seen:\n{}", bulkhead.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn workspaces_are_made_and_their_states_kept() {
+    let cluster = Cluster::start("c1", Flavour::MySql);
+    let bulkhead = setup(&cluster).start();
+    let mut admin = bulkhead.connect_admin().await;
+    let help: Vec<mysql_async::Row> = admin.query("HELP").await.expect("HELP");
+    assert!(help.len() > 5);
+    let mut conn = bulkhead.connect(None).await;
+    assert_eq!(errno(conn.query_drop("USE ws_1").await).0, 1049);
+    admin.query_drop("CREATE WORKSPACE spaces 1 ON a").await.expect("CREATE WORKSPACE");
+    conn.query_drop("USE ws_1").await.expect("it is there at once");
+    conn.query_drop("INSERT INTO t VALUES (1)").await.expect("active");
+    admin.query_drop("SET WORKSPACE spaces 1 STATE read-only").await.expect("SET WORKSPACE");
+    let (code, message) = errno(conn.query_drop("INSERT INTO t VALUES (2)").await);
+    assert!(code == 1290 && message.contains("E3001"), "{code} {message}");
+    assert_eq!(value(&mut conn, "SELECT COUNT(*) FROM t").await, 1);
+    admin.query_drop("SET WORKSPACE spaces 1 STATE suspended").await.expect("SET WORKSPACE");
+    let (code, message) = errno(conn.query_drop("SELECT COUNT(*) FROM t").await);
+    assert!(code == 1227 && message.contains("E3003"), "{code} {message}");
+    admin.query_drop("SET WORKSPACE spaces 1 STATE active").await.expect("SET WORKSPACE");
+    conn.query_drop("INSERT INTO t VALUES (2)").await.expect("active again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn reads_go_to_replicas_when_asked() {
+    let cluster = Cluster::start_with_replica("c1", Flavour::MySql);
+    let bulkhead = setup(&cluster).start();
+    let (primary, replica) = (i64::from(cluster.primary_port), cluster.replica_port.map(i64::from));
+    let mut conn = bulkhead.connect(Some("app")).await;
+    assert_eq!(value(&mut conn, "SELECT @@port").await, primary);
+    assert_eq!(Some(value(&mut conn, "SELECT @@port /*bulkhead: replica */").await), replica);
+    let until = Instant::now() + Duration::from_secs(10);
+    while errno(conn.query_drop("SELECT * FROM t /*bulkhead: replica */").await).0 != 0 {
+        assert!(Instant::now() < until, "the table never came to the replica");
+    }
+    conn.query_drop("USE `app@replica`").await.expect("USE app@replica");
+    assert_eq!(Some(value(&mut conn, "SELECT @@port").await), replica);
+    let (code, message) = errno(conn.query_drop("INSERT INTO t VALUES (1)").await);
+    assert!(code == 1290 && message.contains("E2016"), "{code} {message}");
+    conn.query_drop("USE app").await.expect("USE app");
+    conn.query_drop("INSERT INTO t VALUES (1)").await.expect("the primary takes writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn logins_are_refused_in_mysqls_words() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let bulkhead = shared_setup(cluster).start();
+    let refused = |result| errno::<Conn>(result);
+    let (code, message) = refused(try_connect(bulkhead.port, "app", "wrong", None).await);
+    assert!(code == 1045 && message.contains("'app'@'127.0.0.1' (using password: YES)"), "{message}");
+    let (code, message) = refused(try_connect(bulkhead.port, "nobody", "x", None).await);
+    assert!(code == 1045 && message.contains("'nobody'"), "{message}");
+    let (code, message) = refused(try_connect(bulkhead.port, "app", &bulkhead.password, Some("nope")).await);
+    assert_eq!((code, message.as_str()), (1049, "Unknown database 'nope'"));
+    let (code, _) = refused(try_connect(bulkhead.port, "app", &bulkhead.password, Some("ws_77")).await);
+    assert_eq!(code, 1049);
+}
