@@ -158,8 +158,7 @@ impl Stand {
     fn wait_blocked(&self) {
         let sql = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
         let waits = |cluster: &Cluster| cluster.sql(sql).trim() != "0";
-        let blocked =
-            common::servers::wait_until(|| waits(&self.plain) && self.behind.iter().any(waits));
+        let blocked = common::servers::wait_until(|| waits(&self.plain) && self.behind.iter().any(waits));
         assert!(blocked, "nobody waits for a lock");
     }
 }
@@ -242,8 +241,7 @@ async fn compare_all(flavour: Flavour) {
     let mut admin = stand.bulkhead.connect_admin().await;
     admin.query_drop("CREATE WORKSPACE spaces 7 ON b").await.expect("the workspace can be created");
     let narrow = std::env::var("DIFFERENTIAL").unwrap_or_default();
-    let mut report =
-        Report { flavour: stand.flavour, exceptions: &exceptions, steps: 0, faults: Vec::new() };
+    let mut report = Report { flavour: stand.flavour, exceptions: &exceptions, steps: 0, faults: Vec::new() };
     for script in scripts() {
         for mode in MODES.iter().filter(|mode| script.modes.iter().any(|family| family == mode.family)) {
             if format!("{} {}", script.name, mode.name).contains(&narrow) {

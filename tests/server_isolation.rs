@@ -117,7 +117,8 @@ impl Worker {
             (false, _) => "spaces".to_owned(),
         };
         let variable = if way == 1 { workspace.to_string() } else { "NULL".to_owned() };
-        for sql in [format!("USE {database}"), format!("SET @workspace_id = {variable}")] {
+        // The variable first: beside another workspace's database it would be a conflict.
+        for sql in [format!("SET @workspace_id = {variable}"), format!("USE {database}")] {
             if let Err(error) = conn.query_drop(&sql).await {
                 self.ledger.faults.push(format!("{sql}: {error}"));
                 return None;
@@ -226,7 +227,8 @@ impl Worker {
     }
 
     async fn error(&mut self, conn: &mut Conn, comment: &str) -> bool {
-        let sqls = ["SELECT nope FROM facts WHERE workspace_id = 1", "SELEC 1", "INSERT INTO nothing VALUES (1)"];
+        let sqls =
+            ["SELECT nope FROM facts WHERE workspace_id = 1", "SELEC 1", "INSERT INTO nothing VALUES (1)"];
         let sql = sqls[self.random.below(3) as usize];
         self.ledger.statements += 1;
         match conn.query_drop(format!("{sql}{comment}")).await {
@@ -353,10 +355,17 @@ async fn isolation_holds(flavour: Flavour) {
             all.faults.push(format!("committed {row:?} is there {} times", rows.get(row).unwrap_or(&0)));
         }
     }
-    all.faults.extend(all.absent.iter().filter(|row| rows.contains_key(row)).map(|r| format!("{r:?} came back")));
-    let known = |row: &&Row| all.committed.contains(row) || all.unknown.contains(row) || all.absent.contains(row);
+    all.faults
+        .extend(all.absent.iter().filter(|row| rows.contains_key(row)).map(|r| format!("{r:?} came back")));
+    let known =
+        |row: &&Row| all.committed.contains(row) || all.unknown.contains(row) || all.absent.contains(row);
     let strays: Vec<_> = rows.keys().filter(|row| !known(row)).collect();
-    println!("{} statements, {} rows committed, {} unknown", all.statements, all.committed.len(), all.unknown.len());
+    println!(
+        "{} statements, {} rows committed, {} unknown",
+        all.statements,
+        all.committed.len(),
+        all.unknown.len()
+    );
     assert!(all.faults.is_empty() && strays.is_empty(), "seed {seed}: {strays:?}\n{}", all.faults.join("\n"));
     assert!(all.committed.len() > 100, "too little was done");
 }

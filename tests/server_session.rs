@@ -100,7 +100,9 @@ async fn sessions_are_killed_by_their_proxy_id() {
     let mut killer = bulkhead.connect(Some("app")).await;
     let id = victim.id();
     let sleeping = tokio::spawn(async move {
-        let ended = errno(victim.query_drop("SELECT SLEEP(60) AS kill_query FROM t RIGHT JOIN (SELECT 1) x ON 1").await);
+        let ended = errno(
+            victim.query_drop("SELECT SLEEP(60) AS kill_query FROM t RIGHT JOIN (SELECT 1) x ON 1").await,
+        );
         (victim, ended)
     });
     assert!(wait_until(|| running(cluster, "kill_query") == 1));
@@ -158,7 +160,9 @@ async fn bounds_are_kept_and_named() {
     first.query_drop("COMMIT").await.expect("COMMIT");
     second.query_drop("SELECT * FROM t").await.expect("the connection is free again");
 
-    let (code, message) = errno(second.query_drop("SELECT BENCHMARK(100000000000, MD5('x')) AS too_long FROM (SELECT 1) x").await);
+    let (code, message) = errno(
+        second.query_drop("SELECT BENCHMARK(100000000000, MD5('x')) AS too_long FROM (SELECT 1) x").await,
+    );
     assert_eq!(code, 3024, "{message}");
     assert!(wait_until(|| running(cluster, "too_long") == 0), "it was not killed");
     assert_eq!(value(&mut second, "SELECT 1").await, 1);

@@ -36,6 +36,9 @@ UPDATE nothing SET x = 1;
 DELETE FROM nothing;
 SET nosuchvariable = 1;
 SET SESSION nosuchvariable = 1;
+!session aside
+SET insert_id = 500;
+!session main
 SET sql_mode = 'NO_SUCH_MODE';
 SET time_zone = 'Nowhere/Land';
 SET NAMES nocharset;

@@ -72,7 +72,12 @@ impl Exceptions {
 impl Exception {
     fn covers(&self, difference: &Difference<'_>) -> bool {
         let is = |pattern: &str, value: &str| {
-            pattern == "*" || pattern.strip_suffix('*').map_or(pattern == value, |p| value.starts_with(p))
+            let part = pattern.trim_matches('*');
+            match (pattern.starts_with('*'), pattern.ends_with('*')) {
+                (true, _) => value.contains(part),
+                (false, true) => value.starts_with(part),
+                (false, false) => value == part,
+            }
         };
         is(&self.flavour, difference.flavour)
             && self.mode.split(',').any(|mode| is(mode.trim(), difference.mode))

@@ -72,7 +72,6 @@ SET foreign_key_checks = 1, unique_checks = 1;
 SET timestamp = 1700000000;
 SELECT NOW(), UNIX_TIMESTAMP();
 SET timestamp = DEFAULT;
-SET insert_id = 500;
 SET last_insert_id = 77;
 SELECT LAST_INSERT_ID();
 SELECT LAST_INSERT_ID(99);

@@ -7,6 +7,7 @@ INSERT INTO orders (id, workspace_id, state) VALUES (1, 2, 'new');
 INSERT INTO orders (id, workspace_id, state) VALUES (1, 3, 'new'), (2, 3, 'paid'), (3, 3, NULL);
 INSERT INTO orders (workspace_id, id, state) VALUES (4, 1, 'x');
 INSERT INTO orders SET workspace_id = 5, id = 1, state = 'set';
+!text
 INSERT INTO orders (id, workspace_id, state, amount) VALUES (1, 6, 's', 6), (1, 7, 's', 7), (1, 8, 's', 8);
 SELECT * FROM orders WHERE workspace_id = 1 ORDER BY id;
 SELECT * FROM orders WHERE workspace_id = 2;

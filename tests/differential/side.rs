@@ -88,7 +88,8 @@ impl Side {
                 return self.of_statement(name, &payload, CommandKind::Fetch).await;
             }
             Action::Long(name, index, text) => {
-                let mut payload = command::number_payload(code::STMT_SEND_LONG_DATA, self.id_of(name)).to_vec();
+                let mut payload =
+                    command::number_payload(code::STMT_SEND_LONG_DATA, self.id_of(name)).to_vec();
                 payload.extend_from_slice(&index.to_le_bytes());
                 payload.extend_from_slice(text.as_bytes());
                 return self.of_statement(name, &payload, CommandKind::None).await;

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use crate::backend::{Prepared as ServerPrepared, PreparedKey};
 use crate::error::{ClientError, Code};
-use crate::plan::{Destination, Plan};
+use crate::plan::{Destination, LocalAnswer, Plan};
 use crate::protocol::binary::{ParameterTypes, Parameters};
 use crate::protocol::capability::StatusFlags;
 use crate::protocol::command::{self, StmtExecute, code};
@@ -32,6 +32,8 @@ use crate::session::state::Held;
 
 /// Statements one session may have prepared at the same time.
 const STATEMENTS_MAX: usize = 16 * 1024;
+/// MySQL's ER_UNSUPPORTED_PS.
+const NOT_PREPARABLE_ERRNO: u16 = 1295;
 /// Where the statement id stands in the wire bytes of a prepare's answer.
 const PREPARED_ID_AT: std::ops::Range<usize> = 5..9;
 
@@ -125,6 +127,16 @@ impl Session {
                 (self.place_of(&snapshot, &address, &job, &said)?, Some(text))
             }
             Destination::Any => (self.any_place(&snapshot, &job, &said)?, None),
+            // Their rows are text: they are told to come as text.
+            Destination::Local(
+                LocalAnswer::Databases
+                | LocalAnswer::ProcessList
+                | LocalAnswer::Prepare
+                | LocalAnswer::Execute
+                | LocalAnswer::Deallocate,
+            ) => {
+                return Err(not_preparable().into());
+            }
             Destination::Local(_) => return self.prepare_local(text, scan, said).await,
             Destination::Split(_) | Destination::All(_) => {
                 return Err(ClientError::of(Code::CrossShard).into());
