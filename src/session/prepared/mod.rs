@@ -402,6 +402,12 @@ impl PreparedStatement {
     }
 }
 
+/// What MySQL says of statements that only run as text; drivers then send them so.
+fn not_preparable() -> ClientError {
+    let message = "This command is not supported in the prepared statement protocol yet";
+    ClientError::from_server(NOT_PREPARABLE_ERRNO, *b"HY000", message)
+}
+
 fn job_of<'a>(statement: &Statement<'a>, plan: &'a Plan, payload: Payload<'a>, kind: CommandKind) -> Job<'a> {
     Job {
         payload,
