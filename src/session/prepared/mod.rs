@@ -30,6 +30,8 @@ use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
 use crate::session::state::Held;
 
+/// ER_WRONG_ARGUMENTS: an execution that does not fit its statement.
+const WRONG_ARGUMENTS_ERRNO: u16 = 1210;
 /// Statements one session may have prepared at the same time.
 const STATEMENTS_MAX: usize = 16 * 1024;
 /// MySQL's ER_UNSUPPORTED_PS.
@@ -216,7 +218,10 @@ impl Session {
         if statement.long_data.contains_key(&u16::MAX) {
             return Err(ClientError::of(Code::PacketTooLarge).into());
         }
-        let malformed = |_| ClientError::of(Code::MalformedPacket);
+        let malformed = |_| {
+            let message = "Incorrect arguments to COM_STMT_EXECUTE";
+            ClientError::from_server(WRONG_ARGUMENTS_ERRNO, *b"HY000", message)
+        };
         let count = usize::from(statement.params);
         let sections = Sections::read(&execute, count, self.capabilities).map_err(malformed)?;
         if let Some(types) = sections.types {
