@@ -11,7 +11,8 @@ usage: tests/run.sh [SUITE…]
 
 Without a name, everything:
   unit          cargo test --lib --bins --doc: needs no server
-  NAME          tests/NAME.rs; files called server_* start their own MySQL and MariaDB servers on loopback
+  NAME          tests/NAME.rs; files called server_* start their own MySQL and MariaDB servers on
+                loopback; server_demo, which starts the whole demo, runs only when named
   drivers       tests/drivers/run.sh: clients in other languages
   rails         tests/rails/run.sh: a Rails application
 
@@ -88,6 +89,11 @@ servers_ready=no
 for file in tests/*.rs; do
     name=$(basename "$file" .rs)
     is_wanted "$name" || continue
+    # Builds an optimised program and starts the whole demo: run by its name only.
+    if [[ $name == server_demo && $wanted == "  " ]]; then
+        skipped_suite "$name" "only by its name: tests/run.sh server_demo"
+        continue
+    fi
     if [[ $name != server_* ]]; then
         suite "$name" cargo test --locked --test "$name"
         continue
