@@ -1,8 +1,8 @@
 //! The same scripts on a plain server and through Bulkhead: every packet of every answer must be the same.
 //!
-//! Layouts: one unsharded keyspace; a database per workspace, by USE and by comment; shared tables over one, two
-//! and three shards. Each as text, as prepared statements, and as an old driver would. What may differ is in
-//! `differential/exceptions.txt`. Narrow a run with `DIFFERENTIAL=script-or-mode-part`.
+//! Layouts: one unsharded keyspace; a database per workspace, by USE and by comment; shared tables over one,
+//! two and three shards. Each as text, as prepared statements, and as an old driver would. What may differ is
+//! in `differential/exceptions.txt`. Narrow a run with `DIFFERENTIAL=script-or-mode-part`.
 
 mod common;
 mod differential;

@@ -1,9 +1,10 @@
 //! Workspace isolation under random load: no session ever sees or changes another workspace's row, and every
 //! acknowledged write is there once, in the right database.
 //!
-//! Sessions switch workspaces by USE, comment and variable, run text and prepared statements, transactions that
-//! commit or roll back, errors, KILL QUERY, and break their connections in the middle, over pools much smaller
-//! than the number of sessions. Every row carries its workspace. The seed is printed; `ISOLATION_SEED` sets it.
+//! Sessions switch workspaces by USE, comment and variable, run text and prepared statements, transactions
+//! that commit or roll back, errors, KILL QUERY, and break their connections in the middle, over pools much
+//! smaller than the number of sessions. Every row carries its workspace. The seed is printed;
+//! `ISOLATION_SEED` sets it.
 
 mod common;
 

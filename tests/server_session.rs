@@ -1,4 +1,5 @@
-//! What a session lives through: clients that go away, KILL, lost connections, restarts, bounds, stop, reload.
+//! What a session lives through: clients that go away, KILL, lost connections, restarts, bounds, stop,
+//! reload.
 
 mod common;
 
@@ -55,7 +56,8 @@ fn errno<T>(result: Result<T, Error>) -> (u16, String) {
 /// Statements that run on the server with this text in them.
 fn running(cluster: &Cluster, part: &str) -> u32 {
     let sql = format!(
-        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%{part}%' AND id <> CONNECTION_ID()"
+        "SELECT COUNT(*) FROM information_schema.processlist \
+         WHERE info LIKE '%{part}%' AND id <> CONNECTION_ID()"
     );
     cluster.sql(&sql).trim().parse().expect("a number")
 }

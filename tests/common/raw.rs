@@ -1,4 +1,5 @@
-//! A client that sees every packet: what drivers hide (flags, sequence, info, column metadata) is compared here.
+//! A client that sees every packet: what drivers hide (flags, sequence, info, column metadata) is compared
+//! here.
 
 use std::time::Duration;
 
