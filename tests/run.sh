@@ -12,7 +12,7 @@ usage: tests/run.sh [SUITE…]
 Without a name, everything:
   unit          cargo test --lib --bins --doc: needs no server
   NAME          tests/NAME.rs; files called server_* start their own MySQL and MariaDB servers on
-                loopback; server_demo, server_differential, server_session run only when named
+                loopback
   drivers       tests/drivers/run.sh: clients in other languages
   rails         tests/rails/run.sh: a Rails application
 
@@ -89,11 +89,6 @@ servers_ready=no
 for file in tests/*.rs; do
     name=$(basename "$file" .rs)
     is_wanted "$name" || continue
-    # The demo builds an optimised program; the other two still show differences: run by name only.
-    if [[ $wanted == "  " && $name =~ ^server_(demo|differential|session)$ ]]; then
-        skipped_suite "$name" "only by its name: tests/run.sh $name"
-        continue
-    fi
     if [[ $name != server_* ]]; then
         suite "$name" cargo test --locked --test "$name"
         continue

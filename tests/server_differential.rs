@@ -105,6 +105,9 @@ impl Stand {
             ["b1", "b2", "b3"].into_iter().map(|name| Cluster::start(name, flavour)).collect();
         let mut setup = Setup::default().vschema("app.toml", "layout = \"unsharded\"\n");
         setup = setup.vschema("spaces.toml", SPACES).config(TOPOLOGY);
+        if flavour == Flavour::MariaDb {
+            setup = setup.listen("server_version = \"10.11.14-MariaDB\"");
+        }
         for keyspace in ["one", "two", "three"] {
             setup = setup.vschema(&format!("{keyspace}.toml"), SHARED);
         }

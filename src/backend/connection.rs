@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use super::delta::{LoginTraits, settings_delta};
 use super::error::ApplyError;
 use super::prepared::{Prepared, PreparedKey, PreparedStatements};
-use super::settings::{LoginTraits, SessionSettings, settings_delta};
+use super::settings::SessionSettings;
 use crate::ids::ServerId;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::errors::FrameError;

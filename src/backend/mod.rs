@@ -13,6 +13,7 @@
 
 mod connection;
 mod control;
+mod delta;
 mod error;
 mod open;
 mod pool;
@@ -27,12 +28,10 @@ mod tests;
 
 pub use connection::Connection;
 pub use control::{KillError, Killer};
+pub use delta::{LoginTraits, has_odd_default, settings_delta};
 pub use error::{ApplyError, CheckoutError, OpenError, OpenFailure};
 pub use pool::Checkout;
 pub use pools::{Pools, PoolsError, Wanted};
 pub use prepared::{Prepared, PreparedKey};
-pub use settings::{
-    LoginTraits, SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, has_odd_default,
-    settings_delta, stable_literal,
-};
+pub use settings::{SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, stable_literal};
 pub use stats::{Counters, PoolStats, WAIT_BUCKETS_US};

@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::connection::{Connection, ProvenSettings};
+use super::delta::server_collation;
 use super::error::OpenError;
 use super::prepared::PreparedStatements;
-use super::settings::{SessionSettings, server_collation};
+use super::settings::SessionSettings;
 use crate::config::Login;
 use crate::ids::ServerId;
 use crate::protocol::auth::{ClientAuth, ClientStep};

@@ -25,6 +25,14 @@ impl PreparedKey {
         hash.update(database.unwrap_or_default().as_bytes());
         Self(hash.digest128())
     }
+
+    /// The key of the same statement for executions that open a cursor. They have a server statement of their
+    /// own: MySQL (9.7 and before) may answer a later execution without a cursor by an OK packet in the place
+    /// of its rows.
+    #[must_use]
+    pub fn for_cursor(self) -> Self {
+        Self(!self.0)
+    }
 }
 
 /// What a server answered to COM_STMT_PREPARE.

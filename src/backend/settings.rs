@@ -1,6 +1,6 @@
 //! Session settings as values: what a session has set, and what must be sent to bring a connection there.
 //!
-//! Owns [`SessionSettings`] and the difference of two of them as SET statements. It does not own the current
+//! Owns [`SessionSettings`]; their difference as SET statements is `delta`'s. It does not own the current
 //! database (a connection has that beside its settings, so that sessions of many databases share one value),
 //! nor the reading of the client's SET statements.
 //!
@@ -12,10 +12,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use mysql_common::collations::{Collation, CollationId};
+use mysql_common::collations::CollationId;
 use thiserror::Error;
-
-use crate::protocol::handshake::Flavour;
 
 /// utf8mb4_general_ci, which every server knows.
 pub const UTF8MB4_GENERAL_CI: u16 = 45;
@@ -29,20 +27,10 @@ const VARIABLES_MAX: usize = 256;
 
 /// The variables that SET NAMES touches, in the order in which they must be set: each of the first ones
 /// changes a later one.
-const NAMES_VARIABLES: [&str; 4] =
+pub(super) const NAMES_VARIABLES: [&str; 4] =
     ["character_set_client", "character_set_results", "character_set_connection", "collation_connection"];
 
-const SQL_MODE: &str = "sql_mode";
-
-/// What a login decides beside the settings, and what "as after login" therefore means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoginTraits {
-    /// The server's family.
-    pub flavour: Flavour,
-    /// The capability IGNORE_SPACE was negotiated: the server added it to the session's `sql_mode` at login,
-    /// and `SET sql_mode = DEFAULT` would take it away.
-    pub ignores_space: bool,
-}
+pub(super) const SQL_MODE: &str = "sql_mode";
 
 /// Why a setting cannot be kept as a value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -99,9 +87,9 @@ pub enum SettingChange<'a> {
 /// **Shape**: names in lower case; equality by hash first.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
-    collation: u16,
-    variables: BTreeMap<Box<str>, Box<str>>,
-    user_variables: BTreeMap<Box<str>, Box<str>>,
+    pub(super) collation: u16,
+    pub(super) variables: BTreeMap<Box<str>, Box<str>>,
+    pub(super) user_variables: BTreeMap<Box<str>, Box<str>>,
     /// Of everything.
     hash: u64,
     /// Of what a server may refuse: collation and variables, without user variables.
@@ -172,7 +160,7 @@ impl SessionSettings {
             SettingChange::Variable { name, literal } => {
                 let (name, literal) = (variable_name(name)?, checked_literal(name, literal)?);
                 if literal.eq_ignore_ascii_case("DEFAULT") && !NAMES_VARIABLES.contains(&&*name) {
-                    self.variables.remove(&name);
+                    self.variables.remove(&common_name(name));
                 } else {
                     self.set_variable(name, literal);
                 }
@@ -188,7 +176,9 @@ impl SessionSettings {
                     self.variables.insert(NAMES_VARIABLES[3].into(), collation);
                 }
             }
-            SettingChange::ForgetVariable(name) => drop(self.variables.remove(&variable_name(name)?)),
+            SettingChange::ForgetVariable(name) => {
+                drop(self.variables.remove(&common_name(variable_name(name)?)));
+            }
             SettingChange::UserVariable { name, literal } => {
                 let literal = checked_literal(name, literal)?;
                 self.user_variables.insert(user_variable_name(name)?, literal);
@@ -201,6 +191,7 @@ impl SessionSettings {
     }
 
     fn set_variable(&mut self, name: Box<str>, literal: Box<str>) {
+        let name = common_name(name);
         // The later of these two decides; the other would undo it when set again.
         match &*name {
             "character_set_connection" => drop(self.variables.remove("collation_connection")),
@@ -240,89 +231,20 @@ impl SessionSettings {
         hasher.finish()
     }
 
-    fn names_differ(&self, other: &Self) -> bool {
+    pub(super) fn names_differ(&self, other: &Self) -> bool {
         self.collation != other.collation
             || NAMES_VARIABLES.iter().any(|name| self.variable(name) != other.variable(name))
     }
 }
 
-/// The SET statements that bring a connection of a `flavour` server from one state to the other: none when
-/// they are equal, else one.
-pub fn settings_delta(from: &SessionSettings, to: &SessionSettings, login: LoginTraits) -> Option<String> {
-    let mut set = SetStatement(String::new());
-    if from.names_differ(to) {
-        set.add_names(from, to, login.flavour);
-    }
-    let undoes_mode = from.variable(SQL_MODE).is_some() || from.collation == UNKNOWN_COLLATION;
-    let restores_mode = login.ignores_space && undoes_mode && to.variable(SQL_MODE).is_none();
-    if restores_mode {
-        set.add(format_args!("{SQL_MODE} = CONCAT_WS(',', NULLIF(@@GLOBAL.sql_mode, ''), 'IGNORE_SPACE')"));
-    }
-    let is_done = |name: &str| NAMES_VARIABLES.contains(&name) || (restores_mode && name == SQL_MODE);
-    let is_other = |name: &str| !is_done(name);
-    for name in from.variables.keys().filter(|name| is_other(name) && !to.variables.contains_key(*name)) {
-        if has_odd_default(name) {
-            set.add(format_args!("{name} = @@GLOBAL.{name}"));
-        } else {
-            set.add(format_args!("{name} = DEFAULT"));
-        }
-    }
-    for (name, literal) in to.variables.iter().filter(|(name, _)| is_other(name)) {
-        if from.variable(name) != Some(literal) {
-            set.add(format_args!("{name} = {literal}"));
-        }
-    }
-    for name in from.user_variables.keys().filter(|name| !to.user_variables.contains_key(*name)) {
-        set.add(format_args!("@`{name}` = NULL"));
-    }
-    for (name, literal) in &to.user_variables {
-        if from.user_variable(name) != Some(literal) {
-            set.add(format_args!("@`{name}` = {literal}"));
-        }
-    }
-    (!set.0.is_empty()).then_some(set.0)
-}
+/// MySQL's names of the variables behind SET TRANSACTION, and MariaDB's.
+pub(super) const TRANSACTION_NAMES: [(&str, &str); 2] =
+    [("transaction_isolation", "tx_isolation"), ("transaction_read_only", "tx_read_only")];
 
-/// Variables that MySQL (9.7 and before) switches *off* by `SET name = DEFAULT`, whatever their default is:
-/// their bit means the opposite inside.
-pub fn has_odd_default(name: &str) -> bool {
-    matches!(name, "foreign_key_checks" | "unique_checks")
-}
-
-/// A SET statement that grows.
-struct SetStatement(String);
-
-impl SetStatement {
-    fn add(&mut self, assignment: std::fmt::Arguments<'_>) {
-        self.0.push_str(if self.0.is_empty() { "SET " } else { ", " });
-        // Writing to a String cannot fail.
-        let _ = self.0.write_fmt(assignment);
-    }
-
-    /// Character sets and collation: back to the login's when one was set that is not to be, then those set.
-    fn add_names(&mut self, from: &SessionSettings, to: &SessionSettings, flavour: Flavour) {
-        let undo =
-            NAMES_VARIABLES.iter().any(|name| from.variable(name).is_some() && to.variable(name).is_none());
-        let all_set = NAMES_VARIABLES[..3].iter().all(|name| to.variable(name).is_some());
-        if (undo || from.collation != to.collation) && !all_set {
-            let collation = Collation::resolve(CollationId::from(server_collation(to.collation, flavour)));
-            self.add(format_args!("NAMES {} COLLATE {}", collation.charset, collation.collation));
-        }
-        for name in NAMES_VARIABLES {
-            if let Some(literal) = to.variable(name) {
-                self.add(format_args!("{name} = {literal}"));
-            }
-        }
-    }
-}
-
-/// The collation that a server takes when a client logs in with `collation`: MariaDB has none of MySQL 8's
-/// and falls back to its default.
-pub(super) fn server_collation(collation: u16, flavour: Flavour) -> u16 {
-    match (flavour, collation) {
-        (_, UNKNOWN_COLLATION) | (Flavour::MariaDb, 255..=323) => UTF8MB4_GENERAL_CI,
-        _ => collation,
-    }
+/// The name that a variable is kept under, whichever server's name it came by.
+fn common_name(name: Box<str>) -> Box<str> {
+    let known = TRANSACTION_NAMES.iter().find(|(_, mariadb)| **mariadb == *name);
+    known.map_or(name, |(mysql, _)| (*mysql).into())
 }
 
 /// A literal for `text` that means the same under every `sql_mode` and character set.
@@ -421,80 +343,12 @@ mod tests {
 
     use super::*;
 
-    const MYSQL: LoginTraits = LoginTraits { flavour: Flavour::MySql, ignores_space: false };
-    const MARIADB: LoginTraits = LoginTraits { flavour: Flavour::MariaDb, ignores_space: false };
-
     fn login() -> SessionSettings {
         SessionSettings::new(255)
     }
 
     fn set<'a>(name: &'a str, literal: &'a str) -> SettingChange<'a> {
         SettingChange::Variable { name, literal }
-    }
-
-    #[test]
-    fn differences_are_one_statement() {
-        let from = login().with(&[set("lock_wait_timeout", "5"), set("sql_mode", "'ANSI'")]).unwrap();
-        let user = SettingChange::UserVariable { name: "Who", literal: "'me'" };
-        let to = login().with(&[set("SQL_MODE", "''"), set("wait_timeout", "100"), user]).unwrap();
-        assert_eq!(
-            settings_delta(&from, &to, MYSQL).as_deref(),
-            Some("SET lock_wait_timeout = DEFAULT, sql_mode = '', wait_timeout = 100, @`who` = 'me'")
-        );
-        assert_eq!(
-            settings_delta(&to, &login(), MYSQL).as_deref(),
-            Some("SET sql_mode = DEFAULT, wait_timeout = DEFAULT, @`who` = NULL")
-        );
-        assert_eq!(settings_delta(&to, &to.clone(), MYSQL), None);
-        let from = login().with(&[set("foreign_key_checks", "0")]).unwrap();
-        let undone = "SET foreign_key_checks = @@GLOBAL.foreign_key_checks";
-        assert_eq!(settings_delta(&from, &login(), MYSQL).as_deref(), Some(undone));
-    }
-
-    #[test]
-    fn names_are_set_in_order_and_undone() {
-        let names = SettingChange::Names { charset: "latin1", collation: Some("latin1_bin") };
-        let latin = login().with(&[names]).unwrap();
-        assert_eq!(
-            settings_delta(&login(), &latin, MYSQL).as_deref(),
-            Some(
-                "SET character_set_client = latin1, character_set_results = latin1, \
-                 character_set_connection = latin1, collation_connection = latin1_bin"
-            )
-        );
-        assert_eq!(
-            settings_delta(&latin, &login(), MYSQL).as_deref(),
-            Some("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci")
-        );
-        assert_eq!(
-            settings_delta(&latin, &login(), MARIADB).as_deref(),
-            Some("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")
-        );
-        let results = login().with(&[set("character_set_results", "NULL")]).unwrap();
-        assert_eq!(
-            settings_delta(&latin, &results, MYSQL).as_deref(),
-            Some("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci, character_set_results = NULL")
-        );
-    }
-
-    #[test]
-    fn after_reset_names_are_always_set() {
-        let delta = settings_delta(&SessionSettings::after_reset(), &login(), MYSQL);
-        assert_eq!(delta.as_deref(), Some("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci"));
-    }
-
-    #[test]
-    fn ignore_space_of_the_login_is_kept() {
-        let traits = LoginTraits { ignores_space: true, ..MYSQL };
-        let ansi = login().with(&[set("sql_mode", "'ANSI'")]).unwrap();
-        let restored = "sql_mode = CONCAT_WS(',', NULLIF(@@GLOBAL.sql_mode, ''), 'IGNORE_SPACE')";
-        let back = settings_delta(&ansi, &login(), traits).unwrap();
-        assert_eq!(back, format!("SET {restored}"));
-        let fresh = settings_delta(&SessionSettings::after_reset(), &login(), traits).unwrap();
-        assert!(fresh.ends_with(restored), "{fresh}");
-        let set_anyway = settings_delta(&SessionSettings::after_reset(), &ansi, traits).unwrap();
-        assert!(set_anyway.ends_with(", sql_mode = 'ANSI'"), "{set_anyway}");
-        assert_eq!(settings_delta(&login(), &login(), traits), None);
     }
 
     #[test]
@@ -543,20 +397,6 @@ mod tests {
         fn stable_literals_are_stable(text in any::<String>()) {
             prop_assume!(text.len() < 1000);
             prop_assert!(is_stable(stable_literal(&text).as_bytes()));
-        }
-
-        #[test]
-        fn equal_settings_have_no_difference(
-            left in proptest::collection::btree_map("[a-c]", "[0-3]", 0..4),
-            right in proptest::collection::btree_map("[a-c]", "[0-3]", 0..4),
-        ) {
-            let build = |map: &std::collections::BTreeMap<String, String>| {
-                let changes: Vec<_> = map.iter().map(|(name, literal)| set(name, literal)).collect();
-                login().with(&changes).unwrap()
-            };
-            let (from, to) = (build(&left), build(&right));
-            prop_assert_eq!(from == to, left == right);
-            prop_assert_eq!(settings_delta(&from, &to, MYSQL).is_none(), left == right);
         }
     }
 }

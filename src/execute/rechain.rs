@@ -39,6 +39,11 @@ impl Rechain {
             self.sequence = self.sequence.wrapping_add(1);
             let start = at + HEADER_BYTES;
             let end = start + header.length;
+            let there = end.min(bytes.len());
+            if self.more && is_eof(&bytes[start..there], header.length, self.capabilities) {
+                // The EOF behind column definitions says it too.
+                mark_more(&mut bytes[start..there], self.capabilities);
+            }
             if end >= bytes.len() {
                 self.skip = end - bytes.len();
                 if is_last && self.more && end == bytes.len() {
@@ -59,12 +64,16 @@ fn mark_more(payload: &mut [u8], capabilities: Capabilities) {
     flags.copy_from_slice(&status.0.to_le_bytes());
 }
 
+/// Says whether a payload of `length` bytes, of which the first are there, is an EOF packet.
+fn is_eof(there: &[u8], length: usize, capabilities: Capabilities) -> bool {
+    there.first() == Some(&EOF_BYTE)
+        && length <= EOF_BYTES_MAX
+        && !capabilities.contains(Capabilities::DEPRECATE_EOF)
+}
+
 fn status_at(payload: &[u8], capabilities: Capabilities) -> Option<usize> {
     let first = *payload.first()?;
-    let is_eof = first == EOF_BYTE
-        && payload.len() <= EOF_BYTES_MAX
-        && !capabilities.contains(Capabilities::DEPRECATE_EOF);
-    if is_eof {
+    if is_eof(payload, payload.len(), capabilities) {
         return Some(3);
     }
     if first != OK_BYTE && first != EOF_BYTE {
@@ -101,6 +110,14 @@ mod tests {
             assert_eq!(out[7 + 4 + 5] & 8, 8, "cut {cut}");
             assert_eq!(rechain.sequence(), 9);
         }
+    }
+
+    #[test]
+    fn every_eof_says_more() {
+        let eof = packet(1, &[0xfe, 0, 0, 2, 0]);
+        let mut out = [eof.clone(), packet(2, b"\x01a"), eof].concat();
+        Rechain::new(1, true, Capabilities::NONE).rewrite(&mut out, true);
+        assert_eq!((out[4 + 3], out[out.len() - 2]), (2 | 8, 2 | 8));
     }
 
     #[test]

@@ -61,6 +61,19 @@ pub struct Answer<'a> {
     pub state_answers: u32,
     /// Numbers and flags of the client's packets, where the answer is one of several to one command.
     pub rechain: Option<Rechain>,
+    /// An answer that ends with this errno and that the client has seen nothing of is not passed on: the
+    /// caller has a better one.
+    pub withheld_errno: Option<u16>,
+    /// It was not passed on.
+    pub withheld: bool,
+}
+
+impl Answer<'_> {
+    fn is_to_withhold(&self, forward: usize) -> bool {
+        let end = self.tracker.end();
+        let errno = end.error.as_ref().map(|error| error.errno);
+        errno.is_some() && errno == self.withheld_errno && end.bytes == forward as u64
+    }
 }
 
 /// Relays the answer to what was queued on `connection`.
@@ -85,6 +98,11 @@ pub async fn relay<S: Future<Output = Stop>>(
             Advance::More { forward } => {
                 pass(client, connection, answer, forward, stop.as_mut()).await?;
                 wait_for_server(client, connection, stop.as_mut()).await?;
+            }
+            Advance::Done { forward } if answer.is_to_withhold(forward) => {
+                answer.withheld = true;
+                connection.framed.consume(forward);
+                return Ok(());
             }
             Advance::Done { forward } => {
                 return pass(client, connection, answer, forward, stop.as_mut()).await;

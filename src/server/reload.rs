@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 
 use crate::session::Services;
-use crate::topology::{SnapshotChanges, Store};
+use crate::topology::{Directory, SnapshotChanges, Store};
 
 use super::StartError;
 use super::build::{self, Loaded};
@@ -17,26 +18,39 @@ use super::build::{self, Loaded};
 /// Editors write a file in several steps; this long nothing must change before it is read.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// Names and contents of the files that a reload reads.
+type Files = Vec<(PathBuf, Vec<u8>)>;
+
 /// Swaps config, vschema and topology, or keeps all of them.
 pub(super) struct Reloader {
     path: PathBuf,
     services: Arc<Services>,
     store: Arc<dyn Store>,
-    /// One reload at a time.
-    reloading: Mutex<()>,
+    /// One reload at a time. What the files were when they were last read, so that a change back is seen as
+    /// a change.
+    reloading: Mutex<Files>,
+    /// Directories whose changes in the store are taken over, with the tasks that do it.
+    followed: Mutex<(Vec<Arc<Directory>>, JoinSet<()>)>,
     reloads: AtomicU64,
     failures: AtomicU64,
 }
 
 impl Reloader {
     pub(super) fn new(path: PathBuf, services: Arc<Services>, store: Arc<dyn Store>) -> Self {
-        Self {
-            path,
-            services,
-            store,
-            reloading: Mutex::new(()),
-            reloads: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+        let reloading = Mutex::new(files(&path, &services));
+        let (reloads, failures) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { path, services, store, reloading, followed: Mutex::default(), reloads, failures }
+    }
+
+    /// Takes over changes that other proxies make to the snapshot's directories, from now on.
+    pub(super) async fn follow_directories(&self) {
+        let snapshot = self.services.snapshots.load();
+        let mut followed = self.followed.lock().await;
+        for directory in snapshot.directories.iter() {
+            if !followed.0.iter().any(|known| Arc::ptr_eq(known, directory)) {
+                followed.0.push(directory.clone());
+                followed.1.spawn(directory.clone().follow(self.store.clone()));
+            }
         }
     }
 
@@ -45,7 +59,8 @@ impl Reloader {
     /// # Errors
     /// The faults found; nothing has changed then.
     pub(super) async fn reload(&self) -> Result<SnapshotChanges, StartError> {
-        let _one = self.reloading.lock().await;
+        let mut last_read = self.reloading.lock().await;
+        *last_read = files(&self.path, &self.services);
         let result = self.swap().await;
         match &result {
             Ok(changes) => {
@@ -72,6 +87,7 @@ impl Reloader {
         // The pools first: a snapshot must not name a cluster that has none.
         self.services.pools.reconfigure(&loaded.config)?;
         let changes = self.services.snapshots.swap(snapshot);
+        self.follow_directories().await;
         self.services.serving.store(Arc::new(serving));
         Ok(changes)
     }
@@ -105,13 +121,11 @@ impl Reloader {
                 tracing::warn!(directory = %directory.display(), %error, "not watched; reload by SIGHUP");
             }
         }
-        let mut fingerprint = self.fingerprint();
         while changes.recv().await.is_some() {
             tokio::time::sleep(SETTLE).await;
             while changes.try_recv().is_ok() {}
-            let now = self.fingerprint();
-            if now != fingerprint {
-                fingerprint = now;
+            let is_new = *self.reloading.lock().await != files(&self.path, &self.services);
+            if is_new {
                 // The failure is logged and counted; the last good config stays.
                 let _ = self.reload().await;
             }
@@ -124,15 +138,14 @@ impl Reloader {
         let vschema = self.services.serving.load().config.vschema_dir.clone();
         if main == vschema { vec![main] } else { vec![main, vschema] }
     }
+}
 
-    /// Names and contents of the files that a reload reads: the store lies beside them and changes all the
-    /// time.
-    fn fingerprint(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let vschema = self.services.serving.load().config.vschema_dir.clone();
-        let listed = std::fs::read_dir(vschema).into_iter().flatten().flatten().map(|entry| entry.path());
-        let is_ours = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "toml" || ext == "json");
-        let mut paths: Vec<PathBuf> = listed.filter(is_ours).chain([self.path.clone()]).collect();
-        paths.sort();
-        paths.into_iter().map(|path| (path.clone(), std::fs::read(&path).unwrap_or_default())).collect()
-    }
+/// What a reload would read now: the store lies beside these files and changes all the time.
+fn files(path: &Path, services: &Services) -> Files {
+    let vschema = services.serving.load().config.vschema_dir.clone();
+    let listed = std::fs::read_dir(vschema).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_ours = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "toml" || ext == "json");
+    let mut paths: Vec<PathBuf> = listed.filter(is_ours).chain([path.to_owned()]).collect();
+    paths.sort();
+    paths.into_iter().map(|path| (path.clone(), std::fs::read(&path).unwrap_or_default())).collect()
 }

@@ -43,9 +43,7 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     listen_for_clients(&services, &mut accepting)?;
     admin_port::start(&services, &proxy.store, &reloader, &mut background)?;
 
-    for directory in services.snapshots.load().directories.iter() {
-        background.spawn(directory.clone().follow(proxy.store.clone()));
-    }
+    reloader.follow_directories().await;
     background.spawn(reloader.clone().watch_files());
     let mut signals = Signals::new()?;
     tracing::info!(

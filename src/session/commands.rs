@@ -55,6 +55,7 @@ impl Session {
             more_results: false,
             answer_failed: false,
             was_killed: false,
+            timed_out: false,
             last_executed: 0,
             lingering: None,
             kept_warnings: None,
@@ -107,6 +108,10 @@ impl Session {
             let idle = self.serving.config.timeouts.idle;
             let lingers = self.linger_deadline();
             let is_free = self.state.is_free();
+            // A stop ends a free session even if its next command is there already.
+            if let Some(interrupt) = self.entry.due_interrupt(is_free) {
+                return Err(ended_by(interrupt));
+            }
             tokio::select! {
                 biased;
                 packet = self.client.read_packet() => {
@@ -116,10 +121,7 @@ impl Session {
                     self.client.release_packet();
                     return Ok(());
                 }
-                interrupt = self.entry.interrupted_at(is_free) => match interrupt {
-                    Interrupt::Kill => return Err(Ended::Killed),
-                    Interrupt::Shutdown => return Err(Ended::Shutdown),
-                },
+                interrupt = self.entry.interrupted_at(is_free) => return Err(ended_by(interrupt)),
                 () = sleep_until(lingers) => {}
                 () = sleep_for(idle) => return Err(Ended::Idle),
             }
@@ -280,7 +282,7 @@ impl Session {
     }
 
     async fn send_eof(&mut self) -> Flow {
-        self.client.queue_packet(&result::eof(self.status(), 0));
+        self.client.queue_packet(&result::eof(self.status(), self.state.last.warnings));
         Ok(self.client.flush().await?)
     }
 
@@ -305,6 +307,13 @@ impl Session {
 fn text_of(bytes: &[u8]) -> Result<String, ClientError> {
     let text = String::from_utf8(bytes.to_vec());
     text.map_err(|_| ClientError::new(Code::UnknownDatabase, "Unknown database: its name is not UTF-8"))
+}
+
+fn ended_by(interrupt: Interrupt) -> Ended {
+    match interrupt {
+        Interrupt::Kill => Ended::Killed,
+        Interrupt::Shutdown => Ended::Shutdown,
+    }
 }
 
 fn ended_by_frame(error: FrameError) -> Ended {

@@ -71,6 +71,8 @@ struct Session {
     answer_failed: bool,
     /// A KILL QUERY was sent for the statement that just ended.
     was_killed: bool,
+    /// The statement that just ended was killed because its time was over, and the client was not told yet.
+    timed_out: bool,
     /// The server's id of the prepared statement that was executed last.
     last_executed: u32,
     /// A connection kept for questions about its last statement.

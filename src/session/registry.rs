@@ -104,13 +104,16 @@ impl SessionEntry {
     pub(super) async fn interrupted_at(&self, is_boundary: bool) -> Interrupt {
         loop {
             let woken = self.wake.notified();
-            match self.interrupt() {
-                Some(Interrupt::Shutdown) if !is_boundary => {}
-                Some(interrupt) => return interrupt,
-                None => {}
+            if let Some(interrupt) = self.due_interrupt(is_boundary) {
+                return interrupt;
             }
             woken.await;
         }
+    }
+
+    /// The interrupt that ends the session now: a shutdown waits for a transaction boundary.
+    pub(super) fn due_interrupt(&self, is_boundary: bool) -> Option<Interrupt> {
+        self.interrupt().filter(|interrupt| is_boundary || *interrupt == Interrupt::Kill)
     }
 
     /// Waits until the session is killed. Cancel safe.

@@ -195,6 +195,7 @@ pub async fn try_connect(
 #[derive(Debug, Default)]
 pub struct Setup {
     config: String,
+    listen: String,
     vschemas: Vec<(String, String)>,
     environment: Vec<(String, String)>,
 }
@@ -226,6 +227,13 @@ impl Setup {
         self
     }
 
+    /// Adds lines to `[listen]`.
+    pub fn listen(mut self, lines: &str) -> Self {
+        self.listen.push_str(lines);
+        self.listen.push('\n');
+        self
+    }
+
     /// Adds a file to the vschema folder, `app.toml` for the keyspace `app`.
     pub fn vschema(mut self, file: &str, text: &str) -> Self {
         self.vschemas.push((file.to_owned(), text.to_owned()));
@@ -247,7 +255,7 @@ impl Setup {
         if !self.config.contains("[users.app]") {
             text.push_str("[users.app]\npassword_env = \"TEST_APP_PASSWORD\"\nadmin = true\n");
         }
-        let _ = writeln!(text, "[listen]\naddress = \"127.0.0.1:{port}\"");
+        let _ = writeln!(text, "[listen]\naddress = \"127.0.0.1:{port}\"\n{}", self.listen);
         let _ =
             writeln!(text, "[admin]\naddress = \"127.0.0.1:{admin_port}\"\nhttp = \"127.0.0.1:{http_port}\"");
         let _ = writeln!(text, "[store]\npath = \"bulkhead.redb\"\n{}", self.config);

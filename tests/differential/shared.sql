@@ -74,9 +74,10 @@ SELECT * FROM orders WHERE workspace_id = 6 /*workspace_id:6*/;
 !execute by_workspace int:3
 !execute by_workspace str:4
 !execute by_workspace uint:5
-!cursor by_workspace int:1
-!fetch by_workspace 1
-!fetch by_workspace 5
+!prepare by_cursor SELECT * FROM orders WHERE workspace_id = ? ORDER BY id
+!cursor by_cursor int:1
+!fetch by_cursor 1
+!fetch by_cursor 5
 !prepare insert INSERT INTO orders (id, workspace_id, state) VALUES (?, ?, ?)
 !execute insert int:70 int:7 str:p
 !execute insert int:70 int:7 str:p

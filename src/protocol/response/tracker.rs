@@ -76,6 +76,9 @@ pub struct ResponseTracker {
     skip: usize,
     /// The packet before was full: the next one continues it.
     is_continued: bool,
+    /// The rows that are coming are OUT parameters, and the EOF before them said that more follow: the EOF
+    /// behind them does not say it again, but an OK follows (`Protocol_binary::send_parameters` of MySQL).
+    is_out_parameters: bool,
     end: ResponseEnd,
 }
 
@@ -96,6 +99,7 @@ impl ResponseTracker {
             any_sequence: false,
             skip: 0,
             is_continued: false,
+            is_out_parameters: false,
             end: ResponseEnd::default(),
         }
     }
@@ -108,6 +112,7 @@ impl ResponseTracker {
         self.any_sequence = false;
         self.skip = 0;
         self.is_continued = false;
+        self.is_out_parameters = false;
         self.end = ResponseEnd::default();
         self.phase = match kind {
             CommandKind::None => Phase::Done,
@@ -341,6 +346,8 @@ impl ResponseTracker {
             return self.take_error(packet);
         }
         self.read_eof(payload)?;
+        let out_parameters = StatusFlags::PS_OUT_PARAMETERS.with(StatusFlags::MORE_RESULTS);
+        self.is_out_parameters = self.end.status.contains(out_parameters);
         if self.kind == CommandKind::Execute && self.end.status.contains(StatusFlags::CURSOR_EXISTS) {
             // Rows come by COM_STMT_FETCH; this EOF ends the answer.
             self.end_result();
@@ -478,7 +485,8 @@ impl ResponseTracker {
 
     fn end_result(&mut self) {
         self.end.results = self.end.results.saturating_add(1);
-        let more = self.end.status.contains(StatusFlags::MORE_RESULTS);
+        let is_out_parameters = std::mem::take(&mut self.is_out_parameters);
+        let more = is_out_parameters || self.end.status.contains(StatusFlags::MORE_RESULTS);
         let may_have_more = matches!(self.kind, CommandKind::Query | CommandKind::Execute);
         self.phase = if more && may_have_more { Phase::First } else { Phase::Done };
     }

@@ -102,6 +102,7 @@ impl PreparedStatements {
 }
 
 /// One execution, ready to be queued on a connection.
+#[derive(Clone, Copy)]
 pub(in crate::session) struct Execution<'a> {
     pub statement: &'a PreparedStatement,
     /// The text to prepare where it is not known yet: the client's, or an edited one.
@@ -148,6 +149,9 @@ impl Session {
         let mut held = self.take_connection(&place).await?;
         let server_text = edited.as_deref().unwrap_or(text);
         let (answer, prepared) = self.prepare_on(&mut held, &place, server_text).await?;
+        if let Some(prepared) = prepared {
+            held.checkout.remember_prepared(self.prepared_key(server_text, &place), prepared);
+        }
         self.keep_or_release(held, false);
         let Some(prepared) = prepared else { return self.send_collected(answer).await };
         let statement = PreparedStatement::new(text, scan, said, prepared.params);
@@ -185,8 +189,6 @@ impl Session {
         let Some(prepared) = end.prepared.filter(|_| end.error.is_none()) else { return Ok((answer, None)) };
         let prepared =
             ServerPrepared { id: prepared.statement_id, params: prepared.params, columns: prepared.columns };
-        let key = self.prepared_key(text, place);
-        held.checkout.remember_prepared(key, prepared);
         Ok((answer, Some(prepared)))
     }
 
@@ -292,6 +294,7 @@ impl Session {
         place: &Place,
     ) -> Flow<u32> {
         let key = self.prepared_key(execution.text, place);
+        let key = if execution.execute.opens_cursor() { key.for_cursor() } else { key };
         let known = held.checkout.prepared(key);
         let (answers, prepared) = match known {
             // The server runs it in the database it was prepared in.
@@ -304,6 +307,7 @@ impl Session {
                         .map_or(ClientError::of(Code::ShardProtocol), |e| refused_by_server(&e))
                         .into());
                 };
+                held.checkout.remember_prepared(key, prepared);
                 (0, prepared)
             }
         };

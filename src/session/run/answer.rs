@@ -24,6 +24,8 @@ use crate::session::state::{Held, Last, Transaction};
 
 /// How long a server may take to answer after its statement was killed.
 const KILLED_ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// ER_QUERY_INTERRUPTED: what a server says of a statement that was killed.
+const QUERY_INTERRUPTED_ERRNO: u16 = 1317;
 
 impl Session {
     /// Runs one job at one place and answers the client.
@@ -34,9 +36,14 @@ impl Session {
         if self.answer_previous(job, place.database.is_none()).await? {
             return Ok(());
         }
+        let values = self.session_values(job, &place);
+        let edited = values.put_into(job.server_text(), self.state.mode);
         let held = self.take_connection(&place).await?;
         let held = self.with_own_writes(&place, held).await?;
-        self.run_on(job, &place, held).await
+        match edited.as_deref().and_then(|text| job.with_text(text)) {
+            Some(job) => self.run_on(&job, &place, held).await,
+            None => self.run_on(job, &place, held).await,
+        }
     }
 
     /// The connection for a place: the one that transaction or pins hold, or one lent by the pool.
@@ -101,8 +108,17 @@ impl Session {
         self.observe(job, place, relayed.is_err());
         match relayed {
             Ok(()) => {
+                if let Err(failure) = self.learn_insert_id(job, &mut held).await {
+                    tracing::warn!(cluster = %held.cluster, ?failure, "connection lost behind an answer");
+                    self.lose(held);
+                    return Ok(());
+                }
                 self.settle(job, held);
                 self.settle_locks(job).await;
+                if std::mem::take(&mut self.timed_out) {
+                    // The server rolled the statement back; its own word for that names no timeout.
+                    return Err(ClientError::of(Code::QueryTimeout).into());
+                }
                 Ok(())
             }
             Err(error) => Err(self.broken(job, held, error).await),
@@ -114,6 +130,7 @@ impl Session {
     async fn queue(&mut self, job: &Job<'_>, place: &Place, held: &mut Held) -> Flow<u32> {
         if let Payload::Execute(execution) = &job.payload {
             self.begin_waiting(held, place).await?;
+            self.restore_insert_id(job, held).await?;
             let answers = self.queue_execution(execution, held, place).await?;
             self.tracker.start(job.kind, held.checkout.capabilities());
             return Ok(answers);
@@ -187,7 +204,8 @@ impl Session {
         let is_chained = self.more_results || self.client.sequence() != 1;
         let rechain = is_chained
             .then(|| Rechain::new(self.client.sequence(), self.more_results, connection.capabilities()));
-        let mut answer = Answer { tracker: &mut self.tracker, state_answers, rechain };
+        let tracker = &mut self.tracker;
+        let mut answer = Answer { tracker, state_answers, rechain, withheld_errno: None, withheld: false };
         let relayed = execute::relay(&mut self.client, connection, &mut answer, stop).await;
         let relayed = match relayed {
             Err(RelayError::Stopped(why)) => {
@@ -195,6 +213,9 @@ impl Session {
                 // given up.
                 if let Err(error) = held.checkout.killer().kill_query().await {
                     tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
+                }
+                if why == Stop::Deadline {
+                    answer.withheld_errno = Some(QUERY_INTERRUPTED_ERRNO);
                 }
                 let grace = pin!(stop_at(Some(Instant::now() + KILLED_ANSWER_WAIT), std::future::pending()));
                 let again = execute::relay(&mut self.client, &mut held.checkout, &mut answer, grace).await;
@@ -210,7 +231,9 @@ impl Session {
             }
             done => done,
         };
+        self.timed_out = answer.withheld;
         match answer.rechain {
+            _ if self.timed_out => {}
             Some(rechain) => self.client.set_sequence(rechain.sequence()),
             None => self.client.set_sequence(self.tracker.sequence()),
         }
@@ -222,7 +245,10 @@ impl Session {
         match self.relay(&mut held, 0).await {
             Ok(()) => {
                 self.state.held = Some(held);
-                Ok(())
+                match std::mem::take(&mut self.timed_out) {
+                    true => Err(ClientError::of(Code::QueryTimeout).into()),
+                    false => Ok(()),
+                }
             }
             Err(RelayError::Client(error)) => Err(error.into()),
             Err(error) => {

@@ -9,6 +9,7 @@ use crate::sql::Scan;
 use crate::session::prepared::Execution;
 
 /// What goes to the server.
+#[derive(Clone, Copy)]
 pub(in crate::session) enum Payload<'a> {
     /// COM_QUERY.
     Text {
@@ -24,6 +25,7 @@ pub(in crate::session) enum Payload<'a> {
 }
 
 /// One command for one server.
+#[derive(Clone, Copy)]
 pub(in crate::session) struct Job<'a> {
     /// What goes to the server.
     pub payload: Payload<'a>,
@@ -39,4 +41,28 @@ pub(in crate::session) struct Job<'a> {
     pub text: &'a [u8],
     /// When the command arrived.
     pub started: Instant,
+}
+
+impl<'a> Job<'a> {
+    /// The statement's text as it goes to the server; empty for commands that are no statements.
+    pub(in crate::session) fn server_text(&self) -> &'a [u8] {
+        match self.payload {
+            Payload::Text { text, .. } => text,
+            Payload::Execute(execution) => execution.text,
+            Payload::Raw(_) => &[],
+        }
+    }
+
+    /// The same job with another text for the server.
+    pub(in crate::session) fn with_text<'b>(&self, text: &'b [u8]) -> Option<Job<'b>>
+    where
+        'a: 'b,
+    {
+        let payload = match self.payload {
+            Payload::Text { attributes, .. } => Payload::Text { attributes, text },
+            Payload::Execute(execution) => Payload::Execute(Execution { text, ..execution }),
+            Payload::Raw(_) => return None,
+        };
+        Some(Job { payload, ..*self })
+    }
 }

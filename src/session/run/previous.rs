@@ -2,16 +2,20 @@
 //!
 //! SHOW WARNINGS is answered from what was kept, `LAST_INSERT_ID()` is set on the connection at hand before
 //! it is asked for, `ROW_COUNT()`, `FOUND_ROWS()` and `CONNECTION_ID()` alone are answered from what the
-//! session knows; inside other statements the first two are refused, because another session's numbers would
-//! be wrong.
+//! session knows; inside other statements their values stand in for them ([`SessionValues`]), because another
+//! session's numbers would be wrong.
 
 use crate::error::{ClientError, Code};
+use crate::protocol::packet;
 use crate::protocol::response::CommandKind;
-use crate::protocol::result::Column;
+use crate::protocol::result::{Column, parse_text_row};
+use crate::sql::{Lexer, ScanFlags, SqlMode, TokenKind};
 
 use crate::session::Session;
 use crate::session::flow::Flow;
+use crate::session::run::functions::SessionValues;
 use crate::session::run::job::Job;
+use crate::session::run::place::Place;
 use crate::session::state::Held;
 
 /// Longest statement that is looked at as a lone question, in bytes.
@@ -64,7 +68,7 @@ impl Session {
             Question::RowCount => self.send_number(&title, i128::from(self.state.last.row_count)).await?,
             Question::FoundRows => self.send_number(&title, i128::from(self.state.last.found_rows)).await?,
             Question::ConnectionId | Question::Database | Question::Other => {
-                if ["row_count", "found_rows", "diagnostics"].iter().any(|word| mentions(job.text, word)) {
+                if mentions(job.text, "diagnostics") {
                     let message = "the statement asks about one whose connection was given back";
                     return Err(ClientError::new(Code::NotSupported, message).into());
                 }
@@ -72,6 +76,28 @@ impl Session {
             }
         }
         Ok(true)
+    }
+
+    /// What session functions inside the statement must give, where a pooled connection would get them wrong.
+    pub(in crate::session) fn session_values(&self, job: &Job<'_>, place: &Place) -> SessionValues {
+        let flags = job.scan.map(|scan| scan.flags).unwrap_or_default();
+        let mut values = SessionValues::default();
+        if flags.contains(ScanFlags::DATABASE_FUNCTION) {
+            let target = &self.state.target;
+            let is_other = target.workspace.is_some() && place.database != target.database;
+            if place.database.is_none() || is_other {
+                values.database = Some(target.name.as_deref().map(str::to_owned));
+            }
+        }
+        if flags.contains(ScanFlags::SESSION_FUNCTION) {
+            values.connection_id = Some(self.admission.id.0);
+            // A connection that is still held knows more than the session.
+            if self.state.held.is_none() {
+                values.row_count = Some(self.state.last.row_count);
+                values.found_rows = Some(self.state.last.found_rows);
+            }
+        }
+        values
     }
 
     /// Sets `LAST_INSERT_ID()` on a connection that did not generate it.
@@ -82,6 +108,28 @@ impl Session {
             return Ok(());
         }
         self.ask(held, format!("SET LAST_INSERT_ID = {}", last.insert_id).as_bytes()).await?;
+        Ok(())
+    }
+
+    /// Asks what `SELECT LAST_INSERT_ID(expr)` has set: no packet of its answer tells.
+    pub(in crate::session) async fn learn_insert_id(&mut self, job: &Job<'_>, held: &mut Held) -> Flow {
+        let has_rows = self.tracker.end().columns > 0 && self.tracker.end().error.is_none();
+        if !has_rows || !job.plan.effects.asks_previous || !sets_insert_id(job.text, self.state.mode) {
+            return Ok(());
+        }
+        let answered = std::mem::take(&mut self.tracker);
+        let asked = self.ask(held, b"SELECT LAST_INSERT_ID()").await;
+        self.tracker = answered;
+        let answer = asked?;
+        let payloads: Vec<&[u8]> = packet::payloads(&answer).collect();
+        let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at));
+        let value =
+            row.and_then(|row| parse_text_row(row, 1).ok()).and_then(|row| row.first().copied().flatten());
+        let id = value.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        if let Some(id) = id {
+            self.state.last.insert_id = id;
+            self.state.last.insert_thread = Some(held.checkout.thread_id());
+        }
         Ok(())
     }
 
@@ -104,7 +152,7 @@ impl Session {
     }
 
     async fn send_number(&mut self, title: &str, number: i128) -> Flow {
-        let mut rows = self.start_rows(&[Column::bigint(title)]);
+        let mut rows = self.start_rows(&[Column::bigint(title).not_null()]);
         rows.display(number);
         self.send_rows(rows).await
     }
@@ -163,6 +211,29 @@ fn lone_call(text: &[u8]) -> Option<(&str, String)> {
         .then(|| (name.trim_end(), alias.to_owned()))
 }
 
+/// Says whether `LAST_INSERT_ID` is called with an argument.
+fn sets_insert_id(text: &[u8], mode: SqlMode) -> bool {
+    if !mentions(text, "last_insert_id") {
+        return false;
+    }
+    let mut lexer = Lexer::new(text, mode);
+    let mut is_call = false;
+    loop {
+        let token = lexer.next_token();
+        let is_name = token.span.of(text).eq_ignore_ascii_case(b"last_insert_id");
+        match token.kind {
+            TokenKind::End => return false,
+            TokenKind::Open if is_call => {
+                if lexer.next_token().kind != TokenKind::Close {
+                    return true;
+                }
+                is_call = false;
+            }
+            kind => is_call = kind == TokenKind::Word && is_name,
+        }
+    }
+}
+
 fn mentions(text: &[u8], word: &str) -> bool {
     text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
@@ -189,5 +260,10 @@ mod tests {
             assert_eq!(lone(text), None, "{text}");
         }
         assert!(mentions(b"select Last_Insert_ID()", "last_insert_id"));
+        let sets = |text: &str| sets_insert_id(text.as_bytes(), SqlMode::default());
+        assert!(
+            sets("select last_insert_id(99)") && sets("select last_insert_id(), Last_Insert_Id (a) from t")
+        );
+        assert!(!sets("select last_insert_id()") && !sets("select 'last_insert_id(1)', last_insert_id ( )"));
     }
 }

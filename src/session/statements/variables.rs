@@ -56,6 +56,8 @@ pub(in crate::session) enum Change {
     UserVariable(Box<str>, Box<str>),
     /// A user variable got what the server computed.
     UserComputed,
+    /// What `LAST_INSERT_ID()` gives from now on.
+    InsertId(u64),
     /// The workspace variable.
     Workspace(Option<WorkspaceId>),
     /// SET TRANSACTION without a scope.
@@ -190,6 +192,10 @@ impl Session {
         for change in changes {
             match change {
                 Change::Workspace(workspace) => self.state.workspace_variable = workspace.clone(),
+                Change::InsertId(id) => {
+                    self.state.last.insert_id = *id;
+                    self.state.last.insert_thread = None;
+                }
                 Change::Variable(name, value) if &**name == "autocommit" => {
                     self.state.autocommit = is_on(value)
                 }
@@ -227,9 +233,7 @@ impl Session {
                     changes.extend(names.map(|name| Change::ReadBack(name.into())));
                 }
                 SetItem::Transaction { scope, isolation, read_only } => {
-                    let mariadb = self.services.server_version().mariadb;
-                    let prefix = if mariadb { "tx" } else { "transaction" };
-                    changes.extend(read_transaction(prefix, *scope, *isolation, *read_only)?);
+                    changes.extend(read_transaction(*scope, *isolation, *read_only)?);
                 }
                 SetItem::Password | SetItem::Role { .. } | SetItem::ResourceGroup => {
                     let message = "accounts, roles and resource groups are the servers' own";
@@ -264,7 +268,10 @@ impl Session {
 impl Change {
     /// Says whether only a server can tell that it is right.
     fn is_servers(&self) -> bool {
-        !matches!(self, Self::Workspace(_) | Self::UserVariable(..) | Self::NextTransaction)
+        !matches!(
+            self,
+            Self::Workspace(_) | Self::UserVariable(..) | Self::NextTransaction | Self::InsertId(_)
+        )
     }
 
     /// Says whether another session with equal settings comes to the same.
@@ -283,7 +290,11 @@ impl Change {
                 SettingChange::ForgetUserVariable(name)
             }
             Self::UserVariable(name, literal) => SettingChange::UserVariable { name, literal },
-            Self::ReadBack(_) | Self::UserComputed | Self::Workspace(_) | Self::NextTransaction => {
+            Self::ReadBack(_)
+            | Self::UserComputed
+            | Self::Workspace(_)
+            | Self::InsertId(_)
+            | Self::NextTransaction => {
                 return None;
             }
         })
@@ -322,12 +333,25 @@ fn read_variable_item(scope: VariableScope, name: &str, value: &SetValue) -> Res
         let message = format!("SET {name}: the variable holds for one connection or statement only");
         return Err(ClientError::new(Code::NotSupported, message));
     }
+    if matches!(name, "last_insert_id" | "identity") {
+        return read_insert_id(name, value);
+    }
     let name: Box<str> = name.into();
     Ok(match (&value.kind, literal_of(value)) {
         (ValueKind::Default, _) if has_odd_default(&name) => Change::ReadBack(name),
         (ValueKind::Default, _) => Change::Default(name),
         (_, Some(literal)) => Change::Variable(name, literal),
         (_, None) => Change::ReadBack(name),
+    })
+}
+
+fn read_insert_id(name: &str, value: &SetValue) -> Result<Change, ClientError> {
+    let id = match &value.kind {
+        ValueKind::Number(number) => number.parse().ok(),
+        _ => None,
+    };
+    id.map(Change::InsertId).ok_or_else(|| {
+        ClientError::new(Code::NotSupported, format!("SET {name} takes a whole number through the proxy"))
     })
 }
 
@@ -348,7 +372,6 @@ fn read_workspace(value: &SetValue) -> Result<Option<WorkspaceId>, ClientError> 
 }
 
 fn read_transaction(
-    prefix: &str,
     scope: VariableScope,
     isolation: Option<IsolationLevel>,
     read_only: Option<bool>,
@@ -364,9 +387,9 @@ fn read_transaction(
         IsolationLevel::RepeatableRead => "'REPEATABLE-READ'",
         IsolationLevel::Serializable => "'SERIALIZABLE'",
     });
-    let level = level.map(|level| Change::Variable(format!("{prefix}_isolation").into(), level.into()));
+    let level = level.map(|level| Change::Variable("transaction_isolation".into(), level.into()));
     let mode = read_only
-        .map(|on| Change::Variable(format!("{prefix}_read_only").into(), if on { "1" } else { "0" }.into()));
+        .map(|on| Change::Variable("transaction_read_only".into(), if on { "1" } else { "0" }.into()));
     Ok(level.into_iter().chain(mode).collect())
 }
 
