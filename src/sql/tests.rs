@@ -201,7 +201,7 @@ proptest! {
             let found = scanned(text.as_bytes(), mode);
             let body = &text.as_bytes()[..found.body.end as usize];
             let mut lexer = Lexer::at(body, found.body.start as usize, mode);
-            let mut tokens = vec![(TokenKind::End, format!("{:?}", found.flags))];
+            let mut tokens = vec![(TokenKind::End, found.flags.planned().to_string())];
             loop {
                 let token = lexer.next_token();
                 let bytes = token.span.of(text.as_bytes());
