@@ -144,6 +144,83 @@ async fn a_lost_transaction_is_reported_until_rollback() {
     }
 }
 
+/// A keyspace of shared tables on two shards, beside `app` on the first one's cluster.
+fn sharded_setup(cluster: &Cluster, second: &Cluster) -> Setup {
+    for cluster in [cluster, second] {
+        let table = "shared.facts (workspace_id BIGINT, n INT, PRIMARY KEY (workspace_id, n))";
+        cluster.sql(&format!("CREATE DATABASE IF NOT EXISTS shared; CREATE TABLE IF NOT EXISTS {table}"));
+    }
+    let shared = "layout = \"shared_tables\"\nworkspace_column = \"workspace_id\"\n\
+                  workspace_vindex = \"by_workspace\"\n[vindexes.by_workspace]\ntype = \"xxhash\"\n[tables.facts]\n";
+    shared_setup(cluster)
+        .cluster_as("c2", second)
+        .config("[keyspaces.shared]\nshards = { \"-80\" = \"c1\", \"80-\" = \"c2\" }\n")
+        .vschema("shared.toml", shared)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_transaction_waits_for_its_shard() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let second = Cluster::start("c2", Flavour::MySql);
+    let bulkhead = sharded_setup(cluster, &second).start();
+    // Workspaces of both shards, whichever they are.
+    for workspace in 1..=8 {
+        for (end, left) in [("ROLLBACK", "0"), ("COMMIT", "1")] {
+            let mut conn = bulkhead.connect(Some("shared")).await;
+            for sql in [
+                "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+                "START TRANSACTION",
+                "SELECT 1",
+                "SET @a = 1, SESSION lock_wait_timeout = 50",
+                "SHOW VARIABLES LIKE 'gtid_mode'",
+                "SAVEPOINT before_all",
+                &format!("INSERT INTO facts (workspace_id, n) VALUES ({workspace}, 1)"),
+                "SELECT @a",
+                // The target of another cluster: what ends the transaction still goes where it is.
+                "USE app",
+                "SAVEPOINT more",
+                "ROLLBACK TO more",
+                "SELECT DATABASE(), CONNECTION_ID()",
+                end,
+            ] {
+                conn.query_drop(sql).await.unwrap_or_else(|error| panic!("{workspace} {sql}: {error}"));
+            }
+            let count = format!("SELECT COUNT(*) FROM shared.facts WHERE workspace_id = {workspace}");
+            let found = [cluster, &second].map(|cluster| cluster.sql(&count).trim().to_owned());
+            assert!(found == [left, "0"] || found == ["0", left], "workspace {workspace}, {end}: {found:?}");
+        }
+    }
+    cluster.sql("DELETE FROM shared.facts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn session_functions_are_the_sessions_own() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let bulkhead = shared_setup(cluster).start();
+    let mut conn = bulkhead.connect(None).await;
+    let id = conn.id();
+    let row: Option<(Option<String>, u32)> =
+        conn.query_first("SELECT DATABASE(), CONNECTION_ID()").await.expect("a row");
+    assert_eq!(row, Some((None, id)));
+    let row: Option<(Option<String>, u32)> =
+        conn.exec_first("SELECT SCHEMA(), CONNECTION_ID() FROM (SELECT ?) x", (1,)).await.expect("a row");
+    assert_eq!(row, Some((None, id)));
+    conn.query_drop("USE app").await.expect("USE");
+    conn.query_drop("SELECT LAST_INSERT_ID(77)").await.expect("SELECT");
+    let row: Option<(u64, i64, String)> =
+        conn.query_first("SELECT LAST_INSERT_ID(), ROW_COUNT(), DATABASE()").await.expect("a row");
+    assert_eq!(row, Some((77, -1, "app".to_owned())));
+    conn.query_drop("SET last_insert_id = 78").await.expect("SET");
+    let last: Option<u64> = conn.exec_first("SELECT LAST_INSERT_ID()", ()).await.expect("a row");
+    assert_eq!(last, Some(78));
+    conn.query_drop("USE spaces").await.expect("USE");
+    for sql in ["SET @workspace_id = 3", "SET @workspace_id = 4", "SET @workspace_id = NULL", "SELECT 1"] {
+        conn.query_drop(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn bounds_are_kept_and_named() {

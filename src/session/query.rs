@@ -302,31 +302,45 @@ impl Session {
         said: &Said,
     ) -> Result<Place, ClientError> {
         let role = self.role_for(job, said)?;
-        if let Some(keyspace) = self.state.target.keyspace.clone() {
-            let agreed = self.workspace_pins(said).agreed();
-            // A SET may be what makes them agree again.
-            let is_set = matches!(job.plan.route, Route::Local(LocalAnswer::Set));
-            let workspace = if is_set { agreed.unwrap_or(None) } else { agreed? }.cloned();
-            let needs = Needs { writes: false, role };
-            match workspace {
-                Some(workspace) if snapshot.directory(&keyspace).is_ok() => {
-                    let address = Address::Workspace { keyspace, workspace };
-                    return resolve_address(snapshot, &mut self.state, &address, needs);
-                }
-                _ if self.state.held.is_none() => {
-                    let address = Address::AnyShard(keyspace);
-                    return resolve_address(snapshot, &mut self.state, &address, needs);
-                }
-                _ => {}
-            }
+        let target = self.target_place(snapshot, job, said, role)?;
+        if let Some(held) = &self.state.held {
+            let cluster = held.cluster.clone();
+            // On another cluster the target's database does not exist: any will do.
+            let elsewhere = Place { cluster, shard: None, database: None, role, begins: true };
+            return Ok(target.filter(|place| place.cluster == elsewhere.cluster).unwrap_or(elsewhere));
+        }
+        if let Some(place) = target {
+            return Ok(place);
         }
         let database = self.state.target.database.clone();
-        if let Some(held) = &self.state.held {
-            return Ok(Place { cluster: held.cluster.clone(), shard: None, database, role });
-        }
         let clusters = &snapshot.config.clusters;
         let at = self.admission.id.0 as usize % clusters.len().max(1);
         let cluster = clusters.keys().nth(at).ok_or_else(|| ClientError::of(Code::NoShard))?.clone();
-        Ok(Place { cluster, shard: None, database, role })
+        Ok(Place { cluster, shard: None, database, role, begins: false })
+    }
+
+    /// The place of the session's target; `None` without a keyspace. A transaction that waits for its shard
+    /// begins there only if there is no other shard that it could be meant for.
+    fn target_place(
+        &mut self,
+        snapshot: &Snapshot,
+        job: &Job<'_>,
+        said: &Said,
+        role: Role,
+    ) -> Result<Option<Place>, ClientError> {
+        let Some(keyspace) = self.state.target.keyspace.clone() else { return Ok(None) };
+        let agreed = self.workspace_pins(said).agreed();
+        // A SET may be what makes them agree again.
+        let is_set = matches!(job.plan.route, Route::Local(LocalAnswer::Set));
+        let workspace = if is_set { agreed.unwrap_or(None) } else { agreed? }.cloned();
+        let begins = self.is_target_one_place(said);
+        let address = match workspace {
+            Some(workspace) if snapshot.directory(&keyspace).is_ok() => {
+                Address::Workspace { keyspace, workspace }
+            }
+            _ => Address::AnyShard(keyspace),
+        };
+        let place = resolve_address(snapshot, &mut self.state, &address, Needs { writes: false, role })?;
+        Ok(Some(Place { begins, ..place }))
     }
 }

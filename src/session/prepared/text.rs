@@ -97,7 +97,7 @@ impl Session {
             ClientError::new(Code::UnknownStatementHandler, message)
         })?;
         let database = held.checkout.database().cloned();
-        Ok(Place { cluster: held.cluster.clone(), shard: None, database, role: held.role })
+        Ok(Place { cluster: held.cluster.clone(), shard: None, database, role: held.role, begins: true })
     }
 
     fn release_if_free(&mut self) {

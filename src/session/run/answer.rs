@@ -58,12 +58,16 @@ impl Session {
             if held.cluster == place.cluster {
                 return Ok(held);
             }
-            let in_transaction = self.state.transaction.is_open();
-            let code = if in_transaction { Code::TransactionElsewhere } else { Code::PinnedElsewhere };
             self.state.held = Some(held);
-            return Err(ClientError::of(code).into());
+            return Err(self.held_elsewhere().into());
         }
         self.check_out(place).await
+    }
+
+    /// Says why a statement cannot leave the connection that the session holds.
+    pub(in crate::session) fn held_elsewhere(&self) -> ClientError {
+        let in_transaction = self.state.transaction.is_open();
+        ClientError::of(if in_transaction { Code::TransactionElsewhere } else { Code::PinnedElsewhere })
     }
 
     /// A connection of the pool.
@@ -178,9 +182,8 @@ impl Session {
     /// Runs the statements that waited for a shard: SET TRANSACTION and a deferred BEGIN. They are waited
     /// for, so that nothing runs outside the transaction that it was meant for.
     pub(in crate::session) async fn begin_waiting(&mut self, held: &mut Held, place: &Place) -> Flow {
-        if self.state.next_transaction.is_empty()
-            && !matches!(self.state.transaction, Transaction::Deferred(_))
-        {
+        let is_waiting = matches!(self.state.transaction, Transaction::Deferred(_));
+        if !place.begins || (self.state.next_transaction.is_empty() && !is_waiting) {
             return Ok(());
         }
         self.apply_state(held, place).await?;
@@ -311,8 +314,10 @@ impl Session {
         } else {
             end.status.contains(StatusFlags::IN_TRANSACTION)
         };
-        self.state.transaction = match (&self.state.transaction, is_open) {
-            (Transaction::Open { since }, true) => Transaction::Open { since: *since },
+        self.state.transaction = match (std::mem::take(&mut self.state.transaction), is_open) {
+            // The statement ran beside a transaction that no server has seen yet.
+            (waiting @ Transaction::Deferred(_), false) => waiting,
+            (Transaction::Open { since }, true) => Transaction::Open { since },
             (_, true) => Transaction::Open { since: Instant::now() },
             (_, false) => Transaction::Idle,
         };

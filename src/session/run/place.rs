@@ -24,6 +24,9 @@ pub(in crate::session) struct Place {
     pub database: Option<Arc<str>>,
     /// The role of the server.
     pub role: Role,
+    /// A transaction that waits for its shard begins here. Not where any shard would have done: the next
+    /// statement may name another one.
+    pub begins: bool,
 }
 
 /// What the statement needs of the place.
@@ -52,7 +55,7 @@ pub(in crate::session) fn resolve_address(
     }
     let database = database_of(snapshot, state, address.keyspace(), address.workspace())?;
     let cluster = placement.shard.cluster.clone();
-    Ok(Place { cluster, shard: Some(placement.shard), database, role: needs.role })
+    Ok(Place { cluster, shard: Some(placement.shard), database, role: needs.role, begins: true })
 }
 
 fn check_workspace(placement: &Placement, workspace: &WorkspaceId, needs: Needs) -> Result<(), ClientError> {

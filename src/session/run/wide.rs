@@ -66,8 +66,8 @@ impl Session {
         let role = if self.state.target.role == Some(Role::Replica) { role } else { Role::Primary };
         let places = snapshot.shards(keyspace).iter().map(|shard| {
             let database = Some(keyspace.as_str().into());
-            let place = Place { cluster: shard.cluster.clone(), shard: Some(shard.clone()), database, role };
-            (place, text.to_vec())
+            let (cluster, shard) = (shard.cluster.clone(), Some(shard.clone()));
+            (Place { cluster, shard, database, role, begins: false }, text.to_vec())
         });
         self.run_parts(job, places.collect()).await
     }

@@ -175,6 +175,10 @@ impl Session {
             return Err(ClientError::of(Code::NoDatabaseSelected).into());
         }
         let place = self.any_place(&snapshot, &job, &Said::default())?;
+        if place.database.is_none() {
+            // The session holds a connection to another cluster than its database's.
+            return Err(self.held_elsewhere().into());
+        }
         self.run_job(&job, place).await
     }
 

@@ -85,7 +85,7 @@ impl ScanFlags {
     }
 
     /// The facts that a plan may depend on: not what stands in literals, not what follows the statement.
-    pub(super) fn planned(self) -> u32 {
+    pub(in crate::sql) fn planned(self) -> u32 {
         self.0 & !(Self::NON_ASCII.0 | Self::MORE.0)
     }
 
