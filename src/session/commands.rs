@@ -282,7 +282,7 @@ impl Session {
     }
 
     async fn send_eof(&mut self) -> Flow {
-        self.client.queue_packet(&result::eof(self.status(), self.state.last.warnings));
+        self.client.queue_packet(&result::eof(self.status(), 0));
         Ok(self.client.flush().await?)
     }
 

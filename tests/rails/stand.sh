@@ -86,13 +86,15 @@ bulkhead_binary() {
 }
 
 write_bulkhead_config() {
-    local name
+    local name version
+    version=$(echo "SELECT VERSION()" | root_sql c1 | tail -n 1)
     mkdir -p "$STAND_DIR/vschema"
     {
         cat <<EOF
 [listen]
 address = "127.0.0.1:$PROXY_PORT"
 socket = "$STAND_DIR/bulkhead.sock"
+server_version = "$version"
 [admin]
 address = "127.0.0.1:$((PORT_BASE + 6))"
 http = "127.0.0.1:$((PORT_BASE + 7))"
