@@ -151,7 +151,8 @@ fn sharded_setup(cluster: &Cluster, second: &Cluster) -> Setup {
         cluster.sql(&format!("CREATE DATABASE IF NOT EXISTS shared; CREATE TABLE IF NOT EXISTS {table}"));
     }
     let shared = "layout = \"shared_tables\"\nworkspace_column = \"workspace_id\"\n\
-                  workspace_vindex = \"by_workspace\"\n[vindexes.by_workspace]\ntype = \"xxhash\"\n[tables.facts]\n";
+                  workspace_vindex = \"by_workspace\"\n[vindexes.by_workspace]\ntype = \"xxhash\"\n\
+                  [tables.facts]\n";
     shared_setup(cluster)
         .cluster_as("c2", second)
         .config("[keyspaces.shared]\nshards = { \"-80\" = \"c1\", \"80-\" = \"c2\" }\n")
@@ -192,6 +193,48 @@ async fn a_transaction_waits_for_its_shard() {
         }
     }
     cluster.sql("DELETE FROM shared.facts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn an_insert_is_split_by_row() {
+    let cluster = Cluster::start("c1", Flavour::MySql);
+    let second = Cluster::start("c2", Flavour::MySql);
+    cluster.sql("CREATE DATABASE app; CREATE TABLE app.t (id INT PRIMARY KEY)");
+    let bulkhead = sharded_setup(&cluster, &second).start();
+    let mut conn = bulkhead.connect(Some("shared")).await;
+    let rows: Vec<String> = (1..=8).map(|workspace| format!("({workspace}, 1), ({workspace}, 2)")).collect();
+    conn.query_drop(format!("INSERT INTO facts (workspace_id, n) VALUES {}", rows.join(", ")))
+        .await
+        .expect("text");
+    assert_eq!(conn.affected_rows(), 16);
+    // The same rows again and one more of each workspace, with a parameter behind the rows.
+    let sql = format!(
+        "INSERT INTO facts (workspace_id, n) VALUES {} ON DUPLICATE KEY UPDATE n = n + ?",
+        ["(?, 2), (?, ?)"; 8].join(", ")
+    );
+    let params: Vec<u64> = (1..=8).flat_map(|workspace| [workspace, workspace, 30 + workspace]).collect();
+    let params: Vec<u64> = params.into_iter().chain([100]).collect();
+    conn.exec_drop(&sql, mysql_async::Params::from(params)).await.expect("prepared");
+    assert_eq!(conn.affected_rows(), 8 * 2 + 8);
+    let all = "SELECT workspace_id, n FROM shared.facts ORDER BY 1, 2";
+    let found = [&cluster, &second].map(|cluster| cluster.sql(all));
+    assert!(found.iter().all(|rows| !rows.is_empty()), "both shards have rows: {found:?}");
+    let mut rows: Vec<String> = found.iter().flat_map(|rows| rows.lines()).map(str::to_owned).collect();
+    rows.sort();
+    let of = |workspace: u64| [1, 102, 30 + workspace].map(|n| format!("{workspace}\t{n}"));
+    let mut expected: Vec<String> = (1..=8).flat_map(of).collect();
+    expected.sort();
+    assert_eq!(rows, expected);
+    // A row that one shard refuses leaves nothing on the other.
+    let refused = conn.exec_drop(
+        format!("INSERT INTO facts (workspace_id, n) VALUES {}", ["(?, ?)"; 9].join(", ")),
+        mysql_async::Params::from((1..=8).flat_map(|w| [w, 50u64]).chain([8, 1]).collect::<Vec<u64>>()),
+    );
+    assert_eq!(errno(refused.await).0, 1062);
+    let left =
+        [&cluster, &second].map(|cluster| cluster.sql("SELECT COUNT(*) FROM shared.facts WHERE n = 50"));
+    assert_eq!(left.map(|count| count.trim().to_owned()), ["0", "0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -125,8 +125,13 @@ pub fn describe_destination(destination: &Destination) -> String {
         Destination::Split(pieces) => {
             let lines: Vec<String> = pieces
                 .iter()
-                .map(|(address, text)| {
-                    format!("{}\n  sql: {}", place(address), String::from_utf8_lossy(text))
+                .map(|piece| {
+                    let params = match piece.params.as_slice() {
+                        [] => String::new(),
+                        params => format!("\n  parameters: {params:?}"),
+                    };
+                    let text = String::from_utf8_lossy(&piece.text);
+                    format!("{}\n  sql: {text}{params}", place(&piece.address))
                 })
                 .collect();
             lines.join("\n")

@@ -22,7 +22,7 @@ mod route;
 mod statements;
 mod target;
 
-pub use binding::{Address, Bound, Destination, LocalAnswer, NoParams, ParamValues, PieceText};
+pub use binding::{Address, Bound, Destination, LocalAnswer, NoParams, ParamValues, Piece, PieceText};
 pub use cache::{PlanCache, PlanKey, Planned};
 pub use describe::{describe, describe_destination};
 pub use effects::{Effects, Pins, TransactionEffect};

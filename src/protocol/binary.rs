@@ -130,6 +130,31 @@ fn is_string(kind: ColumnType) -> bool {
     matches!(kind.0, 0 | 15 | 16 | 242 | 245..=255)
 }
 
+/// The bytes of each parameter's value as they stand in an execution; `None` for NULL. `long` tells which came
+/// by COM_STMT_SEND_LONG_DATA and are not there.
+///
+/// # Errors
+/// `Truncated`, `Malformed`.
+pub fn wire_values<'a>(
+    nulls: &[u8],
+    values: &'a [u8],
+    types: &[ParameterType],
+    long: impl Fn(usize) -> bool,
+) -> Result<Vec<Option<&'a [u8]>>, ProtocolError> {
+    let mut cursor = Cursor::new(values);
+    let mut wire = Vec::with_capacity(types.len());
+    for (index, parameter) in types.iter().enumerate() {
+        if long(index) || is_null(nulls, index) {
+            wire.push(None);
+            continue;
+        }
+        let start = values.len() - cursor.left();
+        skip_value(&mut cursor, *parameter)?;
+        wire.push(Some(&values[start..values.len() - cursor.left()]));
+    }
+    Ok(wire)
+}
+
 impl<'a> Parameters<'a> {
     /// Reads what stands behind the iteration count of COM_STMT_EXECUTE (`StmtExecute::raw`) for a statement
     /// of `count` parameters; `types` are those of the last execution and are replaced if new ones came.

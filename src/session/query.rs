@@ -144,7 +144,7 @@ impl Session {
                 let payload = Payload::Text { attributes: statement.attributes, text: &text };
                 self.run_job(&Job { payload, ..job }, place).await
             }
-            Destination::Split(pieces) => self.run_split(&job, &pieces, &snapshot).await,
+            Destination::Split(pieces) => self.run_split(&job, pieces, &snapshot).await,
             Destination::All(keyspace) => self.run_everywhere(&job, &keyspace, &snapshot).await,
         }
     }
@@ -231,7 +231,7 @@ impl Session {
     fn check_access(&self, destination: Destination) -> Result<Destination, ClientError> {
         let keyspace = match &destination {
             Destination::One(address) | Destination::Edited { address, .. } => Some(address.keyspace()),
-            Destination::Split(pieces) => pieces.first().map(|(address, _)| address.keyspace()),
+            Destination::Split(pieces) => pieces.first().map(|piece| piece.address.keyspace()),
             Destination::All(keyspace) => Some(keyspace),
             Destination::Any | Destination::Local(_) => None,
         };

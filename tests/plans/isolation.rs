@@ -8,7 +8,7 @@
 use std::fmt::Write;
 
 use bulkhead::ids::WorkspaceId;
-use bulkhead::plan::{Address, Destination};
+use bulkhead::plan::{Address, Destination, Piece};
 
 use crate::golden::{Session, outcome, vschema};
 
@@ -420,7 +420,8 @@ fn split_inserts_lose_and_double_no_row() {
             other => panic!("{text}: {other:?}"),
         };
         let mut found = 0;
-        for (address, piece) in &pieces {
+        for Piece { address, text: piece, params } in &pieces {
+            assert!(params.is_empty());
             let piece = String::from_utf8(piece.clone()).expect("pieces are text");
             let workspace = address.workspace().expect("rows belong to workspaces").to_string();
             let own: Vec<&str> = rows

@@ -139,7 +139,7 @@ fn resolve(
 ) -> Result<(), ClientError> {
     let addresses: Vec<&Address> = match destination {
         Destination::One(address) | Destination::Edited { address, .. } => vec![address],
-        Destination::Split(pieces) => pieces.iter().map(|(address, _)| address).collect(),
+        Destination::Split(pieces) => pieces.iter().map(|piece| &piece.address).collect(),
         Destination::All(keyspace) => {
             for shard in snapshot.shards(keyspace) {
                 rows.add("shard", format!("{keyspace}/{} on cluster {}", shard.name, shard.cluster));

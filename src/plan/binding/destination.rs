@@ -18,7 +18,7 @@ pub enum Destination {
         text: PieceText,
     },
     /// Several places, each with its own text: an INSERT split by rows. Affected rows are summed.
-    Split(Vec<(Address, PieceText)>),
+    Split(Vec<Piece>),
     /// Every shard of the keyspace, as the explicit directive asks. Affected rows are summed, rows
     /// concatenated.
     All(Keyspace),
@@ -28,6 +28,17 @@ pub enum Destination {
 
 /// The edited text of a statement, bytes as they go to a server.
 pub type PieceText = Vec<u8>;
+
+/// One place's part of a split statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Where.
+    pub address: Address,
+    /// What runs there.
+    pub text: PieceText,
+    /// The statement's parameters that the text has, in the text's order.
+    pub params: Vec<u16>,
+}
 
 /// One place, in words of the vschema: the topology says which shard that is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use crate::error::Code;
 use crate::sql::{Lexer, Span, TokenKind};
 
 use super::Bound;
-use super::destination::{Address, PieceText};
+use super::destination::{Address, Piece, PieceText};
 use crate::plan::Refusal;
 
 /// Most pieces of one split INSERT.
@@ -63,7 +63,7 @@ pub(super) fn split_insert(
     tokens: &[(u32, u32)],
     addresses: Vec<Address>,
     bound: &Bound<'_>,
-) -> Result<Vec<(Address, PieceText)>, Refusal> {
+) -> Result<Vec<Piece>, Refusal> {
     let numbers: Vec<u32> = tokens.iter().flat_map(|(open, close)| [*open, *close]).collect();
     let spans = token_spans(bound, &numbers);
     let rows: Vec<Span> = spans.chunks_exact(2).map(|pair| pair[0].to(pair[1])).collect();
@@ -84,19 +84,27 @@ pub(super) fn split_insert(
             return Err(Refusal::because(Code::StatementTooComplex, detail));
         }
     }
-    let head = &bound.text[..first.start as usize];
-    let tail = &bound.text[last.end as usize..bound.scan.body.end as usize];
-    Ok(pieces.into_iter().map(|(address, rows)| (address, piece(head, &rows, tail, bound.text))).collect())
+    let head = Span::new(0, first.start as usize);
+    let tail = Span::new(last.end as usize, bound.scan.body.end as usize);
+    Ok(pieces.into_iter().map(|(address, rows)| piece(address, head, &rows, tail, bound)).collect())
 }
 
-fn piece(head: &[u8], rows: &[Span], tail: &[u8], text: &[u8]) -> PieceText {
-    let mut piece = head.to_vec();
+fn piece(address: Address, head: Span, rows: &[Span], tail: Span, bound: &Bound<'_>) -> Piece {
+    let mut text = head.of(bound.text).to_vec();
     for (at, row) in rows.iter().enumerate() {
         if at > 0 {
-            piece.extend_from_slice(b", ");
+            text.extend_from_slice(b", ");
         }
-        piece.extend_from_slice(row.of(text));
+        text.extend_from_slice(row.of(bound.text));
     }
-    piece.extend_from_slice(tail);
-    piece
+    text.extend_from_slice(tail.of(bound.text));
+    let parts = [head].into_iter().chain(rows.iter().copied()).chain([tail]);
+    let params = parts.flat_map(|part| params_in(part, bound)).collect();
+    Piece { address, text, params }
+}
+
+/// The numbers of the parameters in a stretch of the text.
+fn params_in(part: Span, bound: &Bound<'_>) -> std::ops::Range<u16> {
+    let before = |offset: u32| bound.scan.placeholders.partition_point(|at| *at < offset) as u16;
+    before(part.start)..before(part.end)
 }

@@ -4,7 +4,7 @@ mod destination;
 mod edit;
 mod values;
 
-pub use destination::{Address, Destination, LocalAnswer, PieceText};
+pub use destination::{Address, Destination, LocalAnswer, Piece, PieceText};
 pub use values::{NoParams, ParamValues};
 
 use std::sync::Arc;

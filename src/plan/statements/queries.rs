@@ -364,8 +364,8 @@ fn split_rows(walk: &Walk<'_>, input: &PlanInput<'_>) -> Result<Option<SplitRows
     let flags = input.scan.flags;
     let whole = if walk.uses.not_simple.is_some() {
         Some("a subquery")
-    } else if flags.intersects(ScanFlags::PLACEHOLDER) {
-        Some("parameters")
+    } else if flags.contains(ScanFlags::PLACEHOLDER.union(ScanFlags::OVERFLOW)) {
+        Some("so many parameters")
     } else if flags.intersects(ScanFlags::RETURNING.union(ScanFlags::ASSIGNMENT)) {
         Some("RETURNING or an assignment")
     } else {

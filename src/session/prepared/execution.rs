@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 
 use crate::plan::ParamValues;
-use crate::protocol::binary::Value;
+use crate::protocol::binary::{Value, wire_values};
 use crate::protocol::capability::Capabilities;
-use crate::protocol::codec::Cursor;
+use crate::protocol::codec::{Cursor, put_lenenc_bytes};
 use crate::protocol::command::{PARAMETER_COUNT_AVAILABLE, StmtExecute, code};
 use crate::protocol::errors::ProtocolError;
 use crate::vschema;
@@ -101,6 +101,51 @@ pub(in crate::session) fn payload(
     Ok(out)
 }
 
+/// The payload for a text that takes only some of the parameters, in this order.
+///
+/// # Errors
+/// The execution's values are cut short or of an unknown type.
+pub(in crate::session) fn piece_payload(
+    execution: &Execution<'_>,
+    server_id: u32,
+    params: &[u16],
+    server: Capabilities,
+) -> Result<Vec<u8>, ProtocolError> {
+    let statement = execution.statement;
+    let is_long = |at: usize| statement.long_data.contains_key(&(at as u16));
+    let (nulls, values) = (execution.sections.nulls, execution.sections.values);
+    let wire = wire_values(nulls, values, &statement.types, is_long)?;
+    let mut out = vec![code::STMT_EXECUTE];
+    out.extend_from_slice(&server_id.to_le_bytes());
+    out.push(0);
+    out.extend_from_slice(&1u32.to_le_bytes());
+    if params.is_empty() {
+        return Ok(out);
+    }
+    let mut null_bits = vec![0u8; params.len().div_ceil(8)];
+    let (mut types, mut body) = (Vec::new(), Vec::new());
+    for (position, param) in params.iter().enumerate() {
+        let at = usize::from(*param);
+        let missing = || ProtocolError::Malformed { what: "parameter" };
+        let kind = statement.types.get(at).ok_or_else(missing)?;
+        types.extend_from_slice(&[kind.column_type.0, if kind.is_unsigned { 0x80 } else { 0 }]);
+        if server.contains(Capabilities::QUERY_ATTRIBUTES) {
+            // The empty name.
+            types.push(0);
+        }
+        match (statement.long_data.get(param), wire.get(at).ok_or_else(missing)?) {
+            (Some(data), _) => put_lenenc_bytes(&mut body, data),
+            (None, Some(value)) => body.extend_from_slice(value),
+            (None, None) => null_bits[position / 8] |= 1 << (position % 8),
+        }
+    }
+    out.extend_from_slice(&null_bits);
+    out.push(1);
+    out.extend_from_slice(&types);
+    out.extend_from_slice(&body);
+    Ok(out)
+}
+
 /// Parameter types as the server reads them: it looks for names exactly if it takes query attributes.
 fn types_for(raw: &[u8], client_names: bool, server_names: bool) -> Result<Cow<'_, [u8]>, ProtocolError> {
     if client_names == server_names {
@@ -140,6 +185,30 @@ impl ParamValues for Values<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::binary::Parameters;
+    use crate::session::prepared::PreparedStatement;
+    use crate::session::query::Said;
+    use crate::sql::Scan;
+
+    #[test]
+    fn a_piece_takes_its_parameters_only() {
+        // A BIGINT 7, NULL, the text "ab".
+        let raw = [0b010, 1, 8, 0x80, 253, 0, 253, 0, 7, 0, 0, 0, 0, 0, 0, 0, 2, b'a', b'b'];
+        let execute = StmtExecute { statement_id: 1, flags: 0, raw: &raw };
+        let sections = Sections::read(&execute, 3, Capabilities::NONE).unwrap();
+        let mut statement = PreparedStatement::new(b"?", Scan::default(), Said::default(), 3);
+        Parameters::parse(&raw, 0, 3, Capabilities::NONE, &mut statement.types).unwrap();
+        let execution = Execution { statement: &statement, text: b"?", execute, sections };
+        let piece = |params: &[u16]| piece_payload(&execution, 9, params, Capabilities::NONE).unwrap();
+        assert_eq!(piece(&[])[..], [23, 9, 0, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(piece(&[2, 1])[10..], [0b10, 1, 253, 0, 253, 0, 2, b'a', b'b']);
+        assert_eq!(piece(&[0])[10..], [0, 1, 8, 0x80, 7, 0, 0, 0, 0, 0, 0, 0]);
+        assert!(piece_payload(&execution, 9, &[3], Capabilities::NONE).is_err());
+        statement.long_data.insert(1, b"long".to_vec());
+        let execution = Execution { statement: &statement, text: b"?", execute, sections };
+        let piece = piece_payload(&execution, 9, &[1], Capabilities::NONE).unwrap();
+        assert_eq!(piece[10..], [0, 1, 253, 0, 4, b'l', b'o', b'n', b'g']);
+    }
 
     #[test]
     fn sections_are_found_with_and_without_names() {

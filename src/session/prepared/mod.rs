@@ -274,9 +274,11 @@ impl Session {
                 let job = job_of(asked, plan, payload, CommandKind::Query);
                 return self.answer_locally(answer, &job, asked, snapshot).await;
             }
-            Destination::Split(_) | Destination::All(_) => {
-                return Err(ClientError::of(Code::CrossShard).into());
+            Destination::Split(pieces) => {
+                let job = job_of(asked, plan, Payload::Execute(execution), CommandKind::Execute);
+                return self.run_split(&job, pieces, snapshot).await;
             }
+            Destination::All(_) => return Err(ClientError::of(Code::CrossShard).into()),
         };
         let job = job_of(asked, plan, Payload::Execute(execution), CommandKind::Execute);
         let place = match address {
@@ -301,12 +303,7 @@ impl Session {
             Some(prepared) => (self.apply_settings(held).await?, prepared),
             None => {
                 let (_, prepared) = self.prepare_on(held, place, execution.text).await?;
-                let Some(prepared) = prepared else {
-                    let error = self.tracker.end().error.clone();
-                    return Err(error
-                        .map_or(ClientError::of(Code::ShardProtocol), |e| refused_by_server(&e))
-                        .into());
-                };
+                let prepared = prepared.ok_or_else(|| self.refusal_of_answer())?;
                 held.checkout.remember_prepared(key, prepared);
                 (0, prepared)
             }
@@ -324,6 +321,41 @@ impl Session {
         connection.queue_command(&payload);
         self.last_executed = prepared.id;
         Ok(answers)
+    }
+
+    /// Runs a text that takes some of an execution's parameters; an ERR packet is a refusal.
+    pub(in crate::session) async fn execute_piece(
+        &mut self,
+        execution: &Execution<'_>,
+        held: &mut Held,
+        place: &Place,
+        (text, params): (&[u8], &[u16]),
+    ) -> Flow<Vec<u8>> {
+        let key = self.prepared_key(text, place);
+        let prepared = match held.checkout.prepared(key) {
+            Some(prepared) => prepared,
+            None => {
+                let (_, prepared) = self.prepare_on(held, place, text).await?;
+                let prepared = prepared.ok_or_else(|| self.refusal_of_answer())?;
+                held.checkout.remember_prepared(key, prepared);
+                prepared
+            }
+        };
+        let server = held.checkout.capabilities();
+        let payload = execution::piece_payload(execution, prepared.id, params, server)
+            .map_err(|_| ClientError::of(Code::MalformedPacket))?;
+        held.checkout.queue_command(&payload);
+        let answer = self.collect(held, CommandKind::Execute).await?;
+        match &self.tracker.end().error {
+            Some(_) => Err(self.refusal_of_answer()),
+            None => Ok(answer),
+        }
+    }
+
+    /// The error that the last answer was.
+    fn refusal_of_answer(&self) -> Failure {
+        let error = self.tracker.end().error.as_ref();
+        error.map_or(ClientError::of(Code::ShardProtocol), refused_by_server).into()
     }
 
     fn cursor_status(&self, result: &Flow) -> Option<StatusFlags> {

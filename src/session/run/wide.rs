@@ -6,7 +6,7 @@
 
 use crate::error::{ClientError, Code, Outcome};
 use crate::ids::{Keyspace, Role};
-use crate::plan::{Address, PieceText};
+use crate::plan::Piece;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::packet;
 use crate::protocol::result::{self, OkPacket};
@@ -18,11 +18,17 @@ use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::{Needs, Place, resolve_address};
 use crate::session::state::{Held, Transaction};
 
-/// One shard's part.
+/// One shard's part: its texts run one after another, in one transaction where there is one.
 struct Part {
     held: Held,
     place: Place,
+    runs: Vec<Run>,
+}
+
+/// One text, and the parameters of the execution that it takes, if it is one of a prepared statement.
+struct Run {
     text: Vec<u8>,
+    params: Vec<u16>,
 }
 
 /// What a part came to.
@@ -39,14 +45,21 @@ impl Session {
     pub(in crate::session) async fn run_split(
         &mut self,
         job: &Job<'_>,
-        pieces: &[(Address, PieceText)],
+        pieces: Vec<Piece>,
         snapshot: &Snapshot,
     ) -> Flow {
         self.refuse_in_transaction()?;
         let needs = Needs { writes: true, role: Role::Primary };
-        let mut places = Vec::with_capacity(pieces.len());
-        for (address, text) in pieces {
-            places.push((resolve_address(snapshot, &mut self.state, address, needs)?, text.clone()));
+        // Pieces are workspaces'; those of one shard share its connection.
+        let mut places: Vec<(Place, Vec<Run>)> = Vec::new();
+        for Piece { address, text, params } in pieces {
+            let place = resolve_address(snapshot, &mut self.state, &address, needs)?;
+            let run = Run { text, params };
+            let is_same = |other: &Place| other.cluster == place.cluster && other.database == place.database;
+            match places.iter_mut().find(|(other, _)| is_same(other)) {
+                Some((_, runs)) => runs.push(run),
+                None => places.push((place, vec![run])),
+            }
         }
         self.run_parts(job, places).await
     }
@@ -67,7 +80,10 @@ impl Session {
         let places = snapshot.shards(keyspace).iter().map(|shard| {
             let database = Some(keyspace.as_str().into());
             let (cluster, shard) = (shard.cluster.clone(), Some(shard.clone()));
-            (Place { cluster, shard, database, role, begins: false }, text.to_vec())
+            (
+                Place { cluster, shard, database, role, begins: false },
+                vec![Run { text: text.to_vec(), params: Vec::new() }],
+            )
         });
         self.run_parts(job, places.collect()).await
     }
@@ -81,16 +97,17 @@ impl Session {
         Err(ClientError::new(Code::CrossShard, message))
     }
 
-    async fn run_parts(&mut self, job: &Job<'_>, places: Vec<(Place, Vec<u8>)>) -> Flow {
-        let in_transactions = job.plan.effects.writes && !job.plan.effects.changes_schema && places.len() > 1;
+    async fn run_parts(&mut self, job: &Job<'_>, places: Vec<(Place, Vec<Run>)>) -> Flow {
+        let runs: usize = places.iter().map(|(_, runs)| runs.len()).sum();
+        let in_transactions = job.plan.effects.writes && !job.plan.effects.changes_schema && runs > 1;
         let mut parts = Vec::with_capacity(places.len());
-        for (place, text) in places {
+        for (place, runs) in places {
             let held = self.check_out(&place).await?;
-            parts.push(Part { held, place, text });
+            parts.push(Part { held, place, runs });
         }
         let mut sum = Sum::default();
         for at in 0..parts.len() {
-            if let Err(failure) = self.run_part(&mut parts[at], in_transactions, &mut sum).await {
+            if let Err(failure) = self.run_part(job, &mut parts[at], in_transactions, &mut sum).await {
                 for part in parts {
                     // Closing the connection rolls its transaction back.
                     part.held.checkout.discard();
@@ -108,19 +125,33 @@ impl Session {
         self.answer_sum(&sum).await
     }
 
-    async fn run_part(&mut self, part: &mut Part, in_transaction: bool, sum: &mut Sum) -> Flow {
+    async fn run_part(
+        &mut self,
+        job: &Job<'_>,
+        part: &mut Part,
+        in_transaction: bool,
+        sum: &mut Sum,
+    ) -> Flow {
         self.apply_state(&mut part.held, &part.place).await?;
         if in_transaction {
             self.ask(&mut part.held, b"START TRANSACTION").await?;
         }
-        let answer = self.ask(&mut part.held, &part.text).await?;
-        let end = self.tracker.end();
-        sum.affected += end.affected_rows;
-        if sum.insert_id == 0 {
-            sum.insert_id = end.last_insert_id;
+        let Part { held, place, runs } = part;
+        for Run { text, params } in runs {
+            let answer = match &job.payload {
+                Payload::Execute(execution) => {
+                    self.execute_piece(execution, held, place, (text, params)).await?
+                }
+                _ => self.ask(held, text).await?,
+            };
+            let end = self.tracker.end();
+            sum.affected += end.affected_rows;
+            if sum.insert_id == 0 {
+                sum.insert_id = end.last_insert_id;
+            }
+            sum.warnings = sum.warnings.saturating_add(end.warnings);
+            sum.answers.push(answer);
         }
-        sum.warnings = sum.warnings.saturating_add(end.warnings);
-        sum.answers.push(answer);
         Ok(())
     }
 
