@@ -130,8 +130,8 @@ fn is_string(kind: ColumnType) -> bool {
     matches!(kind.0, 0 | 15 | 16 | 242 | 245..=255)
 }
 
-/// The bytes of each parameter's value as they stand in an execution; `None` for NULL. `long` tells which came
-/// by COM_STMT_SEND_LONG_DATA and are not there.
+/// The bytes of each parameter's value as they stand in an execution; `None` for NULL. `long` tells which
+/// came by COM_STMT_SEND_LONG_DATA and are not there.
 ///
 /// # Errors
 /// `Truncated`, `Malformed`.
