@@ -22,6 +22,8 @@ pub enum Stop {
     Deadline,
     /// The session is killed.
     Killed,
+    /// The client went away.
+    Left,
 }
 
 /// Why an answer did not arrive whole.

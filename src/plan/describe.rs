@@ -81,6 +81,7 @@ fn effects_line(plan: &Plan) -> String {
         pins,
         releases,
         asks_previous,
+        leaves_state,
         reads_variables,
         writes,
         changes_schema,
@@ -101,6 +102,7 @@ fn effects_line(plan: &Plan) -> String {
     add(*implicit_commit, "commits");
     add(*locks_rows, "locks_rows");
     add(*asks_previous, "asks_previous");
+    add(*leaves_state, "leaves_state");
     add(*reads_variables, "reads_variables");
     if *transaction != TransactionEffect::None {
         parts.push(format!("{transaction:?}").to_lowercase());

@@ -113,6 +113,9 @@ pub struct Effects {
     /// `FOUND_ROWS()`): it must run on the connection of that statement, if one is still held, or be answered
     /// from what the session remembers.
     pub asks_previous: bool,
+    /// It may leave on its connection what the session does not know of: a routine's temporary tables, locks
+    /// and variables. The connection is reset before another session has it.
+    pub leaves_state: bool,
     /// It reads values that a pin keeps on the connection: user variables.
     pub reads_variables: bool,
     /// It changes rows or schema.

@@ -90,7 +90,7 @@ async fn drain(services: &Services) {
     let left = services.registry.connections();
     if left > 0 {
         tracing::warn!(sessions = left, "timeouts.shutdown is over; the rest is closed");
-        services.registry.kill_all();
+        services.registry.stop_all();
         let last = Instant::now();
         while services.registry.connections() > 0 && last.elapsed() < Duration::from_secs(1) {
             tokio::time::sleep(DRAIN_LOOK).await;

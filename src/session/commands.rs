@@ -14,6 +14,7 @@ use crate::protocol::handshake::ChangeUser;
 use crate::protocol::response::ResponseTracker;
 use crate::protocol::result::{self, OkPacket};
 use crate::sql::Scan;
+use crate::topology::Snapshot;
 
 use crate::session::Session;
 use crate::session::flow::{Ended, Failure, Flow};
@@ -21,7 +22,7 @@ use crate::session::login::{self, LoggedIn, LoginError};
 use crate::session::prepared::PreparedStatements;
 use crate::session::registry::{Admission, Interrupt, SessionEntry};
 use crate::session::services::{Services, Serving};
-use crate::session::state::{State, Transaction};
+use crate::session::state::State;
 use crate::session::target::resolve_target;
 
 /// A command buffer larger than this is given back after its command, in bytes.
@@ -107,6 +108,7 @@ impl Session {
         loop {
             let idle = self.serving.config.timeouts.idle;
             let lingers = self.linger_deadline();
+            let transaction_ends = self.transaction_deadline();
             let is_free = self.state.is_free();
             // A stop ends a free session even if its next command is there already.
             if let Some(interrupt) = self.entry.due_interrupt(is_free) {
@@ -123,6 +125,10 @@ impl Session {
                 }
                 interrupt = self.entry.interrupted_at(is_free) => return Err(ended_by(interrupt)),
                 () = sleep_until(lingers) => {}
+                () = sleep_until(transaction_ends) => {
+                    self.end_transaction_late();
+                    continue;
+                }
                 () = sleep_for(idle) => return Err(Ended::Idle),
             }
             self.end_linger().await;
@@ -195,7 +201,7 @@ impl Session {
 
     /// USE and COM_INIT_DB.
     pub(super) fn use_database(&mut self, name: &str) -> Result<(), ClientError> {
-        let snapshot = self.services.snapshots.load();
+        let snapshot = self.snapshot();
         self.state.target = resolve_target(&snapshot, &self.user, name)?;
         let name = self.state.target.name.clone();
         self.entry.update(|activity| activity.database = name);
@@ -298,9 +304,13 @@ impl Session {
         if self.more_results { status | StatusFlags::MORE_RESULTS } else { status }
     }
 
-    /// Says whether the session is in a transaction that COMMIT or ROLLBACK must end.
-    pub(super) fn has_lost_transaction(&self) -> bool {
-        matches!(self.state.transaction, Transaction::Lost)
+    /// The snapshot to plan on: the current one, or that of the open transaction.
+    pub(super) fn snapshot(&mut self) -> Arc<Snapshot> {
+        if !self.state.transaction.is_open() {
+            self.state.snapshot = None;
+            return self.services.snapshots.load();
+        }
+        self.state.snapshot.get_or_insert_with(|| self.services.snapshots.load()).clone()
     }
 }
 
@@ -312,7 +322,7 @@ fn text_of(bytes: &[u8]) -> Result<String, ClientError> {
 fn ended_by(interrupt: Interrupt) -> Ended {
     match interrupt {
         Interrupt::Kill => Ended::Killed,
-        Interrupt::Shutdown => Ended::Shutdown,
+        Interrupt::Shutdown | Interrupt::Stop => Ended::Shutdown,
     }
 }
 

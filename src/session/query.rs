@@ -89,7 +89,7 @@ impl Session {
         said.workspace = sql::workspace_tag(text, scan, key)
             .map_err(|error| ClientError::new(Code::WorkspaceConflict, error.to_string()))?;
         let directives = sql::directives(text, scan)
-            .map_err(|error| ClientError::new(Code::SyntaxError, error.to_string()))?;
+            .map_err(|error| ClientError::new(Code::NotSupported, error.to_string()))?;
         said.role = match (directives.replica, directives.primary) {
             (_, true) => Some(Role::Primary),
             (true, false) => Some(Role::Replica),
@@ -116,7 +116,7 @@ impl Session {
         if statement.is_only_comment() {
             return self.send_ok().await;
         }
-        let snapshot = self.services.snapshots.load();
+        let snapshot = self.snapshot();
         let planned = self.plan_statement(statement, &snapshot);
         let plan = planned.as_ref().as_ref().map_err(Clone::clone)?;
         let destination = self.bind(statement, plan, &NoParams, &snapshot)?;
@@ -273,7 +273,7 @@ impl Session {
     /// unsharded keyspace or one workspace of a directory.
     pub(super) fn is_target_one_place(&self, said: &Said) -> bool {
         let Some(keyspace) = &self.state.target.keyspace else { return false };
-        let snapshot = self.services.snapshots.load();
+        let snapshot = self.services.snapshots.peek();
         match snapshot.vschema.keyspace(keyspace.as_str()).map(|schema| &schema.layout) {
             Some(Layout::Unsharded) => true,
             Some(Layout::DatabasePerWorkspace(_)) => self.workspace_pins(said).is_pinned(),

@@ -23,11 +23,14 @@ pub enum Interrupt {
     Kill,
     /// The proxy stops: the session ends at its next transaction boundary.
     Shutdown,
+    /// The proxy has waited long enough: the session ends now.
+    Stop,
 }
 
 const NO_INTERRUPT: u8 = 0;
 const SHUTDOWN: u8 = 1;
-const KILL: u8 = 2;
+const STOP: u8 = 2;
+const KILL: u8 = 3;
 
 /// Where the session's current statement runs.
 #[derive(Clone, Debug)]
@@ -94,6 +97,7 @@ impl SessionEntry {
     pub(super) fn interrupt(&self) -> Option<Interrupt> {
         match self.interrupt.load(Ordering::Acquire) {
             KILL => Some(Interrupt::Kill),
+            STOP => Some(Interrupt::Stop),
             SHUTDOWN => Some(Interrupt::Shutdown),
             _ => None,
         }
@@ -113,7 +117,7 @@ impl SessionEntry {
 
     /// The interrupt that ends the session now: a shutdown waits for a transaction boundary.
     pub(super) fn due_interrupt(&self, is_boundary: bool) -> Option<Interrupt> {
-        self.interrupt().filter(|interrupt| is_boundary || *interrupt == Interrupt::Kill)
+        self.interrupt().filter(|interrupt| is_boundary || *interrupt != Interrupt::Shutdown)
     }
 
     /// Waits until the session is killed. Cancel safe.
@@ -284,9 +288,9 @@ impl Registry {
         self.list().iter().for_each(|entry| entry.ask(SHUTDOWN));
     }
 
-    /// Ends every session now.
-    pub fn kill_all(&self) {
-        self.list().iter().for_each(|entry| entry.ask(KILL));
+    /// Ends every session now; clients are told of the shutdown where they can be.
+    pub fn stop_all(&self) {
+        self.list().iter().for_each(|entry| entry.ask(STOP));
     }
 }
 

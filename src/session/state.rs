@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::backend::{Checkout, SessionSettings};
+use crate::error::Code;
 use crate::ids::{ClusterName, Keyspace, Role, WorkspaceId};
 use crate::plan::Pins;
 use crate::protocol::capability::StatusFlags;
 use crate::sql::{ServerVersion, SqlMode};
+use crate::topology::Snapshot;
 
 use crate::session::run::locks::UserLocks;
+use crate::session::run::temporary::TemporaryTables;
 use crate::session::statements::variables::mode_of;
 
 /// What the client selected with USE, COM_INIT_DB or the handshake.
@@ -31,7 +34,8 @@ pub(super) struct Target {
 /// The session's transaction.
 ///
 /// `Idle` → `Deferred` by BEGIN without a known shard → `Open` by the first routed statement. `Idle` → `Open`
-/// by BEGIN with a known shard, or whenever a server says so. `Open` → `Lost` when its connection is lost.
+/// by BEGIN with a known shard, or whenever a server says so. `Open` → `Lost` when its connection is lost or
+/// `timeouts.transaction` is over.
 /// `Open`, `Deferred` → `Idle` by COMMIT, ROLLBACK, implicit commits. `Lost` → `Idle` by ROLLBACK only.
 #[derive(Debug, Default)]
 pub(super) enum Transaction {
@@ -45,8 +49,11 @@ pub(super) enum Transaction {
         /// Since when, for `timeouts.transaction`.
         since: Instant,
     },
-    /// Its connection was lost.
-    Lost,
+    /// It is gone, and every statement until ROLLBACK is told so.
+    Lost {
+        /// Why: its connection was lost, or it took too long.
+        code: Code,
+    },
 }
 
 impl Transaction {
@@ -79,6 +86,8 @@ pub(super) struct Last {
     pub found_rows: u64,
     /// Number of warnings.
     pub warnings: u16,
+    /// It ended with an error.
+    pub failed: bool,
 }
 
 /// Everything that RESET CONNECTION and CHANGE USER set back.
@@ -101,13 +110,15 @@ pub(super) struct State {
     pub pins: Pins,
     /// Locks taken by GET_LOCK and not yet released.
     pub user_locks: UserLocks,
-    /// Temporary tables that exist.
-    pub temporary_tables: u32,
+    /// Temporary tables that may exist.
+    pub temporary_tables: TemporaryTables,
     /// Cursors that are open.
     pub cursors: u32,
     /// Statements prepared by PREPARE … FROM, on the held connection.
     pub text_prepared: BTreeSet<String>,
     pub held: Option<Held>,
+    /// What the open transaction is planned on, whatever is reloaded meanwhile.
+    pub snapshot: Option<Arc<Snapshot>>,
     pub last: Last,
     /// The database's name of the workspace last named by a comment or variable: `(keyspace, workspace,
     /// name)`.
@@ -130,10 +141,11 @@ impl State {
             next_transaction: Vec::new(),
             pins: Pins::NONE,
             user_locks: UserLocks::default(),
-            temporary_tables: 0,
+            temporary_tables: TemporaryTables::default(),
             cursors: 0,
             text_prepared: BTreeSet::new(),
             held: None,
+            snapshot: None,
             last: Last::default(),
             rendered: None,
             wrote: None,
@@ -174,7 +186,7 @@ impl State {
     pub(super) fn unpin(&mut self) {
         self.pins = Pins::NONE;
         self.user_locks = UserLocks::default();
-        self.temporary_tables = 0;
+        self.temporary_tables = TemporaryTables::default();
         self.cursors = 0;
         self.text_prepared.clear();
     }

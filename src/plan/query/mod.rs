@@ -37,7 +37,7 @@ use super::names::{Names, Place, SharedKind, SystemSchema, TableRef};
 pub(super) use insert::InsertRows;
 pub(super) use scope::{Column, ColumnId, Slot};
 pub(super) use solve::{Tie, solve};
-pub(super) use system::is_cheap;
+pub(super) use system::{is_cheap, is_private};
 
 /// Most table references of one statement, counted after CTEs are put in place of their names.
 const RELATIONS_MAX: usize = 512;

@@ -98,6 +98,28 @@ pub(super) fn schema_columns(schema: SystemSchema, table: &str) -> &'static [&'s
     PER_DATABASE.iter().find(|(name, _)| *name == table).map_or(&[], |(_, columns)| columns)
 }
 
+/// Tables of `performance_schema` that tell of the session or of the server alone.
+const OWN: &[&str] = &[
+    "column_masking_policy",
+    "global_status",
+    "global_variables",
+    "session_account_connect_attrs",
+    "session_status",
+    "session_variables",
+    "variables_info",
+];
+
+/// Says whether a system table shows what other sessions do, or the servers' accounts: all sessions reach a
+/// server as one account, so its grants keep nobody from seeing everybody's statements.
+pub(in crate::plan) fn is_private(schema: SystemSchema, table: &str) -> bool {
+    match schema {
+        SystemSchema::Information => ["processlist", "innodb_trx"].contains(&table),
+        SystemSchema::Performance => !OWN.contains(&table),
+        SystemSchema::Mysql => !["time_zone", "help_"].iter().any(|prefix| table.starts_with(prefix)),
+        SystemSchema::Sys => table != "version",
+    }
+}
+
 /// Says whether a server answers from the table without visiting every database.
 ///
 /// `sys` has views over all tables of all databases; those are not.

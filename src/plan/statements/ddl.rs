@@ -32,11 +32,10 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
     let temporary = statement.temporary;
     let pins =
         if temporary && statement.verb == DdlVerb::Create { Pins::TEMPORARY_TABLE } else { Pins::NONE };
-    let drops = statement.verb == DdlVerb::Drop && statement.object == DdlObject::Table;
     let effects = Effects {
         implicit_commit: !temporary,
         pins,
-        releases: if drops { Pins::TEMPORARY_TABLE } else { Pins::NONE },
+        leaves_state: !pins.is_empty(),
         writes: true,
         changes_schema: !temporary,
         ..super::queries::effects_of(input.scan.flags)
@@ -67,7 +66,8 @@ pub(crate) fn plan_call(procedure: &ObjectName, input: &PlanInput<'_>) -> Result
     let route = whole_tables(&[procedure], "CALL", input)?;
     let flags = super::queries::effects_of(input.scan.flags);
     let variables = if flags.reads_variables { Pins::USER_VARIABLE } else { Pins::NONE };
-    let effects = Effects { writes: true, pins: flags.pins.with(variables), ..flags };
+    let pins = flags.pins.with(variables);
+    let effects = Effects { writes: true, leaves_state: true, pins, ..flags };
     Ok(input.plan(false, route, effects))
 }
 

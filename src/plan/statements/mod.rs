@@ -118,7 +118,7 @@ pub fn plan_unread(unread: &Unread, input: &PlanInput<'_>) -> Result<Plan, Refus
     whole::check_skipped_comments(input)?;
     let route = whole::plan_whole(input)
         .map_err(|refusal| if refusal.at.is_none() { refusal.at(unread.at) } else { refusal })?;
-    let effects = Effects { writes: true, ..queries::effects_of(input.scan.flags) };
+    let effects = Effects { writes: true, leaves_state: true, ..queries::effects_of(input.scan.flags) };
     Ok(input.plan(false, route, effects))
 }
 
@@ -248,7 +248,8 @@ fn plan_other(kind: StatementKind, input: &PlanInput<'_>) -> Result<Plan, Refusa
         | Kind::Lock => Err(not_supported(&format!("{} is about one server", kind.name()))),
         _ => {
             let route = whole::plan_whole(input)?;
-            let effects = Effects { writes: true, ..queries::effects_of(input.scan.flags) };
+            let effects =
+                Effects { writes: true, leaves_state: true, ..queries::effects_of(input.scan.flags) };
             let effects = Effects { implicit_commit: commits(kind, input.scan.flags), ..effects };
             Ok(input.plan(false, route, effects))
         }

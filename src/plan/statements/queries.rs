@@ -16,7 +16,7 @@ use crate::vschema::{ColumnVindex, DatabaseTarget, KeyspaceSchema, Layout};
 
 use super::whole::{check_case, qualifiers, token_numbers};
 use super::{PlanInput, not_supported};
-use crate::plan::query::{Slot, Source, Tie, Uses, Walk, is_cheap, solve};
+use crate::plan::query::{Slot, Source, Tie, Uses, Walk, is_cheap, is_private, solve};
 use crate::plan::route::{DatabaseRoute, KeyRoute, KeySource, Plan, Route, SplitRows, SystemRoute};
 use crate::plan::{Effects, Pins, Refusal};
 
@@ -35,6 +35,7 @@ pub(crate) fn plan_query(statement: &Statement, input: &PlanInput<'_>) -> Result
     }
     check_qualifiers(&mut walk, input)?;
     let route = route_of(&mut walk, input)?;
+    check_private(&walk, input)?;
     let writes = walk.uses.writes.any;
     let effects = Effects { writes, ..effects_of(flags) };
     let acting = flags.intersects(
@@ -46,7 +47,9 @@ pub(crate) fn plan_query(statement: &Statement, input: &PlanInput<'_>) -> Result
             .union(ScanFlags::CALC_FOUND_ROWS)
             .union(ScanFlags::SESSION_FUNCTION),
     );
-    let reads_only = !writes && !acting && walk.uses.stored_function.is_none();
+    let calls = walk.uses.stored_function.is_some();
+    let effects = Effects { leaves_state: calls, ..effects };
+    let reads_only = !writes && !acting && !calls;
     Ok(input.plan(reads_only, route, effects))
 }
 
@@ -68,6 +71,19 @@ pub(crate) fn effects_of(flags: ScanFlags) -> Effects {
         reads_variables: flags.contains(ScanFlags::USER_VARIABLE),
         locks_rows: flags.contains(ScanFlags::LOCKING_READ),
         ..Effects::default()
+    }
+}
+
+/// Only users who may cross workspaces see what everybody's sessions do on a server.
+fn check_private(walk: &Walk<'_>, input: &PlanInput<'_>) -> Result<(), Refusal> {
+    let found = walk.uses.system.iter().find(|used| is_private(used.schema, &used.table));
+    match found {
+        Some(used) if !input.target.may_cross => {
+            let what =
+                format!("`{}` shows other sessions' work; SHOW PROCESSLIST shows your own", used.table);
+            Err(not_supported(&what).at(used.at))
+        }
+        _ => Ok(()),
     }
 }
 

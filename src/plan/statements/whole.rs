@@ -89,6 +89,11 @@ pub(crate) fn token_numbers(input: &PlanInput<'_>, offsets: &[usize]) -> Result<
     numbers.into_iter().map(|number| number.ok_or_else(lost)).collect()
 }
 
+/// Says whether a system schema may show what other sessions do.
+fn is_private(name: &str) -> bool {
+    SystemSchema::of(name).is_some_and(|schema| schema != SystemSchema::Information)
+}
+
 /// Routes the whole text to the session's database, checking every qualifier.
 pub(crate) fn plan_whole(input: &PlanInput<'_>) -> Result<Route, Refusal> {
     let names = input.names();
@@ -111,6 +116,10 @@ pub(crate) fn plan_whole(input: &PlanInput<'_>) -> Result<Route, Refusal> {
             }
             Some(_) => {
                 return Err(Refusal::because(Code::CrossKeyspace, format!("`{text}`")).at(at));
+            }
+            None if is_private(text) && !input.target.may_cross => {
+                let detail = format!("`{text}` shows other sessions' work");
+                return Err(Refusal::because(Code::NotSupported, detail).at(at));
             }
             None => check_case(input, text, at)?,
         }

@@ -118,7 +118,7 @@ impl Session {
         let mut scan = Scan::default();
         sql::scan(text, self.state.mode, &mut scan);
         let said = self.read_comments(text, &scan)?;
-        let snapshot = self.services.snapshots.load();
+        let snapshot = self.snapshot();
         let statement = Statement { attributes: &[], text, scan: &scan, said: said.clone(), started };
         let planned = self.plan_statement(&statement, &snapshot);
         let plan = planned.as_ref().as_ref().map_err(Clone::clone)?;
@@ -234,7 +234,7 @@ impl Session {
             Parameters::parse(execute.raw, execute.flags, count, self.capabilities, &mut statement.types)
                 .map_err(malformed)?;
         let statement = &*statement;
-        let snapshot = self.services.snapshots.load();
+        let snapshot = self.snapshot();
         let asked = Statement {
             attributes: &[],
             text: &statement.text,

@@ -11,13 +11,14 @@ use crate::health;
 use crate::plan::{Pins, TransactionEffect};
 use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
+use crate::protocol::errors::FrameError;
 use crate::protocol::response::{CommandKind, ResponseEnd};
 use crate::protocol::result::ServerError;
 use crate::sql::{self, StatementKind};
 
 use crate::session::Session;
 use crate::session::flow::{Ended, Failure, Flow};
-use crate::session::registry::Running;
+use crate::session::registry::{Interrupt, Running};
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
 use crate::session::state::{Held, Last, Transaction};
@@ -51,8 +52,8 @@ impl Session {
     /// # Errors
     /// The transaction was lost; it runs elsewhere; no connection could be had.
     pub(in crate::session) async fn take_connection(&mut self, place: &Place) -> Flow<Held> {
-        if matches!(self.state.transaction, Transaction::Lost) {
-            return Err(ClientError::of(Code::TransactionLost).into());
+        if let Transaction::Lost { code } = self.state.transaction {
+            return Err(ClientError::of(code).into());
         }
         if let Some(held) = self.state.held.take() {
             if held.cluster == place.cluster {
@@ -99,15 +100,12 @@ impl Session {
                 return Err(failure);
             }
         };
-        self.entry.update(|activity| {
-            activity.digest = job.digest;
-            activity.running = Some(Running {
-                cluster: held.cluster.clone(),
-                server: held.checkout.server().clone(),
-                killer: held.checkout.killer(),
-            });
-        });
-        let relayed = self.relay(&mut held, state_answers).await;
+        self.note_running(job, &held);
+        // A COMMIT that is killed leaves nobody knowing what became of it.
+        let is_end =
+            matches!(job.plan.effects.transaction, TransactionEffect::Commit | TransactionEffect::Rollback);
+        let deadline = if is_end { None } else { self.statement_deadline() };
+        let relayed = self.relay(&mut held, state_answers, deadline).await;
         self.was_killed |= self.entry.finish_running().await;
         self.observe(job, place, relayed.is_err());
         match relayed {
@@ -127,6 +125,18 @@ impl Session {
             }
             Err(error) => Err(self.broken(job, held, error).await),
         }
+    }
+
+    /// Shows what runs, and lets KILL QUERY reach it.
+    pub(in crate::session) fn note_running(&self, job: &Job<'_>, held: &Held) {
+        self.entry.update(|activity| {
+            activity.digest = job.digest;
+            activity.running = Some(Running {
+                cluster: held.cluster.clone(),
+                server: held.checkout.server().clone(),
+                killer: held.checkout.killer(),
+            });
+        });
     }
 
     /// Brings the connection to the session's state and queues the command; gives the number of answers that
@@ -198,10 +208,18 @@ impl Session {
         Ok(())
     }
 
-    async fn relay(&mut self, held: &mut Held, state_answers: u32) -> Result<(), RelayError> {
-        let deadline = self.statement_deadline();
+    async fn relay(
+        &mut self,
+        held: &mut Held,
+        state_answers: u32,
+        deadline: Option<Instant>,
+    ) -> Result<(), RelayError> {
         let entry = self.entry.clone();
-        let stop = pin!(stop_at(deadline, async move { entry.killed().await }));
+        let killed = async move {
+            entry.killed().await;
+            Stop::Killed
+        };
+        let stop = pin!(stop_at(deadline, killed));
         let connection = &mut *held.checkout;
         self.tracker.expect_sequence(connection.framed.sequence());
         let is_chained = self.more_results || self.client.sequence() != 1;
@@ -245,7 +263,8 @@ impl Session {
 
     /// Relays the answer of a command that was queued on the held connection, and keeps it.
     pub(in crate::session) async fn relay_held(&mut self, mut held: Held) -> Flow {
-        match self.relay(&mut held, 0).await {
+        let deadline = self.statement_deadline();
+        match self.relay(&mut held, 0, deadline).await {
             Ok(()) => {
                 self.state.held = Some(held);
                 match std::mem::take(&mut self.timed_out) {
@@ -266,14 +285,36 @@ impl Session {
     pub(in crate::session) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
         let deadline = self.statement_deadline();
         let entry = self.entry.clone();
-        let stop = pin!(stop_at(deadline, async move { entry.killed().await }));
+        let client = &mut self.client;
+        let given_up = async move {
+            tokio::select! {
+                () = entry.killed() => Stop::Killed,
+                _ = client.watch_close() => Stop::Left,
+            }
+        };
         let connection = &mut *held.checkout;
         self.tracker.start(kind, connection.capabilities());
         self.tracker.expect_sequence(connection.framed.sequence());
-        execute::collect(connection, &mut self.tracker, stop).await.map_err(|error| {
+        let stop = pin!(stop_at(deadline, given_up));
+        let error = match execute::collect(connection, &mut self.tracker, stop).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let RelayError::Stopped(why) = error else {
             let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
             let lost = ClientError::new(Code::ShardConnectionLost, message);
-            Failure::Unusable(lost.with_outcome(Outcome::Unknown))
+            return Err(Failure::Unusable(lost.with_outcome(Outcome::Unknown)));
+        };
+        // The connection is given up; what runs on the server must not go on.
+        if let Err(error) = held.checkout.killer().kill_query().await {
+            tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
+        }
+        Err(match why {
+            Stop::Deadline => {
+                Failure::Unusable(ClientError::of(Code::QueryTimeout).with_outcome(Outcome::Unknown))
+            }
+            Stop::Killed => Failure::End(Ended::Killed),
+            Stop::Left => Failure::End(Ended::Client(FrameError::Closed { mid_packet: false })),
         })
     }
 
@@ -291,20 +332,38 @@ impl Session {
     fn statement_deadline(&self) -> Option<Instant> {
         let timeouts = &self.serving.config.timeouts;
         let query = (!timeouts.query.is_zero()).then(|| Instant::now() + timeouts.query);
-        let transaction = match &self.state.transaction {
-            Transaction::Open { since } if !timeouts.transaction.is_zero() => {
-                Some(*since + timeouts.transaction)
-            }
-            _ => None,
-        };
-        match (query, transaction) {
+        match (query, self.transaction_deadline()) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         }
     }
 
+    /// When `timeouts.transaction` is over for the open transaction.
+    pub(in crate::session) fn transaction_deadline(&self) -> Option<Instant> {
+        let bound = self.serving.config.timeouts.transaction;
+        match &self.state.transaction {
+            Transaction::Open { since } if !bound.is_zero() => Some(*since + bound),
+            _ => None,
+        }
+    }
+
+    /// Rolls the open transaction back, by giving its connection up: its time is over.
+    pub(in crate::session) fn end_transaction_late(&mut self) {
+        if let Some(held) = self.state.held.take() {
+            tracing::warn!(
+                session = self.admission.id.0,
+                user = %self.user.name,
+                cluster = %held.cluster,
+                "timeouts.transaction is over: rolled back"
+            );
+            held.checkout.discard();
+        }
+        self.state.unpin();
+        self.state.transaction = Transaction::Lost { code: Code::TransactionTimeout };
+    }
+
     /// Takes over what a complete answer says about the session, and gives the connection back if it may go.
-    pub(in crate::session) fn settle(&mut self, job: &Job<'_>, held: Held) {
+    pub(in crate::session) fn settle(&mut self, job: &Job<'_>, mut held: Held) {
         let end = self.tracker.end();
         let failed = end.error.is_some();
         self.answer_failed = failed;
@@ -332,6 +391,10 @@ impl Session {
         let lingers = failed || end.warnings > 0;
         if !failed {
             self.take_effects(job);
+            self.note_temporary_tables(job, held.checkout.database().map(|name| &**name));
+        }
+        if job.plan.effects.leaves_state {
+            held.checkout.mark_dirty();
         }
         if job.plan.effects.writes {
             self.state.wrote = Some(held.cluster.clone());
@@ -347,19 +410,12 @@ impl Session {
     fn take_effects(&mut self, job: &Job<'_>) {
         let effects = &job.plan.effects;
         let state = &mut self.state;
-        state.temporary_tables += u32::from(effects.pins.contains(Pins::TEMPORARY_TABLE));
         // What SET came to was read back: the values go along to any connection.
         if job.plan.kind != StatementKind::Set {
             state.pins = state.pins.with(effects.pins);
         }
         // What becomes of user locks is settled once the answer is through.
-        let mut released = effects.releases.without(Pins::USER_LOCK);
-        if released.contains(Pins::TEMPORARY_TABLE) {
-            state.temporary_tables = state.temporary_tables.saturating_sub(1);
-        }
-        if state.temporary_tables > 0 {
-            released = released.without(Pins::TEMPORARY_TABLE);
-        }
+        let mut released = effects.releases.without(Pins::USER_LOCK.with(Pins::TEMPORARY_TABLE));
         if state.pins.contains(Pins::FOUND_ROWS) && !effects.pins.contains(Pins::FOUND_ROWS) {
             released = released.with(Pins::FOUND_ROWS);
         }
@@ -392,7 +448,8 @@ impl Session {
         let cluster = held.cluster.clone();
         self.lose(held);
         if let RelayError::Stopped(Stop::Killed) = error {
-            return Failure::End(Ended::Killed);
+            let is_told = self.entry.interrupt() == Some(Interrupt::Stop) && !has_begun;
+            return Failure::End(if is_told { Ended::Shutdown } else { Ended::Killed });
         }
         if has_begun {
             return Failure::End(Ended::BrokenAnswer);
@@ -425,7 +482,7 @@ impl Session {
     pub(in crate::session) fn lose(&mut self, held: Held) {
         held.checkout.discard();
         if self.state.transaction.is_open() || self.state.is_pinned() {
-            self.state.transaction = Transaction::Lost;
+            self.state.transaction = Transaction::Lost { code: Code::TransactionLost };
         }
         self.state.unpin();
     }
@@ -453,7 +510,7 @@ impl Session {
     }
 
     /// Feeds digests and shard statistics, and logs slow statements.
-    fn observe(&self, job: &Job<'_>, place: &Place, lost: bool) {
+    pub(in crate::session) fn observe(&self, job: &Job<'_>, place: &Place, lost: bool) {
         self.record(job, place, lost);
         let slow = self.serving.config.log.slow_statement;
         let took = job.started.elapsed();
@@ -508,6 +565,7 @@ pub(in crate::session) fn refused_by_server(error: &ServerError) -> ClientError 
 
 fn remember(last: &mut Last, end: &ResponseEnd, failed: bool, thread: u32) {
     last.warnings = end.warnings;
+    last.failed = failed;
     last.found_rows = end.rows;
     let has_rows = end.columns > 0;
     last.row_count = if failed || has_rows { -1 } else { end.affected_rows.try_into().unwrap_or(i64::MAX) };
@@ -517,8 +575,11 @@ fn remember(last: &mut Last, end: &ResponseEnd, failed: bool, thread: u32) {
     }
 }
 
-/// Resolves at the deadline, or when `killed` does.
-pub(in crate::session) async fn stop_at(deadline: Option<Instant>, killed: impl Future<Output = ()>) -> Stop {
+/// Resolves at the deadline, or when `given_up` does.
+pub(in crate::session) async fn stop_at(
+    deadline: Option<Instant>,
+    given_up: impl Future<Output = Stop>,
+) -> Stop {
     let timer = async {
         match deadline {
             Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -527,6 +588,6 @@ pub(in crate::session) async fn stop_at(deadline: Option<Instant>, killed: impl 
     };
     tokio::select! {
         () = timer => Stop::Deadline,
-        () = killed => Stop::Killed,
+        why = given_up => why,
     }
 }

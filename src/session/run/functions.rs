@@ -21,6 +21,8 @@ pub(in crate::session) struct SessionValues {
     pub row_count: Option<i64>,
     /// `FOUND_ROWS()`.
     pub found_rows: Option<u64>,
+    /// `@@warning_count` and `@@error_count`.
+    pub conditions: Option<(u64, u64)>,
 }
 
 impl SessionValues {
@@ -39,6 +41,29 @@ impl SessionValues {
         } else {
             None
         }
+    }
+
+    /// The SQL text of a diagnostics variable, and how many tokens it takes: `@@warning_count`,
+    /// `@@session.error_count`.
+    fn variable(&self, tokens: &[Token], text: &[u8]) -> Option<(usize, String)> {
+        let (warnings, errors) = self.conditions?;
+        let [first, rest @ ..] = tokens else { return None };
+        let name =
+            first.span.of(text).strip_prefix(b"@@").filter(|_| first.kind == TokenKind::SystemVariable)?;
+        let is_scope = [&b"session"[..], b"local"].iter().any(|scope| name.eq_ignore_ascii_case(scope));
+        let (length, name) = match rest {
+            [dot, name, ..] if is_scope && dot.kind == TokenKind::Dot => (3, name.span.of(text)),
+            _ => (1, name),
+        };
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        let count = if is("warning_count") {
+            warnings
+        } else if is("error_count") {
+            errors
+        } else {
+            return None;
+        };
+        Some((length, bigint(count)))
     }
 
     /// The text with its calls replaced; `None` when there is none.
@@ -76,6 +101,11 @@ impl SessionValues {
                 edits.push((name.span.start as usize, close.span.end as usize, literal.into_bytes()));
                 item.is_edited = true;
             }
+            if let Some((length, literal)) = self.variable(&tokens[at..], text) {
+                let end = tokens[at + length - 1].span.end;
+                edits.push((token.span.start as usize, end as usize, literal.into_bytes()));
+                item.is_edited = true;
+            }
             item.step(*token, at, text);
         }
         edits
@@ -87,7 +117,8 @@ fn bigint(number: impl std::fmt::Display) -> String {
     format!("GREATEST({number}, {})", i64::MIN + 1)
 }
 
-fn tokens(text: &[u8], mode: SqlMode) -> Vec<Token> {
+/// All tokens of a text, comments left out; the last one is the end.
+pub(super) fn tokens(text: &[u8], mode: SqlMode) -> Vec<Token> {
     let mut lexer = Lexer::new(text, mode);
     let mut tokens = Vec::new();
     loop {
@@ -175,7 +206,7 @@ fn has_alias(item: &[Token], text: &[u8]) -> bool {
     is_name && !continues
 }
 
-fn is_word(token: Token, text: &[u8], word: &str) -> bool {
+pub(super) fn is_word(token: Token, text: &[u8], word: &str) -> bool {
     token.kind == TokenKind::Word && token.span.of(text).eq_ignore_ascii_case(word.as_bytes())
 }
 
@@ -189,6 +220,7 @@ mod tests {
             database: Some(None),
             row_count: Some(-1),
             found_rows: Some(3),
+            conditions: Some((2, 1)),
         };
         let edited = values.put_into(text.as_bytes(), SqlMode::default());
         edited.map_or("-".to_owned(), |text| String::from_utf8(text).expect("UTF-8"))
@@ -213,6 +245,11 @@ mod tests {
                 "select (select GREATEST(-1, -9223372036854775807)) AS `(select row_count())` from t",
             ),
             ("insert into t values (connection_id())", "insert into t values (7)"),
+            (
+                "select @@warning_count, @@Session.error_count e, @@sql_mode",
+                "select GREATEST(2, -9223372036854775807) AS `@@warning_count`, \
+                 GREATEST(1, -9223372036854775807) e, @@sql_mode",
+            ),
             ("select 1 where found_rows() > 1", "select 1 where GREATEST(3, -9223372036854775807) > 1"),
             ("select 1 union select database()", "select 1 union select NULL"),
         ] {

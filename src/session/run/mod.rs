@@ -8,4 +8,5 @@ pub(in crate::session) mod locks;
 mod own_writes;
 pub(in crate::session) mod place;
 mod previous;
+pub(in crate::session) mod temporary;
 mod wide;

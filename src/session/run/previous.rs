@@ -8,12 +8,12 @@
 use crate::error::{ClientError, Code};
 use crate::protocol::packet;
 use crate::protocol::response::CommandKind;
-use crate::protocol::result::{Column, parse_text_row};
-use crate::sql::{Lexer, ScanFlags, SqlMode, TokenKind};
+use crate::protocol::result::{Column, EOF_BYTE, parse_text_row};
+use crate::sql::{Lexer, ScanFlags, SqlMode, StatementKind, TokenKind};
 
 use crate::session::Session;
 use crate::session::flow::Flow;
-use crate::session::run::functions::SessionValues;
+use crate::session::run::functions::{SessionValues, tokens};
 use crate::session::run::job::Job;
 use crate::session::run::place::Place;
 use crate::session::state::Held;
@@ -24,7 +24,7 @@ const LONE_MAX: usize = 96;
 /// What a statement asks about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
-    Warnings,
+    Diagnostics(Diagnostics),
     RowCount,
     FoundRows,
     ConnectionId,
@@ -45,8 +45,10 @@ impl Session {
         let is_text = job.kind == CommandKind::Query;
         let (question, title) = match lone_call(bare_text(job)).filter(|_| is_text) {
             Some((name, title)) => (question_of(name), title),
-            None if is_text && is_show_warnings(bare_text(job)) => (Question::Warnings, String::new()),
-            None => (Question::Other, String::new()),
+            None => match Diagnostics::of(bare_text(job), self.state.mode).filter(|_| is_text) {
+                Some(asked) => (Question::Diagnostics(asked), String::new()),
+                None => (Question::Other, String::new()),
+            },
         };
         match question {
             Question::ConnectionId => {
@@ -64,11 +66,11 @@ impl Session {
             return Ok(false);
         }
         match question {
-            Question::Warnings => self.show_warnings().await?,
+            Question::Diagnostics(asked) => self.show_diagnostics(asked).await?,
             Question::RowCount => self.send_number(&title, i128::from(self.state.last.row_count)).await?,
             Question::FoundRows => self.send_number(&title, i128::from(self.state.last.found_rows)).await?,
             Question::ConnectionId | Question::Database | Question::Other => {
-                if mentions(job.text, "diagnostics") {
+                if job.plan.kind == StatementKind::Show || mentions(job.text, "diagnostics") {
                     let message = "the statement asks about one whose connection was given back";
                     return Err(ClientError::new(Code::NotSupported, message).into());
                 }
@@ -88,6 +90,10 @@ impl Session {
             if place.database.is_none() || is_other {
                 values.database = Some(target.name.as_deref().map(str::to_owned));
             }
+        }
+        if flags.contains(ScanFlags::SYSTEM_VARIABLE) && self.state.held.is_none() {
+            let (warnings, errors) = (u64::from(self.state.last.warnings), u64::from(self.state.last.failed));
+            values.conditions = Some((warnings.max(errors), errors));
         }
         if flags.contains(ScanFlags::SESSION_FUNCTION) {
             values.connection_id = Some(self.admission.id.0);
@@ -133,14 +139,33 @@ impl Session {
         Ok(())
     }
 
-    async fn show_warnings(&mut self) -> Flow {
-        if let Some(kept) = &self.kept_warnings {
-            let answer = kept.0.clone();
-            return self.send_collected(answer).await;
+    async fn show_diagnostics(&mut self, asked: Diagnostics) -> Flow {
+        let conditions = match &self.kept_warnings {
+            Some(kept) => conditions_of(&kept.0),
+            None if self.state.last.warnings == 0 && !self.state.last.failed => Some(Vec::new()),
+            None => None,
+        };
+        let Some(mut conditions) = conditions else {
+            let message = "the warnings of the statement before were not kept";
+            return Err(ClientError::new(Code::NotSupported, message).into());
+        };
+        if asked.errors_only {
+            conditions.retain(|(level, _, _)| level == "Error");
         }
-        let columns =
-            [Column::text("Level", 7), Column::unsigned_bigint("Code"), Column::text("Message", 512)];
-        let rows = self.start_rows(&columns);
+        if asked.counts {
+            let title = if asked.errors_only { "@@session.error_count" } else { "@@session.warning_count" };
+            let mut rows = self.start_rows(&[Column::unsigned_bigint(title)]);
+            rows.display(conditions.len());
+            return self.send_rows(rows).await;
+        }
+        let mut rows = self.start_rows(&[
+            Column::text("Level", 7).not_null(),
+            Column::unsigned_bigint("Code").not_null(),
+            Column::text("Message", 512).not_null(),
+        ]);
+        for (level, code, message) in conditions.into_iter().skip(asked.offset).take(asked.limit) {
+            rows.text(&level).text(&code).text(&message);
+        }
         self.send_rows(rows).await
     }
 
@@ -177,10 +202,67 @@ fn bare_text<'a>(job: &Job<'a>) -> &'a [u8] {
     job.text.get(start..end).unwrap_or(job.text)
 }
 
-fn is_show_warnings(text: &[u8]) -> bool {
-    let is_word = |byte: &&u8| !byte.is_ascii_whitespace() && **byte != b';';
-    text.len() < LONE_MAX
-        && text.iter().filter(is_word).map(u8::to_ascii_lowercase).eq(b"showwarnings".iter().copied())
+/// SHOW WARNINGS, SHOW ERRORS and their kin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Diagnostics {
+    errors_only: bool,
+    /// `COUNT(*)`.
+    counts: bool,
+    offset: usize,
+    limit: usize,
+}
+
+impl Diagnostics {
+    /// What a statement asks for; `None` when it is another one.
+    fn of(text: &[u8], mode: SqlMode) -> Option<Self> {
+        if text.len() > LONE_MAX {
+            return None;
+        }
+        let tokens = tokens(text, mode);
+        let words: Vec<String> = tokens
+            .iter()
+            .filter(|token| !matches!(token.kind, TokenKind::End | TokenKind::Semicolon))
+            .map(|token| String::from_utf8_lossy(token.span.of(text)).to_ascii_lowercase())
+            .collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (counts, rest) = match words.as_slice() {
+            ["show", "count", "(", "*", ")", rest @ ..] => (true, rest),
+            ["show", rest @ ..] => (false, rest),
+            _ => return None,
+        };
+        let (what, rest) = rest.split_first()?;
+        let errors_only = match *what {
+            "warnings" => false,
+            "errors" => true,
+            _ => return None,
+        };
+        let number = |digits: &str| digits.parse::<usize>().ok();
+        let (offset, limit) = match rest {
+            [] => (0, usize::MAX),
+            ["limit", limit] if !counts => (0, number(limit)?),
+            ["limit", offset, ",", limit] if !counts => (number(offset)?, number(limit)?),
+            ["limit", limit, "offset", offset] if !counts => (number(offset)?, number(limit)?),
+            _ => return None,
+        };
+        Some(Self { errors_only, counts, offset, limit })
+    }
+}
+
+/// Level, code and message of each row of a SHOW WARNINGS answer, from its wire bytes.
+fn conditions_of(answer: &[u8]) -> Option<Vec<(String, String, String)>> {
+    let mut rows = Vec::new();
+    // Column count and three definitions; an EOF behind them reads as no row.
+    for payload in packet::payloads(answer).skip(4) {
+        if payload.first() == Some(&EOF_BYTE) {
+            continue;
+        }
+        let text = |value: &Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+        match parse_text_row(payload, 3).ok()?.as_slice() {
+            [level, code, message] => rows.push((text(level), text(code), text(message))),
+            _ => return None,
+        }
+    }
+    Some(rows)
 }
 
 /// `SELECT name()`, with an alias or without: the function's name and the column's title.
@@ -245,8 +327,17 @@ mod tests {
     #[test]
     fn lone_questions_are_told_apart() {
         let lone = |text: &str| lone_call(text.as_bytes()).map(|(name, title)| (question_of(name), title));
-        assert!(is_show_warnings(b"SHOW  WARNINGS") && is_show_warnings(b"show warnings;"));
-        assert!(!is_show_warnings(b"SHOW WARNINGSX"));
+        let asked = |text: &str| {
+            Diagnostics::of(text.as_bytes(), SqlMode::default())
+                .map(|asked| (asked.errors_only, asked.counts, asked.offset, asked.limit))
+        };
+        assert_eq!(asked("SHOW  WARNINGS"), Some((false, false, 0, usize::MAX)));
+        assert_eq!(asked("show errors limit 2, 3;"), Some((true, false, 2, 3)));
+        assert_eq!(asked("show warnings limit 1 offset 4"), Some((false, false, 4, 1)));
+        assert_eq!(asked("show count(*) errors"), Some((true, true, 0, usize::MAX)));
+        for other in ["SHOW WARNINGSX", "show warnings limit x", "show count(*) warnings limit 1", "show"] {
+            assert_eq!(asked(other), None, "{other}");
+        }
         assert_eq!(lone("select row_count()"), Some((Question::RowCount, "row_count()".into())));
         assert_eq!(
             lone(" SELECT connection_id ( );"),

@@ -98,6 +98,15 @@ impl Session {
     }
 
     async fn run_parts(&mut self, job: &Job<'_>, places: Vec<(Place, Vec<Run>)>) -> Flow {
+        let in_flight_max = self.user.max_in_flight as usize;
+        let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
+        self.resume_lingering(false);
+        let done = self.run_all_parts(job, places).await;
+        self.entry.finish_running().await;
+        done
+    }
+
+    async fn run_all_parts(&mut self, job: &Job<'_>, places: Vec<(Place, Vec<Run>)>) -> Flow {
         let runs: usize = places.iter().map(|(_, runs)| runs.len()).sum();
         let in_transactions = job.plan.effects.writes && !job.plan.effects.changes_schema && runs > 1;
         let mut parts = Vec::with_capacity(places.len());
@@ -119,8 +128,10 @@ impl Session {
         if in_transactions {
             self.commit_parts(&mut parts).await?;
         }
+        // A late KILL QUERY must hit nobody else's statement.
+        let was_killed = self.entry.finish_running().await;
         for part in parts {
-            part.held.checkout.checkin();
+            if was_killed { part.held.checkout.discard() } else { part.held.checkout.checkin() }
         }
         self.answer_sum(&sum).await
     }
@@ -132,18 +143,22 @@ impl Session {
         in_transaction: bool,
         sum: &mut Sum,
     ) -> Flow {
+        self.note_running(job, &part.held);
         self.apply_state(&mut part.held, &part.place).await?;
         if in_transaction {
             self.ask(&mut part.held, b"START TRANSACTION").await?;
         }
         let Part { held, place, runs } = part;
         for Run { text, params } in runs {
-            let answer = match &job.payload {
+            let answered = match &job.payload {
                 Payload::Execute(execution) => {
-                    self.execute_piece(execution, held, place, (text, params)).await?
+                    self.execute_piece(execution, held, place, (text, params)).await
                 }
-                _ => self.ask(held, text).await?,
+                _ => self.ask(held, text).await,
             };
+            let lost = matches!(answered, Err(Failure::Unusable(_) | Failure::End(_)));
+            self.observe(job, place, lost);
+            let answer = answered?;
             let end = self.tracker.end();
             sum.affected += end.affected_rows;
             if sum.insert_id == 0 {

@@ -159,7 +159,7 @@ impl Session {
 
     /// COM_FIELD_LIST: asks the shard of the session's target.
     pub(in crate::session) async fn field_list(&mut self, payload: &[u8]) -> Flow {
-        let snapshot = self.services.snapshots.load();
+        let snapshot = self.snapshot();
         let (kind, effects) = (StatementKind::Show, Effects::default());
         let plan = Plan { kind, reads_only: true, route: Route::Any, effects };
         let job = Job {

@@ -23,9 +23,9 @@ impl Session {
         snapshot: &Snapshot,
     ) -> Flow {
         let effect = job.plan.effects.transaction;
-        if self.has_lost_transaction() {
+        if let Transaction::Lost { code } = self.state.transaction {
             if effect != TransactionEffect::Rollback {
-                return Err(ClientError::of(Code::TransactionLost).into());
+                return Err(ClientError::of(code).into());
             }
             self.state.transaction = Transaction::Idle;
             return self.send_ok().await;
