@@ -9,7 +9,7 @@ use crate::error::{ClientError, Code};
 use crate::ids::{Role, WorkspaceId};
 use crate::plan::{
     self, Address, Bound, Destination, LocalAnswer, NoParams, ParamValues, Plan, PlanInput, PlanKey, Planned,
-    Route, TargetShape, WorkspacePins,
+    Route, TargetShape, TransactionEffect, WorkspacePins,
 };
 use crate::protocol::response::CommandKind;
 use crate::sql::{self, Scan, ScanFlags, StatementKind};
@@ -259,7 +259,8 @@ impl Session {
         if on_replicas {
             return Ok(Role::Replica);
         }
-        if !job.plan.reads_only || !self.state.is_outside_transaction() {
+        let begins = effects.transaction != TransactionEffect::None;
+        if !job.plan.reads_only || begins || !self.state.is_outside_transaction() {
             return Ok(Role::Primary);
         }
         let default = match self.user.reads {

@@ -196,6 +196,13 @@ impl RawClient {
         self.framed.flush().await.map_err(broken)
     }
 
+    /// Waits for what the peer says without being asked: an ERR packet, before it closes.
+    pub async fn farewell(&mut self) -> Option<ServerError> {
+        self.framed.reset_sequence();
+        let packet = tokio::time::timeout(ANSWER_WAIT, self.framed.read_packet()).await.ok()?.ok()?;
+        ServerError::parse(packet).ok()
+    }
+
     /// Sends a command and reads its answer.
     ///
     /// # Errors
