@@ -119,6 +119,22 @@ impl<'a> Names<'a> {
     }
 }
 
+impl Names<'_> {
+    /// The table's columns in its order, where the vschema has the whole list; else none.
+    pub(crate) fn listed_columns(&self, table: &TableRef) -> Vec<String> {
+        let keyspace = match &table.database {
+            None => self.session_keyspace().cloned(),
+            Some(database) => match self.vschema.resolve_database(database) {
+                Some(DatabaseTarget::Keyspace(keyspace)) => Some(keyspace),
+                _ => None,
+            },
+        };
+        let Some(keyspace) = keyspace else { return Vec::new() };
+        let known = keyspace.table(&table.table).filter(|known| known.column_list_authoritative);
+        known.map(|known| known.columns.iter().map(ToString::to_string).collect()).unwrap_or_default()
+    }
+}
+
 /// MySQL's answer to a database that is not there.
 pub(crate) fn unknown_database(database: &str) -> Refusal {
     Refusal::because(Code::UnknownDatabase, format!("Unknown database '{database}'"))

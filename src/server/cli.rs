@@ -7,6 +7,43 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::commands;
 
+// What the commands' --help ends with.
+const SERVE_HELP: &str = "\
+Examples:
+  bulkhead serve --config bulkhead.toml
+
+The log goes to standard error. Passwords come from the environment variables
+that the config names.";
+const CHECK_HELP: &str = "\
+Examples:
+  bulkhead check --config bulkhead.toml
+  bulkhead check --config bulkhead.toml --live --json
+
+Ends with 1 when there is a fault; warnings alone are none.";
+const EXPLAIN_HELP: &str = "\
+Examples:
+  bulkhead explain -d shop \"SELECT * FROM orders WHERE workspace_id = 7\"
+  bulkhead explain -d ws_42 \"SELECT * FROM issues\"
+
+EXPLAIN ROUTE on a running proxy's admin port also names shard and cluster.";
+const WORKSPACE_HELP: &str = "\
+Examples:
+  bulkhead workspace create workspaces 301 --provision
+  bulkhead workspace import workspaces < rows.csv
+  bulkhead workspace set-state workspaces 301 read_only
+
+While a proxy runs it holds the store: use its admin port,
+  bulkhead admin 'CREATE WORKSPACE workspaces 301 WITH DATABASE'";
+const ADMIN_HELP: &str = "\
+Examples:
+  bulkhead admin HELP
+  bulkhead admin 'SHOW SHARDS'
+  bulkhead admin --json 'SHOW POOLS'
+  bulkhead admin 'EXPLAIN ROUTE FOR shop SELECT 1'";
+const PASSWORD_HELP: &str = "\
+Example:
+  printf '%s' \"$PASSWORD\" | bulkhead password";
+
 /// A MySQL-protocol sharding proxy: routes every statement by workspace to the right cluster.
 #[derive(Debug, Parser)]
 #[command(name = "bulkhead", version, about, max_term_width = 100)]
@@ -30,11 +67,13 @@ pub struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the proxy until SIGTERM or SIGINT; SIGHUP reloads config and vschema.
+    #[command(after_help = SERVE_HELP)]
     Serve {
         #[command(flatten)]
         config: ConfigArgs,
     },
     /// Checks config and vschema files: every fault with file, line and column.
+    #[command(after_help = CHECK_HELP)]
     Check {
         #[command(flatten)]
         config: ConfigArgs,
@@ -46,6 +85,7 @@ enum Command {
         json: bool,
     },
     /// Says where a statement would go, and why, without asking any server.
+    #[command(after_help = EXPLAIN_HELP)]
     Explain {
         #[command(flatten)]
         config: ConfigArgs,
@@ -56,11 +96,13 @@ enum Command {
         sql: String,
     },
     /// Creates, shows and changes workspaces of a directory.
+    #[command(after_help = WORKSPACE_HELP)]
     Workspace {
         #[command(subcommand)]
         command: WorkspaceCommand,
     },
     /// Runs one command on a running proxy's admin port, such as 'SHOW POOLS'.
+    #[command(after_help = ADMIN_HELP)]
     Admin {
         #[command(flatten)]
         config: ConfigArgs,
@@ -73,6 +115,7 @@ enum Command {
         statement: String,
     },
     /// Hashes a password, read from standard input, for a user's `password_hash`.
+    #[command(after_help = PASSWORD_HELP)]
     Password {
         /// The plugin to hash for.
         #[arg(long, value_enum, default_value = "caching-sha2")]
@@ -201,7 +244,9 @@ pub fn run() -> ExitCode {
         }
         Command::Password { plugin } => commands::password(plugin),
         Command::Version => {
-            println!("bulkhead {}", env!("CARGO_PKG_VERSION"));
+            let build = if cfg!(debug_assertions) { "debug" } else { "optimised" };
+            let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+            println!("bulkhead {} ({build} build, {system} {machine})", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
     };

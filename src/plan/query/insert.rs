@@ -27,6 +27,10 @@ struct Target {
     at: usize,
     /// Routing columns by name; empty when the table is not sharded.
     keys: Vec<(String, ColumnId)>,
+    /// The columns that values are for: the statement's list, else the vschema's.
+    columns: Vec<String>,
+    /// `columns` is the vschema's: a row must have as many values.
+    is_listed: bool,
 }
 
 impl Walk<'_> {
@@ -34,7 +38,6 @@ impl Walk<'_> {
         check_mysql(insert)?;
         self.uses.writes.any = true;
         let target = self.insert_target(insert, around)?;
-        let columns = column_names(insert)?;
         if insert.source.is_none() {
             self.insert_set(&insert.assignments, &target, around)?;
         }
@@ -43,12 +46,12 @@ impl Walk<'_> {
                 SetExpr::Values(values) if source.with.is_none() => {
                     let scope = Scope::new(around.outer);
                     self.expressions(values, &scope, around)?;
-                    self.insert_values(values, &columns, &target)?;
+                    self.insert_values(values, &target)?;
                 }
                 body => {
                     self.uses.not_simple = self.uses.not_simple.or(Some("INSERT … SELECT"));
                     let yields = self.query(source, around)?;
-                    self.insert_select(body, &yields, &columns, &target)?;
+                    self.insert_select(body, &yields, &target)?;
                 }
             }
         }
@@ -75,16 +78,20 @@ impl Walk<'_> {
         self.uses.writes.system |= !self.uses.system.is_empty();
         self.uses.writes.reference |= self.uses.reference;
         let keys = if self.uses.sharded.len() > before { keys } else { Vec::new() };
-        Ok(Target { name: table.table, at: table.at, keys })
+        let columns = column_names(insert)?;
+        let is_listed = columns.is_empty() && !keys.is_empty();
+        let columns = if is_listed { self.names.listed_columns(&table) } else { columns };
+        Ok(Target { name: table.table, at: table.at, keys, columns, is_listed })
     }
 
-    fn insert_values(&mut self, values: &Values, columns: &[String], target: &Target) -> Result<(), Refusal> {
+    fn insert_values(&mut self, values: &Values, target: &Target) -> Result<(), Refusal> {
         if target.keys.is_empty() {
             return Ok(());
         }
-        let places = places_of(columns, target)?;
+        let places = places_of(target)?;
         let mut rows = InsertRows { keys: Vec::new(), spans: Vec::new() };
         for row in &values.rows {
+            check_count(row.content.len(), target)?;
             let mut keys = Vec::new();
             for place in &places {
                 let expr = row.content.get(*place).ok_or_else(|| without_key(target))?;
@@ -137,17 +144,17 @@ impl Walk<'_> {
 
     /// INSERT … SELECT: the routing column comes from a bound column, or from the same plain value, of the
     /// query.
-    fn insert_select(
-        &mut self,
-        body: &SetExpr,
-        yields: &Yield,
-        columns: &[String],
-        target: &Target,
-    ) -> Result<(), Refusal> {
+    fn insert_select(&mut self, body: &SetExpr, yields: &Yield, target: &Target) -> Result<(), Refusal> {
         if target.keys.is_empty() {
             return Ok(());
         }
-        let places = places_of(columns, target)?;
+        let places = places_of(target)?;
+        match &yields.positions {
+            Some(positions) => check_count(positions.len(), target)?,
+            // Nobody knows what `*` stands for.
+            None if target.is_listed => return Err(without_key(target)),
+            None => {}
+        }
         for ((_, column), place) in target.keys.iter().zip(places) {
             let yielded = yields.positions.as_ref().and_then(|positions| positions.get(place)?.1);
             if let Some(inside) = yielded {
@@ -258,14 +265,28 @@ fn column_names(insert: &Insert) -> Result<Vec<String>, Refusal> {
 }
 
 /// Where in the column list the routing columns stand.
-fn places_of(columns: &[String], target: &Target) -> Result<Vec<usize>, Refusal> {
+fn places_of(target: &Target) -> Result<Vec<usize>, Refusal> {
     target
         .keys
         .iter()
         .map(|(key, _)| {
-            columns.iter().position(|name| name.eq_ignore_ascii_case(key)).ok_or_else(|| without_key(target))
+            target
+                .columns
+                .iter()
+                .position(|name| name.eq_ignore_ascii_case(key))
+                .ok_or_else(|| without_key(target))
         })
         .collect()
+}
+
+/// A row of another length than the vschema's list: the list is not the table's.
+fn check_count(values: usize, target: &Target) -> Result<(), Refusal> {
+    if !target.is_listed || values == target.columns.len() {
+        return Ok(());
+    }
+    let listed = target.columns.len();
+    let detail = format!("`{}` has {listed} columns in the vschema, {values} values are given", target.name);
+    Err(Refusal::because(Code::InsertWithoutWorkspace, detail).at(target.at))
 }
 
 fn without_key(target: &Target) -> Refusal {
