@@ -387,8 +387,12 @@ impl Session {
         if opens_cursor {
             self.state.cursors += 1;
         }
-        remember(&mut self.state.last, end, failed, held.checkout.thread_id());
-        let lingers = failed || end.warnings > 0;
+        // Diagnostic statements leave what they tell of as it is.
+        let is_diagnostic = job.plan.kind == StatementKind::Show && job.plan.effects.asks_previous && !failed;
+        if !is_diagnostic {
+            remember(&mut self.state.last, end, failed, held.checkout.thread_id());
+        }
+        let lingers = failed || end.warnings > 0 || is_diagnostic;
         if !failed {
             self.take_effects(job);
             self.note_temporary_tables(job, held.checkout.database().map(|name| &**name));
