@@ -268,7 +268,8 @@ async fn session_functions_are_the_sessions_own() {
 #[ignore = "needs servers: make test"]
 async fn bounds_are_kept_and_named() {
     let cluster = Cluster::shared(Flavour::MySql);
-    let limits = "[clusters.c1.pool]\nmax_connections = 1\n\
+    let limits = "[users.app]\npassword_env = \"TEST_APP_PASSWORD\"\nmax_result_bytes = \"1MiB\"\n\
+                  max_in_flight = 1\n[clusters.c1.pool]\nmax_connections = 1\n\
                   [timeouts]\npool_wait = \"300ms\"\nquery = \"700ms\"\nidle = \"3s\"\n";
     let bulkhead = shared_setup(cluster).config(limits).start();
     let mut first = bulkhead.connect(Some("app")).await;
@@ -293,6 +294,21 @@ async fn bounds_are_kept_and_named() {
     assert_eq!(code, 3024, "{message}");
     assert!(wait_until(|| running(cluster, "too_long") == 0), "it was not killed");
     assert_eq!(value(&mut second, "SELECT 1").await, 1);
+
+    // Rows by the million: the answer is cut with an error, and the session goes on.
+    let rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+                SELECT a.i, b.i FROM n a, n b, n c";
+    let (code, message) = errno(second.query_drop(rows).await);
+    assert!(code == 1226 && message.contains("E5007"), "{code} {message}");
+    assert_eq!(value(&mut second, "SELECT 2").await, 2);
+    // One statement at a time for this user.
+    let waiting = tokio::spawn(async move {
+        let _ = second.query_drop("SELECT SLEEP(0.5) AS in_flight FROM t RIGHT JOIN (SELECT 1) x ON 1").await;
+    });
+    assert!(wait_until(|| running(cluster, "in_flight") == 1));
+    let (code, message) = errno(first.query_drop("SELECT 1").await);
+    assert!(code == 1226 && message.contains("E5003"), "{code} {message}");
+    waiting.await.expect("no panic");
 
     tokio::time::sleep(Duration::from_millis(3_600)).await;
     let (code, message) = errno(first.query_drop("SELECT 1").await);

@@ -10,6 +10,8 @@ use super::suggest::nearest;
 
 /// Most of a user's own limits.
 const LIMIT_MAX: u64 = 1_000_000;
+/// Largest bound on one answer that can be set: 1 TiB.
+const RESULT_BYTES_MAX: u64 = 1 << 40;
 /// Characters of crypt's base64.
 const CRYPT_ALPHABET: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -42,6 +44,12 @@ pub(super) const USER: Section = Section {
             "max_in_flight",
             Shape::Number(0, LIMIT_MAX),
             "Statements in flight; 0: no bound of its own.",
+        )
+        .or("0"),
+        Key::new(
+            "max_result_bytes",
+            Shape::Size(0, RESULT_BYTES_MAX),
+            "Largest answer to one statement, about; 0: no bound.",
         )
         .or("0"),
     ],
@@ -135,6 +143,8 @@ pub struct User {
     pub max_connections: u32,
     /// Statements in flight; 0: no bound of its own.
     pub max_in_flight: u32,
+    /// Largest answer to one statement, in wire bytes; 0: no bound.
+    pub max_result_bytes: u64,
 }
 
 impl User {
@@ -157,6 +167,7 @@ impl User {
             admin: object.flag("admin"),
             max_connections: object.number_u32("max_connections"),
             max_in_flight: object.number_u32("max_in_flight"),
+            max_result_bytes: object.size("max_result_bytes"),
         };
         user.check_plugin(object);
         Some(user)

@@ -108,6 +108,7 @@ codes! {
     5004 TransactionTimeout "transaction_timeout", 1205 "HY000", Proxy Never, "the transaction ran longer than allowed and was rolled back", "raise timeouts.transaction";
     5005 TooManyPrepared "too_many_prepared", 1461 "42000", Client Never, "too many prepared statements in this session", "close statements that are no longer used";
     5006 StatementTooComplex "statement_too_complex", 1235 "42000", Client Never, "the statement is too long or too deeply nested to be read", "split it";
+    5007 ResultTooLarge "result_too_large", 1226 "42000", Proxy Never, "the answer is larger than the user may have", "ask for fewer rows; raise the user's max_result_bytes";
 
     6001 AdminSyntax "admin_syntax", 1064 "42000", Client Never, "the admin statement cannot be read", "HELP lists the admin statements";
     6002 AdminNotFound "admin_not_found", 1146 "42S02", Client Never, "there is nothing of that name", "see the SHOW statements in HELP";

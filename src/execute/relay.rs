@@ -24,6 +24,8 @@ pub enum Stop {
     Killed,
     /// The client went away.
     Left,
+    /// The answer is larger than the user may have.
+    TooLarge,
 }
 
 /// Why an answer did not arrive whole.
@@ -63,18 +65,25 @@ pub struct Answer<'a> {
     pub state_answers: u32,
     /// Numbers and flags of the client's packets, where the answer is one of several to one command.
     pub rechain: Option<Rechain>,
-    /// An answer that ends with this errno and that the client has seen nothing of is not passed on: the
-    /// caller has a better one.
+    /// Wire bytes that are passed on, at least; beyond, the relay stops. 0: no bound.
+    pub bytes_max: u64,
+    /// An ERR packet with this errno is not passed on: the caller has a better one.
     pub withheld_errno: Option<u16>,
     /// It was not passed on.
     pub withheld: bool,
 }
 
 impl Answer<'_> {
-    fn is_to_withhold(&self, forward: usize) -> bool {
+    /// How much of the last bytes the client is not to see.
+    fn withhold(&mut self) -> usize {
         let end = self.tracker.end();
         let errno = end.error.as_ref().map(|error| error.errno);
-        errno.is_some() && errno == self.withheld_errno && end.bytes == forward as u64
+        self.withheld = errno.is_some() && errno == self.withheld_errno;
+        if self.withheld { end.error_packet_bytes } else { 0 }
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.bytes_max > 0 && self.tracker.end().bytes > self.bytes_max
     }
 }
 
@@ -99,15 +108,16 @@ pub async fn relay<S: Future<Output = Stop>>(
         match advance {
             Advance::More { forward } => {
                 pass(client, connection, answer, forward, stop.as_mut()).await?;
+                if answer.is_too_large() {
+                    return Err(RelayError::Stopped(Stop::TooLarge));
+                }
                 wait_for_server(client, connection, stop.as_mut()).await?;
             }
-            Advance::Done { forward } if answer.is_to_withhold(forward) => {
-                answer.withheld = true;
-                connection.framed.consume(forward);
-                return Ok(());
-            }
             Advance::Done { forward } => {
-                return pass(client, connection, answer, forward, stop.as_mut()).await;
+                let withheld = answer.withhold().min(forward);
+                pass(client, connection, answer, forward - withheld, stop.as_mut()).await?;
+                connection.framed.consume(withheld);
+                return Ok(());
             }
             Advance::LocalInfile { forward } => {
                 pass(client, connection, answer, forward, stop.as_mut()).await?;
@@ -172,7 +182,7 @@ async fn pass<S: Future<Output = Stop>>(
             None => client.write_raw(bytes).await,
             Some(rechain) => {
                 let mut bytes = bytes.to_vec();
-                rechain.rewrite(&mut bytes, answer.tracker.is_done());
+                rechain.rewrite(&mut bytes, answer.tracker.is_done() && !answer.withheld);
                 client.write_raw(&bytes).await
             }
         }

@@ -56,7 +56,7 @@ impl Session {
             more_results: false,
             answer_failed: false,
             was_killed: false,
-            timed_out: false,
+            cut_short: None,
             last_executed: 0,
             lingering: None,
             kept_warnings: None,

@@ -31,6 +31,7 @@ pub use settings_cache::SettingsCache;
 use std::sync::Arc;
 
 use crate::config::User;
+use crate::error::Code;
 use crate::protocol::auth::Nonce;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::framed::Framed;
@@ -71,8 +72,8 @@ struct Session {
     answer_failed: bool,
     /// A KILL QUERY was sent for the statement that just ended.
     was_killed: bool,
-    /// The statement that just ended was killed because its time was over, and the client was not told yet.
-    timed_out: bool,
+    /// Why the statement that just ended was killed, while the client was not told yet.
+    cut_short: Option<Code>,
     /// The server's id of the prepared statement that was executed last.
     last_executed: u32,
     /// A connection kept for questions about its last statement.

@@ -122,6 +122,7 @@ fn user(name: &str, admin: bool) -> User {
         admin,
         max_connections: 0,
         max_in_flight: 0,
+        max_result_bytes: 0,
     }
 }
 

@@ -113,6 +113,7 @@ fn user(rows: &mut Rows, user: &User) {
     rows.add(&section, "admin", user.admin);
     rows.add(&section, "max_connections", user.max_connections);
     rows.add(&section, "max_in_flight", user.max_in_flight);
+    rows.add(&section, "max_result_bytes", user.max_result_bytes);
 }
 
 fn cluster(rows: &mut Rows, cluster: &Cluster) {

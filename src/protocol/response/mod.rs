@@ -105,6 +105,8 @@ pub struct ResponseEnd {
     pub bytes: u64,
     /// The error the answer ended with.
     pub error: Option<ServerError>,
+    /// Wire bytes of its packet.
+    pub error_packet_bytes: usize,
     /// What a prepare gave.
     pub prepared: Option<PrepareOk>,
     /// Results, the error included.

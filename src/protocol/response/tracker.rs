@@ -434,6 +434,7 @@ impl ResponseTracker {
             return Ok(Step::Take);
         }
         self.end.error = Some(error);
+        self.end.error_packet_bytes = HEADER_BYTES + payload.len();
         self.end.results += 1;
         self.end.status = self.end.status.without(StatusFlags::MORE_RESULTS);
         self.phase = Phase::Done;

@@ -25,7 +25,7 @@ use self::execution::Sections;
 use crate::session::Session;
 use crate::session::flow::{Failure, Flow};
 use crate::session::query::{Said, Statement};
-use crate::session::run::answer::refused_by_server;
+use crate::session::run::exchange::refused_by_server;
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
 use crate::session::state::Held;

@@ -1,32 +1,24 @@
-//! One job on one server: lend a connection, send, relay, settle what the answer says about the session.
+//! One job on one server: lend a connection, send, settle what the answer says about the session.
 
-use std::future::Future;
-use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::backend::{ApplyError, Wanted};
 use crate::error::{ClientError, Code, Outcome};
-use crate::execute::{self, Answer, Rechain, RelayError, Stop};
+use crate::execute::{Rechain, RelayError, Stop};
 use crate::health;
 use crate::plan::{Pins, TransactionEffect};
 use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
-use crate::protocol::errors::FrameError;
 use crate::protocol::response::{CommandKind, ResponseEnd};
-use crate::protocol::result::ServerError;
 use crate::sql::{self, StatementKind};
 
 use crate::session::Session;
 use crate::session::flow::{Ended, Failure, Flow};
 use crate::session::registry::{Interrupt, Running};
+use crate::session::run::exchange::refused_by_server;
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
 use crate::session::state::{Held, Last, Transaction};
-
-/// How long a server may take to answer after its statement was killed.
-const KILLED_ANSWER_WAIT: Duration = Duration::from_secs(5);
-/// ER_QUERY_INTERRUPTED: what a server says of a statement that was killed.
-const QUERY_INTERRUPTED_ERRNO: u16 = 1317;
 
 impl Session {
     /// Runs one job at one place and answers the client.
@@ -117,11 +109,8 @@ impl Session {
                 }
                 self.settle(job, held);
                 self.settle_locks(job).await;
-                if std::mem::take(&mut self.timed_out) {
-                    // The server rolled the statement back; its own word for that names no timeout.
-                    return Err(ClientError::of(Code::QueryTimeout).into());
-                }
-                Ok(())
+                // The server rolled the statement back; its own word for that names no reason.
+                self.tell_cut_short()
             }
             Err(error) => Err(self.broken(job, held, error).await),
         }
@@ -206,160 +195,6 @@ impl Session {
             self.ask(held, &statement).await?;
         }
         Ok(())
-    }
-
-    async fn relay(
-        &mut self,
-        held: &mut Held,
-        state_answers: u32,
-        deadline: Option<Instant>,
-    ) -> Result<(), RelayError> {
-        let entry = self.entry.clone();
-        let killed = async move {
-            entry.killed().await;
-            Stop::Killed
-        };
-        let stop = pin!(stop_at(deadline, killed));
-        let connection = &mut *held.checkout;
-        self.tracker.expect_sequence(connection.framed.sequence());
-        let is_chained = self.more_results || self.client.sequence() != 1;
-        let rechain = is_chained
-            .then(|| Rechain::new(self.client.sequence(), self.more_results, connection.capabilities()));
-        let tracker = &mut self.tracker;
-        let mut answer = Answer { tracker, state_answers, rechain, withheld_errno: None, withheld: false };
-        let relayed = execute::relay(&mut self.client, connection, &mut answer, stop).await;
-        let relayed = match relayed {
-            Err(RelayError::Stopped(why)) => {
-                // The server ends the statement and says so itself; only if it does not, the connection is
-                // given up.
-                if let Err(error) = held.checkout.killer().kill_query().await {
-                    tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
-                }
-                if why == Stop::Deadline {
-                    answer.withheld_errno = Some(QUERY_INTERRUPTED_ERRNO);
-                }
-                let grace = pin!(stop_at(Some(Instant::now() + KILLED_ANSWER_WAIT), std::future::pending()));
-                let again = execute::relay(&mut self.client, &mut held.checkout, &mut answer, grace).await;
-                match again {
-                    Err(RelayError::Stopped(_)) => Err(RelayError::Stopped(why)),
-                    Ok(()) => {
-                        // The KILL may still be on its way to this connection.
-                        self.was_killed = true;
-                        Ok(())
-                    }
-                    broken => broken,
-                }
-            }
-            done => done,
-        };
-        self.timed_out = answer.withheld;
-        match answer.rechain {
-            _ if self.timed_out => {}
-            Some(rechain) => self.client.set_sequence(rechain.sequence()),
-            None => self.client.set_sequence(self.tracker.sequence()),
-        }
-        relayed
-    }
-
-    /// Relays the answer of a command that was queued on the held connection, and keeps it.
-    pub(in crate::session) async fn relay_held(&mut self, mut held: Held) -> Flow {
-        let deadline = self.statement_deadline();
-        match self.relay(&mut held, 0, deadline).await {
-            Ok(()) => {
-                self.state.held = Some(held);
-                match std::mem::take(&mut self.timed_out) {
-                    true => Err(ClientError::of(Code::QueryTimeout).into()),
-                    false => Ok(()),
-                }
-            }
-            Err(RelayError::Client(error)) => Err(error.into()),
-            Err(error) => {
-                tracing::warn!(cluster = %held.cluster, %error, "answer broke off");
-                self.lose(held);
-                Err(Ended::BrokenAnswer.into())
-            }
-        }
-    }
-
-    /// Collects the answer of the one command that was queued.
-    pub(in crate::session) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
-        let deadline = self.statement_deadline();
-        let entry = self.entry.clone();
-        let client = &mut self.client;
-        let given_up = async move {
-            tokio::select! {
-                () = entry.killed() => Stop::Killed,
-                _ = client.watch_close() => Stop::Left,
-            }
-        };
-        let connection = &mut *held.checkout;
-        self.tracker.start(kind, connection.capabilities());
-        self.tracker.expect_sequence(connection.framed.sequence());
-        let stop = pin!(stop_at(deadline, given_up));
-        let error = match execute::collect(connection, &mut self.tracker, stop).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let RelayError::Stopped(why) = error else {
-            let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
-            let lost = ClientError::new(Code::ShardConnectionLost, message);
-            return Err(Failure::Unusable(lost.with_outcome(Outcome::Unknown)));
-        };
-        // The connection is given up; what runs on the server must not go on.
-        if let Err(error) = held.checkout.killer().kill_query().await {
-            tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
-        }
-        Err(match why {
-            Stop::Deadline => {
-                Failure::Unusable(ClientError::of(Code::QueryTimeout).with_outcome(Outcome::Unknown))
-            }
-            Stop::Killed => Failure::End(Ended::Killed),
-            Stop::Left => Failure::End(Ended::Client(FrameError::Closed { mid_packet: false })),
-        })
-    }
-
-    /// Sends one text and collects its answer; an ERR packet is a refusal.
-    pub(in crate::session) async fn ask(&mut self, held: &mut Held, text: &[u8]) -> Flow<Vec<u8>> {
-        let payload = command::query_payload(text, &[], held.checkout.capabilities());
-        held.checkout.queue_command(&payload);
-        let answer = self.collect(held, CommandKind::Query).await?;
-        match &self.tracker.end().error {
-            Some(error) => Err(refused_by_server(error).into()),
-            None => Ok(answer),
-        }
-    }
-
-    fn statement_deadline(&self) -> Option<Instant> {
-        let timeouts = &self.serving.config.timeouts;
-        let query = (!timeouts.query.is_zero()).then(|| Instant::now() + timeouts.query);
-        match (query, self.transaction_deadline()) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }
-    }
-
-    /// When `timeouts.transaction` is over for the open transaction.
-    pub(in crate::session) fn transaction_deadline(&self) -> Option<Instant> {
-        let bound = self.serving.config.timeouts.transaction;
-        match &self.state.transaction {
-            Transaction::Open { since } if !bound.is_zero() => Some(*since + bound),
-            _ => None,
-        }
-    }
-
-    /// Rolls the open transaction back, by giving its connection up: its time is over.
-    pub(in crate::session) fn end_transaction_late(&mut self) {
-        if let Some(held) = self.state.held.take() {
-            tracing::warn!(
-                session = self.admission.id.0,
-                user = %self.user.name,
-                cluster = %held.cluster,
-                "timeouts.transaction is over: rolled back"
-            );
-            held.checkout.discard();
-        }
-        self.state.unpin();
-        self.state.transaction = Transaction::Lost { code: Code::TransactionTimeout };
     }
 
     /// Takes over what a complete answer says about the session, and gives the connection back if it may go.
@@ -562,11 +397,6 @@ fn apply_failed(error: ApplyError) -> Failure {
     }
 }
 
-/// A server's own error as the client gets it.
-pub(in crate::session) fn refused_by_server(error: &ServerError) -> ClientError {
-    ClientError::from_server(error.errno, error.sqlstate, &error.message)
-}
-
 fn remember(last: &mut Last, end: &ResponseEnd, failed: bool, thread: u32) {
     last.warnings = end.warnings;
     last.failed = failed;
@@ -576,22 +406,5 @@ fn remember(last: &mut Last, end: &ResponseEnd, failed: bool, thread: u32) {
     if !failed && end.last_insert_id != 0 {
         last.insert_id = end.last_insert_id;
         last.insert_thread = Some(thread);
-    }
-}
-
-/// Resolves at the deadline, or when `given_up` does.
-pub(in crate::session) async fn stop_at(
-    deadline: Option<Instant>,
-    given_up: impl Future<Output = Stop>,
-) -> Stop {
-    let timer = async {
-        match deadline {
-            Some(at) => tokio::time::sleep_until(at.into()).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = timer => Stop::Deadline,
-        why = given_up => why,
     }
 }

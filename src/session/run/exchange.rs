@@ -1,0 +1,226 @@
+//! One exchange with a server: an answer relayed or collected, within its bounds.
+//!
+//! A statement that takes too long, or whose answer grows too large, is killed on its server, which then ends
+//! the answer itself; the client is told why in Bulkhead's words.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use crate::error::{ClientError, Code, Outcome};
+use crate::execute::{self, Answer, Rechain, RelayError, Stop};
+use crate::protocol::command;
+use crate::protocol::errors::FrameError;
+use crate::protocol::framed::Framed;
+use crate::protocol::response::CommandKind;
+use crate::protocol::result::ServerError;
+
+use crate::session::Session;
+use crate::session::flow::{Ended, Failure, Flow};
+use crate::session::state::{Held, Transaction};
+
+/// How long a server may take to answer after its statement was killed.
+const KILLED_ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// ER_QUERY_INTERRUPTED: what a server says of a statement that was killed.
+const QUERY_INTERRUPTED_ERRNO: u16 = 1317;
+
+impl Session {
+    /// Relays the answer of what was queued; past its deadline or bound it is killed.
+    pub(in crate::session) async fn relay(
+        &mut self,
+        held: &mut Held,
+        state_answers: u32,
+        deadline: Option<Instant>,
+    ) -> Result<(), RelayError> {
+        let entry = self.entry.clone();
+        let killed = async move {
+            entry.killed().await;
+            Stop::Killed
+        };
+        let stop = pin!(stop_at(deadline, killed));
+        let connection = &mut *held.checkout;
+        self.tracker.expect_sequence(connection.framed.sequence());
+        let is_chained = self.more_results || self.client.sequence() != 1;
+        let rechain = is_chained
+            .then(|| Rechain::new(self.client.sequence(), self.more_results, connection.capabilities()));
+        let tracker = &mut self.tracker;
+        let bytes_max = self.user.max_result_bytes;
+        self.cut_short = None;
+        let mut answer =
+            Answer { tracker, state_answers, rechain, bytes_max, withheld_errno: None, withheld: false };
+        let relayed = execute::relay(&mut self.client, connection, &mut answer, stop).await;
+        let relayed = match relayed {
+            Err(RelayError::Stopped(why)) => {
+                self.cut_short = match why {
+                    Stop::Deadline => Some(Code::QueryTimeout),
+                    Stop::TooLarge => Some(Code::ResultTooLarge),
+                    Stop::Killed | Stop::Left => None,
+                };
+                answer.withheld_errno = self.cut_short.map(|_| QUERY_INTERRUPTED_ERRNO);
+                answer.bytes_max = 0;
+                let relayed = relay_killed(&mut self.client, held, &mut answer, why).await;
+                // The KILL may still be on its way to this connection.
+                self.was_killed |= relayed.is_ok();
+                relayed
+            }
+            done => done,
+        };
+        let withheld = answer.withheld;
+        if !withheld {
+            // Killed too late: the whole answer came.
+            self.cut_short = None;
+        }
+        self.client.set_sequence(match &answer.rechain {
+            Some(rechain) => rechain.sequence(),
+            // What the client gets instead has the number of what it did not get.
+            None => self.tracker.sequence().wrapping_sub(u8::from(withheld)),
+        });
+        relayed
+    }
+
+    /// The refusal of a statement that was killed for its time or size, if the one that ran last was.
+    pub(in crate::session) fn tell_cut_short(&mut self) -> Flow {
+        match self.cut_short.take() {
+            Some(code) => Err(ClientError::of(code).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Relays the answer of a command that was queued on the held connection, and keeps it.
+    pub(in crate::session) async fn relay_held(&mut self, mut held: Held) -> Flow {
+        let deadline = self.statement_deadline();
+        match self.relay(&mut held, 0, deadline).await {
+            Ok(()) => {
+                self.state.held = Some(held);
+                self.tell_cut_short()
+            }
+            Err(RelayError::Client(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(cluster = %held.cluster, %error, "answer broke off");
+                self.lose(held);
+                Err(Ended::BrokenAnswer.into())
+            }
+        }
+    }
+
+    /// Collects the answer of the one command that was queued.
+    pub(in crate::session) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
+        let deadline = self.statement_deadline();
+        let entry = self.entry.clone();
+        let client = &mut self.client;
+        let given_up = async move {
+            tokio::select! {
+                () = entry.killed() => Stop::Killed,
+                _ = client.watch_close() => Stop::Left,
+            }
+        };
+        let connection = &mut *held.checkout;
+        self.tracker.start(kind, connection.capabilities());
+        self.tracker.expect_sequence(connection.framed.sequence());
+        let stop = pin!(stop_at(deadline, given_up));
+        let error = match execute::collect(connection, &mut self.tracker, stop).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let RelayError::Stopped(why) = error else {
+            let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
+            let lost = ClientError::new(Code::ShardConnectionLost, message);
+            return Err(Failure::Unusable(lost.with_outcome(Outcome::Unknown)));
+        };
+        // The connection is given up; what runs on the server must not go on.
+        if let Err(error) = held.checkout.killer().kill_query().await {
+            tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
+        }
+        Err(match why {
+            Stop::Deadline => {
+                Failure::Unusable(ClientError::of(Code::QueryTimeout).with_outcome(Outcome::Unknown))
+            }
+            Stop::Killed | Stop::TooLarge => Failure::End(Ended::Killed),
+            Stop::Left => Failure::End(Ended::Client(FrameError::Closed { mid_packet: false })),
+        })
+    }
+
+    /// Sends one text and collects its answer; an ERR packet is a refusal.
+    pub(in crate::session) async fn ask(&mut self, held: &mut Held, text: &[u8]) -> Flow<Vec<u8>> {
+        let payload = command::query_payload(text, &[], held.checkout.capabilities());
+        held.checkout.queue_command(&payload);
+        let answer = self.collect(held, CommandKind::Query).await?;
+        match &self.tracker.end().error {
+            Some(error) => Err(refused_by_server(error).into()),
+            None => Ok(answer),
+        }
+    }
+
+    pub(in crate::session) fn statement_deadline(&self) -> Option<Instant> {
+        let timeouts = &self.serving.config.timeouts;
+        let query = (!timeouts.query.is_zero()).then(|| Instant::now() + timeouts.query);
+        match (query, self.transaction_deadline()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// When `timeouts.transaction` is over for the open transaction.
+    pub(in crate::session) fn transaction_deadline(&self) -> Option<Instant> {
+        let bound = self.serving.config.timeouts.transaction;
+        match &self.state.transaction {
+            Transaction::Open { since } if !bound.is_zero() => Some(*since + bound),
+            _ => None,
+        }
+    }
+
+    /// Rolls the open transaction back, by giving its connection up: its time is over.
+    pub(in crate::session) fn end_transaction_late(&mut self) {
+        if let Some(held) = self.state.held.take() {
+            tracing::warn!(
+                session = self.admission.id.0,
+                user = %self.user.name,
+                cluster = %held.cluster,
+                "timeouts.transaction is over: rolled back"
+            );
+            held.checkout.discard();
+        }
+        self.state.unpin();
+        self.state.transaction = Transaction::Lost { code: Code::TransactionTimeout };
+    }
+}
+
+/// Kills what runs, and relays what the server says to that; only if it says nothing, the connection is given
+/// up.
+async fn relay_killed(
+    client: &mut Framed,
+    held: &mut Held,
+    answer: &mut Answer<'_>,
+    why: Stop,
+) -> Result<(), RelayError> {
+    if let Err(error) = held.checkout.killer().kill_query().await {
+        tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
+    }
+    let grace = pin!(stop_at(Some(Instant::now() + KILLED_ANSWER_WAIT), std::future::pending()));
+    match execute::relay(client, &mut held.checkout, answer, grace).await {
+        Err(RelayError::Stopped(_)) => Err(RelayError::Stopped(why)),
+        done => done,
+    }
+}
+
+/// A server's own error as the client gets it.
+pub(in crate::session) fn refused_by_server(error: &ServerError) -> ClientError {
+    ClientError::from_server(error.errno, error.sqlstate, &error.message)
+}
+
+/// Resolves at the deadline, or when `given_up` does.
+pub(in crate::session) async fn stop_at(
+    deadline: Option<Instant>,
+    given_up: impl Future<Output = Stop>,
+) -> Stop {
+    let timer = async {
+        match deadline {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = timer => Stop::Deadline,
+        why = given_up => why,
+    }
+}
