@@ -82,6 +82,7 @@ fn effects_line(plan: &Plan) -> String {
         releases,
         asks_previous,
         leaves_state,
+        only_locks,
         reads_variables,
         writes,
         changes_schema,
@@ -103,6 +104,7 @@ fn effects_line(plan: &Plan) -> String {
     add(*locks_rows, "locks_rows");
     add(*asks_previous, "asks_previous");
     add(*leaves_state, "leaves_state");
+    add(*only_locks, "only_locks");
     add(*reads_variables, "reads_variables");
     if *transaction != TransactionEffect::None {
         parts.push(format!("{transaction:?}").to_lowercase());

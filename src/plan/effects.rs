@@ -116,6 +116,8 @@ pub struct Effects {
     /// It may leave on its connection what the session does not know of: a routine's temporary tables, locks
     /// and variables. The connection is reset before another session has it.
     pub leaves_state: bool,
+    /// It calls user-lock functions and touches no table.
+    pub only_locks: bool,
     /// It reads values that a pin keeps on the connection: user variables.
     pub reads_variables: bool,
     /// It changes rows or schema.

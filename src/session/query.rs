@@ -19,6 +19,7 @@ use crate::vschema::Layout;
 use crate::session::Session;
 use crate::session::flow::{Failure, Flow};
 use crate::session::run::job::{Job, Payload};
+use crate::session::run::locks;
 use crate::session::run::place::{Needs, Place, resolve_address};
 
 /// Attempts at one statement: the first, and one more when the first surely had no effect.
@@ -289,6 +290,14 @@ impl Session {
         job: &Job<'_>,
         said: &Said,
     ) -> Result<Place, ClientError> {
+        if let Some(held) = &self.state.held
+            && job.plan.effects.only_locks
+            && locks::only_releases(job.text)
+        {
+            // The locks are where they were taken, wherever the session's target leads by now.
+            let (cluster, role) = (held.cluster.clone(), held.role);
+            return Ok(Place { cluster, shard: None, database: None, role, begins: true });
+        }
         let role = self.role_for(job, said)?;
         let writes = job.plan.effects.writes || job.plan.effects.locks_rows;
         resolve_address(snapshot, &mut self.state, address, Needs { writes, role })

@@ -48,7 +48,9 @@ pub(crate) fn plan_query(statement: &Statement, input: &PlanInput<'_>) -> Result
             .union(ScanFlags::SESSION_FUNCTION),
     );
     let calls = walk.uses.stored_function.is_some();
-    let effects = Effects { leaves_state: calls, ..effects };
+    let has_tables = walk.uses.keyspace.is_some() || !walk.uses.system.is_empty();
+    let only_locks = flags.contains(ScanFlags::LOCK_FUNCTION) && !has_tables && !calls;
+    let effects = Effects { leaves_state: calls, only_locks, ..effects };
     let reads_only = !writes && !acting && !calls;
     Ok(input.plan(reads_only, route, effects))
 }

@@ -24,6 +24,13 @@ pub(in crate::session) struct UserLocks {
     is_unknown: bool,
 }
 
+/// Says whether a text releases locks, and neither takes nor looks at one.
+pub(in crate::session) fn only_releases(text: &[u8]) -> bool {
+    let text = text.to_ascii_lowercase();
+    let has = |name: &[u8]| find(&text, name).is_some();
+    has(b"release_") && !has(b"get_lock") && !has(b"is_free_lock") && !has(b"is_used_lock")
+}
+
 impl UserLocks {
     fn is_empty(&self) -> bool {
         self.names.is_empty() && !self.is_unknown
