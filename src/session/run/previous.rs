@@ -41,6 +41,11 @@ impl Session {
         job: &Job<'_>,
         has_no_database: bool,
     ) -> Flow<bool> {
+        let flags = job.scan.map(|scan| scan.flags).unwrap_or_default();
+        let functions = ScanFlags::SESSION_FUNCTION.union(ScanFlags::DATABASE_FUNCTION);
+        if !job.plan.effects.asks_previous && !flags.intersects(functions) {
+            return Ok(false);
+        }
         // A prepared statement's answer has another form: the server gives it.
         let is_text = job.kind == CommandKind::Query;
         let (question, title) = match lone_call(bare_text(job)).filter(|_| is_text) {
