@@ -12,8 +12,9 @@ use crate::execute::{self, Answer, Rechain, RelayError, Stop};
 use crate::protocol::command;
 use crate::protocol::errors::FrameError;
 use crate::protocol::framed::Framed;
+use crate::protocol::packet;
 use crate::protocol::response::CommandKind;
-use crate::protocol::result::ServerError;
+use crate::protocol::result::{ServerError, parse_text_row};
 
 use crate::session::Session;
 use crate::session::flow::{Ended, Failure, Flow};
@@ -149,6 +150,16 @@ impl Session {
             Some(error) => Err(refused_by_server(error).into()),
             None => Ok(answer),
         }
+    }
+
+    /// Asks for one value; `None` is NULL.
+    pub(in crate::session) async fn ask_value(&mut self, held: &mut Held, sql: &str) -> Flow<Option<String>> {
+        let answer = self.ask(held, sql.as_bytes()).await?;
+        let bad = || Failure::Unusable(ClientError::of(Code::ShardProtocol));
+        let payloads: Vec<&[u8]> = packet::payloads(&answer).collect();
+        let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at)).ok_or_else(bad)?;
+        let value = parse_text_row(row, 1).map_err(|_| bad())?.first().copied().flatten();
+        value.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| bad())).transpose()
     }
 
     pub(in crate::session) fn statement_deadline(&self) -> Option<Instant> {

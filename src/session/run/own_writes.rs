@@ -6,13 +6,10 @@
 
 use std::time::Duration;
 
-use crate::error::{ClientError, Code};
 use crate::ids::Role;
 use crate::protocol::handshake::Flavour;
-use crate::protocol::packet;
-use crate::protocol::result::parse_text_row;
 use crate::session::Session;
-use crate::session::flow::{Failure, Flow};
+use crate::session::flow::Flow;
 use crate::session::run::place::Place;
 use crate::session::state::Held;
 
@@ -35,7 +32,7 @@ impl Session {
             Flavour::MariaDb => "SELECT @@global.gtid_binlog_pos",
             Flavour::MySql => "SELECT @@global.gtid_executed",
         };
-        let gtids = self.ask_value(&mut primary, written).await?;
+        let gtids = self.ask_value(&mut primary, written).await?.unwrap_or_default();
         let mut replica = replica;
         if self.has_caught_up(&mut replica, &gtids).await? {
             primary.checkout.checkin();
@@ -62,16 +59,6 @@ impl Session {
             Flavour::MariaDb => format!("SELECT MASTER_GTID_WAIT({gtids}, {seconds})"),
             Flavour::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({gtids}, {seconds})"),
         };
-        Ok(self.ask_value(replica, &wait).await? == "0")
-    }
-
-    /// Asks for one value; NULL is empty.
-    async fn ask_value(&mut self, held: &mut Held, sql: &str) -> Flow<String> {
-        let answer = self.ask(held, sql.as_bytes()).await?;
-        let bad = || Failure::Unusable(ClientError::of(Code::ShardProtocol));
-        let payloads: Vec<&[u8]> = packet::payloads(&answer).collect();
-        let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at)).ok_or_else(bad)?;
-        let value = parse_text_row(row, 1).map_err(|_| bad())?.first().copied().flatten();
-        Ok(value.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default())
+        Ok(self.ask_value(replica, &wait).await?.as_deref() == Some("0"))
     }
 }

@@ -129,14 +129,9 @@ impl Session {
             return Ok(());
         }
         let answered = std::mem::take(&mut self.tracker);
-        let asked = self.ask(held, b"SELECT LAST_INSERT_ID()").await;
+        let asked = self.ask_value(held, "SELECT LAST_INSERT_ID()").await;
         self.tracker = answered;
-        let answer = asked?;
-        let payloads: Vec<&[u8]> = packet::payloads(&answer).collect();
-        let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at));
-        let value =
-            row.and_then(|row| parse_text_row(row, 1).ok()).and_then(|row| row.first().copied().flatten());
-        let id = value.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        let id = asked?.and_then(|digits| digits.parse().ok());
         if let Some(id) = id {
             self.state.last.insert_id = id;
             self.state.last.insert_thread = Some(held.checkout.thread_id());

@@ -12,8 +12,6 @@ use crate::error::{ClientError, Code};
 use crate::ids::WorkspaceId;
 use crate::plan::Pins;
 use crate::protocol::capability::CLASS_MASK;
-use crate::protocol::packet;
-use crate::protocol::result::parse_text_row;
 use crate::sql::{
     self, ClientCharset, IsolationLevel, Parsed, SetItem, SetValue, SqlMode, ValueKind, VariableScope,
 };
@@ -175,16 +173,11 @@ impl Session {
 
     /// The value of a session variable on a connection, as a literal.
     async fn read_variable(&mut self, held: &mut Held, name: &str) -> Flow<Box<str>> {
-        let answer = self.ask(held, format!("SELECT @@session.{name}").as_bytes()).await?;
-        let bad = || Failure::Unusable(ClientError::of(Code::ShardProtocol));
-        let payloads: Vec<&[u8]> = packet::payloads(&answer).collect();
-        let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at)).ok_or_else(bad)?;
-        let value = parse_text_row(row, 1).map_err(|_| bad())?.first().copied().flatten();
+        let value = self.ask_value(held, &format!("SELECT @@session.{name}")).await?;
         let Some(value) = value else { return Ok("NULL".into()) };
-        let value = std::str::from_utf8(value).map_err(|_| bad())?;
         let is_number =
             !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
-        Ok(if is_number { value.into() } else { stable_literal(value).into() })
+        Ok(if is_number { value.into() } else { stable_literal(&value).into() })
     }
 
     /// Makes the changes the session's own.
