@@ -9,6 +9,7 @@ usage() {
 usage: docker/demo.sh start|stop|status|clean
        docker/demo.sh mysql [mysql arguments…]    the mysql shell, connected to Bulkhead as app
        docker/demo.sh admin [mysql arguments…]    the mysql shell on the admin endpoint
+       docker/demo.sh explain [arguments…] SQL    bulkhead explain, on the demo's configuration
 
   start    builds Bulkhead, gets MySQL, starts everything, says how to connect; reuses what is there
   stop     stops everything, keeps the data
@@ -180,9 +181,9 @@ Three statements worth trying:
 
   USE ws_42; SELECT id, title, state FROM issues;
       a workspace's own database, on whichever cluster holds it
-  SELECT state, SUM(total) FROM shop.orders WHERE workspace_id = 7 GROUP BY state;
+  USE shop; SELECT state, SUM(total) FROM orders WHERE workspace_id = 7 GROUP BY state;
       a shared table: the hash of the workspace picks the cluster
-  DELETE FROM shop.orders WHERE id = 3;
+  DELETE FROM orders WHERE id = 3;
       refused: it names no workspace, and would hit everybody's
 
 What Bulkhead would do with a statement, and why:
@@ -227,6 +228,13 @@ shell() {
     MYSQL_PWD=$DEMO_APP_PASSWORD exec "$MYSQL" --protocol=TCP -h 127.0.0.1 -P "$2" -u "$1" "${@:3}"
 }
 
+# explain [ARGUMENT…] SQL: where a statement would go; the configuration names passwords of the environment.
+explain() {
+    load_settings
+    local bulkhead=${BULKHEAD_BIN:-${CARGO_TARGET_DIR:-$ROOT/target}/release/bulkhead}
+    exec "$bulkhead" explain --config "$DEMO/bulkhead.toml" "$@"
+}
+
 case ${1:-} in
     start) start ;;
     stop) stop ;;
@@ -234,6 +242,7 @@ case ${1:-} in
     clean) clean ;;
     mysql) shell app "$PORT" "${@:2}" ;;
     admin) shell operator "$ADMIN_PORT" "${@:2}" ;;
+    explain) explain "${@:2}" ;;
     -h | --help) usage ;;
     *) usage >&2 && exit 2 ;;
 esac

@@ -92,6 +92,8 @@ fn demo_starts_answers_and_starts_again() {
         "the statement of the greeting is refused: {refusal}"
     );
     demo.must(&["admin", "-e", "EXPLAIN ROUTE FOR shop SELECT * FROM orders WHERE workspace_id = 7"]);
+    let explained = demo.must(&["explain", "-d", "shop", "SELECT * FROM orders WHERE workspace_id = 7"]);
+    assert!(explained.contains("equal_unique") && explained.contains("by_workspace"), "{explained}");
     demo.must(&["status"]);
 
     demo.must(&["stop"]);
