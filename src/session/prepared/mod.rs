@@ -148,7 +148,13 @@ impl Session {
         self.resume_lingering(false);
         let mut held = self.take_connection(&place).await?;
         let server_text = edited.as_deref().unwrap_or(text);
-        let (answer, prepared) = self.prepare_on(&mut held, &place, server_text).await?;
+        let (answer, prepared) = match self.prepare_on(&mut held, &place, server_text).await {
+            Ok(done) => done,
+            Err(failure) => {
+                self.put_back(held, &failure);
+                return Err(failure);
+            }
+        };
         if let Some(prepared) = prepared {
             held.checkout.remember_prepared(self.prepared_key(server_text, &place), prepared);
         }
@@ -317,7 +323,8 @@ impl Session {
         }
         let payload =
             execution::payload(execution, prepared.id, self.capabilities, connection.capabilities())
-                .map_err(|_| ClientError::of(Code::NotSupported))?;
+                // The session's settings are queued already: nobody else may have them.
+                .map_err(|_| Failure::Unusable(ClientError::of(Code::NotSupported)))?;
         connection.queue_command(&payload);
         self.last_executed = prepared.id;
         Ok(answers)
@@ -373,7 +380,8 @@ impl Session {
     /// COM_STMT_FETCH: rows of an open cursor, from the connection that holds it.
     pub(in crate::session) async fn fetch(&mut self, id: u32, payload: &[u8]) -> Flow {
         let statement = self.prepared.by_id.get(&id).ok_or_else(|| unknown_statement(id))?;
-        let (Some(server_id), Some(mut held)) = (statement.cursor, self.state.held.take()) else {
+        let held = statement.cursor.and_then(|_| self.state.held.take());
+        let (Some(server_id), Some(mut held)) = (statement.cursor, held) else {
             let message = format!("The statement ({id}) has no open cursor.");
             return Err(ClientError::new(Code::NoOpenCursor, message).into());
         };
@@ -409,9 +417,10 @@ impl Session {
 
     /// COM_STMT_CLOSE: has no answer. The server's statement stays on its connection for the next one.
     pub(in crate::session) async fn close_statement(&mut self, id: u32) -> Flow {
-        self.close_cursor(id).await?;
+        let closed = self.close_cursor(id).await;
         self.prepared.by_id.remove(&id);
-        Ok(())
+        // Nothing is said, whatever became of it.
+        closed.or_else(|failure| if let Failure::End(_) = failure { Err(failure) } else { Ok(()) })
     }
 
     async fn close_cursor(&mut self, id: u32) -> Flow {
@@ -420,8 +429,13 @@ impl Session {
             && let Some(mut held) = self.state.held.take()
         {
             held.checkout.queue_command(&command::number_payload(code::STMT_RESET, server_id));
-            self.collect(&mut held, CommandKind::Simple).await?;
-            self.state.held = Some(held);
+            match self.collect(&mut held, CommandKind::Simple).await {
+                Ok(_) => self.state.held = Some(held),
+                Err(failure) => {
+                    self.lose(held);
+                    return Err(failure);
+                }
+            }
         }
         self.forget_cursor(id);
         Ok(())

@@ -9,7 +9,9 @@ use crate::health;
 use crate::plan::{Pins, TransactionEffect};
 use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
+use crate::protocol::packet::HEADER_BYTES;
 use crate::protocol::response::{CommandKind, ResponseEnd};
+use crate::protocol::result::ERR_BYTE;
 use crate::sql::{self, StatementKind};
 
 use crate::session::Session;
@@ -312,8 +314,9 @@ impl Session {
     /// What becomes of a connection on which a job could not be queued.
     pub(in crate::session) fn put_back(&mut self, held: Held, failure: &Failure) {
         match failure {
-            Failure::Refused(_) | Failure::Retry(_) => self.keep_or_release(held, false),
-            Failure::Unusable(_) | Failure::End(_) => self.lose(held),
+            Failure::Refused(_) => self.keep_or_release(held, false),
+            // After a broken or late SET it may still owe an answer.
+            Failure::Retry(_) | Failure::Unusable(_) | Failure::End(_) => self.lose(held),
         }
     }
 
@@ -373,7 +376,7 @@ impl Session {
 
     /// Sends an answer that was collected, renumbered where it is one of several.
     pub(in crate::session) async fn send_collected(&mut self, mut answer: Vec<u8>) -> Flow {
-        self.answer_failed = self.tracker.end().error.is_some();
+        self.answer_failed = answer.get(HEADER_BYTES) == Some(&ERR_BYTE);
         let mut rechain = Rechain::new(self.client.sequence(), self.more_results, self.capabilities);
         rechain.rewrite(&mut answer, true);
         self.client.queue_raw(&answer);

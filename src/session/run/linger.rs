@@ -42,6 +42,7 @@ impl Session {
         } else if lingers {
             self.lingering = Some(Lingering { held, until: Instant::now() + LINGER });
         } else {
+            self.state.last.insert_thread = None;
             held.checkout.checkin();
         }
     }
@@ -58,6 +59,8 @@ impl Session {
             self.state.held = Some(lingering.held);
         } else {
             self.kept_warnings = None;
+            // Whoever has the connection next may generate an id of their own on it.
+            self.state.last.insert_thread = None;
             lingering.held.checkout.checkin();
         }
     }
@@ -65,6 +68,7 @@ impl Session {
     /// Fetches the warnings of the kept connection, and gives it back.
     pub(in crate::session) async fn end_linger(&mut self) {
         let Some(mut lingering) = self.lingering.take() else { return };
+        self.state.last.insert_thread = None;
         let connection = &mut *lingering.held.checkout;
         let payload = command::query_payload(b"SHOW WARNINGS", &[], connection.capabilities());
         connection.queue_command(&payload);

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use crate::plan::Pins;
 
 use crate::session::Session;
+use crate::session::flow::Failure;
 use crate::session::run::job::Job;
 
 /// Names that are kept; with more, the connection is held until RELEASE_ALL_LOCKS.
@@ -80,8 +81,11 @@ impl Session {
         if locks.note(job.text)
             && let Some(mut held) = self.state.held.take()
         {
-            if self.ask(&mut held, &locks.question()).await.is_ok() && self.tracker.end().rows == 0 {
-                locks = UserLocks::default();
+            match self.ask(&mut held, &locks.question()).await {
+                Ok(_) if self.tracker.end().rows == 0 => locks = UserLocks::default(),
+                Ok(_) | Err(Failure::Refused(_)) => {}
+                // It may still owe an answer.
+                Err(_) => return self.lose(held),
             }
             self.state.held = Some(held);
         }

@@ -20,7 +20,9 @@ impl Session {
     /// A connection on which the session's own writes are visible: `replica`, once it has them, else the
     /// primary.
     pub(in crate::session) async fn with_own_writes(&mut self, place: &Place, replica: Held) -> Flow<Held> {
-        let waits = replica.role == Role::Replica
+        // A connection that is held has a snapshot of its own, and stays.
+        let waits = self.state.is_free()
+            && replica.role == Role::Replica
             && self.state.wrote.as_ref() == Some(&place.cluster)
             && self.reads_after_writes(place);
         if !waits {

@@ -89,6 +89,10 @@ impl Session {
     pub(in crate::session) fn session_values(&self, job: &Job<'_>, place: &Place) -> SessionValues {
         let flags = job.scan.map(|scan| scan.flags).unwrap_or_default();
         let mut values = SessionValues::default();
+        if matches!(job.plan.kind, StatementKind::Create | StatementKind::Alter) {
+            // The bodies of routines, triggers, views and events keep their calls.
+            return values;
+        }
         if flags.contains(ScanFlags::DATABASE_FUNCTION) {
             let target = &self.state.target;
             let is_other = target.workspace.is_some() && place.database != target.database;

@@ -185,7 +185,10 @@ impl Session {
         if self.tracker.end().columns > 0 {
             return self.send_concatenated(&sum.answers).await;
         }
-        self.state.last.insert_id = sum.insert_id;
+        if sum.insert_id != 0 {
+            self.state.last.insert_id = sum.insert_id;
+            self.state.last.insert_thread = None;
+        }
         self.state.last.row_count = sum.affected.try_into().unwrap_or(i64::MAX);
         let ok = OkPacket {
             affected_rows: sum.affected,

@@ -9,6 +9,7 @@ use crate::session::Session;
 use crate::session::flow::{Ended, Flow};
 use crate::session::query::{Said, Statement};
 use crate::session::run::job::Job;
+use crate::session::run::place::Place;
 use crate::session::state::Transaction;
 
 /// Statements that may wait for the first routed one.
@@ -32,7 +33,14 @@ impl Session {
         }
         let releases = ends_session(statement.text, effect);
         if self.state.held.is_some() || self.is_placed(&statement.said, effect) {
-            let place = self.any_place(snapshot, job, &statement.said)?;
+            let place = match &self.state.held {
+                // Where the transaction is, whatever the session's target has become.
+                Some(held) => {
+                    let (cluster, role) = (held.cluster.clone(), held.role);
+                    Place { cluster, shard: None, database: None, role, begins: true }
+                }
+                None => self.any_place(snapshot, job, &statement.said)?,
+            };
             self.run_job(job, place).await?;
         } else {
             self.defer(statement.text, effect)?;
