@@ -4,7 +4,7 @@ use crate::error::Code;
 use crate::sql::{Name, ObjectName, ShowKind, ShowStatement, Span, TokenKind};
 use crate::vschema::{DatabaseTarget, Layout};
 
-use super::whole::{name_of, token_numbers, tokens_of};
+use super::whole::{check_calls, name_of, token_numbers, tokens_of};
 use super::{PlanInput, not_supported};
 use crate::plan::names::{SystemSchema, unknown_database};
 use crate::plan::route::{DatabaseRoute, Plan, Route, SystemRoute};
@@ -78,7 +78,7 @@ fn check_condition(condition: Option<Span>, input: &PlanInput<'_>) -> Result<(),
             let at = token.span.start as usize;
             Err(Refusal::because(Code::UnreadStatement, "a subquery in SHOW … WHERE").at(at))
         }
-        None => Ok(()),
+        None => check_calls(span, input),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::vschema::{DatabaseTarget, Layout};
 
 use super::PlanInput;
 use crate::plan::Refusal;
+use crate::plan::functions::{FunctionKind, function_kind};
 use crate::plan::names::{SystemSchema, unknown_database};
 use crate::plan::route::{DatabaseRoute, Route};
 
@@ -159,8 +160,32 @@ pub(crate) fn check_expression(span: Span, input: &PlanInput<'_>) -> Result<(), 
     let called = || qualifiers(input).iter().map(|qualifier| qualifier.at).find(|at| inside(*at));
     match read.or_else(called) {
         Some(at) => Err(super::not_supported("a subquery in SET: use SELECT … INTO @variable").at(at)),
-        None => Ok(()),
+        None => check_calls(span, input),
     }
+}
+
+/// Words that may stand in front of a parenthesis and call nothing.
+const OPERATORS: [&str; 15] = [
+    "AND", "BETWEEN", "CASE", "DIV", "ELSE", "IN", "IS", "LIKE", "NOT", "OR", "REGEXP", "RLIKE", "THEN",
+    "WHEN", "XOR",
+];
+
+/// Refuses stored functions in a span: they would read tables of whichever database the connection is in.
+pub(crate) fn check_calls(span: Span, input: &PlanInput<'_>) -> Result<(), Refusal> {
+    let mut name: Option<Token> = None;
+    for token in tokens_of(input.text, span, input.mode) {
+        let called = name.filter(|_| token.kind == TokenKind::Open);
+        if let Some(called) = called {
+            let text = name_of(input.text, called);
+            let is_operator = OPERATORS.iter().any(|word| text.eq_ignore_ascii_case(word));
+            if !is_operator && function_kind(&text) == FunctionKind::Unknown {
+                let detail = "a stored function here: use SELECT … INTO @variable";
+                return Err(super::not_supported(detail).at(called.span.start as usize));
+            }
+        }
+        name = is_name(token.kind).then_some(token);
+    }
+    Ok(())
 }
 
 /// A version comment that is skipped here may be code on a server of another version: it must name no other
