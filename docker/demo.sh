@@ -82,7 +82,7 @@ write_config() {
 }
 
 start_bulkhead() {
-    local port tries=0
+    local port pid tries=0
     is_bulkhead_up && return
     for port in "$PORT" "$ADMIN_PORT" "$HTTP_PORT"; do
         ! port_in_use "$port" || die "port $port is in use (DEMO_PORT, DEMO_ADMIN_PORT, DEMO_HTTP_PORT)"
@@ -91,10 +91,12 @@ start_bulkhead() {
     "$BULKHEAD_BIN" check --config "$DEMO/bulkhead.toml" >&2
     step "starting Bulkhead, log in $LOG"
     setsid "$BULKHEAD_BIN" serve --config "$DEMO/bulkhead.toml" >>"$LOG" 2>&1 </dev/null &
-    echo $! >"$DEMO/bulkhead.pid"
+    pid=$!
+    echo "$pid" >"$DEMO/bulkhead.pid"
     until is_healthy; do
         tries=$((tries + 1))
-        is_bulkhead_up || die "Bulkhead ended: $(tail -n 5 "$LOG")"
+        # Not by its command line: until it has called exec, it still has this script's.
+        kill -0 "$pid" 2>/dev/null || die "Bulkhead ended: $(tail -n 5 "$LOG")"
         [[ $tries -lt 150 ]] || die "Bulkhead is not ready after 30 s; its log ends: $(tail -n 5 "$LOG")"
         sleep 0.2
     done
