@@ -6,9 +6,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use common::clients::{errno, run};
 use common::servers::{Bulkhead, Cluster, Flavour, Setup, wait_until};
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error};
 
 const CONFIG: &str = r#"
 [keyspaces.app]
@@ -46,16 +47,9 @@ fn start(c1: &Cluster, c2: &Cluster) -> Bulkhead {
         .start()
 }
 
-async fn run(conn: &mut Conn, sql: &str) {
-    conn.query_drop(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-}
-
 /// The errno and message of a refusal.
 async fn refusal(conn: &mut Conn, sql: &str) -> (u16, String) {
-    match conn.query_drop(sql).await {
-        Err(Error::Server(error)) => (error.code, error.message),
-        other => panic!("{sql}: {other:?}"),
-    }
+    errno(conn.query_drop(sql).await)
 }
 
 /// The status and body of a GET.

@@ -5,7 +5,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::raw::{Login, MODERN, RawClient};
+use common::clients::{errno, login, run};
+use common::raw::RawClient;
 use common::servers::{Bulkhead, Cluster, Flavour, Role, Setup};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
@@ -33,17 +34,9 @@ async fn start(flavour: Flavour, more: &str) -> (Cluster, Bulkhead) {
     (cluster, setup.start())
 }
 
-async fn run(conn: &mut Conn, sql: &str) {
-    conn.query_drop(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-}
-
 /// The errno of a refusal, 0 for none.
 async fn refusal(conn: &mut Conn, sql: &str) -> u16 {
-    match conn.query_drop(sql).await {
-        Ok(()) => 0,
-        Err(Error::Server(error)) => error.code,
-        Err(error) => panic!("{sql}: {error}"),
-    }
+    errno(conn.query_drop(sql).await).0
 }
 
 /// Says whether the first session holds the connection.
@@ -150,14 +143,7 @@ async fn transactions_end_in_time() {
     run(&mut conn, "ROLLBACK").await;
     assert_eq!(cluster.sql("SELECT COUNT(*) FROM app.t").trim(), "0");
     // A connection that is held when the proxy stops is given up after the bound, and its client is told.
-    let login = Login {
-        port: bulkhead.port,
-        user: "app".to_owned(),
-        password: bulkhead.password.clone(),
-        database: Some("app".to_owned()),
-        capabilities: MODERN,
-    };
-    let mut held = RawClient::connect(&login).await.expect("logs in");
+    let mut held = RawClient::connect(&login(&bulkhead)).await.expect("logs in");
     held.query(b"SELECT GET_LOCK('held', 1)").await.expect("GET_LOCK");
     bulkhead.signal("TERM");
     let told = held.farewell().await.expect("an ERR packet");

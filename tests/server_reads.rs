@@ -4,8 +4,8 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::clients::value;
 use common::servers::{Cluster, Flavour, Role, Setup, connect};
-use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 const CONFIG: &str = r#"
@@ -19,10 +19,6 @@ admin = true
 password_env = "TEST_APP_PASSWORD"
 reads = "replica"
 "#;
-
-async fn number(conn: &mut Conn, sql: &str) -> i64 {
-    conn.query_first(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).expect("a row")
-}
 
 async fn reads_see_own_writes(flavour: Flavour) {
     let cluster = Cluster::start_with_replica("c1", flavour);
@@ -39,24 +35,24 @@ async fn reads_see_own_writes(flavour: Flavour) {
     // The user's reads go to the replica, with its own writes.
     for id in 0..20 {
         reader.query_drop(format!("INSERT INTO t VALUES ({id})")).await.expect("INSERT");
-        assert_eq!(number(&mut reader, "SELECT COUNT(*) FROM t").await, id + 1, "{flavour:?}");
+        assert_eq!(value(&mut reader, "SELECT COUNT(*) FROM t").await, id + 1, "{flavour:?}");
     }
-    assert_eq!(number(&mut reader, "SELECT @@port FROM t LIMIT 1").await, replica_port);
+    assert_eq!(value(&mut reader, "SELECT @@port FROM t LIMIT 1").await, replica_port);
     // A replica that stands still is not read from after a write, but for who did not write.
     let thread = if flavour == Flavour::MySql { "REPLICA" } else { "SLAVE" };
     root.query_drop(format!("STOP {thread} SQL_THREAD")).await.expect("STOP REPLICA");
     reader.query_drop("INSERT INTO t VALUES (100)").await.expect("INSERT");
-    assert_eq!(number(&mut reader, "SELECT COUNT(*) FROM t").await, 21, "{flavour:?}");
+    assert_eq!(value(&mut reader, "SELECT COUNT(*) FROM t").await, 21, "{flavour:?}");
     let mut fresh = connect(bulkhead.port, "reader", &bulkhead.password, Some("app")).await;
-    assert_eq!(number(&mut fresh, "SELECT COUNT(*) FROM t").await, 20, "{flavour:?}");
+    assert_eq!(value(&mut fresh, "SELECT COUNT(*) FROM t").await, 20, "{flavour:?}");
     root.query_drop(format!("START {thread} SQL_THREAD")).await.expect("START REPLICA");
-    assert_eq!(number(&mut reader, "SELECT COUNT(*) FROM t").await, 21);
+    assert_eq!(value(&mut reader, "SELECT COUNT(*) FROM t").await, 21);
     // Transactions and locking reads are the primary's.
     reader.query_drop("BEGIN").await.expect("BEGIN");
-    assert_eq!(number(&mut reader, "SELECT @@port").await, i64::from(cluster.primary_port));
+    assert_eq!(value(&mut reader, "SELECT @@port").await, i64::from(cluster.primary_port));
     reader.query_drop("COMMIT").await.expect("COMMIT");
     let locking = "SELECT @@port FROM t LIMIT 1 FOR UPDATE";
-    assert_eq!(number(&mut reader, locking).await, i64::from(cluster.primary_port));
+    assert_eq!(value(&mut reader, locking).await, i64::from(cluster.primary_port));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,11 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::raw::{Login, MODERN, RawClient};
-use common::servers::{Bulkhead, Cluster, Flavour, Role, Setup, try_connect, wait_until};
+use common::clients::{errno, login, value};
+use common::raw::RawClient;
+use common::servers::{Cluster, Flavour, Role, Setup, try_connect, wait_until};
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error};
 
 const KEYSPACES: &str = r#"
 [keyspaces.app]
@@ -34,25 +35,6 @@ fn shared_setup(cluster: &Cluster) -> Setup {
     setup.vschema("app.toml", "layout = \"unsharded\"\n").vschema("spaces.toml", SPACES)
 }
 
-fn login(bulkhead: &Bulkhead) -> Login {
-    Login {
-        port: bulkhead.port,
-        user: "app".to_owned(),
-        password: bulkhead.password.clone(),
-        database: Some("app".to_owned()),
-        capabilities: MODERN,
-    }
-}
-
-/// The errno of a refusal, 0 for success, 1 for a connection that is gone.
-fn errno<T>(result: Result<T, Error>) -> (u16, String) {
-    match result {
-        Ok(_) => (0, String::new()),
-        Err(Error::Server(error)) => (error.code, error.message),
-        Err(error) => (1, error.to_string()),
-    }
-}
-
 /// Statements that run on the server with this text in them.
 fn running(cluster: &Cluster, part: &str) -> u32 {
     let sql = format!(
@@ -60,10 +42,6 @@ fn running(cluster: &Cluster, part: &str) -> u32 {
          WHERE info LIKE '%{part}%' AND id <> CONNECTION_ID()"
     );
     cluster.sql(&sql).trim().parse().expect("a number")
-}
-
-async fn value(conn: &mut Conn, sql: &str) -> i64 {
-    conn.query_first(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).expect("a row")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,99 +120,6 @@ async fn a_lost_transaction_is_reported_until_rollback() {
         assert_eq!(value(&mut idle, "SELECT COUNT(*) FROM t").await, 0);
         idle.query_drop("INSERT INTO t VALUES (5)").await.expect("writes work again");
     }
-}
-
-/// A keyspace of shared tables on two shards, beside `app` on the first one's cluster.
-fn sharded_setup(cluster: &Cluster, second: &Cluster) -> Setup {
-    for cluster in [cluster, second] {
-        let table = "shared.facts (workspace_id BIGINT, n INT, PRIMARY KEY (workspace_id, n))";
-        cluster.sql(&format!("CREATE DATABASE IF NOT EXISTS shared; CREATE TABLE IF NOT EXISTS {table}"));
-    }
-    let shared = "layout = \"shared_tables\"\nworkspace_column = \"workspace_id\"\n\
-                  workspace_vindex = \"by_workspace\"\n[vindexes.by_workspace]\ntype = \"xxhash\"\n\
-                  [tables.facts]\n";
-    shared_setup(cluster)
-        .cluster_as("c2", second)
-        .config("[keyspaces.shared]\nshards = { \"-80\" = \"c1\", \"80-\" = \"c2\" }\n")
-        .vschema("shared.toml", shared)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs servers: make test"]
-async fn a_transaction_waits_for_its_shard() {
-    let cluster = Cluster::shared(Flavour::MySql);
-    let second = Cluster::start("c2", Flavour::MySql);
-    let bulkhead = sharded_setup(cluster, &second).start();
-    // Workspaces of both shards, whichever they are.
-    for workspace in 1..=8 {
-        for (end, left) in [("ROLLBACK", "0"), ("COMMIT", "1")] {
-            let mut conn = bulkhead.connect(Some("shared")).await;
-            for sql in [
-                "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-                "START TRANSACTION",
-                "SELECT 1",
-                "SET @a = 1, SESSION lock_wait_timeout = 50",
-                "SHOW VARIABLES LIKE 'gtid_mode'",
-                "SAVEPOINT before_all",
-                &format!("INSERT INTO facts (workspace_id, n) VALUES ({workspace}, 1)"),
-                "SELECT @a",
-                // The target of another cluster: what ends the transaction still goes where it is.
-                "USE app",
-                "SAVEPOINT more",
-                "ROLLBACK TO more",
-                "SELECT DATABASE(), CONNECTION_ID()",
-                end,
-            ] {
-                conn.query_drop(sql).await.unwrap_or_else(|error| panic!("{workspace} {sql}: {error}"));
-            }
-            let count = format!("SELECT COUNT(*) FROM shared.facts WHERE workspace_id = {workspace}");
-            let found = [cluster, &second].map(|cluster| cluster.sql(&count).trim().to_owned());
-            assert!(found == [left, "0"] || found == ["0", left], "workspace {workspace}, {end}: {found:?}");
-        }
-    }
-    cluster.sql("DELETE FROM shared.facts");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs servers: make test"]
-async fn an_insert_is_split_by_row() {
-    let cluster = Cluster::start("c1", Flavour::MySql);
-    let second = Cluster::start("c2", Flavour::MySql);
-    cluster.sql("CREATE DATABASE app; CREATE TABLE app.t (id INT PRIMARY KEY)");
-    let bulkhead = sharded_setup(&cluster, &second).start();
-    let mut conn = bulkhead.connect(Some("shared")).await;
-    let rows: Vec<String> = (1..=8).map(|workspace| format!("({workspace}, 1), ({workspace}, 2)")).collect();
-    conn.query_drop(format!("INSERT INTO facts (workspace_id, n) VALUES {}", rows.join(", ")))
-        .await
-        .expect("text");
-    assert_eq!(conn.affected_rows(), 16);
-    // The same rows again and one more of each workspace, with a parameter behind the rows.
-    let sql = format!(
-        "INSERT INTO facts (workspace_id, n) VALUES {} ON DUPLICATE KEY UPDATE n = n + ?",
-        ["(?, 2), (?, ?)"; 8].join(", ")
-    );
-    let params: Vec<u64> = (1..=8).flat_map(|workspace| [workspace, workspace, 30 + workspace]).collect();
-    let params: Vec<u64> = params.into_iter().chain([100]).collect();
-    conn.exec_drop(&sql, mysql_async::Params::from(params)).await.expect("prepared");
-    assert_eq!(conn.affected_rows(), 8 * 2 + 8);
-    let all = "SELECT workspace_id, n FROM shared.facts ORDER BY 1, 2";
-    let found = [&cluster, &second].map(|cluster| cluster.sql(all));
-    assert!(found.iter().all(|rows| !rows.is_empty()), "both shards have rows: {found:?}");
-    let mut rows: Vec<String> = found.iter().flat_map(|rows| rows.lines()).map(str::to_owned).collect();
-    rows.sort();
-    let of = |workspace: u64| [1, 102, 30 + workspace].map(|n| format!("{workspace}\t{n}"));
-    let mut expected: Vec<String> = (1..=8).flat_map(of).collect();
-    expected.sort();
-    assert_eq!(rows, expected);
-    // A row that one shard refuses leaves nothing on the other.
-    let refused = conn.exec_drop(
-        format!("INSERT INTO facts (workspace_id, n) VALUES {}", ["(?, ?)"; 9].join(", ")),
-        mysql_async::Params::from((1..=8).flat_map(|w| [w, 50u64]).chain([8, 1]).collect::<Vec<u64>>()),
-    );
-    assert_eq!(errno(refused.await).0, 1062);
-    let left =
-        [&cluster, &second].map(|cluster| cluster.sql("SELECT COUNT(*) FROM shared.facts WHERE n = 50"));
-    assert_eq!(left.map(|count| count.trim().to_owned()), ["0", "0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -430,4 +315,23 @@ async fn logins_are_refused_in_mysqls_words() {
     assert_eq!((code, message.as_str()), (1049, "Unknown database 'nope'"));
     let (code, _) = refused(try_connect(bulkhead.port, "app", &bulkhead.password, Some("ws_77")).await);
     assert_eq!(code, 1049);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_host_that_vanishes_holds_nobody() {
+    let cluster = Cluster::start("c1", Flavour::MySql);
+    let limits = "[timeouts]\nquery = \"1s\"\nconnect = \"1s\"\n";
+    let bulkhead = setup(&cluster).config(limits).start();
+    cluster.sql("CREATE TABLE app.blobs (b LONGBLOB)");
+    let mut conn = bulkhead.connect(Some("app")).await;
+    conn.query_drop("SELECT 1").await.expect("a connection is there");
+    // It takes no byte and says no word; what is sent does not fit into the buffers in between.
+    cluster.signal(Role::Primary, "STOP");
+    let insert = format!("INSERT INTO blobs VALUES ('{}')", "x".repeat(24 << 20));
+    let told = tokio::time::timeout(Duration::from_secs(20), conn.query_drop(insert)).await;
+    cluster.signal(Role::Primary, "CONT");
+    let (code, message) = errno(told.expect("an answer in time"));
+    assert!(code == 3024 && message.contains("is unknown"), "{code} {message}");
+    conn.query_drop("SELECT 1").await.expect("the session goes on");
 }

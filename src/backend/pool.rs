@@ -131,6 +131,8 @@ impl Pool {
                     Grant::MayOpen(self.permit())
                 }
                 Taken::Wait(receiver) => {
+                    // The server may be back while others still wait for it.
+                    self.change(PoolState::pump);
                     self.wait(receiver, wanted.deadline, waited.get_or_insert_with(Instant::now)).await?
                 }
                 Taken::Failing(failure) => return Err(self.at.open_failed(failure)),
@@ -200,11 +202,23 @@ impl Pool {
             }
             Err(error) => {
                 let cause = Arc::new(error);
-                self.lock().open_failed(&cause);
+                let pause = self.lock().open_failed(&cause);
                 drop(permit);
+                self.pump_after(pause);
                 Err(self.at.open_failed(OpenFailure { cause, is_remembered: false }))
             }
         }
+    }
+
+    /// Lets waiters try again once the server has been left alone for long enough.
+    fn pump_after(self: &Arc<Self>, pause: Duration) {
+        let pool = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            if let Some(pool) = pool.upgrade() {
+                pool.change(PoolState::pump);
+            }
+        });
     }
 
     fn gone(&self) -> CheckoutError {

@@ -44,14 +44,16 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Notes a failure; each one in a row doubles the pause, half of which is random, so that many proxies do
-    /// not come back at once.
-    fn fail(&mut self, cause: Arc<OpenError>, now: Instant) {
+    /// Notes a failure and gives the pause; each one in a row doubles it, and half of it is random, so that
+    /// many proxies do not come back at once.
+    fn fail(&mut self, cause: Arc<OpenError>, now: Instant) -> Duration {
         let factor = 1u32 << self.failures.min(10);
         self.failures = self.failures.saturating_add(1);
-        let pause = BACKOFF_FIRST.saturating_mul(factor).min(BACKOFF_MAX);
+        let full = BACKOFF_FIRST.saturating_mul(factor).min(BACKOFF_MAX);
         let random = RandomState::new().hash_one(now) % 1024;
-        self.last = Some((now + pause / 2 + pause / 2048 * random as u32, cause));
+        let pause = full / 2 + full / 2048 * random as u32;
+        self.last = Some((now + pause, cause));
+        pause
     }
 
     fn succeed(&mut self) {
@@ -186,10 +188,10 @@ impl PoolState {
         self.counters.opened += 1;
     }
 
-    /// Opening failed.
-    pub(super) fn open_failed(&mut self, cause: &Arc<OpenError>) {
+    /// Opening failed; gives the pause before the next attempt.
+    pub(super) fn open_failed(&mut self, cause: &Arc<OpenError>) -> Duration {
         self.counters.open_errors += 1;
-        self.backoff.fail(Arc::clone(cause), Instant::now());
+        self.backoff.fail(Arc::clone(cause), Instant::now())
     }
 
     /// A busy connection is closed.

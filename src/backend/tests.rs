@@ -42,6 +42,8 @@ struct Server {
     is_slow: AtomicBool,
     /// Connections are closed by the next command.
     hangs_up: AtomicBool,
+    /// Nobody is greeted.
+    is_down: AtomicBool,
     auth: Arc<AuthContext>,
     users: OneUser,
 }
@@ -58,6 +60,7 @@ impl Server {
             refuses_set: AtomicBool::new(false),
             is_slow: AtomicBool::new(false),
             hangs_up: AtomicBool::new(false),
+            is_down: AtomicBool::new(false),
             auth: Arc::new(AuthContext::new(RsaKey::generate().unwrap()).unwrap()),
             users: OneUser(StoredPassword::generate(AuthPlugin::CachingSha2, PASSWORD.as_bytes()).unwrap()),
         });
@@ -80,6 +83,9 @@ impl Server {
         let mut framed = Framed::new(stream, 1 << 20);
         while self.is_slow.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if self.is_down.load(Ordering::SeqCst) {
+            return None;
         }
         let nonce = Nonce::random()?;
         let offered = OFFERED.without(Capabilities::SSL);
@@ -432,6 +438,25 @@ async fn failing_servers_are_left_alone() {
     assert!(pools.stats()[0].backoff.is_some());
     assert_eq!(client.checkout_within(Role::Replica, 500).await.unwrap_err().code(), Code::ShardUnreachable);
     assert_eq!(client.checkout_within(Role::Replica, 500).await.unwrap_err().code(), Code::NoReplica);
+}
+
+#[tokio::test]
+async fn who_waits_is_served_when_the_server_is_back() {
+    let server = Server::start().await;
+    let pools = pools_of(cluster(&server.id, vec![], limits(3)));
+    let client = Arc::new(Client::new(&pools));
+    let _held = client.checkout().await.unwrap();
+    server.is_down.store(true, Ordering::SeqCst);
+    assert_eq!(client.checkout().await.unwrap_err().code(), Code::ShardUnreachable);
+    // One is busy, so there is something to wait for; but nobody gives it back.
+    let waiting = tokio::spawn({
+        let client = Arc::clone(&client);
+        async move { client.checkout().await.map(drop) }
+    });
+    eventually("it waits", || pools.stats()[0].waiting == 1).await;
+    server.is_down.store(false, Ordering::SeqCst);
+    waiting.await.unwrap().unwrap();
+    assert_eq!(server.connected.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ codes! {
     20 SyntaxError "syntax_error", 1064 "42000", Client Never, "You have an error in your SQL syntax", "check the statement";
     22 NoOpenCursor "no_open_cursor", 1421 "HY000", Client Never, "The statement has no open cursor.", "execute it with a cursor first";
     23 ServerError "server_error", 1105 "HY000", Shard Never, "the shard's server refused the statement", "see the server's own words";
+    24 NoSavepoint "no_savepoint", 1305 "42000", Client Never, "SAVEPOINT does not exist", "set it in the transaction first";
+    25 TransactionInProgress "transaction_in_progress", 1568 "25001", Client Never, "Transaction characteristics can't be changed while a transaction is in progress", "COMMIT or ROLLBACK first";
     21 EmptyQuery "empty_query", 1065 "42000", Client Never, "Query was empty", "send a statement";
 
     2001 UnreadStatement "unread_statement", 1235 "42000", Client Never, "the statement cannot be read well enough to route it", "pin a workspace (USE, SET @workspace_id or a comment) so that it can be routed whole";

@@ -99,11 +99,11 @@ impl ClientError {
     /// The message of the ERR packet: MySQL's own words for MySQL's own errors, else code, name, sentence,
     /// remedy.
     pub fn wire_message(&self) -> String {
-        if self.code.is_mysql_own() {
-            return self.message.to_string();
-        }
         let unknown =
             if self.outcome == Outcome::Unknown { " (whether it was applied is unknown)" } else { "" };
+        if self.code.is_mysql_own() {
+            return format!("{}{unknown}", self.message);
+        }
         let (id, name, remedy) = (self.code.id(), self.code.name(), self.code.remedy());
         format!("bulkhead {id} {name}: {}{unknown}; {remedy}", self.message)
     }

@@ -21,7 +21,11 @@ pub async fn collect<S: Future<Output = Stop>>(
     tracker: &mut ResponseTracker,
     mut stop: Pin<&mut S>,
 ) -> Result<Vec<u8>, RelayError> {
-    connection.framed.flush().await.map_err(RelayError::Server)?;
+    tokio::select! {
+        biased;
+        flushed = connection.framed.flush() => flushed.map_err(RelayError::Server)?,
+        why = stop.as_mut() => return Err(RelayError::Stopped(why)),
+    }
     let mut answer = Vec::new();
     loop {
         let advance = tracker.advance(connection.framed.buffered()).map_err(RelayError::Protocol)?;

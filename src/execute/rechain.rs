@@ -29,6 +29,11 @@ impl Rechain {
         self.sequence
     }
 
+    /// The client sent packets of its own in between.
+    pub fn set_sequence(&mut self, sequence: u8) {
+        self.sequence = sequence;
+    }
+
     /// Rewrites a chunk of wire bytes that starts where the last one ended; `is_last` when the answer ends
     /// with it.
     pub fn rewrite(&mut self, bytes: &mut [u8], is_last: bool) {

@@ -101,7 +101,12 @@ pub async fn relay<S: Future<Output = Stop>>(
     answer: &mut Answer<'_>,
     mut stop: Pin<&mut S>,
 ) -> Result<(), RelayError> {
-    connection.framed.flush().await.map_err(RelayError::Server)?;
+    tokio::select! {
+        biased;
+        flushed = connection.framed.flush() => flushed.map_err(RelayError::Server)?,
+        error = client.watch_close() => return Err(RelayError::Client(error)),
+        why = stop.as_mut() => return Err(RelayError::Stopped(why)),
+    }
     skip_state_answers(client, connection, answer, stop.as_mut()).await?;
     loop {
         let advance = answer.tracker.advance(connection.framed.buffered()).map_err(RelayError::Protocol)?;
@@ -121,7 +126,7 @@ pub async fn relay<S: Future<Output = Stop>>(
             }
             Advance::LocalInfile { forward } => {
                 pass(client, connection, answer, forward, stop.as_mut()).await?;
-                send_file(client, connection, answer.tracker, stop.as_mut()).await?;
+                send_file(client, connection, answer, stop.as_mut()).await?;
                 wait_for_server(client, connection, stop.as_mut()).await?;
             }
         }
@@ -197,15 +202,17 @@ async fn pass<S: Future<Output = Stop>>(
     Ok(())
 }
 
-/// Relays the file of LOAD DATA LOCAL INFILE: packets from the client up to and including the empty one.
+/// Relays the file of LOAD DATA LOCAL INFILE: packets from the client up to and including the empty one. Its
+/// packets are numbered by the client's chain, which may be ahead of the server's.
 async fn send_file<S: Future<Output = Stop>>(
     client: &mut Framed,
     connection: &mut Connection,
-    tracker: &ResponseTracker,
+    answer: &mut Answer<'_>,
     mut stop: Pin<&mut S>,
 ) -> Result<(), RelayError> {
-    client.set_sequence(tracker.sequence());
-    connection.framed.set_sequence(tracker.sequence());
+    let sequence = answer.tracker.sequence();
+    client.set_sequence(answer.rechain.as_ref().map_or(sequence, Rechain::sequence));
+    connection.framed.set_sequence(sequence);
     loop {
         let packet = tokio::select! {
             packet = client.read_packet() => packet.map_err(RelayError::Client)?,
@@ -214,9 +221,17 @@ async fn send_file<S: Future<Output = Stop>>(
         let is_last = packet.is_empty();
         connection.framed.queue_packet(packet);
         client.release_packet();
-        connection.framed.flush().await.map_err(RelayError::Server)?;
+        tokio::select! {
+            biased;
+            flushed = connection.framed.flush() => flushed.map_err(RelayError::Server)?,
+            why = stop.as_mut() => return Err(RelayError::Stopped(why)),
+        }
         if is_last {
-            return Ok(());
+            break;
         }
     }
+    if let Some(rechain) = &mut answer.rechain {
+        rechain.set_sequence(client.sequence());
+    }
+    Ok(())
 }

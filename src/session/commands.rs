@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::backend::SessionSettings;
+use crate::config::User;
 use crate::error::{ClientError, Code};
 use crate::protocol::auth::AuthRequest;
 use crate::protocol::capability::{Capabilities, StatusFlags};
@@ -210,7 +211,7 @@ impl Session {
 
     /// Sets the session back to what it was after login: RESET CONNECTION, CHANGE USER.
     async fn reset(&mut self, state: Option<State>) {
-        self.resume_lingering(false);
+        self.forget_lingering();
         if let Some(mut held) = self.state.held.take() {
             held.checkout.mark_dirty();
             held.checkout.checkin();
@@ -234,28 +235,44 @@ impl Session {
             secure: login::is_private(&self.client),
         };
         let serving = self.services.serving.load_full();
-        let user = match login::prove(&mut self.client, &serving, request).await {
-            Ok(user) => user,
-            Err(LoginError::Refused(error)) => {
-                self.send_error(&error).await?;
-                return Err(Ended::Quit.into());
-            }
-            Err(_) => return Err(Ended::Quit.into()),
+        let proved = tokio::select! {
+            proved = login::prove(&mut self.client, &serving, request) => proved,
+            () = self.entry.killed() => return Err(Ended::Killed.into()),
+            () = sleep_for(serving.config.listen.handshake_timeout) => return Err(Ended::Idle.into()),
         };
-        let user_max = login::user_connections_max(&user, &serving);
-        self.entry = self.admission.enter(&user.name, user_max, self.host.clone())?;
-        self.user = user;
-        self.serving = serving;
         let settings = match asked.collation {
             Some(collation) => Arc::new(SessionSettings::new(collation)),
             None => self.state.initial_settings.clone(),
         };
+        let done = match proved {
+            Ok(user) => self.become_user(user, serving, settings, asked.database.as_deref()).await,
+            Err(LoginError::Refused(error)) => Err(error),
+            Err(_) => return Err(Ended::Quit.into()),
+        };
+        match done {
+            Ok(()) => self.send_ok().await,
+            // As a server does: who fails to change is nobody.
+            Err(error) => {
+                self.send_error(&error).await?;
+                Err(Ended::Quit.into())
+            }
+        }
+    }
+
+    async fn become_user(
+        &mut self,
+        user: Arc<User>,
+        serving: Arc<Serving>,
+        settings: Arc<SessionSettings>,
+        database: Option<&str>,
+    ) -> Result<(), ClientError> {
+        let user_max = login::user_connections_max(&user, &serving);
+        self.entry = self.admission.enter(&user.name, user_max, self.host.clone())?;
+        self.user = user;
+        self.serving = serving;
         let server = self.services.server_version();
         self.reset(Some(State::new(settings, server))).await;
-        if let Some(database) = asked.database {
-            self.use_database(&database)?;
-        }
-        self.send_ok().await
+        database.map_or(Ok(()), |database| self.use_database(database))
     }
 
     /// Ends the session: what is held is given up, the client is told if it can be.
@@ -267,7 +284,7 @@ impl Session {
             Ended::Client(FrameError::OutOfOrder { .. }) => Some(ClientError::of(Code::MalformedPacket)),
             Ended::Quit | Ended::Killed | Ended::Client(_) | Ended::BrokenAnswer | Ended::Released => None,
         };
-        self.resume_lingering(false);
+        self.forget_lingering();
         if let Some(mut held) = self.state.held.take() {
             held.checkout.mark_dirty();
             held.checkout.checkin();

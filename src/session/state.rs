@@ -1,6 +1,6 @@
 //! What a session remembers between commands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,8 +12,10 @@ use crate::protocol::capability::StatusFlags;
 use crate::sql::{ServerVersion, SqlMode};
 use crate::topology::Snapshot;
 
+use crate::session::prepared::TextPrepared;
 use crate::session::run::locks::UserLocks;
 use crate::session::run::temporary::TemporaryTables;
+use crate::session::statements::deferred::Deferred;
 use crate::session::statements::variables::mode_of;
 
 /// What the client selected with USE, COM_INIT_DB or the handshake.
@@ -42,8 +44,8 @@ pub(super) enum Transaction {
     /// None is open.
     #[default]
     Idle,
-    /// BEGIN was answered, but no shard is known yet: these statements go ahead of the first routed one.
-    Deferred(Vec<Vec<u8>>),
+    /// BEGIN was answered, but no shard is known yet: this goes ahead of the first routed statement.
+    Deferred(Deferred),
     /// A server has it.
     Open {
         /// Since when, for `timeouts.transaction`.
@@ -115,7 +117,7 @@ pub(super) struct State {
     /// Cursors that are open.
     pub cursors: u32,
     /// Statements prepared by PREPARE … FROM, on the held connection.
-    pub text_prepared: BTreeSet<String>,
+    pub text_prepared: BTreeMap<String, Arc<TextPrepared>>,
     pub held: Option<Held>,
     /// What the open transaction is planned on, whatever is reloaded meanwhile.
     pub snapshot: Option<Arc<Snapshot>>,
@@ -123,8 +125,8 @@ pub(super) struct State {
     /// The database's name of the workspace last named by a comment or variable: `(keyspace, workspace,
     /// name)`.
     pub rendered: Option<(Keyspace, WorkspaceId, Arc<str>)>,
-    /// Where the last write went, for reads that must see it.
-    pub wrote: Option<ClusterName>,
+    /// Where writes went, for reads that must see them.
+    pub wrote: BTreeSet<ClusterName>,
 }
 
 impl State {
@@ -143,12 +145,12 @@ impl State {
             user_locks: UserLocks::default(),
             temporary_tables: TemporaryTables::default(),
             cursors: 0,
-            text_prepared: BTreeSet::new(),
+            text_prepared: BTreeMap::new(),
             held: None,
             snapshot: None,
             last: Last::default(),
             rendered: None,
-            wrote: None,
+            wrote: BTreeSet::new(),
         }
     }
 
@@ -165,6 +167,13 @@ impl State {
             status = status | StatusFlags::NO_BACKSLASH_ESCAPES;
         }
         status
+    }
+
+    /// Notes a write, for reads that must see it.
+    pub(super) fn note_write(&mut self, cluster: &ClusterName) {
+        if !self.wrote.contains(cluster) {
+            self.wrote.insert(cluster.clone());
+        }
     }
 
     /// Says whether the held connection may go back to its pool.

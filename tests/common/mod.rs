@@ -3,5 +3,6 @@
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses a part")]
 
+pub mod clients;
 pub mod raw;
 pub mod servers;

@@ -168,32 +168,37 @@ impl RawClient {
     async fn receive_unbounded(&mut self, kind: CommandKind) -> Result<Answer, Lost> {
         let mut tracker = ResponseTracker::new();
         tracker.start(kind, self.capabilities);
-        let mut wire = Vec::new();
+        let (mut wire, mut uploads) = (Vec::new(), Vec::new());
         while !tracker.is_done() {
             let advance = tracker.advance(self.framed.buffered()).map_err(broken)?;
             wire.extend_from_slice(&self.framed.buffered()[..advance.forward()]);
             self.framed.consume(advance.forward());
             match advance {
                 Advance::Done { .. } => break,
-                Advance::LocalInfile { .. } => self.upload(tracker.sequence()).await?,
+                Advance::LocalInfile { .. } => {
+                    let packets = self.upload(tracker.sequence()).await?;
+                    uploads.push((wire.len(), packets));
+                }
                 Advance::More { forward: 0 } => {
                     self.framed.fill().await.map_err(broken)?;
                 }
                 Advance::More { .. } => {}
             }
         }
-        check_sequence(&wire, kind)?;
+        check_sequence(&wire, &uploads, kind)?;
         Ok(Answer { wire, kind: Some(kind) })
     }
 
-    async fn upload(&mut self, sequence: u8) -> Result<(), Lost> {
+    /// Sends the file; gives the number of packets.
+    async fn upload(&mut self, sequence: u8) -> Result<u8, Lost> {
         let mut wire = Vec::new();
-        let next = packet::put_packets(&mut wire, &self.file, sequence);
+        let mut next = packet::put_packets(&mut wire, &self.file, sequence);
         if !self.file.is_empty() {
-            packet::put_packets(&mut wire, &[], next);
+            next = packet::put_packets(&mut wire, &[], next);
         }
         self.framed.queue_raw(&wire);
-        self.framed.flush().await.map_err(broken)
+        self.framed.flush().await.map_err(broken)?;
+        Ok(next.wrapping_sub(sequence))
     }
 
     /// Waits for what the peer says without being asked: an ERR packet, before it closes.
@@ -231,18 +236,18 @@ fn broken(error: impl std::fmt::Display) -> Lost {
     Lost::Broken(error.to_string())
 }
 
-/// Packets must be numbered without a gap; a file that was sent leaves one.
-fn check_sequence(wire: &[u8], kind: CommandKind) -> Result<(), Lost> {
-    let mut rest = wire;
-    let mut before: Option<u8> = None;
-    while let Some(header) = Header::read(rest) {
-        let follows = before.is_none_or(|before| header.sequence == before.wrapping_add(1));
-        let uploaded = rest.get(HEADER_BYTES) == Some(&0) && before == Some(1);
-        if !follows && !uploaded {
-            return Err(Lost::Broken(format!("{kind:?}: sequence {} after {before:?}", header.sequence)));
+/// Packets must be numbered without a gap, but for the packets of files that were sent: `(offset, packets)`.
+fn check_sequence(wire: &[u8], uploads: &[(usize, u8)], kind: CommandKind) -> Result<(), Lost> {
+    let mut at = 0;
+    let mut next: Option<u8> = None;
+    while let Some(header) = Header::read(&wire[at.min(wire.len())..]) {
+        let sent: u8 = uploads.iter().filter(|(offset, _)| *offset == at).map(|(_, packets)| packets).sum();
+        let expected = next.map(|next| next.wrapping_add(sent));
+        if expected.is_some_and(|expected| header.sequence != expected) {
+            return Err(Lost::Broken(format!("{kind:?}: sequence {}, not {expected:?}", header.sequence)));
         }
-        before = Some(header.sequence);
-        rest = rest.get(HEADER_BYTES + header.length..).unwrap_or_default();
+        next = Some(header.sequence.wrapping_add(1));
+        at += HEADER_BYTES + header.length;
     }
     Ok(())
 }

@@ -134,6 +134,14 @@ impl Cluster {
         run(self.script("kill").args(["--role", role.name()]));
     }
 
+    /// Sends a signal to one server by name: `STOP` freezes it, `CONT` lets it go on.
+    pub fn signal(&self, role: Role, name: &str) {
+        let file = self.folder.path().join(&self.name).join(format!("{}.pid", role.name()));
+        let pid =
+            std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        run(Command::new("kill").args([&format!("-{name}"), pid.trim()]));
+    }
+
     /// Starts again whatever is not running.
     pub fn start_again(&self) {
         run(&mut self.script("start"));

@@ -22,6 +22,7 @@ use crate::sql::{self, Scan};
 use crate::topology::Snapshot;
 
 use self::execution::Sections;
+pub(in crate::session) use self::text::TextPrepared;
 use crate::session::Session;
 use crate::session::flow::{Failure, Flow};
 use crate::session::query::{Said, Statement};
@@ -99,6 +100,11 @@ impl PreparedStatements {
     pub(in crate::session) fn clear(&mut self) {
         self.by_id.clear();
     }
+
+    /// Their cursors went with the connection that had them.
+    pub(in crate::session) fn lose_cursors(&mut self) {
+        self.by_id.values_mut().for_each(|statement| statement.cursor = None);
+    }
 }
 
 /// One execution, ready to be queued on a connection.
@@ -145,7 +151,7 @@ impl Session {
                 return Err(ClientError::of(Code::CrossShard).into());
             }
         };
-        self.resume_lingering(false);
+        self.forget_lingering();
         let mut held = self.take_connection(&place).await?;
         let server_text = edited.as_deref().unwrap_or(text);
         let (answer, prepared) = match self.prepare_on(&mut held, &place, server_text).await {
@@ -205,6 +211,8 @@ impl Session {
     /// COM_STMT_EXECUTE.
     pub(in crate::session) async fn execute(&mut self, execute: StmtExecute<'_>) -> Flow {
         let id = execute.statement_id;
+        // A new execution closes the cursor of the one before.
+        self.close_cursor(id).await?;
         let mut statement = self.prepared.by_id.remove(&id).ok_or_else(|| unknown_statement(id))?;
         let result = self.execute_statement(&mut statement, execute).await;
         statement.long_data.clear();
@@ -402,9 +410,7 @@ impl Session {
         if statement.cursor.take().is_some() {
             self.state.cursors = self.state.cursors.saturating_sub(1);
         }
-        if let Some(held) = self.state.held.take() {
-            self.keep_or_release(held, false);
-        }
+        self.release_if_free();
     }
 
     /// COM_STMT_RESET: drops long data and closes the cursor.
@@ -425,9 +431,8 @@ impl Session {
 
     async fn close_cursor(&mut self, id: u32) -> Flow {
         let cursor = self.prepared.by_id.get(&id).and_then(|statement| statement.cursor);
-        if let Some(server_id) = cursor
-            && let Some(mut held) = self.state.held.take()
-        {
+        let Some(server_id) = cursor else { return Ok(()) };
+        if let Some(mut held) = self.state.held.take() {
             held.checkout.queue_command(&command::number_payload(code::STMT_RESET, server_id));
             match self.collect(&mut held, CommandKind::Simple).await {
                 Ok(_) => self.state.held = Some(held),

@@ -1,20 +1,33 @@
 //! PREPARE, EXECUTE and DEALLOCATE as SQL text: kept by the server, so they pin the session to its
-//! connection.
+//! connection. What was prepared is remembered here, so that an execution counts as what it runs.
+
+use std::sync::Arc;
 
 use crate::error::{ClientError, Code};
-use crate::plan::Destination;
+use crate::plan::{Address, Destination, Planned};
 use crate::sql::{self, Parsed, PrepareSource, Scan};
 use crate::topology::Snapshot;
 
 use crate::session::Session;
 use crate::session::flow::Flow;
-use crate::session::query::Statement;
+use crate::session::query::{Said, Statement};
 use crate::session::run::job::Job;
 use crate::session::run::place::Place;
+use crate::session::state::Transaction;
 use crate::session::statements::local::unread;
 
 /// Statements one session may have prepared this way.
 const TEXT_PREPARED_MAX: usize = 256;
+
+/// A statement that a server keeps for the session, on the connection that is held.
+#[derive(Debug)]
+pub(in crate::session) struct TextPrepared {
+    text: Vec<u8>,
+    scan: Scan,
+    planned: Arc<Planned>,
+    /// Where it goes; absent: anywhere.
+    address: Option<Address>,
+}
 
 impl Session {
     /// PREPARE name FROM 'text': the text is planned like any statement; it must go to one place whatever its
@@ -26,55 +39,63 @@ impl Session {
         snapshot: &Snapshot,
     ) -> Flow {
         let Parsed::Prepare { name, source } = self.parse(statement)? else { return Err(unread()) };
-        let PrepareSource::Text(inner, _) = source else {
-            let message = "PREPARE takes its text as a literal through the proxy";
-            return Err(ClientError::new(Code::NotSupported, message).into());
+        let PrepareSource::Text(text, _) = source else {
+            return Err(not_supported("PREPARE takes its text as a literal through the proxy").into());
         };
         if self.state.text_prepared.len() >= TEXT_PREPARED_MAX {
             return Err(ClientError::of(Code::TooManyPrepared).into());
         }
         let mut scan = Scan::default();
-        sql::scan(&inner, self.state.mode, &mut scan);
-        let asked = Statement {
-            attributes: &[],
-            text: &inner,
-            scan: &scan,
-            said: statement.said.clone(),
-            started: statement.started,
-        };
+        sql::scan(&text, self.state.mode, &mut scan);
+        let (said, started) = (statement.said.clone(), statement.started);
+        let asked = Statement { attributes: &[], text: &text, scan: &scan, said, started };
         let planned = self.plan_statement(&asked, snapshot);
         let plan = planned.as_ref().as_ref().map_err(Clone::clone)?;
         if plan.reads_parameters() {
             let message =
                 "the statement's place depends on its parameters; prepare it in the binary protocol";
-            return Err(ClientError::new(Code::NotSupported, message).into());
+            return Err(not_supported(message).into());
         }
-        let place = match self.bind_prepare(&asked, plan, snapshot)? {
-            Destination::One(address) => self.place_of(snapshot, &address, job, &statement.said)?,
-            Destination::Any => self.any_place(snapshot, job, &statement.said)?,
-            _ => {
-                let message = "only statements of one shard can be prepared as text";
-                return Err(ClientError::new(Code::NotSupported, message).into());
-            }
+        let address = match self.bind_prepare(&asked, plan, snapshot)? {
+            Destination::One(address) => Some(address),
+            Destination::Any => None,
+            _ => return Err(not_supported("only statements of one shard can be prepared as text").into()),
         };
-        let known = self.state.text_prepared.insert(name.text.to_lowercase());
+        let place = self.place_or_any(snapshot, address.as_ref(), job, &statement.said)?;
+        let inner = Job { plan, digest: scan.digest, scan: Some(&scan), text: &text, ..*job };
+        let values = self.session_values(&inner, &place).of_session();
+        if values.put_into(&text, self.state.mode).is_some() {
+            let message =
+                "CONNECTION_ID() and DATABASE() cannot be prepared as text, only in the binary protocol";
+            return Err(not_supported(message).into());
+        }
+        let name = name.text.to_lowercase();
+        let prepared = TextPrepared { text, scan, planned, address };
+        // Before it runs: it is what the connection is kept for.
+        self.state.text_prepared.insert(name.clone(), Arc::new(prepared));
         let result = self.run_job(job, place).await;
-        if (result.is_err() || self.answer_failed) && known {
-            self.state.text_prepared.remove(&name.text.to_lowercase());
+        if result.is_err() || self.answer_failed {
+            self.state.text_prepared.remove(&name);
             self.release_if_free();
         }
         result
     }
 
-    /// `EXECUTE name [USING @a, …]`.
+    /// `EXECUTE name [USING @a, …]`: runs as what was prepared, where that belongs.
     pub(in crate::session) async fn text_execute(
         &mut self,
         job: &Job<'_>,
         statement: &Statement<'_>,
+        snapshot: &Snapshot,
     ) -> Flow {
         let Parsed::Execute { name, .. } = self.parse(statement)? else { return Err(unread()) };
-        let place = self.text_prepared_place(&name.text, "EXECUTE")?;
-        self.run_job(job, place).await
+        let prepared = self.text_prepared(&name.text, "EXECUTE")?;
+        let plan = prepared.planned.as_ref().as_ref().map_err(Clone::clone)?;
+        let (scan, text) = (&prepared.scan, prepared.text.as_slice());
+        let inner = Job { plan, digest: scan.digest, scan: Some(scan), text, ..*job };
+        let address = prepared.address.as_ref();
+        let place = self.place_or_any(snapshot, address, &inner, &statement.said)?;
+        self.run_job(&inner, place).await
     }
 
     /// DEALLOCATE PREPARE name.
@@ -84,25 +105,39 @@ impl Session {
         statement: &Statement<'_>,
     ) -> Flow {
         let Parsed::Deallocate { name } = self.parse(statement)? else { return Err(unread()) };
-        let place = self.text_prepared_place(&name.text, "DEALLOCATE PREPARE")?;
+        self.text_prepared(&name.text, "DEALLOCATE PREPARE")?;
+        let held = self.state.held.as_ref().ok_or_else(|| unknown(&name.text, "DEALLOCATE PREPARE"))?;
+        let (cluster, role) = (held.cluster.clone(), held.role);
         self.state.text_prepared.remove(&name.text.to_lowercase());
-        self.run_job(job, place).await
+        self.run_job(job, Place { cluster, shard: None, database: None, role, begins: false }).await
     }
 
-    fn text_prepared_place(&self, name: &str, verb: &str) -> Result<Place, ClientError> {
-        let held =
-            self.state.held.as_ref().filter(|_| self.state.text_prepared.contains(&name.to_lowercase()));
-        let held = held.ok_or_else(|| {
-            let message = format!("Unknown prepared statement handler ({name}) given to {verb}");
-            ClientError::new(Code::UnknownStatementHandler, message)
-        })?;
-        let database = held.checkout.database().cloned();
-        Ok(Place { cluster: held.cluster.clone(), shard: None, database, role: held.role, begins: true })
-    }
-
-    fn release_if_free(&mut self) {
-        if let Some(held) = self.state.held.take() {
-            self.keep_or_release(held, false);
+    fn place_or_any(
+        &mut self,
+        snapshot: &Snapshot,
+        address: Option<&Address>,
+        job: &Job<'_>,
+        said: &Said,
+    ) -> Result<Place, ClientError> {
+        match address {
+            Some(address) => self.place_of(snapshot, address, job, said),
+            None => self.any_place(snapshot, job, said),
         }
     }
+
+    fn text_prepared(&self, name: &str, verb: &str) -> Result<Arc<TextPrepared>, ClientError> {
+        if let Transaction::Lost { code } = self.state.transaction {
+            return Err(ClientError::of(code));
+        }
+        self.state.text_prepared.get(&name.to_lowercase()).cloned().ok_or_else(|| unknown(name, verb))
+    }
+}
+
+fn not_supported(message: &'static str) -> ClientError {
+    ClientError::new(Code::NotSupported, message)
+}
+
+fn unknown(name: &str, verb: &str) -> ClientError {
+    let message = format!("Unknown prepared statement handler ({name}) given to {verb}");
+    ClientError::new(Code::UnknownStatementHandler, message)
 }

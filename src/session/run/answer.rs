@@ -27,8 +27,9 @@ impl Session {
     pub(in crate::session) async fn run_job(&mut self, job: &Job<'_>, place: Place) -> Flow {
         let in_flight_max = self.user.max_in_flight as usize;
         let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
-        self.resume_lingering(job.plan.effects.asks_previous);
+        let place = self.resume_lingering(job, place);
         if self.answer_previous(job, place.database.is_none()).await? {
+            self.release_if_free();
             return Ok(());
         }
         let values = self.session_values(job, &place);
@@ -189,9 +190,12 @@ impl Session {
         }
         self.apply_state(held, place).await?;
         let mut waiting = std::mem::take(&mut self.state.next_transaction);
-        if let Transaction::Deferred(statements) = std::mem::take(&mut self.state.transaction) {
-            waiting.extend(statements);
-            self.state.transaction = Transaction::Open { since: Instant::now() };
+        match std::mem::take(&mut self.state.transaction) {
+            Transaction::Deferred(deferred) => {
+                waiting.extend(deferred.statements());
+                self.state.transaction = Transaction::Open { since: Instant::now() };
+            }
+            other => self.state.transaction = other,
         }
         for statement in waiting {
             self.ask(held, &statement).await?;
@@ -238,7 +242,7 @@ impl Session {
             held.checkout.mark_dirty();
         }
         if job.plan.effects.writes {
-            self.state.wrote = Some(held.cluster.clone());
+            self.state.note_write(&held.cluster);
         }
         // A late KILL QUERY hits the next statement: that of this session, if it keeps the connection, of
         // nobody else.
@@ -325,6 +329,14 @@ impl Session {
         held.checkout.discard();
         if self.state.transaction.is_open() || self.state.is_pinned() {
             self.state.transaction = Transaction::Lost { code: Code::TransactionLost };
+        }
+        self.unpin();
+    }
+
+    /// Forgets what tied the session to its connection: the connection is gone.
+    pub(in crate::session) fn unpin(&mut self) {
+        if self.state.cursors > 0 {
+            self.prepared.lose_cursors();
         }
         self.state.unpin();
     }

@@ -191,7 +191,7 @@ impl Session {
             );
             held.checkout.discard();
         }
-        self.state.unpin();
+        self.unpin();
         self.state.transaction = Transaction::Lost { code: Code::TransactionTimeout };
     }
 }

@@ -26,6 +26,12 @@ pub(in crate::session) struct SessionValues {
 }
 
 impl SessionValues {
+    /// Those that say who asks, not what the statement before did.
+    pub(in crate::session) fn of_session(self) -> Self {
+        let Self { connection_id, database, .. } = self;
+        Self { connection_id, database, ..Self::default() }
+    }
+
     /// The SQL text of what a function gives; `None` for all others.
     fn literal(&self, name: &[u8]) -> Option<String> {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());

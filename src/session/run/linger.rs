@@ -7,10 +7,13 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::execute;
+use crate::plan::Route;
 use crate::protocol::command;
 use crate::protocol::response::CommandKind;
 
 use crate::session::Session;
+use crate::session::run::job::Job;
+use crate::session::run::place::Place;
 use crate::session::state::Held;
 
 /// How long a connection is kept for questions about its last statement.
@@ -47,22 +50,46 @@ impl Session {
         }
     }
 
+    /// Gives the held connection back, unless something ties the session to it.
+    pub(in crate::session) fn release_if_free(&mut self) {
+        if let Some(held) = self.state.held.take() {
+            self.keep_or_release(held, false);
+        }
+    }
+
     /// When the kept connection is to be given back.
     pub(in crate::session) fn linger_deadline(&self) -> Option<Instant> {
         self.lingering.as_ref().map(|lingering| lingering.until)
     }
 
-    /// Takes the kept connection for a question about its last statement, or gives it back.
-    pub(in crate::session) fn resume_lingering(&mut self, asks_previous: bool) {
-        let Some(lingering) = self.lingering.take() else { return };
-        if asks_previous {
-            self.state.held = Some(lingering.held);
-        } else {
-            self.kept_warnings = None;
-            // Whoever has the connection next may generate an id of their own on it.
-            self.state.last.insert_thread = None;
-            lingering.held.checkout.checkin();
+    /// Takes the kept connection for a question about its last statement, or gives it back. A question that
+    /// any server could be asked goes where that statement ran; gives the place to ask at.
+    pub(in crate::session) fn resume_lingering(&mut self, job: &Job<'_>, place: Place) -> Place {
+        let Some(lingering) = self.lingering.take() else { return place };
+        let held = &lingering.held;
+        let is_there = held.cluster == place.cluster && held.role == place.role;
+        let is_anywhere = matches!(job.plan.route, Route::Any);
+        if !job.plan.effects.asks_previous || !(is_there || is_anywhere) {
+            self.give_back_lingering(lingering);
+            return place;
         }
+        let (cluster, role) = (held.cluster.clone(), held.role);
+        self.state.held = Some(lingering.held);
+        if is_there { place } else { Place { cluster, shard: None, database: None, role, begins: false } }
+    }
+
+    /// Gives the kept connection back: the next statement asks nothing about the one before.
+    pub(in crate::session) fn forget_lingering(&mut self) {
+        if let Some(lingering) = self.lingering.take() {
+            self.give_back_lingering(lingering);
+        }
+    }
+
+    fn give_back_lingering(&mut self, lingering: Lingering) {
+        self.kept_warnings = None;
+        // Whoever has the connection next may generate an id of their own on it.
+        self.state.last.insert_thread = None;
+        lingering.held.checkout.checkin();
     }
 
     /// Fetches the warnings of the kept connection, and gives it back.

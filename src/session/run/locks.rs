@@ -91,9 +91,7 @@ impl Session {
         }
         if locks.is_empty() {
             self.state.pins = self.state.pins.without(Pins::USER_LOCK);
-            if let Some(held) = self.state.held.take() {
-                self.keep_or_release(held, false);
-            }
+            self.release_if_free();
         }
         self.state.user_locks = locks;
     }

@@ -23,7 +23,7 @@ impl Session {
         // A connection that is held has a snapshot of its own, and stays.
         let waits = self.state.is_free()
             && replica.role == Role::Replica
-            && self.state.wrote.as_ref() == Some(&place.cluster)
+            && self.state.wrote.contains(&place.cluster)
             && self.reads_after_writes(place);
         if !waits {
             return Ok(replica);

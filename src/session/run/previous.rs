@@ -58,11 +58,13 @@ impl Session {
         match question {
             Question::ConnectionId => {
                 self.send_number(&title, i128::from(self.admission.id.0)).await?;
+                self.remember_one_row();
                 return Ok(true);
             }
             // A connection keeps the last database that it was in.
             Question::Database if has_no_database => {
                 self.send_database(&title).await?;
+                self.remember_one_row();
                 return Ok(true);
             }
             _ => {}
@@ -72,8 +74,14 @@ impl Session {
         }
         match question {
             Question::Diagnostics(asked) => self.show_diagnostics(asked).await?,
-            Question::RowCount => self.send_number(&title, i128::from(self.state.last.row_count)).await?,
-            Question::FoundRows => self.send_number(&title, i128::from(self.state.last.found_rows)).await?,
+            Question::RowCount => {
+                self.send_number(&title, i128::from(self.state.last.row_count)).await?;
+                self.remember_one_row();
+            }
+            Question::FoundRows => {
+                self.send_number(&title, i128::from(self.state.last.found_rows)).await?;
+                self.remember_one_row();
+            }
             Question::ConnectionId | Question::Database | Question::Other => {
                 if job.plan.kind == StatementKind::Show || mentions(job.text, "diagnostics") {
                     let message = "the statement asks about one whose connection was given back";
@@ -171,6 +179,13 @@ impl Session {
             rows.text(&level).text(&code).text(&message);
         }
         self.send_rows(rows).await
+    }
+
+    /// The statement was a SELECT of one row, for questions about it.
+    fn remember_one_row(&mut self) {
+        self.kept_warnings = None;
+        let last = &mut self.state.last;
+        (last.row_count, last.found_rows, last.warnings, last.failed) = (-1, 1, 0, false);
     }
 
     async fn send_database(&mut self, title: &str) -> Flow {

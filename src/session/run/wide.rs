@@ -4,19 +4,29 @@
 //! every shard accepted its part; a failure before the first commit rolls all of them back. A failure between
 //! commits is told as such: which shards have it, which do not.
 
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
 use crate::error::{ClientError, Code, Outcome};
+use crate::execute;
 use crate::ids::{Keyspace, Role};
 use crate::plan::Piece;
 use crate::protocol::capability::Capabilities;
-use crate::protocol::packet;
+use crate::protocol::response::{CommandKind, ResponseTracker};
 use crate::protocol::result::{self, OkPacket};
+use crate::protocol::{command, packet};
 use crate::topology::Snapshot;
 
 use crate::session::Session;
 use crate::session::flow::{Failure, Flow};
+use crate::session::run::exchange::{refused_by_server, stop_at};
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::{Needs, Place, resolve_address};
 use crate::session::state::{Held, Transaction};
+
+/// How long a server may take to answer a COMMIT of a part. Nothing else ends the wait: a COMMIT that is not
+/// waited for is one whose outcome nobody knows.
+const COMMIT_WAIT: Duration = Duration::from_secs(60);
 
 /// One shard's part: its texts run one after another, in one transaction where there is one.
 struct Part {
@@ -100,7 +110,7 @@ impl Session {
     async fn run_parts(&mut self, job: &Job<'_>, places: Vec<(Place, Vec<Run>)>) -> Flow {
         let in_flight_max = self.user.max_in_flight as usize;
         let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
-        self.resume_lingering(false);
+        self.forget_lingering();
         let done = self.run_all_parts(job, places).await;
         self.entry.finish_running().await;
         done
@@ -111,8 +121,13 @@ impl Session {
         let in_transactions = job.plan.effects.writes && !job.plan.effects.changes_schema && runs > 1;
         let mut parts = Vec::with_capacity(places.len());
         for (place, runs) in places {
-            let held = self.check_out(&place).await?;
-            parts.push(Part { held, place, runs });
+            match self.check_out(&place).await {
+                Ok(held) => parts.push(Part { held, place, runs }),
+                Err(failure) => {
+                    parts.into_iter().for_each(|part: Part| part.held.checkout.checkin());
+                    return Err(failure);
+                }
+            }
         }
         let mut sum = Sum::default();
         for at in 0..parts.len() {
@@ -125,11 +140,16 @@ impl Session {
                 return Err(if partial { applied_in_part(failure, at) } else { failure });
             }
         }
+        // From here on KILL QUERY finds nothing that runs; one that is on its way must hit nobody else's
+        // statement, nor a COMMIT.
+        let was_killed = self.entry.finish_running().await;
+        if was_killed && in_transactions {
+            parts.into_iter().for_each(|part| part.held.checkout.discard());
+            return Err(ClientError::of(Code::QueryInterrupted).into());
+        }
         if in_transactions {
             self.commit_parts(&mut parts).await?;
         }
-        // A late KILL QUERY must hit nobody else's statement.
-        let was_killed = self.entry.finish_running().await;
         for part in parts {
             if was_killed { part.held.checkout.discard() } else { part.held.checkout.checkin() }
         }
@@ -147,6 +167,9 @@ impl Session {
         self.apply_state(&mut part.held, &part.place).await?;
         if in_transaction {
             self.ask(&mut part.held, b"START TRANSACTION").await?;
+        }
+        if job.plan.effects.writes {
+            self.state.note_write(&part.place.cluster);
         }
         let Part { held, place, runs } = part;
         for Run { text, params } in runs {
@@ -170,15 +193,20 @@ impl Session {
         Ok(())
     }
 
+    /// Commits every part. Once the first one is committed the others follow whatever happens: neither a
+    /// KILL, nor a client that leaves, nor `timeouts.query` may leave half of the rows behind.
     async fn commit_parts(&mut self, parts: &mut [Part]) -> Flow {
+        let mut tally = Tally::default();
         for (at, part) in parts.iter_mut().enumerate() {
-            if let Err(failure) = self.ask(&mut part.held, b"COMMIT").await {
-                let known = if at == 0 { "no other shard has it" } else { "other shards have it" };
-                tracing::error!(cluster = %part.place.cluster, "commit of a part failed; {known}");
-                return Err(applied_in_part(failure, at));
+            match commit(&mut part.held, &mut self.tracker).await {
+                Ok(None) => tally.committed += 1,
+                // Nobody has anything: the rest is rolled back with its connections.
+                Ok(Some(error)) if at == 0 => return Err(error.into()),
+                Ok(Some(error)) => tally.fail(&part.place, &error.message, false),
+                Err(error) => tally.fail(&part.place, &error.to_string(), true),
             }
         }
-        Ok(())
+        tally.verdict()
     }
 
     async fn answer_sum(&mut self, sum: &Sum) -> Flow {
@@ -219,6 +247,52 @@ impl Session {
         }
         self.client.queue_packet(&result::result_end(capabilities, self.status(), 0));
         Ok(self.client.flush().await?)
+    }
+}
+
+/// Commits one part; gives the server's error, if it refused.
+async fn commit(
+    held: &mut Held,
+    tracker: &mut ResponseTracker,
+) -> Result<Option<ClientError>, execute::RelayError> {
+    let connection = &mut *held.checkout;
+    connection.queue_command(&command::query_payload(b"COMMIT", &[], connection.capabilities()));
+    tracker.start(CommandKind::Query, connection.capabilities());
+    tracker.expect_sequence(connection.framed.sequence());
+    let until = Instant::now() + COMMIT_WAIT;
+    let stop = pin!(stop_at(Some(until), std::future::pending()));
+    execute::collect(connection, tracker, stop).await?;
+    Ok(tracker.end().error.as_ref().map(refused_by_server))
+}
+
+/// What became of the COMMITs.
+#[derive(Debug, Default)]
+struct Tally {
+    committed: usize,
+    rolled_back: Vec<String>,
+    unknown: Vec<String>,
+}
+
+impl Tally {
+    fn fail(&mut self, place: &Place, why: &str, is_unknown: bool) {
+        let cluster = &place.cluster;
+        tracing::error!(%cluster, why, is_unknown, "a part of a split statement was not committed");
+        let failed = if is_unknown { &mut self.unknown } else { &mut self.rolled_back };
+        failed.push(format!("{cluster}: {why}"));
+    }
+
+    /// Success, or what the client is to be told.
+    fn verdict(&self) -> Flow {
+        if self.rolled_back.is_empty() && self.unknown.is_empty() {
+            return Ok(());
+        }
+        let mut message = format!("committed on {} shard(s)", self.committed);
+        for (what, places) in [("rolled back", &self.rolled_back), ("unknown", &self.unknown)] {
+            if !places.is_empty() {
+                message.push_str(&format!("; {what} on {}", places.join(", ")));
+            }
+        }
+        Err(ClientError::new(Code::ShardConnectionLost, message).with_outcome(Outcome::Unknown).into())
     }
 }
 

@@ -51,7 +51,7 @@ impl Session {
                 _ => Err(unread()),
             },
             LocalAnswer::Prepare => self.text_prepare(job, statement, snapshot).await,
-            LocalAnswer::Execute => self.text_execute(job, statement).await,
+            LocalAnswer::Execute => self.text_execute(job, statement, snapshot).await,
             LocalAnswer::Deallocate => self.text_deallocate(job, statement).await,
         }
     }
@@ -207,22 +207,36 @@ fn unquote(quoted: &str) -> String {
     inner.replace("''", "'")
 }
 
-/// LIKE as it is on names: `%`, `_`, a backslash before either; case does not matter.
+/// LIKE as it is on names: `%`, `_`, a backslash before either; case does not matter. Its time is at most
+/// that of name times pattern.
 fn is_like(name: &str, pattern: &str) -> bool {
-    fn matches(name: &[char], pattern: &[char]) -> bool {
-        match pattern {
-            [] => name.is_empty(),
-            ['%', rest @ ..] => (0..=name.len()).any(|at| matches(&name[at..], rest)),
-            ['_', rest @ ..] => !name.is_empty() && matches(&name[1..], rest),
-            ['\\', literal, rest @ ..] => name.first() == Some(literal) && matches(&name[1..], rest),
-            [literal, rest @ ..] => name.first() == Some(literal) && matches(&name[1..], rest),
+    let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    let (name, pattern) = (lower(name), lower(pattern));
+    let (mut at, mut in_pattern) = (0, 0);
+    // Where to go on when what follows the last `%` does not fit: one character further.
+    let mut retry = None;
+    while at < name.len() {
+        let step = match pattern.get(in_pattern..).unwrap_or_default() {
+            ['%', ..] => {
+                retry = Some((at, in_pattern));
+                in_pattern += 1;
+                continue;
+            }
+            ['_', ..] => Some(1),
+            ['\\', literal, ..] => (*literal == name[at]).then_some(2),
+            [literal, ..] => (*literal == name[at]).then_some(1),
+            [] => None,
+        };
+        match (step, retry) {
+            (Some(length), _) => (at, in_pattern) = (at + 1, in_pattern + length),
+            (None, Some((from, percent))) => {
+                retry = Some((from + 1, percent));
+                (at, in_pattern) = (from + 1, percent + 1);
+            }
+            (None, None) => return false,
         }
     }
-    // Names and patterns are short; a pattern that could explode is cut down to what it means.
-    let collapse = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
-    let mut pattern = collapse(pattern);
-    pattern.dedup_by(|a, b| *a == '%' && *b == '%');
-    pattern.len() <= 128 && matches(&collapse(name), &pattern)
+    pattern[in_pattern..].iter().all(|rest| *rest == '%')
 }
 
 #[cfg(test)]
@@ -233,5 +247,9 @@ mod tests {
     fn like_matches_names() {
         assert!(is_like("shop", "sh%") && is_like("Shop", "s_op") && is_like("a_b", "a\\_b"));
         assert!(!is_like("axb", "a\\_b") && !is_like("shop", "s"));
+        assert!(is_like("", "%%") && is_like("abcabd", "%ab_"));
+        assert!(is_like("aab", "%a%b") && !is_like("", "_"));
+        assert!(!is_like("abc", "%d%") && is_like("a%b", "a\\%%") && !is_like("ab", "ab\\%"));
+        assert!(!is_like(&"a".repeat(64), &"%a".repeat(60).replace("%a%a", "%a%ab")));
     }
 }

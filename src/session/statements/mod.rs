@@ -1,6 +1,7 @@
 //! Statements that are the session's own business: SET, transactions, what Bulkhead answers, texts of several
 //! statements.
 
+pub(in crate::session) mod deferred;
 pub(in crate::session) mod local;
 mod multi;
 mod transaction;

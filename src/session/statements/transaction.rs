@@ -1,8 +1,9 @@
 //! Transaction statements: run where the transaction is, deferred while no shard is known, refused after a
 //! loss.
 
-use crate::error::{ClientError, Code};
+use crate::error::ClientError;
 use crate::plan::TransactionEffect;
+use crate::sql::{Completion, Parsed, TransactionStatement};
 use crate::topology::Snapshot;
 
 use crate::session::Session;
@@ -11,9 +12,8 @@ use crate::session::query::{Said, Statement};
 use crate::session::run::job::Job;
 use crate::session::run::place::Place;
 use crate::session::state::Transaction;
-
-/// Statements that may wait for the first routed one.
-const DEFERRED_MAX: usize = 64;
+use crate::session::statements::deferred;
+use crate::session::statements::local::unread;
 
 impl Session {
     /// BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their kin.
@@ -31,8 +31,13 @@ impl Session {
             self.state.transaction = Transaction::Idle;
             return self.send_ok().await;
         }
-        let releases = ends_session(statement.text, effect);
-        if self.state.held.is_some() || self.is_placed(&statement.said, effect) {
+        let parsed = match self.parse(statement) {
+            Ok(Parsed::Transaction(parsed)) => Some(parsed),
+            _ => None,
+        };
+        let end = End::of(parsed.as_ref(), self.state.settings.variable("completion_type"));
+        let is_waiting = matches!(self.state.transaction, Transaction::Deferred(_));
+        if !is_waiting && (self.state.held.is_some() || self.is_placed(&statement.said, effect)) {
             let place = match &self.state.held {
                 // Where the transaction is, whatever the session's target has become.
                 Some(held) => {
@@ -43,74 +48,94 @@ impl Session {
             };
             self.run_job(job, place).await?;
         } else {
-            self.defer(statement.text, effect)?;
+            let parsed = parsed.ok_or_else(unread)?;
+            if is_waiting && effect == TransactionEffect::Begin || is_end(effect) && !end.chains {
+                // It was for the transaction that ends here.
+                self.state.next_transaction.clear();
+            }
+            let (transaction, autocommit) = (&mut self.state.transaction, self.state.autocommit);
+            deferred::defer(transaction, autocommit, (statement.text, &parsed), end.chains)?;
             self.send_ok().await?;
         }
-        if releases { Err(Ended::Released.into()) } else { Ok(()) }
+        if end.releases { Err(Ended::Released.into()) } else { Ok(()) }
     }
 
-    /// Says whether a transaction that begins now can only mean one shard.
+    /// Says whether a transaction that begins now can only mean one shard, or a server is to say why not.
     fn is_placed(&self, said: &Said, effect: TransactionEffect) -> bool {
-        let starts = matches!(effect, TransactionEffect::Begin);
-        let asks_server =
-            matches!(effect, TransactionEffect::RollbackToSavepoint | TransactionEffect::ReleaseSavepoint);
-        if matches!(self.state.transaction, Transaction::Deferred(_)) {
-            return false;
-        }
-        asks_server || (starts && self.is_target_one_place(said))
-    }
-
-    /// Keeps a statement for the shard that the next one will name, or answers for a transaction that no
-    /// server has seen.
-    fn defer(&mut self, text: &[u8], effect: TransactionEffect) -> Result<(), ClientError> {
-        let transaction = std::mem::take(&mut self.state.transaction);
-        self.state.transaction = match (transaction, effect) {
-            (_, TransactionEffect::Begin) => Transaction::Deferred(vec![text.to_vec()]),
-            (_, TransactionEffect::Commit | TransactionEffect::Rollback) => {
-                self.state.next_transaction.clear();
-                Transaction::Idle
-            }
-            (Transaction::Deferred(mut statements), _) => {
-                let is_full = statements.len() >= DEFERRED_MAX;
-                if !is_full {
-                    statements.push(text.to_vec());
-                }
-                self.state.transaction = Transaction::Deferred(statements);
-                return if is_full { Err(ClientError::of(Code::NotSupported)) } else { Ok(()) };
-            }
-            (other, _) => other,
+        let begins = match effect {
+            TransactionEffect::Begin => true,
+            TransactionEffect::Savepoint => !self.state.autocommit,
+            TransactionEffect::RollbackToSavepoint | TransactionEffect::ReleaseSavepoint => return true,
+            _ => false,
         };
-        Ok(())
+        begins && self.is_target_one_place(said)
     }
 }
 
-/// Says whether `COMMIT RELEASE` or `ROLLBACK RELEASE` asks for the session's end.
-fn ends_session(text: &[u8], effect: TransactionEffect) -> bool {
-    if !matches!(effect, TransactionEffect::Commit | TransactionEffect::Rollback) {
-        return false;
+fn is_end(effect: TransactionEffect) -> bool {
+    matches!(effect, TransactionEffect::Commit | TransactionEffect::Rollback)
+}
+
+/// What follows a COMMIT or ROLLBACK.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct End {
+    /// A new transaction begins.
+    chains: bool,
+    /// The session ends.
+    releases: bool,
+}
+
+impl End {
+    /// `completion_type` holds where the statement itself says nothing (MySQL manual, "START TRANSACTION,
+    /// COMMIT, and ROLLBACK Statements").
+    fn of(statement: Option<&TransactionStatement>, completion_type: Option<&str>) -> Self {
+        let (Some(TransactionStatement::Commit(said)) | Some(TransactionStatement::Rollback(said))) =
+            statement
+        else {
+            return Self::default();
+        };
+        let default = match completion_type.unwrap_or_default().trim_matches('\'') {
+            kind if kind == "1" || kind.eq_ignore_ascii_case("chain") => (true, false),
+            kind if kind == "2" || kind.eq_ignore_ascii_case("release") => (false, true),
+            _ => (false, false),
+        };
+        let Completion { chain, release } = *said;
+        let (chains, releases) = if chain.is_none() && release.is_none() { default } else { (false, false) };
+        Self { chains: chain.unwrap_or(chains), releases: release.unwrap_or(releases) }
     }
-    let words = text.split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let mut before: &[u8] = b"";
-    for word in words {
-        if word.eq_ignore_ascii_case(b"release") {
-            return !before.eq_ignore_ascii_case(b"no");
-        }
-        before = word;
-    }
-    false
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::{self, Scan, SqlMode};
+
+    fn end(text: &str, completion_type: Option<&str>) -> (bool, bool) {
+        let mut scan = Scan::default();
+        sql::scan(text.as_bytes(), SqlMode::default(), &mut scan);
+        let parsed = match sql::parse(text.as_bytes(), &scan, SqlMode::default()) {
+            Ok(Parsed::Transaction(parsed)) => Some(parsed),
+            _ => None,
+        };
+        let End { chains, releases } = End::of(parsed.as_ref(), completion_type);
+        (chains, releases)
+    }
 
     #[test]
-    fn release_is_read() {
-        let commit = TransactionEffect::Commit;
-        assert!(ends_session(b"commit release", commit));
-        assert!(ends_session(b"COMMIT AND NO CHAIN RELEASE", commit));
-        assert!(!ends_session(b"commit no release", commit));
-        assert!(!ends_session(b"commit", commit));
-        assert!(!ends_session(b"release savepoint a", TransactionEffect::ReleaseSavepoint));
+    fn ends_are_read() {
+        for (text, kind, expected) in [
+            ("commit release", None, (false, true)),
+            ("COMMIT AND NO CHAIN RELEASE", None, (false, true)),
+            ("commit no release", Some("2"), (false, false)),
+            ("rollback and no chain", Some("'CHAIN'"), (false, false)),
+            ("commit", Some("1"), (true, false)),
+            ("commit", Some("'release'"), (false, true)),
+            ("commit", None, (false, false)),
+            ("rollback and chain", None, (true, false)),
+            ("release savepoint a", Some("2"), (false, false)),
+            ("begin", Some("1"), (false, false)),
+        ] {
+            assert_eq!(end(text, kind), expected, "{text} {kind:?}");
+        }
     }
 }

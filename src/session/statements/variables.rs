@@ -22,7 +22,7 @@ use crate::session::flow::{Failure, Flow};
 use crate::session::query::Statement;
 use crate::session::run::job::Job;
 use crate::session::settings_cache::Accepted;
-use crate::session::state::Held;
+use crate::session::state::{Held, Transaction};
 use crate::session::statements::local::unread;
 
 /// Variables that hold for one statement only, or that name the connection itself.
@@ -92,6 +92,9 @@ impl Session {
 
     /// SET TRANSACTION for the next transaction, wherever that will run.
     async fn keep_for_next_transaction(&mut self, text: &[u8]) -> Flow {
+        if let Transaction::Deferred(_) = self.state.transaction {
+            return Err(ClientError::of(Code::TransactionInProgress).into());
+        }
         if self.state.next_transaction.len() >= NEXT_TRANSACTION_MAX {
             return Err(ClientError::of(Code::NotSupported).into());
         }
@@ -107,7 +110,7 @@ impl Session {
         changes: &[Change],
     ) -> Flow {
         let place = self.any_place(snapshot, job, &statement.said)?;
-        self.resume_lingering(false);
+        self.forget_lingering();
         let was_held = self.state.held.is_some();
         let mut held = self.take_connection(&place).await?;
         let done = match self.apply_state(&mut held, &place).await {
@@ -182,6 +185,7 @@ impl Session {
 
     /// Makes the changes the session's own.
     fn take_over(&mut self, changes: &[Change], settings: Arc<SessionSettings>) {
+        let had_autocommit = self.state.autocommit;
         for change in changes {
             match change {
                 Change::Workspace(workspace) => self.state.workspace_variable = workspace.clone(),
@@ -194,6 +198,12 @@ impl Session {
                 }
                 Change::Default(name) if &**name == "autocommit" => self.state.autocommit = true,
                 _ => {}
+            }
+        }
+        if self.state.autocommit && !had_autocommit {
+            // Turning it on commits; of what no server has seen nothing is left.
+            if let Transaction::Deferred(_) = self.state.transaction {
+                self.state.transaction = Transaction::Idle;
             }
         }
         self.state.mode = mode_of(&settings, self.services.server_version());
