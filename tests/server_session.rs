@@ -227,7 +227,7 @@ async fn a_stop_waits_for_transactions() {
 async fn reload_swaps_or_keeps() {
     let cluster = Cluster::start("c1", Flavour::MySql);
     let bulkhead = setup(&cluster).start();
-    cluster.sql("CREATE DATABASE added");
+    cluster.sql("CREATE DATABASE added; CREATE TABLE added.t (id INT PRIMARY KEY)");
     let config = std::fs::read_to_string(bulkhead.path("bulkhead.toml")).expect("can be read");
     assert_eq!(errno(try_connect(bulkhead.port, "app", &bulkhead.password, Some("added")).await).0, 1049);
 
@@ -247,13 +247,22 @@ async fn reload_swaps_or_keeps() {
         assert!(Instant::now() < until, "the new keyspace is not there:\n{}", bulkhead.log());
     }
 
-    // And back, by the file's change alone.
+    // And back, by the file's change alone. A transaction that runs keeps what it was planned on.
+    let mut conn = bulkhead.connect(Some("added")).await;
+    for sql in ["BEGIN", "INSERT INTO t VALUES (1)"] {
+        conn.query_drop(sql).await.expect(sql);
+    }
     std::fs::remove_file(bulkhead.path("vschema/added.toml")).expect("removed");
     std::fs::write(bulkhead.path("bulkhead.toml"), &config).expect("written");
     let until = Instant::now() + Duration::from_secs(10);
     while try_connect(bulkhead.port, "app", &bulkhead.password, Some("added")).await.is_ok() {
         assert!(Instant::now() < until, "the change of the file was not seen:\n{}", bulkhead.log());
     }
+    for sql in ["INSERT INTO t VALUES (2)", "SELECT * FROM added.t", "COMMIT"] {
+        conn.query_drop(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    assert_eq!(cluster.sql("SELECT COUNT(*) FROM added.t").trim(), "2");
+    assert_eq!(errno(conn.query_drop("SELECT * FROM added.t").await).0, 1049, "the transaction is over");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -334,4 +343,31 @@ async fn a_host_that_vanishes_holds_nobody() {
     let (code, message) = errno(told.expect("an answer in time"));
     assert!(code == 3024 && message.contains("is unknown"), "{code} {message}");
     conn.query_drop("SELECT 1").await.expect("the session goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_user_has_so_many_statements_in_flight() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let limits = "[users.app]\npassword_env = \"TEST_APP_PASSWORD\"\nmax_in_flight = 2\n";
+    let bulkhead = shared_setup(cluster).config(limits).start();
+    let mut third = bulkhead.connect(Some("app")).await;
+    let mut sleepers = Vec::new();
+    for _ in 0..2 {
+        let mut conn = bulkhead.connect(Some("app")).await;
+        let sleep = tokio::spawn(async move { conn.query_drop("SELECT SLEEP(60) AS in_flight").await });
+        sleepers.push(sleep);
+    }
+    assert!(wait_until(|| running(cluster, "in_flight") == 2), "both run");
+    let (code, message) = errno(third.query_drop("SELECT 1").await);
+    assert!(code == 1226 && message.contains("E5003"), "{code} {message}");
+    cluster.sql(
+        "SELECT CONCAT('KILL QUERY ', id, ';') INTO @one FROM information_schema.processlist \
+         WHERE info LIKE '%in_flight%' AND id <> CONNECTION_ID() LIMIT 1; \
+         PREPARE kill_one FROM @one; EXECUTE kill_one",
+    );
+    let until = Instant::now() + Duration::from_secs(10);
+    while errno(third.query_drop("SELECT 1").await).0 != 0 {
+        assert!(Instant::now() < until, "the place that was given up is not given out");
+    }
 }
