@@ -9,7 +9,7 @@ mod differential;
 
 use std::fmt::Write as _;
 
-use common::raw::{Login, MODERN, OLD};
+use common::raw::{COLLATION, Login, MODERN, OLD};
 use common::servers::{Bulkhead, Cluster, Flavour, Role, Setup};
 use differential::exceptions::{Difference, Exceptions};
 use differential::facts::Fact;
@@ -146,6 +146,7 @@ impl Stand {
             password: self.plain.password.clone(),
             database: Some(mode.plain.to_owned()),
             capabilities,
+            collation: COLLATION,
         };
         let proxied = Login {
             port: self.bulkhead.port,
@@ -153,6 +154,7 @@ impl Stand {
             password: self.bulkhead.password.clone(),
             database: Some(mode.proxied.to_owned()),
             capabilities,
+            collation: COLLATION,
         };
         (Side::new(plain, mode.suffix, mode.binary), Side::new(proxied, mode.suffix, mode.binary))
     }

@@ -93,6 +93,21 @@ async fn text_statements_count_as_what_they_run(flavour: Flavour) {
     assert_eq!(busy(&bulkhead).await, 1, "{flavour:?}");
     run(&mut conn, "DROP TEMPORARY TABLE mine").await;
     assert_eq!(busy(&bulkhead).await, 0, "{flavour:?}");
+    // The text of a variable: as it was set, and as a server computed it.
+    run(&mut conn, "SET @text = 'SELECT 40 + 2 /* it''s */'").await;
+    run(&mut conn, "PREPARE told FROM @text").await;
+    assert_eq!(value(&mut conn, "EXECUTE told").await, 42, "{flavour:?}");
+    run(&mut conn, "DEALLOCATE PREPARE told").await;
+    assert_eq!(busy(&bulkhead).await, 0, "{flavour:?}");
+    assert_eq!(errno(conn.query_drop("PREPARE nothing FROM @nothing").await).0, 1064, "{flavour:?}");
+    let mut computing = bulkhead.connect(Some("ws_1")).await;
+    run(&mut computing, "SET @text = (SELECT CONCAT('SELECT ', COUNT(*), ' + 40') FROM t)").await;
+    run(&mut computing, "PREPARE told FROM @text").await;
+    assert_eq!(value(&mut computing, "EXECUTE told").await, 42, "{flavour:?}");
+    run(&mut computing, "SET @text = 'DELETE FROM ws_2.t'").await;
+    let refused = errno(computing.query_drop("PREPARE told FROM @text").await).0;
+    assert!(refused > 1, "{flavour:?}: another workspace's text is refused: {refused}");
+    computing.reset().await.expect("RESET CONNECTION");
     let (code, message) = errno(conn.query_drop("PREPARE id FROM 'SELECT CONNECTION_ID()'").await);
     assert!(code == 1235 && message.contains("CONNECTION_ID"), "{flavour:?} {code} {message}");
     assert_eq!(errno(conn.query_drop("PREPARE bad FROM 'SELECT * FROM nowhere'").await).0, 1146);

@@ -282,7 +282,8 @@ impl Connection {
     }
 
     /// COM_RESET_CONNECTION: rolls back, frees locks, drops temporary tables, forgets variables and prepared
-    /// statements. The current database stays.
+    /// statements. The current database stays, whatever a routine has made of it. The settings are the
+    /// server's again: they are looked at as for a new connection.
     pub(super) async fn reset(&mut self) -> Result<(), ApplyError> {
         self.queue_command(&[COM_RESET_CONNECTION]);
         if let Some(refusal) = self.finish_small_command().await? {
@@ -290,6 +291,8 @@ impl Connection {
         }
         self.prepared.clear();
         self.applied = Arc::new(SessionSettings::after_reset());
+        self.database = None;
+        self.check_sql_mode().await.map_err(|error| ApplyError::Mode(Box::new(error)))?;
         self.is_dirty = false;
         Ok(())
     }

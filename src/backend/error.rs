@@ -50,6 +50,15 @@ pub enum OpenError {
     /// The greeting makes no sense.
     #[error("not a MySQL server: {0}")]
     Protocol(#[from] ProtocolError),
+    /// Statements would mean something else to it.
+    #[error(
+        "the server's own sql_mode has {mode}, so it reads statements otherwise; take it out of the server's \
+         configuration: clients may SET it for themselves"
+    )]
+    SqlMode {
+        /// The mode.
+        mode: String,
+    },
     /// The server cannot do what the client was offered.
     #[error("the server lacks protocol capabilities: {0}")]
     Lacks(String),
@@ -73,6 +82,9 @@ pub enum ApplyError {
     /// The connection broke; nothing of the statement was sent.
     #[error("the connection broke: {0}")]
     Broken(#[from] FrameError),
+    /// After a reset the server reads statements otherwise, or it could not be told.
+    #[error(transparent)]
+    Mode(Box<OpenError>),
     /// No answer in time.
     #[error("no answer to SET in time")]
     Timeout,

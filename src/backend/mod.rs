@@ -20,6 +20,7 @@ mod pool;
 mod pools;
 mod prepared;
 mod settings;
+mod sql_mode;
 mod state;
 mod stats;
 
@@ -33,5 +34,7 @@ pub use error::{ApplyError, CheckoutError, OpenError, OpenFailure};
 pub use pool::Checkout;
 pub use pools::{Pools, PoolsError, Wanted};
 pub use prepared::{Prepared, PreparedKey};
-pub use settings::{SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, stable_literal};
+pub use settings::{
+    SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, stable_literal, text_of_literal,
+};
 pub use stats::{Counters, PoolStats, WAIT_BUCKETS_US};

@@ -47,7 +47,6 @@ const ANSWER_BITS: Capabilities = Capabilities(
         | Capabilities::SESSION_TRACK.0
         | Capabilities::MULTI_RESULTS.0
         | Capabilities::PS_MULTI_RESULTS.0
-        | Capabilities::MULTI_STATEMENTS.0
         | Capabilities::OPTIONAL_RESULTSET_METADATA.0,
 );
 
@@ -93,7 +92,7 @@ impl Opener {
         framed.reset_sequence();
         let applied = applied_by_login(collation, login_collation, version.flavour);
         let now = Instant::now();
-        Ok(Connection {
+        let mut connection = Connection {
             framed,
             server: Arc::clone(&self.server),
             class,
@@ -107,7 +106,9 @@ impl Opener {
             is_dirty: false,
             opened: now,
             idle_since: now,
-        })
+        };
+        connection.check_sql_mode().await?;
+        Ok(connection)
     }
 
     async fn connect_tcp(&self) -> Result<TcpStream, OpenError> {

@@ -261,6 +261,17 @@ pub fn stable_literal(text: &str) -> String {
     literal
 }
 
+/// The text of a literal that [`stable_literal`] made; `None` for others.
+pub fn text_of_literal(literal: &str) -> Option<String> {
+    if let Some(digits) = literal.strip_prefix("_utf8mb4 0x") {
+        let byte = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
+        return String::from_utf8(bytes?).ok();
+    }
+    let inner = literal.strip_prefix('\'')?.strip_suffix('\'')?;
+    Some(inner.replace("''", "'"))
+}
+
 /// Printable ASCII, without the backslash, which means itself or not by `sql_mode`.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'\\'

@@ -12,10 +12,11 @@ use crate::config::{Cluster, ClusterTls, Login, PoolLimits, TlsMode};
 use crate::error::Code;
 use crate::ids::{ClusterName, Role, ServerId};
 use crate::protocol::auth::{AuthContext, AuthRequest, AuthStep, Credentials, Nonce, RsaKey, ServerAuth};
-use crate::protocol::capability::{CLASS_MASK, Capabilities, OFFERED};
+use crate::protocol::capability::{CLASS_MASK, Capabilities, OFFERED, StatusFlags};
 use crate::protocol::framed::Framed;
 use crate::protocol::handshake::{ClientHello, Greeting};
 use crate::protocol::password::{AuthPlugin, StoredPassword};
+use crate::protocol::result::{Column, TextResult};
 use crate::redact::Secret;
 
 const CONNECT: Duration = Duration::from_secs(2);
@@ -93,6 +94,7 @@ impl Server {
         framed.flush().await.ok()?;
         let hello = ClientHello::parse(framed.read_packet().await.ok()?, offered).ok()?;
         let ClientHello::Response(response) = hello else { return None };
+        let capabilities = response.capabilities;
         let request = AuthRequest {
             user: response.user,
             host: "127.0.0.1".to_owned(),
@@ -127,6 +129,14 @@ impl Server {
             framed.reset_sequence();
             let command = framed.read_packet().await.ok()?.to_vec();
             let is_quit = command == [1];
+            if command.ends_with(b"SELECT @@sql_mode") {
+                let columns = [Column::text("@@sql_mode", 64)];
+                let mut rows = TextResult::new(capabilities, &columns, 1, StatusFlags::default());
+                rows.text("STRICT_TRANS_TABLES");
+                framed.queue_raw(&rows.finish(StatusFlags::default(), 0));
+                framed.flush().await.ok()?;
+                continue;
+            }
             let is_set = command.starts_with(&[3]) && command.windows(3).any(|word| word == b"SET");
             self.commands.lock().unwrap().push(command);
             if is_quit || self.hangs_up.load(Ordering::SeqCst) {

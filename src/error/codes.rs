@@ -101,6 +101,7 @@ codes! {
     4001 ShardUnreachable "shard_unreachable", 1040 "08004", Shard FreshConnection, "no connection to the shard's server could be opened", "try again; see `SHOW POOLS` on the admin port";
     4002 ShardConnectionLost "shard_connection_lost", 1053 "08S01", Shard Never, "the connection to the shard was lost while the statement ran", "check whether it was applied before sending it again";
     4003 TransactionLost "transaction_lost", 1053 "25000", Shard Never, "the open transaction was lost with its connection", "ROLLBACK, then run the transaction again";
+    4006 PinsLost "pins_lost", 1053 "08S01", Shard Never, "the connection was lost that held the session's locks, temporary tables, cursors or variables", "connect again, or ROLLBACK to go on without them";
     4004 ShardProtocol "shard_protocol", 1105 "HY000", Shard Never, "the shard's server sent something that is not MySQL protocol", "check the server";
     4005 ShardLogin "shard_login", 1105 "HY000", Shard Never, "the shard's server refused the proxy's login", "check the cluster's user and password in the config";
 

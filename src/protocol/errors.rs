@@ -25,6 +25,9 @@ pub enum ProtocolError {
         /// The sequence id found.
         got: u8,
     },
+    /// The server said, unasked, why it ends the connection: ERR packet number 0.
+    #[error("the server ended the connection before the command")]
+    Farewell,
     /// A packet came that the state of the conversation does not allow.
     #[error("unexpected packet: {what}")]
     Unexpected {

@@ -107,7 +107,7 @@ impl Session {
     async fn read_command(&mut self) -> Result<(), Ended> {
         self.client.reset_sequence();
         loop {
-            let idle = self.serving.config.timeouts.idle;
+            let idle = self.idle_max();
             let lingers = self.linger_deadline();
             let transaction_ends = self.transaction_deadline();
             let is_free = self.state.is_free();
@@ -133,6 +133,15 @@ impl Session {
                 () = sleep_for(idle) => return Err(Ended::Idle),
             }
             self.end_linger().await;
+        }
+    }
+
+    /// `timeouts.idle`, or the session's own `wait_timeout` where that is shorter; zero for no bound.
+    fn idle_max(&self) -> std::time::Duration {
+        let configured = self.serving.config.timeouts.idle;
+        match self.state.wait_timeout {
+            Some(own) if configured.is_zero() || own < configured => own,
+            _ => configured,
         }
     }
 
@@ -164,7 +173,7 @@ impl Session {
             }
             Command::FieldList { .. } => self.field_list(payload).await,
             Command::Statistics => self.statistics().await,
-            Command::ProcessInfo => self.process_list().await,
+            Command::ProcessInfo => self.process_list(None).await,
             Command::ProcessKill(id) => {
                 self.kill(u64::from(id), false).await?;
                 self.send_ok().await
@@ -241,11 +250,14 @@ impl Session {
             () = sleep_for(serving.config.listen.handshake_timeout) => return Err(Ended::Idle.into()),
         };
         let settings = match asked.collation {
-            Some(collation) => Arc::new(SessionSettings::new(collation)),
-            None => self.state.initial_settings.clone(),
+            Some(collation) => login::login_settings(collation),
+            None => Ok(self.state.initial_settings.clone()),
         };
         let done = match proved {
-            Ok(user) => self.become_user(user, serving, settings, asked.database.as_deref()).await,
+            Ok(user) => match settings {
+                Ok(settings) => self.become_user(user, serving, settings, asked.database.as_deref()).await,
+                Err(error) => Err(error),
+            },
             Err(LoginError::Refused(error)) => Err(error),
             Err(_) => return Err(Ended::Quit.into()),
         };

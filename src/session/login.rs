@@ -15,6 +15,8 @@ use crate::protocol::handshake::{ClientHello, Greeting, HandshakeResponse};
 use crate::protocol::result::{self, OkPacket};
 use crate::protocol::tls::{self, TlsError};
 
+use crate::sql::ClientCharset;
+
 use crate::session::Session;
 use crate::session::registry::{Admission, Limits, SessionEntry};
 use crate::session::services::{Services, Serving};
@@ -264,13 +266,25 @@ fn open(
 ) -> Result<(State, Arc<SessionEntry>), ClientError> {
     let user = &logged_in.user;
     let entry = admission.enter(&user.name, user_connections_max(user, serving), logged_in.host.clone())?;
-    let settings = Arc::new(SessionSettings::new(logged_in.collation));
+    let settings = login_settings(logged_in.collation)?;
     let mut state = State::new(settings, services.server_version());
     if let Some(database) = &logged_in.database {
         state.target = resolve_target(&services.snapshots.load(), user, database)?;
         entry.update(|activity| activity.database = state.target.name.clone());
     }
     Ok((state, entry))
+}
+
+/// The settings of a session that logs in with this collation.
+///
+/// # Errors
+/// ASCII is not ASCII in its character set.
+pub(super) fn login_settings(collation: u16) -> Result<Arc<SessionSettings>, ClientError> {
+    if ClientCharset::of_collation(collation).is_none() {
+        let message = format!("collation {collation}: ASCII is not ASCII in its character set");
+        return Err(ClientError::new(Code::NotSupported, message));
+    }
+    Ok(Arc::new(SessionSettings::new(collation)))
 }
 
 /// The bound on a user's connections.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::backend::{Checkout, SessionSettings};
 use crate::error::Code;
@@ -50,6 +50,8 @@ pub(super) enum Transaction {
     Open {
         /// Since when, for `timeouts.transaction`.
         since: Instant,
+        /// Nothing but a savepoint is set yet, of which the server's status does not tell.
+        is_unseen: bool,
     },
     /// It is gone, and every statement until ROLLBACK is told so.
     Lost {
@@ -104,6 +106,8 @@ pub(super) struct State {
     pub initial_settings: Arc<SessionSettings>,
     /// How texts are read; follows `sql_mode`.
     pub mode: SqlMode,
+    /// `SET wait_timeout`.
+    pub wait_timeout: Option<Duration>,
     /// `SET autocommit`.
     pub autocommit: bool,
     pub transaction: Transaction,
@@ -138,6 +142,7 @@ impl State {
             workspace_variable: None,
             mode: mode_of(&settings, server),
             settings,
+            wait_timeout: None,
             autocommit: true,
             transaction: Transaction::default(),
             next_transaction: Vec::new(),

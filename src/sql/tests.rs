@@ -117,8 +117,7 @@ const FRAGMENTS: &[&str] = &[
 ];
 
 fn modes() -> impl Strategy<Value = SqlMode> {
-    let charset =
-        prop_oneof![Just(ClientCharset::Plain), Just(ClientCharset::Gbk), Just(ClientCharset::Sjis)];
+    let charset = prop_oneof![Just(ClientCharset::Utf8), Just(ClientCharset::Gbk), Just(ClientCharset::Sjis)];
     (any::<[bool; 6]>(), charset).prop_map(|(bits, charset)| SqlMode {
         ansi_quotes: bits[0],
         no_backslash_escapes: bits[1],

@@ -3,7 +3,7 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
-use super::raw::{Login, MODERN};
+use super::raw::{COLLATION, Login, MODERN};
 use super::servers::Bulkhead;
 
 /// Who logs in with every packet in sight.
@@ -14,6 +14,7 @@ pub fn login(bulkhead: &Bulkhead) -> Login {
         password: bulkhead.password.clone(),
         database: Some("app".to_owned()),
         capabilities: MODERN,
+        collation: COLLATION,
     }
 }
 

@@ -19,7 +19,7 @@ const PACKET_BYTES_MAX: usize = 1 << 30;
 /// How long one answer may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(8);
 /// utf8mb4_general_ci, which MySQL and MariaDB both have.
-const COLLATION: u8 = 45;
+pub const COLLATION: u8 = 45;
 
 /// What a modern driver asks for.
 pub const MODERN: Capabilities = Capabilities(
@@ -56,6 +56,8 @@ pub struct Login {
     pub password: String,
     pub database: Option<String>,
     pub capabilities: Capabilities,
+    /// Id of the collation of the handshake.
+    pub collation: u8,
 }
 
 /// Why there is no answer.
@@ -122,7 +124,7 @@ impl RawClient {
         let response = HandshakeResponse {
             capabilities,
             packet_bytes_max: PACKET_BYTES_MAX as u32,
-            collation: COLLATION,
+            collation: login.collation,
             user: login.user.clone(),
             auth_response: auth.first_response(),
             database: login.database.clone(),

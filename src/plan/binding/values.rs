@@ -88,7 +88,7 @@ fn integer(digits: &[u8]) -> Value<'static> {
 /// Says whether the bytes are the same text in UTF-8.
 fn is_plain_text(literal: &Literal, bytes: &[u8], text: &[u8], mode: SqlMode) -> bool {
     if literal.introducer == 0 {
-        return bytes.is_ascii() || mode.charset == ClientCharset::Plain;
+        return bytes.is_ascii() || mode.charset == ClientCharset::Utf8;
     }
     match literal.charset(text).as_deref() {
         Some("utf8mb4" | "utf8mb3" | "utf8" | "binary") => true,

@@ -37,6 +37,8 @@ impl Walk<'_> {
                 if function_kind(&name.value) == FunctionKind::Unknown || name.quote_style.is_some() {
                     self.uses.stored_function.get_or_insert(ident_at(name));
                 }
+                let is = |known: &&str| name.value.eq_ignore_ascii_case(known);
+                self.uses.sequence |= ["NEXTVAL", "LASTVAL", "SETVAL"].iter().any(is);
                 Ok(())
             }
             [database, _] => self.qualified_function(&ident_text(database), ident_at(database)),
@@ -47,6 +49,7 @@ impl Walk<'_> {
     /// `database.function()`: a stored function, which reads what lies in its database.
     fn qualified_function(&mut self, database: &str, at: usize) -> Result<(), Refusal> {
         if SystemSchema::of(database).is_some() {
+            self.uses.system_function.get_or_insert(at);
             return Ok(());
         }
         self.uses.stored_function.get_or_insert(at);
@@ -103,10 +106,14 @@ impl Visitor for Exprs<'_, '_, '_> {
             {
                 return ControlFlow::Break(refusal);
             }
-            if let Expr::CompoundIdentifier(parts) = expr
-                && let [database, _, _] = parts.as_slice()
-            {
-                self.walk.column_databases.push((ident_text(database), ident_at(database)));
+            if let Expr::CompoundIdentifier(parts) = expr {
+                match parts.as_slice() {
+                    [database, _, _] => {
+                        self.walk.column_databases.push((ident_text(database), ident_at(database)));
+                    }
+                    [table, _] => self.walk.column_tables.push(ident_at(table)),
+                    _ => {}
+                }
             }
         }
         ControlFlow::Continue(())
@@ -189,6 +196,8 @@ impl Visitor for Dubious {
                 | Op::NotEq
                 | Op::And
                 | Op::Or
+                | Op::Xor
+                | Op::Custom(_)
                 | Op::BitwiseOr
                 | Op::BitwiseAnd
                 | Op::BitwiseXor

@@ -85,10 +85,12 @@ impl Walk<'_> {
             }
             Expr::InList { expr, list, negated: false } => {
                 let left = self.side(expr, scope);
+                // Of the list's one side: a span of the whole list takes as long as the list.
+                let at = at_of(expr);
                 let facts = list.iter().map(|item| {
                     let right = self.side(item, scope);
                     let mut facts = Facts::default();
-                    self.compare(&left, &right, (false, at_of(condition)), &mut facts);
+                    self.compare(&left, &right, (false, at), &mut facts);
                     facts
                 });
                 facts.collect::<Vec<_>>().into_iter().reduce(Facts::or).unwrap_or_default()

@@ -6,6 +6,7 @@ use sqlparser::ast::{
 
 use crate::error::Code;
 use crate::plan::Refusal;
+use crate::sql::ScanFlags;
 
 use super::dml::{is_same, may_be_same_column};
 use super::scope::{Relation, Scope, Yield};
@@ -215,9 +216,13 @@ impl Walk<'_> {
     /// even the value being inserted.
     fn on_duplicate(&mut self, insert: &Insert, target: &Target, around: Around<'_>) -> Result<(), Refusal> {
         let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on else { return Ok(()) };
+        if !target.keys.is_empty() && self.scan.flags.contains(ScanFlags::RETURNING) {
+            let detail = "RETURNING of a row that was there before: it may be another workspace's";
+            return Err(Refusal::because(Code::NotSupported, detail).at(target.at));
+        }
         let mut scope = Scope::new(around.outer);
-        let (name, columns) = (target.name.clone(), target.keys.clone());
-        let relation = Relation { name, columns, ..Relation::default() };
+        // Its columns tie nothing: the row that is there has the same unique key, and whichever workspace.
+        let relation = Relation { name: target.name.clone(), ..Relation::default() };
         scope.relations.push(relation);
         for assignment in assignments {
             self.expressions(&assignment.value, &scope, around)?;

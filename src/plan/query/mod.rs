@@ -76,6 +76,10 @@ pub(super) struct Uses {
     pub(super) writes: Written,
     /// Calls a function that is not MySQL's own: a stored function.
     pub(super) stored_function: Option<usize>,
+    /// Asks a sequence for a number, or sets it.
+    pub(super) sequence: bool,
+    /// Calls a function of a system schema.
+    pub(super) system_function: Option<usize>,
     /// Assigns the workspace column: where, and the value when it is a plain one.
     pub(super) key_changes: Vec<(usize, Option<Source>)>,
     /// More than one row source: joins, set operations, subqueries, or an aggregate, ORDER BY, LIMIT …
@@ -136,6 +140,8 @@ pub(super) struct Walk<'a> {
     pub(super) insert: Option<InsertRows>,
     /// Databases written before columns, functions and targets of DELETE, and where.
     pub(super) column_databases: Vec<(String, usize)>,
+    /// Where tables are written before columns.
+    pub(super) column_tables: Vec<usize>,
     /// What subqueries of expressions yield, by their place in memory.
     yields: HashMap<usize, scope::Yield>,
     /// CTEs that some name refers to, by their place in memory.
@@ -164,6 +170,7 @@ impl<'a> Walk<'a> {
             near_misses: Vec::new(),
             insert: None,
             column_databases: Vec::new(),
+            column_tables: Vec::new(),
             yields: HashMap::new(),
             used_ctes: HashSet::new(),
             visible: HashSet::new(),

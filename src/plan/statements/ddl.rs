@@ -28,6 +28,7 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
         }
         _ => {}
     }
+    super::whole::check_dynamic(input)?;
     let route = one_database(&names_of(statement), Code::WideDdl, input)?;
     let temporary = statement.temporary;
     let pins =

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use crate::error::Code;
 use crate::sql::{
-    DdlObject, ExplainStatement, Explained, HandlerVerb, Parsed, PrepareSource, Scan, ScanFlags, SetItem,
-    SqlMode, StatementKind, TransactionStatement, Unread, UnreadReason, ValueKind, VariableScope,
-    XaStatement,
+    ClientCharset, DdlObject, ExplainStatement, Explained, HandlerVerb, Parsed, PrepareSource, Scan,
+    ScanFlags, SetItem, SqlMode, StatementKind, TransactionStatement, Unread, UnreadReason, ValueKind,
+    VariableScope, XaStatement,
 };
 use crate::vschema::{KeyspaceSchema, Layout, Vschema};
 
@@ -112,10 +112,18 @@ pub fn plan(statement: &Parsed, input: &PlanInput<'_>) -> Result<Plan, Refusal> 
 /// # Errors
 /// `unread_statement`, `statement_too_complex`, or what the names in the text give rise to.
 pub fn plan_unread(unread: &Unread, input: &PlanInput<'_>) -> Result<Plan, Refusal> {
-    if matches!(unread.why, UnreadReason::TooComplex { .. }) {
+    let is_shared = |keyspace: &Arc<KeyspaceSchema>| keyspace.layout == Layout::SharedTables;
+    let needs_reading = input.names().session_keyspace().is_none_or(is_shared);
+    if matches!(unread.why, UnreadReason::TooComplex { .. }) && needs_reading {
         return Err(Refusal::because(Code::StatementTooComplex, unread.to_string()).at(unread.at));
     }
+    if unread.why == UnreadReason::Invalid && input.mode.charset != ClientCharset::Utf8 {
+        let why = "bytes beyond ASCII outside of strings, which this character set may read otherwise; \
+                   SET NAMES utf8mb4";
+        return Err(Refusal::because(Code::UnreadStatement, why).at(unread.at));
+    }
     whole::check_skipped_comments(input)?;
+    whole::check_dynamic(input)?;
     let route = whole::plan_whole(input)
         .map_err(|refusal| if refusal.at.is_none() { refusal.at(unread.at) } else { refusal })?;
     let effects = Effects { writes: true, leaves_state: true, ..queries::effects_of(input.scan.flags) };
@@ -190,10 +198,7 @@ fn plan_xa(xa: XaStatement, input: &PlanInput<'_>) -> Result<Plan, Refusal> {
 
 fn plan_prepare(source: &PrepareSource, input: &PlanInput<'_>) -> Result<Plan, Refusal> {
     match source {
-        PrepareSource::Text(..) => Ok(local(input, LocalAnswer::Prepare)),
-        PrepareSource::Variable(name) => {
-            Err(not_supported("PREPARE from a variable").at(name.span.start as usize))
-        }
+        PrepareSource::Text(..) | PrepareSource::Variable(_) => Ok(local(input, LocalAnswer::Prepare)),
         PrepareSource::Expression(span) => {
             Err(not_supported("PREPARE from an expression").at(span.start as usize))
         }
@@ -246,7 +251,11 @@ fn plan_other(kind: StatementKind, input: &PlanInput<'_>) -> Result<Plan, Refusa
         | Kind::Install
         | Kind::Server
         | Kind::Lock => Err(not_supported(&format!("{} is about one server", kind.name()))),
+        Kind::Compound if !input.target.may_cross => {
+            Err(not_supported("a compound statement outside of a routine"))
+        }
         _ => {
+            whole::check_dynamic(input)?;
             let route = whole::plan_whole(input)?;
             let effects =
                 Effects { writes: true, leaves_state: true, ..queries::effects_of(input.scan.flags) };

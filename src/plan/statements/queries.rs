@@ -16,6 +16,7 @@ use crate::vschema::{ColumnVindex, DatabaseTarget, KeyspaceSchema, Layout};
 
 use super::whole::{check_case, qualifiers, token_numbers};
 use super::{PlanInput, not_supported};
+use crate::plan::names::SystemSchema;
 use crate::plan::query::{Slot, Source, Tie, Uses, Walk, is_cheap, is_private, solve};
 use crate::plan::route::{DatabaseRoute, KeyRoute, KeySource, Plan, Route, SplitRows, SystemRoute};
 use crate::plan::{Effects, Pins, Refusal};
@@ -40,13 +41,12 @@ pub(crate) fn plan_query(statement: &Statement, input: &PlanInput<'_>) -> Result
     let effects = Effects { writes, ..effects_of(flags) };
     let acting = flags.intersects(
         ScanFlags::LOCK_FUNCTION
-            .union(ScanFlags::SEQUENCE_FUNCTION)
             .union(ScanFlags::LOCKING_READ)
             .union(ScanFlags::INTO_VARIABLE)
             .union(ScanFlags::ASSIGNMENT)
             .union(ScanFlags::CALC_FOUND_ROWS)
             .union(ScanFlags::SESSION_FUNCTION),
-    );
+    ) || walk.uses.sequence;
     let calls = walk.uses.stored_function.is_some();
     let has_tables = walk.uses.keyspace.is_some() || !walk.uses.system.is_empty();
     let only_locks = flags.contains(ScanFlags::LOCK_FUNCTION) && !has_tables && !calls;
@@ -78,11 +78,18 @@ pub(crate) fn effects_of(flags: ScanFlags) -> Effects {
 
 /// Only users who may cross workspaces see what everybody's sessions do on a server.
 fn check_private(walk: &Walk<'_>, input: &PlanInput<'_>) -> Result<(), Refusal> {
+    if let Some(at) = walk.uses.system_function.filter(|_| !input.target.may_cross) {
+        return Err(not_supported("a function of `sys` may show other sessions' work").at(at));
+    }
     let found = walk.uses.system.iter().find(|used| is_private(used.schema, &used.table));
     match found {
         Some(used) if !input.target.may_cross => {
-            let what =
-                format!("`{}` shows other sessions' work; SHOW PROCESSLIST shows your own", used.table);
+            let what = match used.schema {
+                SystemSchema::Mysql => {
+                    format!("`mysql`.`{}` is about one server and its accounts", used.table)
+                }
+                _ => format!("`{}` shows other sessions' work; SHOW PROCESSLIST shows your own", used.table),
+            };
             Err(not_supported(&what).at(used.at))
         }
         _ => Ok(()),
@@ -97,10 +104,24 @@ fn check_qualifiers(walk: &mut Walk<'_>, input: &PlanInput<'_>) -> Result<(), Re
     }
     for qualifier in qualifiers(input) {
         let (name, at) = (&*qualifier.name, qualifier.at);
-        if walk.is_visible_name(name) || walk.was_seen(at) {
+        if walk.was_seen(at) {
             continue;
         }
-        match input.vschema.resolve_database(name) {
+        let database = input.vschema.resolve_database(name);
+        // The name of a table here; of one that is named like a database only before a column. An argument of
+        // a sequence's function looks like a column and is none.
+        let is_column = || !walk.uses.sequence && walk.column_tables.contains(&at);
+        let is_own = match &database {
+            None => true,
+            Some(DatabaseTarget::Keyspace(keyspace)) => {
+                is_column() || walk.uses.keyspace.as_ref().is_none_or(|own| own.name == keyspace.name)
+            }
+            Some(DatabaseTarget::Workspace(..)) => is_column(),
+        };
+        if is_own && walk.is_visible_name(name) {
+            continue;
+        }
+        match database {
             Some(DatabaseTarget::Workspace(keyspace, workspace)) => {
                 walk.enter_keyspace(&keyspace, at)?;
                 walk.uses.named.push(workspace);
@@ -157,7 +178,7 @@ fn no_tables(walk: &Walk<'_>, tie: &Tie, input: &PlanInput<'_>) -> Result<Route,
     if let Some(at) = walk.uses.stored_function {
         return if whole { input.session_route() } else { Err(stored_function(at)) };
     }
-    if input.scan.flags.contains(ScanFlags::SEQUENCE_FUNCTION) {
+    if walk.uses.sequence {
         return if whole { input.session_route() } else { Err(not_supported("a sequence")) };
     }
     if walk.uses.system.is_empty() {
@@ -221,7 +242,7 @@ fn shared_route(
     input: &PlanInput<'_>,
 ) -> Result<Route, Refusal> {
     let flags = input.scan.flags;
-    if flags.contains(ScanFlags::VERSION_COMMENT_SKIPPED) {
+    if flags.intersects(ScanFlags::VERSION_COMMENT_SKIPPED.union(ScanFlags::VERSION_COMMENT_DISPUTED)) {
         return Err(Refusal::because(
             Code::UnreadStatement,
             "a version comment that some servers run and others do not",
@@ -230,7 +251,7 @@ fn shared_route(
     if let Some(at) = walk.uses.stored_function {
         return Err(stored_function(at));
     }
-    if flags.contains(ScanFlags::SEQUENCE_FUNCTION) {
+    if walk.uses.sequence {
         return Err(not_supported("a sequence in a keyspace of shared tables"));
     }
     if input.target.all_shards {
@@ -386,6 +407,8 @@ fn split_rows(walk: &Walk<'_>, input: &PlanInput<'_>) -> Result<Option<SplitRows
         Some("so many parameters")
     } else if flags.intersects(ScanFlags::RETURNING.union(ScanFlags::ASSIGNMENT)) {
         Some("RETURNING or an assignment")
+    } else if flags.contains(ScanFlags::VERSION_COMMENT) {
+        Some("a version comment, which may begin and end in different rows")
     } else {
         None
     };

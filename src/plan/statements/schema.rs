@@ -43,6 +43,9 @@ pub(crate) fn plan_show(show: &ShowStatement, input: &PlanInput<'_>) -> Result<P
         }
         Kind::Replication => return Err(not_supported("SHOW of replication: it is about one server")),
         Kind::Other => super::whole::plan_whole(input)?,
+        Kind::Engine | Kind::CreateOther if !input.target.may_cross => {
+            return Err(not_supported("SHOW of accounts and of what every session does in an engine"));
+        }
         Kind::Variables
         | Kind::Status
         | Kind::Grants

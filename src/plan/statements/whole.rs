@@ -90,6 +90,44 @@ pub(crate) fn token_numbers(input: &PlanInput<'_>, offsets: &[usize]) -> Result<
     numbers.into_iter().map(|number| number.ok_or_else(lost)).collect()
 }
 
+/// Storage engines whose tables are elsewhere, by what a string says.
+const REMOTE_ENGINES: [&str; 4] = ["CONNECT", "FEDERATED", "MROONGA", "SPIDER"];
+
+/// Refuses what reaches other databases by text that is not SQL yet: statements that a body prepares, the
+/// `sys` schema's helpers for that, tables that lead to another server.
+pub(crate) fn check_dynamic(input: &PlanInput<'_>) -> Result<(), Refusal> {
+    if input.target.may_cross {
+        return Ok(());
+    }
+    let mut engine_follows = false;
+    for (number, token) in tokens(input).enumerate() {
+        let word = token.span.of(input.text);
+        let is = |known: &str| word.eq_ignore_ascii_case(known.as_bytes());
+        let at = token.span.start as usize;
+        let refuse = |what: &str| Err(Refusal::because(Code::NotSupported, what.to_owned()).at(at));
+        if token.kind == TokenKind::Word && number > 0 && (is("PREPARE") || is("EXECUTE")) {
+            return refuse("a routine that runs text as SQL may reach any database");
+        }
+        let is_text = is_name(token.kind) || token.kind == TokenKind::String;
+        if engine_follows && is_text {
+            let name = name_of(input.text, token);
+            let name = name.trim_matches(['\'', '"']);
+            if REMOTE_ENGINES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                return refuse("a table of an engine that reaches other servers");
+            }
+        }
+        let is_equal = token.kind == TokenKind::Operator && word == b"=";
+        engine_follows = (token.kind == TokenKind::Word && is("ENGINE")) || (engine_follows && is_equal);
+    }
+    match qualifiers(input).into_iter().find(|qualifier| qualifier.name.eq_ignore_ascii_case("sys")) {
+        Some(found) => {
+            let what = "`sys` shows other sessions' work and runs text as SQL";
+            Err(Refusal::because(Code::NotSupported, what).at(found.at))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Says whether a system schema may show what other sessions do.
 fn is_private(name: &str) -> bool {
     SystemSchema::of(name).is_some_and(|schema| schema != SystemSchema::Information)

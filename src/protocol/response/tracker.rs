@@ -177,6 +177,12 @@ impl ResponseTracker {
                 return Ok(Advance::More { forward: self.count(at) });
             };
             if header.sequence != self.sequence && !self.any_sequence {
+                if header.sequence == 0
+                    && bytes.get(at + HEADER_BYTES) == Some(&ERR_BYTE)
+                    && !self.has_begun()
+                {
+                    return Err(ProtocolError::Farewell);
+                }
                 return Err(ProtocolError::OutOfOrder { expected: self.sequence, got: header.sequence });
             }
             let there = &bytes[at + HEADER_BYTES..];

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use crate::backend::text_of_literal;
 use crate::error::{ClientError, Code};
-use crate::plan::{Address, Destination, Planned};
-use crate::sql::{self, Parsed, PrepareSource, Scan};
+use crate::plan::{Address, Destination, Pins, Planned};
+use crate::sql::{self, Parsed, PrepareSource, Scan, quote};
 use crate::topology::Snapshot;
 
 use crate::session::Session;
-use crate::session::flow::Flow;
+use crate::session::flow::{Failure, Flow};
 use crate::session::query::{Said, Statement};
 use crate::session::run::job::Job;
 use crate::session::run::place::Place;
@@ -39,8 +40,13 @@ impl Session {
         snapshot: &Snapshot,
     ) -> Flow {
         let Parsed::Prepare { name, source } = self.parse(statement)? else { return Err(unread()) };
-        let PrepareSource::Text(text, _) = source else {
-            return Err(not_supported("PREPARE takes its text as a literal through the proxy").into());
+        let text = match source {
+            PrepareSource::Text(text, _) => text,
+            PrepareSource::Variable(variable) => self.text_of_variable(&variable.text).await?.into_bytes(),
+            PrepareSource::Expression(_) => {
+                let message = "PREPARE takes its text as a literal or user variable through the proxy";
+                return Err(not_supported(message).into());
+            }
         };
         if self.state.text_prepared.len() >= TEXT_PREPARED_MAX {
             return Err(ClientError::of(Code::TooManyPrepared).into());
@@ -110,6 +116,40 @@ impl Session {
         let (cluster, role) = (held.cluster.clone(), held.role);
         self.state.text_prepared.remove(&name.text.to_lowercase());
         self.run_job(job, Place { cluster, shard: None, database: None, role, begins: false }).await
+    }
+
+    /// The text that a user variable holds: as it was set, or as the server that computed it says.
+    async fn text_of_variable(&mut self, name: &str) -> Flow<String> {
+        let no_text = || {
+            let message = format!("PREPARE FROM @{name}: the variable holds no text");
+            Failure::Refused(ClientError::new(Code::SyntaxError, message))
+        };
+        let set = self.state.settings.user_variable(&name.to_lowercase());
+        if let Some(literal) = set.filter(|_| !self.state.pins.contains(Pins::USER_VARIABLE)) {
+            return text_of_literal(literal).ok_or_else(no_text);
+        }
+        let Some(mut held) = self.state.held.take() else { return Err(no_text()) };
+        let place = Place {
+            cluster: held.cluster.clone(),
+            shard: None,
+            database: None,
+            role: held.role,
+            begins: false,
+        };
+        let asked = match self.apply_state(&mut held, &place).await {
+            Ok(()) => self.ask_value(&mut held, &format!("SELECT @{}", quote::identifier(name))).await,
+            Err(failure) => Err(failure),
+        };
+        match asked {
+            Ok(text) => {
+                self.state.held = Some(held);
+                text.ok_or_else(no_text)
+            }
+            Err(failure) => {
+                self.put_back(held, &failure);
+                Err(failure)
+            }
+        }
     }
 
     fn place_or_any(

@@ -9,6 +9,7 @@ use crate::health;
 use crate::plan::{Pins, TransactionEffect};
 use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
+use crate::protocol::errors::ProtocolError;
 use crate::protocol::packet::HEADER_BYTES;
 use crate::protocol::response::{CommandKind, ResponseEnd};
 use crate::protocol::result::ERR_BYTE;
@@ -193,7 +194,7 @@ impl Session {
         match std::mem::take(&mut self.state.transaction) {
             Transaction::Deferred(deferred) => {
                 waiting.extend(deferred.statements());
-                self.state.transaction = Transaction::Open { since: Instant::now() };
+                self.state.transaction = Transaction::Open { since: Instant::now(), is_unseen: true };
             }
             other => self.state.transaction = other,
         }
@@ -208,18 +209,19 @@ impl Session {
         let end = self.tracker.end();
         let failed = end.error.is_some();
         self.answer_failed = failed;
-        let is_open = if failed {
-            // An ERR packet carries no status: what was open may still be.
-            self.state.transaction.is_open() || !self.state.autocommit
-        } else {
-            end.status.contains(StatusFlags::IN_TRANSACTION)
-        };
-        self.state.transaction = match (std::mem::take(&mut self.state.transaction), is_open) {
+        let flagged = !failed && end.status.contains(StatusFlags::IN_TRANSACTION);
+        // An ERR packet carries no status: what was open may still be.
+        let may_be_open = failed && (self.state.transaction.is_open() || !self.state.autocommit);
+        let keeps_savepoint = !failed && self.keeps_savepoint(job);
+        self.state.transaction = match std::mem::take(&mut self.state.transaction) {
+            Transaction::Open { since, is_unseen } if flagged || may_be_open || keeps_savepoint => {
+                Transaction::Open { since, is_unseen: is_unseen && !flagged }
+            }
             // The statement ran beside a transaction that no server has seen yet.
-            (waiting @ Transaction::Deferred(_), false) => waiting,
-            (Transaction::Open { since }, true) => Transaction::Open { since },
-            (_, true) => Transaction::Open { since: Instant::now() },
-            (_, false) => Transaction::Idle,
+            waiting @ Transaction::Deferred(_) if !flagged => waiting,
+            _ if flagged || may_be_open => Transaction::Open { since: Instant::now(), is_unseen: false },
+            _ if keeps_savepoint => Transaction::Open { since: Instant::now(), is_unseen: true },
+            _ => Transaction::Idle,
         };
         let opens_cursor = !failed
             && job.kind == CommandKind::Execute
@@ -240,6 +242,7 @@ impl Session {
         }
         if job.plan.effects.leaves_state {
             held.checkout.mark_dirty();
+            held.checkout.note_database(None);
         }
         if job.plan.effects.writes {
             self.state.note_write(&held.cluster);
@@ -250,6 +253,17 @@ impl Session {
             return held.checkout.discard();
         }
         self.keep_or_release(held, lingers);
+    }
+
+    /// Says whether a savepoint is all there is of the transaction: without autocommit it is set before any
+    /// table is touched, and the server's status does not tell of it (seen on MySQL 9.7 and MariaDB 10.11).
+    fn keeps_savepoint(&self, job: &Job<'_>) -> bool {
+        let effects = &job.plan.effects;
+        let ends = effects.implicit_commit
+            || matches!(effects.transaction, TransactionEffect::Commit | TransactionEffect::Rollback);
+        let is_unseen = matches!(self.state.transaction, Transaction::Open { is_unseen: true, .. });
+        let sets = effects.transaction == TransactionEffect::Savepoint;
+        !self.state.autocommit && !ends && (is_unseen || sets)
     }
 
     fn take_effects(&mut self, job: &Job<'_>) {
@@ -301,6 +315,8 @@ impl Session {
         }
         let code = match error {
             RelayError::Stopped(_) => Code::QueryTimeout,
+            RelayError::Protocol(ProtocolError::Farewell) if in_transaction => Code::TransactionLost,
+            RelayError::Protocol(ProtocolError::Farewell) => Code::ShardConnectionLost,
             RelayError::Protocol(_) => Code::ShardProtocol,
             _ if in_transaction => Code::TransactionLost,
             _ => Code::ShardConnectionLost,
@@ -327,8 +343,10 @@ impl Session {
     /// A connection is gone, and with it what it held.
     pub(in crate::session) fn lose(&mut self, held: Held) {
         held.checkout.discard();
-        if self.state.transaction.is_open() || self.state.is_pinned() {
+        if self.state.transaction.is_open() {
             self.state.transaction = Transaction::Lost { code: Code::TransactionLost };
+        } else if self.state.is_pinned() {
+            self.state.transaction = Transaction::Lost { code: Code::PinsLost };
         }
         self.unpin();
     }
@@ -406,7 +424,7 @@ fn apply_failed(error: ApplyError) -> Failure {
         ApplyError::Refused(refusal) => {
             Failure::Unusable(ClientError::from_server(refusal.errno, refusal.sqlstate, &refusal.message))
         }
-        ApplyError::Broken(_) | ApplyError::Timeout => Failure::Retry(
+        ApplyError::Broken(_) | ApplyError::Timeout | ApplyError::Mode(_) => Failure::Retry(
             ClientError::new(Code::ShardConnectionLost, error.to_string()).with_outcome(Outcome::NotSent),
         ),
     }

@@ -175,7 +175,7 @@ impl Session {
     pub(in crate::session) fn transaction_deadline(&self) -> Option<Instant> {
         let bound = self.serving.config.timeouts.transaction;
         match &self.state.transaction {
-            Transaction::Open { since } if !bound.is_zero() => Some(*since + bound),
+            Transaction::Open { since, .. } if !bound.is_zero() => Some(*since + bound),
             _ => None,
         }
     }

@@ -39,7 +39,7 @@ impl Session {
                 Parsed::Show(show) => self.show_databases(statement, &show, snapshot).await,
                 _ => Err(unread()),
             },
-            LocalAnswer::ProcessList => self.process_list().await,
+            LocalAnswer::ProcessList => self.process_list(Some(statement.text)).await,
             LocalAnswer::Kill => match self.parse(statement)? {
                 Parsed::Kill(kill) => match kill.target {
                     KillTarget::Id(id) => {
@@ -98,7 +98,8 @@ impl Session {
     }
 
     /// SHOW PROCESSLIST: the user's own sessions, all of them for an admin.
-    pub(in crate::session) async fn process_list(&mut self) -> Flow {
+    /// `text` is what this session runs.
+    pub(in crate::session) async fn process_list(&mut self, text: Option<&[u8]>) -> Flow {
         let mut rows = self.start_rows(&[
             Column::unsigned_bigint("Id"),
             Column::text("User", 32),
@@ -121,7 +122,8 @@ impl Session {
             };
             rows.display(entry.id.0).text(entry.user.as_str()).text(&entry.peer);
             rows.value(activity.database.as_ref().map(|name| name.as_bytes()));
-            rows.text(activity.command).display(activity.since.elapsed().as_secs()).text(&state).value(None);
+            rows.text(activity.command).display(activity.since.elapsed().as_secs()).text(&state);
+            rows.value(text.filter(|_| entry.id == self.entry.id).map(|text| &text[..text.len().min(100)]));
         }
         self.send_rows(rows).await
     }

@@ -6,6 +6,7 @@
 //! only a server can compute are read back. Literal user variables are kept here until a statement reads one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::backend::{SessionSettings, SettingChange, UnstableSetting, has_odd_default, stable_literal};
 use crate::error::{ClientError, Code};
@@ -207,6 +208,8 @@ impl Session {
             }
         }
         self.state.mode = mode_of(&settings, self.services.server_version());
+        let seconds = settings.variable("wait_timeout").and_then(|literal| literal.parse().ok());
+        self.state.wait_timeout = seconds.map(Duration::from_secs);
         self.state.settings = settings;
     }
 
@@ -305,6 +308,17 @@ impl Change {
 }
 
 fn settings_with(settings: &SessionSettings, changes: &[Change]) -> Result<SessionSettings, ClientError> {
+    for change in changes {
+        let charset = match change {
+            Change::Names(charset, _) => charset,
+            Change::Variable(name, charset) if &**name == "character_set_client" => charset,
+            _ => continue,
+        };
+        if ClientCharset::of(charset.trim_matches('\'')).is_none() {
+            let message = format!("{charset} as a client's character set: ASCII is not ASCII in it");
+            return Err(ClientError::new(Code::NotSupported, message));
+        }
+    }
     let changes: Vec<SettingChange<'_>> = changes.iter().filter_map(Change::as_setting).collect();
     settings.with(&changes).map_err(|error| match error {
         UnstableSetting::TooMany => ClientError::new(Code::NotSupported, error.to_string()),
@@ -340,8 +354,16 @@ fn read_variable_item(scope: VariableScope, name: &str, value: &SetValue) -> Res
         return read_insert_id(name, value);
     }
     let name: Box<str> = name.into();
+    // Numbers stand for sets and ids that only a server can name, as does the default.
+    let is_read_back = match value.kind {
+        ValueKind::Default => has_odd_default(&name) || &*name == "sql_mode",
+        ValueKind::Number(_) => &*name == "sql_mode" || name.starts_with("character_set_"),
+        _ => false,
+    };
+    if is_read_back {
+        return Ok(Change::ReadBack(name));
+    }
     Ok(match (&value.kind, literal_of(value)) {
-        (ValueKind::Default, _) if has_odd_default(&name) => Change::ReadBack(name),
         (ValueKind::Default, _) => Change::Default(name),
         (_, Some(literal)) => Change::Variable(name, literal),
         (_, None) => Change::ReadBack(name),
@@ -401,11 +423,17 @@ fn is_on(value: &str) -> bool {
     value == "1" || value.eq_ignore_ascii_case("on") || value.eq_ignore_ascii_case("true")
 }
 
-/// How texts are to be read under a session's settings.
+/// How texts are to be read under a session's settings: as the server reads them. Pools refuse servers whose
+/// own `sql_mode` would change that.
 pub(in crate::session) fn mode_of(settings: &SessionSettings, server: sql::ServerVersion) -> SqlMode {
-    let unquoted = |name: &str| settings.variable(name).unwrap_or_default().trim_matches('\'').to_owned();
-    let mut mode = SqlMode { server, ..SqlMode::default() }.with_names(&unquoted("sql_mode"));
-    mode.charset = ClientCharset::of(&unquoted("character_set_client"));
+    let unquoted = |name: &str| settings.variable(name).map(|literal| literal.trim_matches('\''));
+    let mut mode = SqlMode { server, ..SqlMode::default() };
+    mode = mode.with_names(unquoted("sql_mode").unwrap_or_default());
+    // What is no charset of ours is refused when it is set.
+    mode.charset = match unquoted("character_set_client") {
+        Some(name) => ClientCharset::of(name).unwrap_or(ClientCharset::Other),
+        None => ClientCharset::of_collation(settings.collation()).unwrap_or(ClientCharset::Other),
+    };
     mode
 }
 

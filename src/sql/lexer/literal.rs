@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{ClientCharset, SqlMode};
+use super::SqlMode;
 use crate::sql::span::Span;
 
 /// The form of a literal.
@@ -107,7 +107,7 @@ fn unquote_part(raw: &[u8], at: usize, mode: SqlMode, value: &mut Vec<u8>) -> us
     while at < raw.len() {
         let (byte, next) = (raw[at], raw.get(at + 1).copied());
         match next {
-            Some(second) if mode.charset != ClientCharset::Plain && mode.charset.is_pair(byte, second) => {
+            Some(second) if mode.charset.is_pair(byte, second) => {
                 value.extend([byte, second]);
                 at += 2;
             }

@@ -175,7 +175,14 @@ impl<'a> Lexer<'a> {
             self.take(byte)
         };
         self.at = self.at.min(self.text.len());
+        let kind = if self.mode.charset == ClientCharset::Utf8 { kind } else { self.checked(kind, start) };
         Token { kind, span: Span::new(start, self.at) }
+    }
+
+    /// What a server may read otherwise in the client's character set is no token.
+    fn checked(&self, kind: TokenKind, start: usize) -> TokenKind {
+        let is_ascii = self.text[start..self.at].is_ascii();
+        if is_ascii || !self.mode.charset.is_doubtful(kind) { kind } else { TokenKind::Invalid }
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -205,11 +212,7 @@ impl<'a> Lexer<'a> {
             b'@' => self.take_variable(),
             b'?' => self.advance(1, TokenKind::Placeholder),
             b'#' => self.take_line_comment(),
-            b'-' if self.peek(1) == Some(b'-')
-                && self.peek(2).is_none_or(|b| is_space(b) || b.is_ascii_control()) =>
-            {
-                self.take_line_comment()
-            }
+            b'-' if self.starts_line_comment() => self.take_line_comment(),
             b'/' if self.peek(1) == Some(b'*') => self.take_comment(),
             b'*' if self.in_version && self.peek(1) == Some(b'/') => {
                 self.in_version = false;
@@ -219,6 +222,11 @@ impl<'a> Lexer<'a> {
             _ if is_word(byte) => self.take_word_or_prefixed(byte),
             _ => self.take_operator(byte),
         }
+    }
+
+    /// At `--`: a space or control character behind it makes it a comment.
+    fn starts_line_comment(&self) -> bool {
+        self.peek(1) == Some(b'-') && self.peek(2).is_none_or(|b| is_space(b) || b.is_ascii_control())
     }
 
     fn take_operator(&mut self, byte: u8) -> TokenKind {
@@ -255,15 +263,22 @@ impl<'a> Lexer<'a> {
 
     fn take_line_comment(&mut self) -> TokenKind {
         let rest = &self.text[self.at..];
-        self.at += memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-        TokenKind::LineComment
+        let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        self.at += length;
+        // MySQL ends such a comment, and with it the statement, at a zero byte.
+        if memchr::memchr(0, &rest[..length]).is_some() { TokenKind::Invalid } else { TokenKind::LineComment }
     }
 
     fn take_comment(&mut self) -> TokenKind {
         if self.starts_with(b"/*!") || (self.mode.server.mariadb && self.starts_with(b"/*M!")) {
             return self.take_version_comment();
         }
-        let kind = if self.peek(2) == Some(b'+') { TokenKind::Hint } else { TokenKind::Comment };
+        let kind = match (self.peek(2), self.peek(3)) {
+            (Some(b'+'), _) => TokenKind::Hint,
+            // Code to MariaDB.
+            (Some(b'M'), Some(b'!')) => TokenKind::VersionComment,
+            _ => TokenKind::Comment,
+        };
         self.at += 2;
         let rest = &self.text[self.at.min(self.text.len())..];
         match find_close(rest) {

@@ -29,35 +29,66 @@ impl Default for ServerVersion {
     }
 }
 
-/// Which bytes of a client's character set can hide a quote or backslash as the second byte of a character.
+/// How the bytes of a client's character set are read. A server takes what is beyond ASCII for a letter or a
+/// space as the set has it; only inside strings, quoted names and comments that does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ClientCharset {
-    /// UTF-8 and every single-byte set: no byte of a character looks like ASCII.
+    /// UTF-8: what is beyond ASCII is a letter.
     #[default]
-    Plain,
-    /// `gbk`, `gb18030`.
+    Utf8,
+    /// Sets in which no byte of a character looks like a quote or a backslash: `latin1`, `cp1251`, `euckr`, ….
+    Other,
+    /// `gbk`, `gb18030`: the second byte of a character may look like ASCII.
     Gbk,
-    /// `big5`.
+    /// `big5`: as `Gbk`.
     Big5,
-    /// `sjis`, `cp932`.
+    /// `sjis`, `cp932`: as `Gbk`.
     Sjis,
 }
 
 impl ClientCharset {
-    /// The value for MySQL's name of `character_set_client`.
-    pub fn of(name: &str) -> Self {
-        match name.to_ascii_lowercase().as_str() {
+    /// The value for MySQL's name of `character_set_client`; `None` for sets in which ASCII is not ASCII.
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "utf8" | "utf8mb3" | "utf8mb4" => Self::Utf8,
             "gbk" | "gb18030" => Self::Gbk,
             "big5" => Self::Big5,
             "sjis" | "cp932" => Self::Sjis,
-            _ => Self::Plain,
+            "swe7" | "filename" => return None,
+            _ => Self::Other,
+        })
+    }
+
+    /// The same for the id of a collation, as a handshake has it (`information_schema.collations`); 0 is the
+    /// server's default, which is taken for UTF-8.
+    pub fn of_collation(id: u16) -> Option<Self> {
+        Some(match id {
+            0 | 33 | 45 | 46 | 76 | 83 | 192..=215 | 223..=247 | 255..=323 => Self::Utf8,
+            // MariaDB's own.
+            576 | 577 | 608..=611 | 1057 | 1069 | 1070 | 1107 | 1216 | 1238 | 1248 | 1270 => Self::Utf8,
+            2048..=2559 => Self::Utf8,
+            28 | 87 | 248..=250 => Self::Gbk,
+            1 | 84 => Self::Big5,
+            13 | 88 | 95 | 96 => Self::Sjis,
+            10 | 17 | 82 => return None,
+            _ => Self::Other,
+        })
+    }
+
+    /// Says whether a token with bytes beyond ASCII may mean something else to a server.
+    pub(super) fn is_doubtful(self, kind: super::TokenKind) -> bool {
+        use super::TokenKind as Kind;
+        match kind {
+            Kind::String | Kind::NationalString | Kind::Comment | Kind::LineComment => false,
+            Kind::QuotedName => !matches!(self, Self::Utf8 | Self::Other),
+            _ => self != Self::Utf8,
         }
     }
 
     /// Says whether `first` and `second` are one character.
     pub(super) fn is_pair(self, first: u8, second: u8) -> bool {
         match self {
-            Self::Plain => false,
+            Self::Utf8 | Self::Other => false,
             Self::Gbk => {
                 (0x81..=0xfe).contains(&first)
                     && ((0x40..=0x7e).contains(&second) || (0x80..=0xfe).contains(&second))
@@ -134,6 +165,27 @@ mod tests {
         assert_eq!(number("5.5.5-10.11.6-MariaDB-log"), Some((true, 101_106)));
         assert_eq!(number("11.4.2-MariaDB"), Some((true, 110_402)));
         assert_eq!(number("x"), None);
+    }
+
+    #[test]
+    fn charsets_come_from_names_and_collations() {
+        for (name, id, charset) in [
+            ("utf8mb4", 255, Some(ClientCharset::Utf8)),
+            ("UTF8MB3", 33, Some(ClientCharset::Utf8)),
+            ("latin1", 8, Some(ClientCharset::Other)),
+            ("binary", 63, Some(ClientCharset::Other)),
+            ("gbk", 28, Some(ClientCharset::Gbk)),
+            ("gb18030", 248, Some(ClientCharset::Gbk)),
+            ("big5", 84, Some(ClientCharset::Big5)),
+            ("cp932", 95, Some(ClientCharset::Sjis)),
+            ("swe7", 10, None),
+        ] {
+            assert_eq!(
+                (ClientCharset::of(name), ClientCharset::of_collation(id)),
+                (charset, charset),
+                "{name}"
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Words, numbers, strings, variables: the tokens of more than a few bytes.
 
-use super::{Lexer, TokenKind, is_space, is_word, keywords};
+use super::{ClientCharset, Lexer, TokenKind, is_space, is_word, keywords};
 
 /// How far a byte is looked for by hand before the vector search starts: most names and strings are short.
 const SHORT_BYTES: usize = 24;
@@ -53,9 +53,20 @@ impl Lexer<'_> {
     }
 
     fn string_follows(&self) -> bool {
-        let rest = &self.text[self.at..];
-        let rest = &rest[rest.iter().take_while(|b| is_space(**b)).count()..];
-        match rest {
+        let mut ahead = self.clone();
+        // Space and comments may stand between.
+        loop {
+            while ahead.peek(0).is_some_and(is_space) {
+                ahead.at += 1;
+            }
+            match ahead.peek(0) {
+                Some(b'#') => ahead.take_line_comment(),
+                Some(b'-') if ahead.starts_line_comment() => ahead.take_line_comment(),
+                Some(b'/') if ahead.peek(1) == Some(b'*') => ahead.take_comment(),
+                _ => break,
+            };
+        }
+        match &ahead.text[ahead.at.min(ahead.text.len())..] {
             [b'\'', ..] | [b'x' | b'X' | b'b' | b'B', b'\'', ..] | [b'0', b'x' | b'b', ..] => true,
             [b'"', ..] => !self.mode.ansi_quotes,
             _ => false,
@@ -153,7 +164,7 @@ impl Lexer<'_> {
         self.at += 1;
         loop {
             let rest = &self.text[self.at.min(self.text.len())..];
-            let plain = self.mode.charset == super::ClientCharset::Plain;
+            let plain = matches!(self.mode.charset, ClientCharset::Utf8 | ClientCharset::Other);
             let found = if plain {
                 find_either(quote, if escapes { b'\\' } else { quote }, rest)
             } else {

@@ -52,6 +52,7 @@ pub(super) fn rewrite(text: &[u8], tokens: &[Token], mode: SqlMode) -> Vec<Token
         text,
         tokens,
         mode,
+        behind: behind_parentheses(tokens),
         out: Vec::with_capacity(tokens.len()),
         edits: HashMap::new(),
         depth: 0,
@@ -84,6 +85,8 @@ struct Rewriter<'a> {
     text: &'a [u8],
     tokens: &'a [Token],
     mode: SqlMode,
+    /// For every token that opens a parenthesis: the index behind it.
+    behind: Vec<u32>,
     out: Vec<TokenWithSpan>,
     /// Edits further on, by the index of the first token.
     edits: HashMap<usize, Edit>,
@@ -93,6 +96,24 @@ struct Rewriter<'a> {
     verb: Verb,
     /// Before SET of an UPDATE, before WHERE of a DELETE.
     head: bool,
+}
+
+/// For every token that opens a parenthesis the index behind the one that closes it, or behind the last token.
+fn behind_parentheses(tokens: &[Token]) -> Vec<u32> {
+    let mut behind = vec![tokens.len() as u32; tokens.len()];
+    let mut open = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::Open => open.push(at),
+            TokenKind::Close => {
+                if let Some(opened) = open.pop() {
+                    behind[opened] = at as u32 + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    behind
 }
 
 impl Rewriter<'_> {
@@ -143,18 +164,7 @@ impl Rewriter<'_> {
 
     /// The index behind the parenthesis that opens at `index`.
     fn behind_parentheses(&self, index: usize) -> usize {
-        let mut depth = 0usize;
-        for (at, token) in self.tokens.iter().enumerate().skip(index) {
-            match token.kind {
-                TokenKind::Open => depth += 1,
-                TokenKind::Close => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth == 0 {
-                return at + 1;
-            }
-        }
-        self.tokens.len()
+        self.behind.get(index).map_or(self.tokens.len(), |behind| *behind as usize)
     }
 
     /// The first token inside the parenthesis at `open`, not in a nested one, for which `found` holds.
@@ -204,7 +214,12 @@ impl Rewriter<'_> {
     /// Says whether the parenthesis at `open` holds table references: `LEFT JOIN (a, b)`, `FROM (a, b)`.
     fn holds_tables(&self, open: usize) -> bool {
         let query = self.is_any(open + 1, &["SELECT", "WITH", "VALUES", "TABLE"]);
-        let behind_join = open > 0 && self.is_any(open - 1, &["JOIN", "STRAIGHT_JOIN", "FROM"]);
+        let is_modifier = open > 1
+            && self.is(open - 1, "STRAIGHT_JOIN")
+            && (self.is_any(open - 2, SELECT_MODIFIERS)
+                || self.is_any(open - 2, &["SELECT", "ALL", "DISTINCT"]));
+        let behind_join =
+            open > 0 && !is_modifier && self.is_any(open - 1, &["JOIN", "STRAIGHT_JOIN", "FROM"]);
         let nested = open > 0 && self.kind(open - 1) == TokenKind::Open && self.joined.last() == Some(&true);
         !query && (behind_join || nested)
     }
@@ -449,6 +464,18 @@ impl Rewriter<'_> {
         }
     }
 
+    /// Says whether what stands here follows the path of JSON_VALUE: `RETURNING …`, `… ON EMPTY`, `… ON ERROR`.
+    fn ends_path(&self, index: usize) -> bool {
+        let is_choice = self.is_any(index, &["NULL", "ERROR"]) && self.is(index + 1, "ON");
+        let is_default = self.is(index, "DEFAULT") && self.kind(index + 1) != TokenKind::Open;
+        is_choice || is_default || self.is(index, "RETURNING")
+    }
+
+    /// Says whether a query hides among these tokens: such a thing is never cut out of the reader's sight.
+    fn holds_query(&self, from: usize, end: usize) -> bool {
+        (from..end).any(|index| self.is_any(index, &["SELECT", "TABLE", "VALUES", "WITH"]))
+    }
+
     /// Calls with a syntax of their own: what is not an argument is cut off.
     fn step_call(&mut self, index: usize) -> Option<usize> {
         let open = index + 1;
@@ -458,7 +485,7 @@ impl Rewriter<'_> {
         let close = self.behind_parentheses(open) - 1;
         if self.is(index, "CAST") {
             let cut = self.find_inside(open, |at| self.is(at, "AS"))?;
-            self.edits.insert(cut, Edit { end: close, words: &["AS", "SIGNED"] });
+            self.cut(cut, close, &["AS", "SIGNED"]);
             return None;
         }
         if self.is(index, "INTERVAL") {
@@ -476,7 +503,7 @@ impl Rewriter<'_> {
         if self.is(index, "CONVERT") {
             let is_cut = |at: usize| self.is(at, "USING") || self.kind(at) == TokenKind::Comma;
             let cut = self.find_inside(open, is_cut)?;
-            self.edits.insert(cut, Edit { end: close, words: &["AS", "SIGNED"] });
+            self.cut(cut, close, &["AS", "SIGNED"]);
             self.put("CAST", index);
             return Some(index + 1);
         }
@@ -485,16 +512,22 @@ impl Rewriter<'_> {
         } else if self.is_any(index, &["WEIGHT_STRING", "COLUMN_GET"]) {
             self.find_inside(open, |at| self.is_any(at, &["AS", "LEVEL"]))?
         } else if self.is(index, "JSON_VALUE") {
-            self.find_inside(open, |at| self.kind(at) == TokenKind::Comma)? + 2
+            self.find_inside(open, |at| self.ends_path(at))?
         } else if self.is(index, "EXTRACT") {
             self.edits.insert(open + 1, Edit { end: open + 2, words: &["DAY"] });
             return None;
         } else {
             return None;
         };
-        if cut < close {
-            self.edits.insert(cut, Edit { end: close, words: &[] });
-        }
+        self.cut(cut, close, &[]);
         None
+    }
+
+    /// Leaves out the tokens from `cut` to `close`, with words in their place; a query stays, and makes the
+    /// call unreadable.
+    fn cut(&mut self, cut: usize, close: usize, words: &'static [&'static str]) {
+        if cut < close && !self.holds_query(cut, close) {
+            self.edits.insert(cut, Edit { end: close, words });
+        }
     }
 }

@@ -65,6 +65,8 @@ flags! {
     NON_ASCII = 22;
     /// Starts with or holds a WITH clause.
     WITH = 23;
+    /// A version comment that is code to some servers and not to others, and was read as code.
+    VERSION_COMMENT_DISPUTED = 24;
 }
 
 impl ScanFlags {

@@ -29,6 +29,8 @@ pub(super) struct Scanner<'a> {
     with: bool,
     /// CREATE or ALTER of something whose body holds `;`, or a compound statement.
     body: bool,
+    /// What CREATE or ALTER is about has been said.
+    object_known: bool,
     /// A version comment opened before the first token: the body starts with its frame.
     framed: bool,
     /// Open BEGIN and CASE inside such a body.
@@ -53,6 +55,7 @@ impl<'a> Scanner<'a> {
             depth: 0,
             with: false,
             body: false,
+            object_known: false,
             framed: false,
             blocks: 0,
         }
@@ -122,6 +125,9 @@ impl<'a> Scanner<'a> {
                     self.framed = true;
                     self.out.body.start = token.span.start;
                 }
+                if is_disputed(token.span.of(self.text)) {
+                    self.out.flags.insert(ScanFlags::VERSION_COMMENT_DISPUTED);
+                }
                 ScanFlags::VERSION_COMMENT
             }
             TokenKind::VersionClose => {
@@ -176,22 +182,34 @@ impl<'a> Scanner<'a> {
                 self.blocks = 1;
             }
         }
+        self.note_object(token, tag);
         let Some(tag) = tag else { return };
         if self.with && self.depth == 0 {
             self.note_with_verb(tag);
-        }
-        if !self.body
-            && tag == Tag::Body
-            && matches!(self.kind, Some(StatementKind::Create | StatementKind::Alter))
-        {
-            let package = token.span.of(self.text).eq_ignore_ascii_case(b"PACKAGE");
-            self.blocks = u32::from(package && self.kind == Some(StatementKind::Create));
-            self.body = true;
         }
         if self.body {
             self.note_block(tag);
         }
         self.note_tag(tag);
+    }
+
+    /// The first word behind CREATE or ALTER that is no option says what it is about, and so whether it has a
+    /// body. Anywhere else the same words are names.
+    fn note_object(&mut self, token: Token, tag: Option<Tag>) {
+        if self.object_known || !matches!(self.kind, Some(StatementKind::Create | StatementKind::Alter)) {
+            return;
+        }
+        let word = token.span.of(self.text);
+        let is = |known: &&str| word.eq_ignore_ascii_case(known.as_bytes());
+        let is_definer = self.previous.kind == TokenKind::Operator;
+        if is_definer || ["OR", "REPLACE", "DEFINER", "AGGREGATE"].iter().any(is) {
+            return;
+        }
+        self.object_known = true;
+        if tag == Some(Tag::Body) {
+            self.blocks = u32::from(is(&"PACKAGE") && self.kind == Some(StatementKind::Create));
+            self.body = true;
+        }
     }
 
     fn note_with_verb(&mut self, tag: Tag) {
@@ -370,4 +388,13 @@ fn literal_kind(kind: TokenKind) -> LiteralKind {
         TokenKind::Bit => LiteralKind::Bit,
         _ => LiteralKind::Integer,
     }
+}
+
+/// Says whether servers in use differ over the version comment that opens like this: those marked for MySQL
+/// before 5.7 are code to all of them (MariaDB Knowledge Base, "Comment Syntax").
+fn is_disputed(frame: &[u8]) -> bool {
+    const ALL_RUN_BELOW: u32 = 50_700;
+    let digits = frame.iter().filter(|byte| byte.is_ascii_digit());
+    let version = digits.fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+    frame.starts_with(b"/*M") || version >= ALL_RUN_BELOW
 }

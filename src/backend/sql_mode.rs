@@ -1,0 +1,82 @@
+//! A look at what a server's own `sql_mode` does to the reading of statements.
+//!
+//! Statements are planned before it is known which server runs them, so all servers must read alike: one whose
+//! configuration (or `init_connect`) turns on such a mode is refused. Clients may turn them on for themselves.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::connection::Connection;
+use super::error::OpenError;
+use crate::protocol::command;
+use crate::protocol::packet;
+use crate::protocol::response::{Advance, CommandKind, ResponseTracker};
+use crate::protocol::result::parse_text_row;
+use crate::sql::SqlMode;
+
+const WITHIN: Duration = Duration::from_secs(5);
+
+impl Connection {
+    /// Checks that statements mean the same to this server as to Bulkhead.
+    ///
+    /// # Errors
+    /// The mode that is in the way, or what went wrong with asking.
+    pub(super) async fn check_sql_mode(&mut self) -> Result<(), OpenError> {
+        let modes = match timeout(WITHIN, self.read_sql_mode()).await {
+            Ok(modes) => modes?,
+            Err(_) => return Err(OpenError::Timeout { within: WITHIN }),
+        };
+        match disturbing(&modes) {
+            Some(mode) => Err(OpenError::SqlMode { mode: mode.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    async fn read_sql_mode(&mut self) -> Result<String, OpenError> {
+        let payload = command::query_payload(b"SELECT @@sql_mode", &[], self.capabilities);
+        self.queue_command(&payload);
+        let mut tracker = ResponseTracker::new();
+        tracker.start(CommandKind::Query, self.capabilities);
+        tracker.expect_sequence(self.framed.sequence());
+        self.framed.flush().await?;
+        let mut answer = Vec::new();
+        loop {
+            let advance = tracker.advance(self.framed.buffered())?;
+            let take = advance.forward();
+            answer.extend_from_slice(&self.framed.buffered()[..take]);
+            self.framed.consume(take);
+            match advance {
+                Advance::More { .. } => drop(self.framed.fill().await?),
+                Advance::Done { .. } | Advance::LocalInfile { .. } => break,
+            }
+        }
+        let payloads: Vec<&[u8]> = packet::payloads(&answer).collect();
+        let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at)).copied().unwrap_or_default();
+        let value = parse_text_row(row, 1).ok().and_then(|values| values.first().copied().flatten());
+        match value {
+            Some(modes) => Ok(String::from_utf8_lossy(modes).into_owned()),
+            None => Err(OpenError::SqlMode { mode: "nothing that can be read".to_owned() }),
+        }
+    }
+}
+
+/// The first of these modes that changes how texts are read.
+fn disturbing(modes: &str) -> Option<&str> {
+    let plain = SqlMode::default();
+    modes.split(',').find(|mode| plain.with_names(mode) != plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_that_change_the_reading_are_found() {
+        assert_eq!(disturbing("ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"), None);
+        assert_eq!(disturbing(""), None);
+        for mode in ["ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "PIPES_AS_CONCAT", "IGNORE_SPACE"] {
+            assert_eq!(disturbing(&format!("STRICT_ALL_TABLES,{mode}")), Some(mode));
+        }
+    }
+}
