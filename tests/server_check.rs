@@ -73,8 +73,8 @@ async fn reports_what_is_wrong(flavour: Flavour) {
     for sql in [
         "CREATE DATABASE shop",
         "CREATE TABLE shop.orders (id INT PRIMARY KEY, workspace_id BIGINT, KEY (workspace_id))",
-        "CREATE TABLE shop.slow (id INT PRIMARY KEY, workspace_id BIGINT)",
-        "CREATE TABLE shop.other (id INT PRIMARY KEY)",
+        "CREATE TABLE shop.slow (id INT PRIMARY KEY AUTO_INCREMENT, workspace_id BIGINT)",
+        "CREATE TABLE shop.other (id INT)",
         "CREATE TABLE shop.priced (price DECIMAL(10,2) PRIMARY KEY)",
         "CREATE TABLE shop.named (name VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY)",
         "CREATE DATABASE ws_1",
@@ -83,6 +83,7 @@ async fn reports_what_is_wrong(flavour: Flavour) {
     }
     let now = findings(folder.path()).await;
     let expected = [
+        ("shop.orders", "the unique key `PRIMARY` (id) does not hold"),
         ("shop.slow", "no index begins with the column `workspace_id`"),
         ("shop.gone", "the table does not exist"),
         ("shop.other", "the column `ws` does not exist"),

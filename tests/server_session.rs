@@ -371,3 +371,48 @@ async fn a_user_has_so_many_statements_in_flight() {
         assert!(Instant::now() < until, "the place that was given up is not given out");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_server_that_hangs_up_is_no_broken_protocol() {
+    let cluster = Cluster::start("c1", Flavour::MySql);
+    let bulkhead = setup(&cluster).start();
+    let mut holder = bulkhead.connect(Some("app")).await;
+    let mut in_transaction = bulkhead.connect(Some("app")).await;
+    holder.query_drop("CREATE TEMPORARY TABLE mine (id INT)").await.expect("CREATE TEMPORARY TABLE");
+    in_transaction.query_drop("BEGIN").await.expect("BEGIN");
+    in_transaction.query_drop("INSERT INTO t VALUES (1)").await.expect("INSERT");
+    let own = "SELECT GROUP_CONCAT('KILL ', id SEPARATOR '; ') FROM information_schema.processlist \
+               WHERE user = 'bulkhead_app'";
+    cluster.sql(&cluster.sql(own));
+    for (conn, expected) in [(&mut holder, "E4006"), (&mut in_transaction, "E4003")] {
+        let (code, message) = errno(conn.query_drop("SELECT * FROM t").await);
+        assert!(code == 1053, "{code} {message}");
+        let (code, message) = errno(conn.query_drop("SELECT * FROM t").await);
+        assert!(code == 1053 && message.contains(expected), "{code} {message}");
+        conn.query_drop("ROLLBACK").await.expect("ROLLBACK ends it");
+        assert_eq!(value(conn, "SELECT COUNT(*) FROM t").await, 0);
+    }
+    // By its own clock, too: the session's wait_timeout ends the session, as it would on a server.
+    let mut idle = bulkhead.connect(Some("app")).await;
+    idle.query_drop("SET wait_timeout = 1").await.expect("SET");
+    idle.query_drop("SELECT 1").await.expect("SELECT");
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let (code, message) = errno(idle.query_drop("SELECT 1").await);
+    assert!(matches!(code, 1 | 4031), "{code} {message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn long_statements_go_whole_where_they_may() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let bulkhead = shared_setup(cluster).start();
+    cluster.sql("CREATE TABLE app.long_rows (a INT, b INT, c INT)");
+    let mut conn = bulkhead.connect(Some("app")).await;
+    let rows: Vec<String> = (0..30_000).map(|n| format!("({n},2,3)")).collect();
+    conn.query_drop(format!("INSERT INTO long_rows VALUES {}", rows.join(","))).await.expect("INSERT");
+    assert_eq!(conn.affected_rows(), 30_000);
+    let list: Vec<String> = (0..100_100).map(|n| n.to_string()).collect();
+    let count = format!("SELECT COUNT(*) FROM long_rows WHERE a IN ({})", list.join(","));
+    assert_eq!(value(&mut conn, &count).await, 30_000);
+}

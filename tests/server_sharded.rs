@@ -183,6 +183,42 @@ async fn what_no_shard_has_seen_is_still_a_transaction() {
         }
         assert_eq!(value(&mut conn, count).await, rows, "{statements:?}");
     }
+    // Where the shard is known, a savepoint without autocommit is set at once, and no status tells of it.
+    for (statements, rows) in [
+        (&["SAVEPOINT a", "INSERT INTO t VALUES (1)", "ROLLBACK TO a", "COMMIT"][..], 0),
+        (&["SAVEPOINT a", "SELECT 1", "SET @x = 1", "SELECT @x", "ROLLBACK TO a", "COMMIT"], 0),
+        (
+            &[
+                "SAVEPOINT a",
+                "SELECT * FROM t",
+                "SAVEPOINT b",
+                "INSERT INTO t VALUES (1)",
+                "RELEASE SAVEPOINT a",
+            ],
+            1,
+        ),
+        (&["SAVEPOINT a", "RELEASE SAVEPOINT a", "INSERT INTO t VALUES (1)", "COMMIT"], 1),
+        (&["SAVEPOINT a", "INSERT INTO t VALUES (1)", "SET autocommit = 1", "ROLLBACK"], 1),
+        (
+            &["SAVEPOINT a", "CREATE TABLE IF NOT EXISTS u (id INT)", "INSERT INTO t VALUES (1)", "ROLLBACK"],
+            0,
+        ),
+    ] {
+        run(&mut bulkhead.connect(Some("app")).await, "DELETE FROM t").await;
+        let mut conn = bulkhead.connect(Some("app")).await;
+        for sql in ["SET autocommit = 0"].iter().chain(statements) {
+            conn.query_drop(*sql).await.unwrap_or_else(|error| panic!("{statements:?}, {sql}: {error}"));
+        }
+        assert_eq!(value(&mut conn, "SELECT COUNT(*) FROM t").await, rows, "{statements:?}");
+    }
+    let mut conn = bulkhead.connect(Some("app")).await;
+    for sql in ["SET autocommit = 0", "SAVEPOINT k", "INSERT INTO t VALUES (7)"] {
+        run(&mut conn, sql).await;
+    }
+    assert_eq!(errno(conn.query_drop("INSERT INTO nowhere VALUES (7)").await).0, 1146);
+    run(&mut conn, "ROLLBACK TO k").await;
+    run(&mut conn, "COMMIT").await;
+
     let mut conn = bulkhead.connect(Some("shared")).await;
     run(&mut conn, "BEGIN").await;
     for (sql, expected) in [

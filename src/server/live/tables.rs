@@ -1,6 +1,6 @@
 //! Tables, columns and indexes that the vschema names, in one database of each keyspace.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -85,6 +85,8 @@ struct Facts {
     columns: HashMap<(String, String), Column>,
     /// Table and lower-case column that some index begins with.
     indexed: HashSet<(String, String)>,
+    /// Columns of each unique key, in lower case, by table and key; without those of an AUTO_INCREMENT alone.
+    unique: BTreeMap<(String, String), Vec<String>>,
 }
 
 struct Column {
@@ -111,11 +113,24 @@ impl Facts {
                 (database,),
             )
             .await?;
+        let keys: Vec<(String, String, String)> = connection
+            .exec(
+                "SELECT s.table_name, s.index_name, LOWER(s.column_name) FROM information_schema.statistics s \
+                 JOIN information_schema.columns c USING (table_schema, table_name, column_name) \
+                 WHERE table_schema = ? AND s.non_unique = 0 AND c.extra NOT LIKE '%auto_increment%'",
+                (database,),
+            )
+            .await?;
+        let mut unique: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for (table, key, column) in keys {
+            unique.entry((table, key)).or_default().push(column);
+        }
         let column = |(table, name, kind, collation)| ((table, name), Column { kind, collation });
         Ok(Self {
             tables: tables.into_iter().collect(),
             columns: columns.into_iter().map(column).collect(),
             indexed: indexed.into_iter().collect(),
+            unique,
         })
     }
 }
@@ -152,6 +167,20 @@ fn check_table(asked: Asked<'_>, database: &str, table: &Table, facts: &Facts, f
             findings.push(asked.warning(&about, message));
         }
     }
+    let owner = column_vindexes.first().map(|by| by.columns.as_slice()).unwrap_or_default();
+    let holds_owner = |columns: &[String]| {
+        owner.iter().any(|column| columns.iter().any(|held| held.eq_ignore_ascii_case(column)))
+    };
+    for ((_, key), columns) in facts.unique.iter().filter(|((of, _), _)| of == table.name.as_str()) {
+        if !holds_owner(columns) {
+            let message = format!(
+                "the unique key `{key}` ({}) does not hold the workspace's column: REPLACE and ON DUPLICATE \
+                 KEY UPDATE can change another workspace's row",
+                columns.join(", ")
+            );
+            findings.push(asked.warning(&about, message));
+        }
+    }
 }
 
 fn check_column(
@@ -182,7 +211,8 @@ fn check_column(
         let message = format!(
             "the column `{name}` compares by {collation}, the vindex type `{kind}` byte by byte: \
              'A' and 'a' are equal \
-             to MySQL and may live on different shards; use a _bin collation or unicode_loose_xxhash"
+             to MySQL and may live on different shards; use a _bin collation or unicode_loose_xxhash, and \
+             compare it with strings only"
         );
         findings.push(asked.warning(about, message));
     }
