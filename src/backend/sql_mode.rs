@@ -1,7 +1,8 @@
 //! A look at what a server's own `sql_mode` does to the reading of statements.
 //!
-//! Statements are planned before it is known which server runs them, so all servers must read alike: one whose
-//! configuration (or `init_connect`) turns on such a mode is refused. Clients may turn them on for themselves.
+//! Statements are planned before it is known which server runs them, so all servers must read alike: one
+//! whose configuration (or `init_connect`) turns on such a mode is refused. Clients may turn them on for
+//! themselves.
 
 use std::time::Duration;
 

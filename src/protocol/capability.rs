@@ -170,8 +170,8 @@ pub const OFFERED: Capabilities = Capabilities(
 );
 
 /// The bits that change what a server does or writes: a server connection is opened with exactly the client's
-/// bits under this mask, so answers can be relayed as bytes. Not MULTI_STATEMENTS: texts are split here, and a
-/// server that took a second statement would take one that nobody planned.
+/// bits under this mask, so answers can be relayed as bytes. Not MULTI_STATEMENTS: texts are split here, and
+/// a server that took a second statement would take one that nobody planned.
 pub const CLASS_MASK: Capabilities = Capabilities(
     Capabilities::LONG_PASSWORD.0
         | Capabilities::FOUND_ROWS.0

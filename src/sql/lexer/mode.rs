@@ -36,7 +36,8 @@ pub enum ClientCharset {
     /// UTF-8: what is beyond ASCII is a letter.
     #[default]
     Utf8,
-    /// Sets in which no byte of a character looks like a quote or a backslash: `latin1`, `cp1251`, `euckr`, ….
+    /// Sets in which no byte of a character looks like a quote or a backslash: `latin1`, `cp1251`, `euckr`,
+    /// ….
     Other,
     /// `gbk`, `gb18030`: the second byte of a character may look like ASCII.
     Gbk,

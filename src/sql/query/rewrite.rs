@@ -98,7 +98,8 @@ struct Rewriter<'a> {
     head: bool,
 }
 
-/// For every token that opens a parenthesis the index behind the one that closes it, or behind the last token.
+/// For every token that opens a parenthesis the index behind the one that closes it, or behind the last
+/// token.
 fn behind_parentheses(tokens: &[Token]) -> Vec<u32> {
     let mut behind = vec![tokens.len() as u32; tokens.len()];
     let mut open = Vec::new();
@@ -464,7 +465,8 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Says whether what stands here follows the path of JSON_VALUE: `RETURNING …`, `… ON EMPTY`, `… ON ERROR`.
+    /// Says whether what stands here follows the path of JSON_VALUE: `RETURNING …`, `… ON EMPTY`, `… ON
+    /// ERROR`.
     fn ends_path(&self, index: usize) -> bool {
         let is_choice = self.is_any(index, &["NULL", "ERROR"]) && self.is(index + 1, "ON");
         let is_default = self.is(index, "DEFAULT") && self.kind(index + 1) != TokenKind::Open;
