@@ -116,7 +116,8 @@ impl Facts {
         let keys: Vec<(String, String, String)> = connection
             .exec(
                 "SELECT s.table_name, s.index_name, LOWER(s.column_name) \
-                 FROM information_schema.statistics s JOIN information_schema.columns c USING (table_schema, table_name, column_name) \
+                 FROM information_schema.statistics s \
+                 JOIN information_schema.columns c USING (table_schema, table_name, column_name) \
                  WHERE table_schema = ? AND s.non_unique = 0 AND c.extra NOT LIKE '%auto_increment%'",
                 (database,),
             )
