@@ -108,6 +108,48 @@ async fn texts_that_are_read_in_two_ways(flavour: Flavour) {
         attempt(&mut plain, sql).await;
     }
     attempt(&mut plain, b"select group_concat(body) from notes where workspace_id = 7").await;
+    // What is prepared is what was planned, under the modes that it was planned under.
+    let signal = "signal sqlstate '45000' set message_text = 'select * from notes'";
+    let mut client = session(&bulkhead, "shared", 45, &with("set @t = 'select 1'")).await;
+    for sql in [
+        "begin",
+        "select id from notes where workspace_id = 7",
+        signal,
+        "get diagnostics condition 1 @t = message_text",
+        "prepare s from @t",
+        "execute s",
+    ] {
+        attempt(&mut client, sql.as_bytes()).await;
+    }
+    drop(client);
+    // The second byte of this character is a backslash in gbk.
+    let quoted = "set @t = \"select body from notes where workspace_id = 7 and body <> '\u{4e57}' \
+                  and body <> ' or 1=1 -- '\"";
+    let gbk = [pinned, &["set collation_connection = gbk_chinese_ci", quoted]].concat();
+    let mut client = session(&bulkhead, "shared", 45, &gbk).await;
+    for sql in ["prepare s from @t", "execute s"] {
+        attempt(&mut client, sql.as_bytes()).await;
+    }
+    drop(client);
+    let mut client = session(&bulkhead, "shared", 45, &with("set sql_mode = 'NO_BACKSLASH_ESCAPES'")).await;
+    let text = "prepare s from 'select body from notes where workspace_id = 7 and body <> ''\\'' \
+                or body <> '' or 1=1 -- '''";
+    for sql in [text, "set sql_mode = ''", "execute s"] {
+        attempt(&mut client, sql.as_bytes()).await;
+    }
+    drop(client);
+    let mut client = session(&bulkhead, "shared", 45, &with("set sql_mode = 'ANSI_QUOTES'")).await;
+    let variable = b"select id, body from notes where workspace_id = 7 and @\"\\\" is null or 1 -- \"";
+    attempt(&mut client, variable).await;
+    drop(client);
+    for sql in [
+        "select a.body from (notes a, (select 7 as workspace_id) b join notes c using (workspace_id)) \
+         where c.workspace_id = 7",
+        "select a.id, (select group_concat(a.body) from (notes a, notes b join notes c \
+         on a.workspace_id = 7)) x from notes a where a.workspace_id = 7",
+    ] {
+        attempt(&mut plain, sql.as_bytes()).await;
+    }
 }
 
 async fn what_follows_stays_in_its_database(flavour: Flavour) {
@@ -122,6 +164,9 @@ async fn what_follows_stays_in_its_database(flavour: Flavour) {
         ],
         &[b"select nextval(ws_8.seq) from issues as ws_8"],
         &[b"select t from issues /*!80400 union select t from ws_8.issues */"],
+        &[b"select t from issues where 1 /*!90000 or '*/ or ' union select t from ws_8.issues */ -- '"],
+        &[b"select t from issues /*!80400 '*/ union select t from ws_8.issues /* ' */"],
+        &[b"set sql_mode='MSSQL'", b"select t from [ws_8].[issues]"],
         &[b"select t from issues /*M! union select t from ws_8.issues */"],
     ] {
         let mut client = session(&bulkhead, "ws_7", 45, &[]).await;
@@ -140,6 +185,16 @@ async fn what_follows_stays_in_its_database(flavour: Flavour) {
         run(&mut next, "delete from issues where t = 'new'").await;
     }
     assert_eq!(cluster.sql("SELECT COUNT(*) FROM ws_8.issues").trim(), "1");
+    // Who wants a database that is gone does not end up in the one before.
+    let mut before = session(&bulkhead, "ws_7", 45, &["create temporary table mine (id int)"]).await;
+    attempt(&mut before, b"select t from issues").await;
+    drop(before);
+    cluster.sql("DROP DATABASE ws_8");
+    let mut late = session(&bulkhead, "ws_8", 45, &[]).await;
+    let refused = late.query(b"delete from issues").await.expect("an answer").error();
+    assert_eq!(refused.map(|error| error.errno), Some(1049));
+    assert_eq!(cluster.sql("SELECT COUNT(*) FROM ws_7.issues").trim(), "1");
+    drop(late);
     // The texts of clients are split by the proxy alone.
     let mut client = session(&bulkhead, "ws_7", 45, &[]).await;
     let texts = client.query(b"alter table issues add event int; select count(*) from issues").await;

@@ -67,6 +67,8 @@ pub struct Connection {
     pub(super) thread_id: u32,
     pub(super) applied: Arc<SessionSettings>,
     pub(super) database: Option<Arc<str>>,
+    /// False when it may be in any database: a routine may have changed it, a reset keeps it.
+    pub(super) database_known: bool,
     pub(super) prepared: PreparedStatements,
     pub(super) proven: Arc<ProvenSettings>,
     /// A session left something that COM_RESET_CONNECTION must remove.
@@ -189,12 +191,12 @@ impl Connection {
     }
 
     fn queue_database(&mut self, database: &Arc<str>) -> u32 {
-        let detour = self.database.is_some();
+        let detour = self.database.is_some() || !self.database_known;
         if detour {
             self.queue_command(&init_db_payload(HARMLESS_DATABASE));
         }
         self.queue_command(&init_db_payload(database));
-        self.database = Some(Arc::clone(database));
+        self.note_database(Some(Arc::clone(database)));
         1 + u32::from(detour)
     }
 
@@ -239,8 +241,9 @@ impl Connection {
         self.applied = settings;
     }
 
-    /// Tells that a statement changed the current database.
+    /// Tells that a statement changed the current database, or may have: `None`.
     pub fn note_database(&mut self, database: Option<Arc<str>>) {
+        self.database_known = database.is_some();
         self.database = database;
     }
 
@@ -291,7 +294,7 @@ impl Connection {
         }
         self.prepared.clear();
         self.applied = Arc::new(SessionSettings::after_reset());
-        self.database = None;
+        self.note_database(None);
         self.check_sql_mode().await.map_err(|error| ApplyError::Mode(Box::new(error)))?;
         self.is_dirty = false;
         Ok(())

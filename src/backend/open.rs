@@ -101,6 +101,7 @@ impl Opener {
             thread_id: greeting.thread_id,
             applied: Arc::new(applied),
             database: None,
+            database_known: true,
             prepared: PreparedStatements::default(),
             proven: Arc::clone(&self.proven),
             is_dirty: false,

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::error::OpenError;
+use crate::protocol::capability::Capabilities;
 use crate::protocol::command;
 use crate::protocol::packet;
 use crate::protocol::response::{Advance, CommandKind, ResponseTracker};
@@ -28,7 +29,8 @@ impl Connection {
             Ok(modes) => modes?,
             Err(_) => return Err(OpenError::Timeout { within: WITHIN }),
         };
-        match disturbing(&modes) {
+        let ignores_space = self.capabilities.contains(Capabilities::IGNORE_SPACE);
+        match disturbing(&modes, ignores_space) {
             Some(mode) => Err(OpenError::SqlMode { mode: mode.to_owned() }),
             None => Ok(()),
         }
@@ -62,10 +64,12 @@ impl Connection {
     }
 }
 
-/// The first of these modes that changes how texts are read.
-fn disturbing(modes: &str) -> Option<&str> {
+/// The first of these modes that changes how texts are read. A login that asked for IGNORE_SPACE has it, and
+/// its sessions are read so.
+fn disturbing(modes: &str, ignores_space: bool) -> Option<&str> {
     let plain = SqlMode::default();
-    modes.split(',').find(|mode| plain.with_names(mode) != plain)
+    let is_asked = |mode: &str| ignores_space && mode == "IGNORE_SPACE";
+    modes.split(',').find(|mode| plain.with_names(mode) != plain && !is_asked(mode))
 }
 
 #[cfg(test)]
@@ -74,10 +78,11 @@ mod tests {
 
     #[test]
     fn modes_that_change_the_reading_are_found() {
-        assert_eq!(disturbing("ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"), None);
-        assert_eq!(disturbing(""), None);
+        assert_eq!(disturbing("ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION", false), None);
+        assert_eq!(disturbing("", false), None);
+        assert_eq!(disturbing("STRICT_ALL_TABLES,IGNORE_SPACE", true), None);
         for mode in ["ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "PIPES_AS_CONCAT", "IGNORE_SPACE"] {
-            assert_eq!(disturbing(&format!("STRICT_ALL_TABLES,{mode}")), Some(mode));
+            assert_eq!(disturbing(&format!("STRICT_ALL_TABLES,{mode}"), false), Some(mode));
         }
     }
 }

@@ -28,6 +28,8 @@ use crate::session::target::resolve_target;
 
 /// A command buffer larger than this is given back after its command, in bytes.
 const COMMAND_KEEP_BYTES: usize = 8 * 1024;
+/// The shortest `wait_timeout`.
+const SHORTEST_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Session {
     /// A session for a client that has been welcomed.
@@ -140,7 +142,8 @@ impl Session {
     fn idle_max(&self) -> std::time::Duration {
         let configured = self.serving.config.timeouts.idle;
         match self.state.wait_timeout {
-            Some(own) if configured.is_zero() || own < configured => own,
+            // A server takes 0 for 1.
+            Some(own) if configured.is_zero() || own < configured => own.max(SHORTEST_WAIT),
             _ => configured,
         }
     }
@@ -228,7 +231,9 @@ impl Session {
         let target = self.state.target.clone();
         let settings = self.state.initial_settings.clone();
         let server = self.services.server_version();
-        self.state = state.unwrap_or_else(|| State { target, ..State::new(settings, server) });
+        let ignores_space = self.state.ignores_space;
+        self.state = state.unwrap_or_else(|| State { target, ..State::new(settings, server, ignores_space) });
+        self.kept_warnings = None;
         self.prepared.clear();
     }
 
@@ -283,7 +288,7 @@ impl Session {
         self.user = user;
         self.serving = serving;
         let server = self.services.server_version();
-        self.reset(Some(State::new(settings, server))).await;
+        self.reset(Some(State::new(settings, server, self.state.ignores_space))).await;
         database.map_or(Ok(()), |database| self.use_database(database))
     }
 

@@ -267,7 +267,8 @@ fn open(
     let user = &logged_in.user;
     let entry = admission.enter(&user.name, user_connections_max(user, serving), logged_in.host.clone())?;
     let settings = login_settings(logged_in.collation)?;
-    let mut state = State::new(settings, services.server_version());
+    let ignores_space = logged_in.capabilities.contains(Capabilities::IGNORE_SPACE);
+    let mut state = State::new(settings, services.server_version(), ignores_space);
     if let Some(database) = &logged_in.database {
         state.target = resolve_target(&services.snapshots.load(), user, database)?;
         entry.update(|activity| activity.database = state.target.name.clone());

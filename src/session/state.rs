@@ -104,6 +104,8 @@ pub(super) struct State {
     pub settings: Arc<SessionSettings>,
     /// The settings after login, for RESET CONNECTION.
     pub initial_settings: Arc<SessionSettings>,
+    /// The login asked for IGNORE_SPACE, which holds until `sql_mode` is set.
+    pub ignores_space: bool,
     /// How texts are read; follows `sql_mode`.
     pub mode: SqlMode,
     /// `SET wait_timeout`.
@@ -135,12 +137,13 @@ pub(super) struct State {
 
 impl State {
     /// The state after login.
-    pub(super) fn new(settings: Arc<SessionSettings>, server: ServerVersion) -> Self {
+    pub(super) fn new(settings: Arc<SessionSettings>, server: ServerVersion, ignores_space: bool) -> Self {
         Self {
+            ignores_space,
             initial_settings: settings.clone(),
             target: Target::default(),
             workspace_variable: None,
-            mode: mode_of(&settings, server),
+            mode: mode_of(&settings, server, ignores_space),
             settings,
             wait_timeout: None,
             autocommit: true,

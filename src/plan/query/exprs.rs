@@ -111,7 +111,9 @@ impl Visitor for Exprs<'_, '_, '_> {
                     [database, _, _] => {
                         self.walk.column_databases.push((ident_text(database), ident_at(database)));
                     }
-                    [table, _] => self.walk.column_tables.push(ident_at(table)),
+                    [table, _] => {
+                        self.walk.column_tables.insert(ident_at(table));
+                    }
                     _ => {}
                 }
             }

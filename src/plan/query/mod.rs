@@ -141,7 +141,7 @@ pub(super) struct Walk<'a> {
     /// Databases written before columns, functions and targets of DELETE, and where.
     pub(super) column_databases: Vec<(String, usize)>,
     /// Where tables are written before columns.
-    pub(super) column_tables: Vec<usize>,
+    pub(super) column_tables: HashSet<usize>,
     /// What subqueries of expressions yield, by their place in memory.
     yields: HashMap<usize, scope::Yield>,
     /// CTEs that some name refers to, by their place in memory.
@@ -170,7 +170,7 @@ impl<'a> Walk<'a> {
             near_misses: Vec::new(),
             insert: None,
             column_databases: Vec::new(),
-            column_tables: Vec::new(),
+            column_tables: HashSet::new(),
             yields: HashMap::new(),
             used_ctes: HashSet::new(),
             visible: HashSet::new(),

@@ -109,11 +109,23 @@ const OWN: &[&str] = &[
     "variables_info",
 ];
 
+/// Tables of `information_schema` that tell of other sessions.
+const PRIVATE_INFORMATION: &[&str] = &[
+    "client_statistics",
+    "index_statistics",
+    "innodb_lock_waits",
+    "innodb_locks",
+    "innodb_trx",
+    "processlist",
+    "table_statistics",
+    "user_statistics",
+];
+
 /// Says whether a system table shows what other sessions do, or the servers' accounts: all sessions reach a
 /// server as one account, so its grants keep nobody from seeing everybody's statements.
 pub(in crate::plan) fn is_private(schema: SystemSchema, table: &str) -> bool {
     match schema {
-        SystemSchema::Information => ["processlist", "innodb_trx"].contains(&table),
+        SystemSchema::Information => PRIVATE_INFORMATION.contains(&table),
         SystemSchema::Performance => !OWN.contains(&table),
         SystemSchema::Mysql => !["time_zone", "help_"].iter().any(|prefix| table.starts_with(prefix)),
         SystemSchema::Sys => table != "version",

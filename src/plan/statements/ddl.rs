@@ -28,7 +28,15 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
         }
         _ => {}
     }
-    super::whole::check_dynamic(input)?;
+    let has_body = matches!(
+        statement.object,
+        DdlObject::Trigger
+            | DdlObject::Procedure
+            | DdlObject::Function
+            | DdlObject::Package
+            | DdlObject::Event
+    );
+    super::whole::check_dynamic(input, has_body)?;
     let route = one_database(&names_of(statement), Code::WideDdl, input)?;
     let temporary = statement.temporary;
     let pins =

@@ -3,7 +3,7 @@
 mod ddl;
 mod queries;
 mod schema;
-mod whole;
+pub(crate) mod whole;
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ pub(crate) fn database_route(keyspace: &Arc<KeyspaceSchema>) -> Route {
 /// # Errors
 /// A refusal with a code of the 2xxx family, or MySQL's own error for unknown databases.
 pub fn plan(statement: &Parsed, input: &PlanInput<'_>) -> Result<Plan, Refusal> {
-    whole::check_skipped_comments(input)?;
+    whole::check_disputed_comments(input)?;
     match statement {
         Parsed::Query(query) => queries::plan_query(query, input),
         Parsed::Do(query) => queries::plan_query(query, input).map(|plan| Plan { reads_only: false, ..plan }),
@@ -122,8 +122,9 @@ pub fn plan_unread(unread: &Unread, input: &PlanInput<'_>) -> Result<Plan, Refus
                    SET NAMES utf8mb4";
         return Err(Refusal::because(Code::UnreadStatement, why).at(unread.at));
     }
-    whole::check_skipped_comments(input)?;
-    whole::check_dynamic(input)?;
+    whole::check_disputed_comments(input)?;
+    let has_body = matches!(input.scan.kind, StatementKind::Create | StatementKind::Alter);
+    whole::check_dynamic(input, has_body)?;
     let route = whole::plan_whole(input)
         .map_err(|refusal| if refusal.at.is_none() { refusal.at(unread.at) } else { refusal })?;
     let effects = Effects { writes: true, leaves_state: true, ..queries::effects_of(input.scan.flags) };
@@ -236,6 +237,10 @@ fn plan_other(kind: StatementKind, input: &PlanInput<'_>) -> Result<Plan, Refusa
         Kind::Empty => Err(Refusal::new(Code::EmptyQuery)),
         Kind::Signal => {
             let effects = Effects { asks_previous: true, ..queries::effects_of(input.scan.flags) };
+            // GET DIAGNOSTICS writes into them.
+            let pins = if effects.reads_variables { Pins::USER_VARIABLE } else { Pins::NONE };
+            let effects =
+                Effects { pins: effects.pins.with(pins), leaves_state: effects.reads_variables, ..effects };
             Ok(input.plan(false, Route::Any, effects))
         }
         Kind::Help => Ok(input.plan(true, Route::Any, Effects::default())),
@@ -255,7 +260,7 @@ fn plan_other(kind: StatementKind, input: &PlanInput<'_>) -> Result<Plan, Refusa
             Err(not_supported("a compound statement outside of a routine"))
         }
         _ => {
-            whole::check_dynamic(input)?;
+            whole::check_dynamic(input, false)?;
             let route = whole::plan_whole(input)?;
             let effects =
                 Effects { writes: true, leaves_state: true, ..queries::effects_of(input.scan.flags) };

@@ -110,7 +110,8 @@ fn check_qualifiers(walk: &mut Walk<'_>, input: &PlanInput<'_>) -> Result<(), Re
         let database = input.vschema.resolve_database(name);
         // The name of a table here; of one that is named like a database only before a column. An argument of
         // a sequence's function looks like a column and is none.
-        let is_column = || !walk.uses.sequence && walk.column_tables.contains(&at);
+        let is_column =
+            || !walk.uses.sequence && (qualifier.is_of_column || walk.column_tables.contains(&at));
         let is_own = match &database {
             None => true,
             Some(DatabaseTarget::Keyspace(keyspace)) => {

@@ -42,7 +42,8 @@ pub(crate) fn plan_show(show: &ShowStatement, input: &PlanInput<'_>) -> Result<P
             return Ok(input.plan(true, Route::Any, effects));
         }
         Kind::Replication => return Err(not_supported("SHOW of replication: it is about one server")),
-        Kind::Other => super::whole::plan_whole(input)?,
+        Kind::Other if input.target.may_cross => super::whole::plan_whole(input)?,
+        Kind::Other => return Err(not_supported("SHOW of what is not known here")),
         Kind::Engine | Kind::CreateOther if !input.target.may_cross => {
             return Err(not_supported("SHOW of accounts and of what every session does in an engine"));
         }

@@ -18,6 +18,8 @@ use crate::plan::route::{DatabaseRoute, Route};
 pub(crate) struct Qualifier {
     pub(crate) name: String,
     pub(crate) at: usize,
+    /// Behind the dot stands `*`, or a name and `=`: it is a table before columns.
+    pub(crate) is_of_column: bool,
 }
 
 /// The tokens of the statement, comments left out.
@@ -53,19 +55,30 @@ fn is_name(kind: TokenKind) -> bool {
 
 /// Every name that stands before a dot and not behind one.
 pub(crate) fn qualifiers(input: &PlanInput<'_>) -> Vec<Qualifier> {
-    let mut found = Vec::new();
-    let mut last: [Option<Token>; 2] = [None, None];
+    let mut found: Vec<Qualifier> = Vec::new();
+    // The last four tokens, the latest last.
+    let mut last: [Option<Token>; 4] = [None; 4];
     for token in tokens(input) {
-        let [before, name] = last;
-        let behind_dot = before.is_some_and(|token| token.kind == TokenKind::Dot);
+        let [qualified, dot, before, name] = last;
+        let is_dot = |token: Option<Token>| token.is_some_and(|token| token.kind == TokenKind::Dot);
         if let (TokenKind::Dot, Some(word)) = (token.kind, name)
             && is_name(word.kind)
-            && !behind_dot
+            && !is_dot(before)
         {
             let at = word.span.start as usize;
-            found.push(Qualifier { name: name_of(input.text, word), at });
+            found.push(Qualifier { name: name_of(input.text, word), at, is_of_column: false });
         }
-        last = [name, Some(token)];
+        let text = token.span.of(input.text);
+        let column_of = match text {
+            b"*" if is_dot(name) => before,
+            b"=" | b":=" if is_dot(before) && !is_dot(qualified) => dot,
+            _ => None,
+        };
+        let at = column_of.map(|token| token.span.start as usize);
+        if let Some(qualifier) = found.last_mut().filter(|qualifier| Some(qualifier.at) == at) {
+            qualifier.is_of_column = true;
+        }
+        last = [dot, before, name, Some(token)];
     }
     found
 }
@@ -91,46 +104,58 @@ pub(crate) fn token_numbers(input: &PlanInput<'_>, offsets: &[usize]) -> Result<
 }
 
 /// Storage engines whose tables are elsewhere, by what a string says.
-const REMOTE_ENGINES: [&str; 4] = ["CONNECT", "FEDERATED", "MROONGA", "SPIDER"];
+pub const REMOTE_ENGINES: [&str; 4] = ["CONNECT", "FEDERATED", "MROONGA", "SPIDER"];
+/// What bodies must not hold: text that becomes SQL, and what is about other sessions or the whole server.
+const BODY_WORDS: [&str; 8] = ["EXECUTE", "FLUSH", "KILL", "PREPARE", "PURGE", "RESET", "SHOW", "SHUTDOWN"];
 
-/// Refuses what reaches other databases by text that is not SQL yet: statements that a body prepares, the
-/// `sys` schema's helpers for that, tables that lead to another server.
-pub(crate) fn check_dynamic(input: &PlanInput<'_>) -> Result<(), Refusal> {
+/// Refuses what reaches other databases or sessions past the reader: statements that a body prepares,
+/// questions and commands about a whole server in it, system schemas, tables that lead to another server.
+pub(crate) fn check_dynamic(input: &PlanInput<'_>, has_body: bool) -> Result<(), Refusal> {
     if input.target.may_cross {
         return Ok(());
     }
+    if has_body && input.scan.flags.intersects(DISPUTED) {
+        return Err(disputed(input.scan.body.start as usize));
+    }
     let mut engine_follows = false;
-    for (number, token) in tokens(input).enumerate() {
+    let mut before = TokenKind::End;
+    for token in tokens(input) {
         let word = token.span.of(input.text);
         let is = |known: &str| word.eq_ignore_ascii_case(known.as_bytes());
         let at = token.span.start as usize;
-        let refuse = |what: &str| Err(Refusal::because(Code::NotSupported, what.to_owned()).at(at));
-        if token.kind == TokenKind::Word && number > 0 && (is("PREPARE") || is("EXECUTE")) {
-            return refuse("a routine that runs text as SQL may reach any database");
+        let is_word = token.kind == TokenKind::Word && before != TokenKind::Dot;
+        if has_body && is_word && BODY_WORDS.iter().any(|known| is(known)) {
+            let what = "a routine that runs text as SQL, or is about the whole server";
+            return Err(Refusal::because(Code::NotSupported, what).at(at));
         }
         let is_text = is_name(token.kind) || token.kind == TokenKind::String;
         if engine_follows && is_text {
             let name = name_of(input.text, token);
             let name = name.trim_matches(['\'', '"']);
             if REMOTE_ENGINES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-                return refuse("a table of an engine that reaches other servers");
+                let what = "a table of an engine that reaches other servers";
+                return Err(Refusal::because(Code::NotSupported, what).at(at));
             }
         }
         let is_equal = token.kind == TokenKind::Operator && word == b"=";
         engine_follows = (token.kind == TokenKind::Word && is("ENGINE")) || (engine_follows && is_equal);
+        before = token.kind;
     }
-    match qualifiers(input).into_iter().find(|qualifier| qualifier.name.eq_ignore_ascii_case("sys")) {
+    match qualifiers(input).into_iter().find(|qualifier| SystemSchema::of(&qualifier.name).is_some()) {
         Some(found) => {
-            let what = "`sys` shows other sessions' work and runs text as SQL";
+            let what = format!("`{}` shows what is not one workspace's", found.name);
             Err(Refusal::because(Code::NotSupported, what).at(found.at))
         }
         None => Ok(()),
     }
 }
 
-/// Says whether a system schema may show what other sessions do.
-fn is_private(name: &str) -> bool {
-    SystemSchema::of(name).is_some_and(|schema| schema != SystemSchema::Information)
+/// Version comments that are code to some servers only.
+const DISPUTED: ScanFlags = ScanFlags::VERSION_COMMENT_SKIPPED.union(ScanFlags::VERSION_COMMENT_DISPUTED);
+
+fn disputed(at: usize) -> Refusal {
+    let why = "a version comment that some servers run and others do not";
+    Refusal::because(Code::UnreadStatement, why).at(at)
 }
 
 /// Routes the whole text to the session's database, checking every qualifier.
@@ -139,6 +164,14 @@ pub(crate) fn plan_whole(input: &PlanInput<'_>) -> Result<Route, Refusal> {
     let Some(keyspace) = names.session_keyspace() else {
         return Err(Refusal::new(Code::NoDatabaseSelected));
     };
+    let mut before = TokenKind::End;
+    for token in tokens(input) {
+        if token.kind == TokenKind::Dot && before == TokenKind::Invalid {
+            let why = "a dot behind what is not read";
+            return Err(Refusal::because(Code::UnreadStatement, why).at(token.span.start as usize));
+        }
+        before = token.kind;
+    }
     let mut named = Vec::new();
     for qualifier in qualifiers(input) {
         let (text, at) = (&*qualifier.name, qualifier.at);
@@ -156,8 +189,8 @@ pub(crate) fn plan_whole(input: &PlanInput<'_>) -> Result<Route, Refusal> {
             Some(_) => {
                 return Err(Refusal::because(Code::CrossKeyspace, format!("`{text}`")).at(at));
             }
-            None if is_private(text) && !input.target.may_cross => {
-                let detail = format!("`{text}` shows other sessions' work");
+            None if SystemSchema::of(text).is_some() && !input.target.may_cross => {
+                let detail = format!("`{text}` shows what is not one workspace's");
                 return Err(Refusal::because(Code::NotSupported, detail).at(at));
             }
             None => check_case(input, text, at)?,
@@ -226,22 +259,40 @@ pub(crate) fn check_calls(span: Span, input: &PlanInput<'_>) -> Result<(), Refus
     Ok(())
 }
 
-/// A version comment that is skipped here may be code on a server of another version: it must name no other
-/// database.
-pub(crate) fn check_skipped_comments(input: &PlanInput<'_>) -> Result<(), Refusal> {
-    if !input.scan.flags.contains(ScanFlags::VERSION_COMMENT_SKIPPED) {
+/// A version comment that is code to some servers only must mean the same to the reader either way: it holds
+/// nothing that opens or closes a string, a name or a comment, and no dot, and stands at none.
+pub(crate) fn check_disputed_comments(input: &PlanInput<'_>) -> Result<(), Refusal> {
+    if !input.scan.flags.intersects(DISPUTED) || input.target.may_cross {
         return Ok(());
     }
     let mut lexer = Lexer::at(input.text, 0, input.mode);
+    let (mut before, mut found) = (TokenKind::End, None);
     loop {
         let token = lexer.next_with_comments();
+        let at = token.span.start as usize;
         match token.kind {
             TokenKind::End => return Ok(()),
-            TokenKind::VersionComment if token.span.of(input.text).contains(&b'.') => {
-                let why = "a version comment with a qualified name, which some servers run and others do not";
-                return Err(Refusal::because(Code::UnreadStatement, why).at(token.span.start as usize));
+            TokenKind::VersionComment | TokenKind::VersionOpen => {
+                let raw = input.text.get(at + 3..).unwrap_or_default();
+                let end = raw.windows(2).position(|pair| pair == b"*/").unwrap_or(raw.len());
+                let inside = &raw[..end];
+                let opens = inside.windows(2).any(|pair| pair == b"/*" || pair == b"--");
+                let marks = inside.iter().any(|byte| b"'\"`.#;[]".contains(byte));
+                if opens || marks || before == TokenKind::Dot {
+                    return Err(disputed(at));
+                }
+                found = Some(at);
+            }
+            TokenKind::Dot if found.is_some() && before == TokenKind::VersionClose => {
+                return Err(disputed(at));
             }
             _ => {}
         }
+        // A skipped one has no closing token.
+        before = match token.kind {
+            TokenKind::VersionComment => TokenKind::VersionClose,
+            kind if kind.is_comment() && kind != TokenKind::VersionClose => before,
+            kind => kind,
+        };
     }
 }

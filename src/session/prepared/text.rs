@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backend::text_of_literal;
 use crate::error::{ClientError, Code};
 use crate::plan::{Address, Destination, Pins, Planned};
-use crate::sql::{self, Parsed, PrepareSource, Scan, quote};
+use crate::sql::{self, ClientCharset, Parsed, PrepareSource, Scan, SqlMode, quote};
 use crate::topology::Snapshot;
 
 use crate::session::Session;
@@ -25,6 +25,8 @@ const TEXT_PREPARED_MAX: usize = 256;
 pub(in crate::session) struct TextPrepared {
     text: Vec<u8>,
     scan: Scan,
+    /// How it was read; a server reads it again when a table changes.
+    mode: SqlMode,
     planned: Arc<Planned>,
     /// Where it goes; absent: anywhere.
     address: Option<Address>,
@@ -40,14 +42,7 @@ impl Session {
         snapshot: &Snapshot,
     ) -> Flow {
         let Parsed::Prepare { name, source } = self.parse(statement)? else { return Err(unread()) };
-        let text = match source {
-            PrepareSource::Text(text, _) => text,
-            PrepareSource::Variable(variable) => self.text_of_variable(&variable.text).await?.into_bytes(),
-            PrepareSource::Expression(_) => {
-                let message = "PREPARE takes its text as a literal or user variable through the proxy";
-                return Err(not_supported(message).into());
-            }
-        };
+        let text = self.text_to_prepare(source).await?;
         if self.state.text_prepared.len() >= TEXT_PREPARED_MAX {
             return Err(ClientError::of(Code::TooManyPrepared).into());
         }
@@ -75,16 +70,63 @@ impl Session {
                 "CONNECTION_ID() and DATABASE() cannot be prepared as text, only in the binary protocol";
             return Err(not_supported(message).into());
         }
+        // The text that was planned, not the variable: its value may be another on the connection.
+        let sent = self.prepare_text(&name.text, &text);
         let name = name.text.to_lowercase();
-        let prepared = TextPrepared { text, scan, planned, address };
+        let prepared = TextPrepared { text, scan, mode: self.state.mode, planned, address };
         // Before it runs: it is what the connection is kept for.
         self.state.text_prepared.insert(name.clone(), Arc::new(prepared));
-        let result = self.run_job(job, place).await;
+        let result = match job.with_text(&sent) {
+            Some(job) => self.run_job(&job, place).await,
+            None => Err(unread()),
+        };
         if result.is_err() || self.answer_failed {
             self.state.text_prepared.remove(&name);
             self.release_if_free();
         }
         result
+    }
+
+    /// What PREPARE is to prepare.
+    async fn text_to_prepare(&mut self, source: PrepareSource) -> Flow<Vec<u8>> {
+        let text = match source {
+            PrepareSource::Text(text, _) => text,
+            PrepareSource::Variable(variable) => self.text_of_variable(&variable.text).await?.into_bytes(),
+            PrepareSource::Expression(_) => {
+                let message = "PREPARE takes its text as a literal or user variable through the proxy";
+                return Err(not_supported(message).into());
+            }
+        };
+        if text.is_ascii() || self.is_utf8_throughout() {
+            return Ok(text);
+        }
+        Err(not_supported("a text beyond ASCII is prepared in UTF-8 only: SET NAMES utf8mb4").into())
+    }
+
+    /// `PREPARE name FROM 'text'`, quoted as the session reads strings.
+    fn prepare_text(&self, name: &str, text: &[u8]) -> Vec<u8> {
+        let mut sent = format!("PREPARE {} FROM '", quote::identifier(name)).into_bytes();
+        for byte in text {
+            match byte {
+                b'\'' => sent.push(b'\''),
+                b'\\' if !self.state.mode.no_backslash_escapes => sent.push(b'\\'),
+                _ => {}
+            }
+            sent.push(*byte);
+        }
+        sent.push(b'\'');
+        sent
+    }
+
+    /// Says whether no conversion on the way to a server's parser can change what a text means.
+    fn is_utf8_throughout(&self) -> bool {
+        let is_utf8 = |name: &str| {
+            let value = self.state.settings.variable(name).unwrap_or("utf8");
+            value.trim_matches('\'').to_ascii_lowercase().starts_with("utf8")
+        };
+        self.state.mode.charset == ClientCharset::Utf8
+            && is_utf8("character_set_connection")
+            && is_utf8("collation_connection")
     }
 
     /// `EXECUTE name [USING @a, …]`: runs as what was prepared, where that belongs.
@@ -96,6 +138,11 @@ impl Session {
     ) -> Flow {
         let Parsed::Execute { name, .. } = self.parse(statement)? else { return Err(unread()) };
         let prepared = self.text_prepared(&name.text, "EXECUTE")?;
+        if prepared.mode != self.state.mode {
+            let message =
+                "sql_mode or character set is another than when the statement was prepared; prepare it again";
+            return Err(not_supported(message).into());
+        }
         let plan = prepared.planned.as_ref().as_ref().map_err(Clone::clone)?;
         let (scan, text) = (&prepared.scan, prepared.text.as_slice());
         let inner = Job { plan, digest: scan.digest, scan: Some(scan), text, ..*job };
@@ -114,8 +161,11 @@ impl Session {
         self.text_prepared(&name.text, "DEALLOCATE PREPARE")?;
         let held = self.state.held.as_ref().ok_or_else(|| unknown(&name.text, "DEALLOCATE PREPARE"))?;
         let (cluster, role) = (held.cluster.clone(), held.role);
+        let place = Place { cluster, shard: None, database: None, role, begins: false };
+        self.run_job(job, place).await?;
         self.state.text_prepared.remove(&name.text.to_lowercase());
-        self.run_job(job, Place { cluster, shard: None, database: None, role, begins: false }).await
+        self.release_if_free();
+        Ok(())
     }
 
     /// The text that a user variable holds: as it was set, or as the server that computed it says.

@@ -199,7 +199,14 @@ impl Session {
             other => self.state.transaction = other,
         }
         for statement in waiting {
-            self.ask(held, &statement).await?;
+            if let Err(failure) = self.ask(held, &statement).await {
+                // What part of it the server has is not known: the connection goes, and the transaction.
+                self.state.transaction = Transaction::Idle;
+                return Err(match failure {
+                    Failure::Refused(error) => Failure::Unusable(error),
+                    other => other,
+                });
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::backend::{SessionSettings, SettingChange, UnstableSetting, has_odd_default, stable_literal};
 use crate::error::{ClientError, Code};
 use crate::ids::WorkspaceId;
-use crate::plan::Pins;
+use crate::plan::{Pins, REMOTE_ENGINES};
 use crate::protocol::capability::CLASS_MASK;
 use crate::sql::{
     self, ClientCharset, IsolationLevel, Parsed, SetItem, SetValue, SqlMode, ValueKind, VariableScope,
@@ -207,7 +207,7 @@ impl Session {
                 self.state.transaction = Transaction::Idle;
             }
         }
-        self.state.mode = mode_of(&settings, self.services.server_version());
+        self.state.mode = mode_of(&settings, self.services.server_version(), self.state.ignores_space);
         let seconds = settings.variable("wait_timeout").and_then(|literal| literal.parse().ok());
         self.state.wait_timeout = seconds.map(Duration::from_secs);
         self.state.settings = settings;
@@ -251,6 +251,7 @@ impl Session {
         if changes.len() > 1 && changes.contains(&Change::NextTransaction) {
             return Err(ClientError::of(Code::NotSupported));
         }
+        check_readable(&changes)?;
         Ok(changes)
     }
 
@@ -307,11 +308,28 @@ impl Change {
     }
 }
 
-fn settings_with(settings: &SessionSettings, changes: &[Change]) -> Result<SessionSettings, ClientError> {
+/// Refuses settings under which texts would be read in a way that is not known here.
+fn check_readable(changes: &[Change]) -> Result<(), ClientError> {
     for change in changes {
         let charset = match change {
             Change::Names(charset, _) => charset,
             Change::Variable(name, charset) if &**name == "character_set_client" => charset,
+            Change::Variable(name, modes) if &**name == "sql_mode" => {
+                let modes = modes.to_ascii_uppercase();
+                if ["MSSQL", "ORACLE"].iter().any(|mode| modes.contains(mode)) {
+                    let message = "the sql_modes MSSQL and ORACLE have a grammar of their own";
+                    return Err(ClientError::new(Code::NotSupported, message));
+                }
+                continue;
+            }
+            Change::Variable(name, engine) if name.starts_with("default_") && name.ends_with("_engine") => {
+                let engine = engine.trim_matches('\'');
+                if REMOTE_ENGINES.iter().any(|remote| engine.eq_ignore_ascii_case(remote)) {
+                    let message = "tables of this engine are on other servers";
+                    return Err(ClientError::new(Code::NotSupported, message));
+                }
+                continue;
+            }
             _ => continue,
         };
         if ClientCharset::of(charset.trim_matches('\'')).is_none() {
@@ -319,6 +337,11 @@ fn settings_with(settings: &SessionSettings, changes: &[Change]) -> Result<Sessi
             return Err(ClientError::new(Code::NotSupported, message));
         }
     }
+    Ok(())
+}
+
+fn settings_with(settings: &SessionSettings, changes: &[Change]) -> Result<SessionSettings, ClientError> {
+    check_readable(changes)?;
     let changes: Vec<SettingChange<'_>> = changes.iter().filter_map(Change::as_setting).collect();
     settings.with(&changes).map_err(|error| match error {
         UnstableSetting::TooMany => ClientError::new(Code::NotSupported, error.to_string()),
@@ -425,10 +448,17 @@ fn is_on(value: &str) -> bool {
 
 /// How texts are to be read under a session's settings: as the server reads them. Pools refuse servers whose
 /// own `sql_mode` would change that.
-pub(in crate::session) fn mode_of(settings: &SessionSettings, server: sql::ServerVersion) -> SqlMode {
+pub(in crate::session) fn mode_of(
+    settings: &SessionSettings,
+    server: sql::ServerVersion,
+    ignores_space: bool,
+) -> SqlMode {
     let unquoted = |name: &str| settings.variable(name).map(|literal| literal.trim_matches('\''));
     let mut mode = SqlMode { server, ..SqlMode::default() };
-    mode = mode.with_names(unquoted("sql_mode").unwrap_or_default());
+    mode = match unquoted("sql_mode") {
+        Some(names) => mode.with_names(names),
+        None => SqlMode { ignore_space: ignores_space, ..mode },
+    };
     // What is no charset of ours is refused when it is set.
     mode.charset = match unquoted("character_set_client") {
         Some(name) => ClientCharset::of(name).unwrap_or(ClientCharset::Other),
@@ -446,11 +476,11 @@ mod tests {
         let change =
             [SettingChange::Variable { name: "sql_mode", literal: "'STRICT_ALL_TABLES,ANSI_QUOTES'" }];
         let settings = SessionSettings::new(255).with(&change).unwrap();
-        let mode = mode_of(&settings, sql::ServerVersion::default());
+        let mode = mode_of(&settings, sql::ServerVersion::default(), false);
         assert!(mode.ansi_quotes && !mode.no_backslash_escapes);
         let change = [SettingChange::Names { charset: "'gbk'", collation: None }];
         let settings = SessionSettings::new(255).with(&change).unwrap();
-        assert_eq!(mode_of(&settings, sql::ServerVersion::default()).charset, ClientCharset::Gbk);
+        assert_eq!(mode_of(&settings, sql::ServerVersion::default(), false).charset, ClientCharset::Gbk);
     }
 
     #[test]

@@ -265,6 +265,7 @@ impl Lexer<'_> {
         }
         match self.peek(0) {
             Some(b'`') => self.take_quoted(b'`', TokenKind::UserVariable),
+            Some(b'"') if self.mode.ansi_quotes => self.take_quoted(b'"', TokenKind::UserVariable),
             Some(quote @ (b'\'' | b'"')) => {
                 if self.take_string_part(quote) {
                     TokenKind::UserVariable

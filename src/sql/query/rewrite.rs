@@ -59,6 +59,7 @@ pub(super) fn rewrite(text: &[u8], tokens: &[Token], mode: SqlMode) -> Vec<Token
         joined: Vec::new(),
         verb: Verb::Other,
         head: false,
+        head_mixes: false,
     };
     let mut index = 0;
     while index < tokens.len() {
@@ -96,6 +97,8 @@ struct Rewriter<'a> {
     verb: Verb,
     /// Before SET of an UPDATE, before WHERE of a DELETE.
     head: bool,
+    /// Among the tables of an UPDATE a join stands behind a comma.
+    head_mixes: bool,
 }
 
 /// For every token that opens a parenthesis the index behind the one that closes it, or behind the last
@@ -222,12 +225,28 @@ impl Rewriter<'_> {
         let behind_join =
             open > 0 && !is_modifier && self.is_any(open - 1, &["JOIN", "STRAIGHT_JOIN", "FROM"]);
         let nested = open > 0 && self.kind(open - 1) == TokenKind::Open && self.joined.last() == Some(&true);
-        !query && (behind_join || nested)
+        !query && (behind_join || nested) && !self.mixes_joins(open + 1, self.behind_parentheses(open) - 1)
+    }
+
+    /// Says whether a list of tables has a join behind a comma: the comma binds looser, so that ON and USING
+    /// do not see what stands before it. Such a list stays as it is, and unread.
+    fn mixes_joins(&self, from: usize, end: usize) -> bool {
+        let (mut index, mut comma) = (from, false);
+        while index < end {
+            comma |= self.kind(index) == TokenKind::Comma;
+            if comma && self.is_any(index, &["JOIN", "STRAIGHT_JOIN"]) {
+                return true;
+            }
+            index =
+                if self.kind(index) == TokenKind::Open { self.behind_parentheses(index) } else { index + 1 };
+        }
+        false
     }
 
     /// A comma between the tables of an UPDATE or inside a parenthesis of tables.
     fn separates_tables(&self) -> bool {
-        (self.head && self.verb == Verb::Update && self.depth == 0) || self.joined.last() == Some(&true)
+        (self.head && self.verb == Verb::Update && self.depth == 0 && !self.head_mixes)
+            || self.joined.last() == Some(&true)
     }
 
     /// ODBC's braces become parentheses: `{d '2020-01-01'}`, `{fn now()}`, `{oj a left join b on …}`.
@@ -283,6 +302,10 @@ impl Rewriter<'_> {
         };
         self.verb = verb;
         self.head = true;
+        if verb == Verb::Update {
+            let set = (index..self.tokens.len()).find(|at| self.is(*at, "SET"));
+            self.head_mixes = set.is_some_and(|set| self.mixes_joins(index + 1, set));
+        }
         self.keep(index);
         Some(self.skip_any(index + 1, dropped))
     }
@@ -341,7 +364,10 @@ impl Rewriter<'_> {
         if self.are(index, &["FOR", "SYSTEM_TIME", "ALL"]) {
             return Some(index + 3);
         }
-        let window = self.is_any(index + 2, &["OVER", "RESPECT", "IGNORE"]);
+        let behind = index + 2;
+        let nulls = self.is_any(behind, &["RESPECT", "IGNORE"]) && self.is(behind + 1, "NULLS");
+        let is_call = index > 0 && self.kind(index - 1) == TokenKind::Close;
+        let window = is_call && (nulls || self.is(behind, "OVER"));
         if window && (self.are(index, &["FROM", "FIRST"]) || self.are(index, &["RESPECT", "NULLS"])) {
             return Some(index + 2);
         }
