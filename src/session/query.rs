@@ -11,6 +11,7 @@ use crate::plan::{
     self, Address, Bound, Destination, LocalAnswer, NoParams, ParamValues, Plan, PlanInput, PlanKey, Planned,
     Route, TargetShape, TransactionEffect, WorkspacePins,
 };
+use crate::protocol::capability::Capabilities;
 use crate::protocol::response::CommandKind;
 use crate::sql::{self, Scan, ScanFlags, StatementKind};
 use crate::topology::Snapshot;
@@ -21,6 +22,7 @@ use crate::session::flow::{Failure, Flow};
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::locks;
 use crate::session::run::place::{Needs, Place, resolve_address};
+use crate::session::statements::multi::has_comment_behind;
 
 /// Attempts at one statement: the first, and one more when the first surely had no effect.
 const ATTEMPTS_MAX: u32 = 2;
@@ -72,7 +74,8 @@ impl Session {
     async fn query_text(&mut self, attributes: &[u8], text: &[u8], scan: &mut Scan) -> Flow {
         let started = Instant::now();
         sql::scan(text, self.state.mode, scan);
-        if scan.flags.contains(ScanFlags::MORE) {
+        let takes_several = self.capabilities.contains(Capabilities::MULTI_STATEMENTS);
+        if scan.flags.contains(ScanFlags::MORE) || (takes_several && has_comment_behind(text, scan)) {
             return self.several_statements(attributes, text, scan, started).await;
         }
         let said = self.read_comments(text, scan)?;

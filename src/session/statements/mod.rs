@@ -3,6 +3,6 @@
 
 pub(in crate::session) mod deferred;
 pub(in crate::session) mod local;
-mod multi;
+pub(in crate::session) mod multi;
 mod transaction;
 pub(in crate::session) mod variables;

@@ -29,12 +29,17 @@ impl Session {
         loop {
             let next = scan.end.min(rest.len());
             let is_last = !scan.flags.contains(ScanFlags::MORE);
-            self.more_results = !is_last;
+            let has_tail = is_last && has_comment_behind(rest, scan);
+            self.more_results = !is_last || has_tail;
             let one = &rest[..next];
             let said = self.read_comments(one, scan)?;
             let statement = Statement { attributes, text: trim_delimiter(one), scan, said, started };
             self.answer_failed = false;
             self.run_statement(&statement).await?;
+            if has_tail && !self.answer_failed {
+                self.more_results = false;
+                return self.send_ok().await;
+            }
             if is_last || self.answer_failed {
                 return Ok(());
             }
@@ -42,6 +47,14 @@ impl Session {
             sql::scan(rest, self.state.mode, scan);
         }
     }
+}
+
+/// Says whether a comment follows the delimiter of the last statement: to a server that takes several it is
+/// one more, which does nothing.
+pub(in crate::session) fn has_comment_behind(text: &[u8], scan: &Scan) -> bool {
+    let behind = text.get(scan.body.end as usize..).unwrap_or_default();
+    let tail = behind.trim_ascii_start().strip_prefix(b";").unwrap_or_default();
+    matches!(tail.trim_ascii_start().first(), Some(b'#' | b'-' | b'/'))
 }
 
 /// What a server says of a second statement that the client did not announce.
