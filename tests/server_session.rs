@@ -416,3 +416,29 @@ async fn long_statements_go_whole_where_they_may() {
     let count = format!("SELECT COUNT(*) FROM long_rows WHERE a IN ({})", list.join(","));
     assert_eq!(value(&mut conn, &count).await, 30_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn connections_are_bounded_by_user_and_in_all() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let limits = "[users.app]\npassword_env = \"TEST_APP_PASSWORD\"\nmax_connections = 2\n";
+    let bulkhead = shared_setup(cluster).config(limits).start();
+    let first = bulkhead.connect(Some("app")).await;
+    let _second = bulkhead.connect(Some("app")).await;
+    let third = || try_connect(bulkhead.port, "app", &bulkhead.password, None);
+    assert_eq!(errno(third().await).0, 1203);
+    first.disconnect().await.expect("QUIT");
+    let until = Instant::now() + Duration::from_secs(10);
+    while errno(third().await).0 != 0 {
+        assert!(Instant::now() < until, "the place that was given up is not given out");
+    }
+    let bulkhead = shared_setup(cluster).listen("max_connections = 1").start();
+    // Whoever looked whether it serves may still have the one place.
+    let one = || try_connect(bulkhead.port, "app", &bulkhead.password, None);
+    let mut only = one().await;
+    while only.is_err() {
+        assert!(Instant::now() < until, "nobody gets the one place");
+        only = one().await;
+    }
+    assert_eq!(errno(one().await).0, 1040);
+}
