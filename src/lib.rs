@@ -3,10 +3,9 @@
 //! # The life of a statement
 //!
 //! 1. [`session`] reads one command packet from the client.
-//! 2. [`sql::scan`] walks the text once: shape and digest fingerprints, literal spans, statement kind,
-//!    comment tags.
+//! 2. [`sql::scan`] walks the text once: shape, literal spans, statement kind, comment tags.
 //! 3. [`plan`] looks the shape up (shape, session target, generation); on a miss [`sql::parse`] reads the
-//!    text and [`plan::plan`] decides; a plan is a value, free of IO.
+//!    text and [`plan::plan`] decides; a plan is a value, free of IO, and bears the digest for statistics.
 //! 4. [`plan::Plan::bind`] ties the plan to literals, parameters and the session's workspace: a
 //!    [`plan::Destination`], which the snapshot in [`topology`] resolves to a cluster and a role.
 //! 5. [`backend`] lends a connection; what differs in session state is queued before the statement and sent

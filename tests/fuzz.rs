@@ -14,7 +14,7 @@ use bulkhead::protocol::command::{Command, StmtExecute};
 use bulkhead::protocol::handshake::{ChangeUser, ClientHello, Greeting};
 use bulkhead::protocol::response::{Advance, CommandKind, ResponseTracker};
 use bulkhead::protocol::result::{Column, ServerError, parse_text_row};
-use bulkhead::sql::{Lexer, Scan, SqlMode, TokenKind, normalize, parse, scan};
+use bulkhead::sql::{Lexer, Scan, SqlMode, TokenKind, digest, normalize, parse, scan};
 use bulkhead::vschema::{load, parse_vschema};
 
 /// Longest input made by mutation.
@@ -146,7 +146,8 @@ fn lexer_and_parser_take_any_bytes() {
         assert!(found.literals.is_sorted_by_key(|literal| literal.span.start), "literals are in order");
         let mut again = Scan::default();
         scan(text, mode, &mut again);
-        assert_eq!((found.shape, found.digest, found.kind), (again.shape, again.digest, again.kind));
+        assert_eq!((found.shape, found.kind), (again.shape, again.kind));
+        assert_eq!(digest(text, mode, &found), digest(text, mode, &again));
         let _ = normalize(text, mode, &found);
         let _ = parse(text, &found, mode);
     });

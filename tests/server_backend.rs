@@ -12,7 +12,7 @@ use bulkhead::backend::{
     SettingChange, Wanted, stable_literal,
 };
 use bulkhead::config::{self, ClusterTls, Login, PoolLimits, TlsMode};
-use bulkhead::ids::{ClusterName, Role, ServerId};
+use bulkhead::ids::{ClusterName, Role, ServerId, WorkerId};
 use bulkhead::protocol::capability::{CLASS_MASK, Capabilities, OFFERED};
 use bulkhead::redact::Secret;
 use common::servers::{Cluster, Flavour, Role as ServerRole};
@@ -62,8 +62,14 @@ impl Client {
     }
 
     async fn checkout(&self) -> Result<Checkout, CheckoutError> {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let wanted = Wanted { class: self.class, settings: &self.settings, database: None, deadline };
+        let within = Duration::from_secs(10);
+        let wanted = Wanted {
+            class: self.class,
+            settings: &self.settings,
+            database: None,
+            worker: WorkerId(1),
+            within,
+        };
         self.pools.checkout(&name(), Role::Primary, &wanted).await
     }
 

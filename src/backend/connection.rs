@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::delta::{LoginTraits, settings_delta};
 use super::error::ApplyError;
 use super::prepared::{Prepared, PreparedKey, PreparedStatements};
 use super::settings::SessionSettings;
-use crate::ids::ServerId;
+use crate::ids::{ServerId, WorkerId};
 use crate::protocol::capability::Capabilities;
 use crate::protocol::errors::FrameError;
 use crate::protocol::framed::Framed;
@@ -74,6 +75,8 @@ pub struct Connection {
     /// A session left something that COM_RESET_CONNECTION must remove.
     pub(super) is_dirty: bool,
     pub(super) opened: Instant,
+    /// The worker whose runtime watches the socket.
+    pub(super) worker: WorkerId,
     /// Written by the pool when the connection comes back.
     pub(super) idle_since: Instant,
 }
@@ -108,6 +111,18 @@ impl Connection {
     /// The current database, as far as is known.
     pub fn database(&self) -> Option<&Arc<str>> {
         self.database.as_ref()
+    }
+
+    /// Has the socket watched by the runtime of `worker`, which must be the current one.
+    ///
+    /// # Errors
+    /// The system's own; close the connection.
+    pub(super) fn move_to(&mut self, worker: WorkerId) -> io::Result<()> {
+        if self.worker != worker {
+            self.framed.rehome()?;
+            self.worker = worker;
+        }
+        Ok(())
     }
 
     /// Says whether `database` is current; an absent one always is.

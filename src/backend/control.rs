@@ -16,6 +16,7 @@ use super::error::{ApplyError, OpenError};
 use super::open::Opener;
 use super::pool::Pool;
 use super::settings::{SessionSettings, UTF8MB4_GENERAL_CI};
+use crate::ids::{ClusterName, ServerId};
 use crate::protocol::capability::Capabilities;
 use crate::protocol::handshake::ServerRefusal;
 
@@ -116,6 +117,16 @@ pub struct Killer {
 impl Killer {
     pub(super) fn new(pool: Arc<Pool>, thread_id: u32) -> Self {
         Self { pool, thread_id }
+    }
+
+    /// The cluster that the connection leads to.
+    pub fn cluster(&self) -> &ClusterName {
+        &self.pool.at().cluster
+    }
+
+    /// The server that the connection leads to.
+    pub fn server(&self) -> &ServerId {
+        &self.pool.at().server
     }
 
     /// Stops the statement; the connection stays.

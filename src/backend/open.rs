@@ -13,7 +13,7 @@ use super::error::OpenError;
 use super::prepared::PreparedStatements;
 use super::settings::SessionSettings;
 use crate::config::Login;
-use crate::ids::ServerId;
+use crate::ids::{ServerId, WorkerId};
 use crate::protocol::auth::{ClientAuth, ClientStep};
 use crate::protocol::capability::Capabilities;
 use crate::protocol::framed::Framed;
@@ -106,6 +106,7 @@ impl Opener {
             proven: Arc::clone(&self.proven),
             is_dirty: false,
             opened: now,
+            worker: WorkerId::default(),
             idle_since: now,
         };
         connection.check_sql_mode().await?;

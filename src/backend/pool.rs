@@ -89,6 +89,11 @@ impl Pool {
         Arc::new(Self { at, opener, limits, control, state: Mutex::new(state) })
     }
 
+    /// Whose connections these are.
+    pub(super) fn at(&self) -> &Whereabouts {
+        &self.at
+    }
+
     fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().expect("no code panics while it holds this lock")
     }
@@ -133,7 +138,8 @@ impl Pool {
                 Taken::Wait(receiver) => {
                     // The server may be back while others still wait for it.
                     self.change(PoolState::pump);
-                    self.wait(receiver, wanted.deadline, waited.get_or_insert_with(Instant::now)).await?
+                    let since = *waited.get_or_insert_with(Instant::now);
+                    self.wait(receiver, since, wanted.within).await?
                 }
                 Taken::Failing(failure) => return Err(self.at.open_failed(failure)),
                 Taken::QueueFull => return Err(self.at.queue_full(self.limits.waiters as usize)),
@@ -144,7 +150,7 @@ impl Pool {
                 Grant::Failing(failure) => return Err(self.at.open_failed(failure)),
                 Grant::Lent(lent) => lent,
             };
-            if lent.framed.is_quiet() {
+            if lent.framed.is_quiet() && lent.move_to(wanted.worker).is_ok() {
                 return Ok(lent);
             }
             // The server closed it, or said something unasked: the next one, or a new one.
@@ -156,11 +162,11 @@ impl Pool {
     async fn wait(
         self: &Arc<Self>,
         receiver: oneshot::Receiver<Grant>,
-        deadline: Instant,
-        since: &Instant,
+        since: Instant,
+        within: Duration,
     ) -> Result<Grant, CheckoutError> {
         let mut waiting = Waiting { pool: self, receiver, is_over: false };
-        let granted = timeout_at(deadline.into(), &mut waiting.receiver).await;
+        let granted = timeout_at((since + within).into(), &mut waiting.receiver).await;
         waiting.is_over = granted.is_ok();
         drop(waiting);
         match granted {
@@ -187,12 +193,13 @@ impl Pool {
             return Err(self.at.open_failed(failure));
         }
         let opening = self.opener.open(wanted.class, wanted.settings);
-        let Ok(opened) = timeout_at(wanted.deadline.into(), opening).await else {
+        let Ok(opened) = timeout_at((started + wanted.within).into(), opening).await else {
             self.lock().counters.timeouts += 1;
             return Err(self.at.timed_out(started.elapsed()));
         };
         match opened {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                connection.worker = wanted.worker;
                 permit.is_used = true;
                 self.change(|state, due| {
                     state.opened();

@@ -3,12 +3,12 @@
 //! Nothing that changes is shared between clusters: a sick one cannot take locks, permits or queue places
 //! from another.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
@@ -21,7 +21,7 @@ use super::pool::{Checkout, Pool};
 use super::settings::SessionSettings;
 use super::stats::PoolStats;
 use crate::config::{self, Cluster, Config, Login};
-use crate::ids::{ClusterName, Role, ServerId};
+use crate::ids::{ClusterName, NameMap, Role, ServerId, WorkerId};
 use crate::protocol::capability::Capabilities;
 use crate::protocol::tls::{ClientTls, Identity, TlsError, TlsMode};
 
@@ -65,13 +65,15 @@ pub struct Wanted<'a> {
     pub settings: &'a Arc<SessionSettings>,
     /// The database, preferred; absent: any.
     pub database: Option<&'a Arc<str>>,
-    /// No waiting beyond it.
-    pub deadline: Instant,
+    /// The session's worker: a connection of the same is preferred, and another is moved there.
+    pub worker: WorkerId,
+    /// No longer wait than this.
+    pub within: Duration,
 }
 
 /// All pools.
 pub struct Pools {
-    clusters: ArcSwap<HashMap<ClusterName, Arc<ClusterPools>>>,
+    clusters: ArcSwap<NameMap<ClusterName, Arc<ClusterPools>>>,
 }
 
 struct ClusterPools {
@@ -124,7 +126,7 @@ impl Pools {
         connect: Duration,
     ) -> Result<(), PoolsError> {
         let old = self.clusters.load_full();
-        let mut new = HashMap::with_capacity(clusters.len());
+        let mut new = NameMap::default();
         for (name, cluster) in clusters {
             let kept = old.get(name).filter(|pools| pools.config == *cluster && pools.connect == connect);
             let pools = match kept {
@@ -144,7 +146,7 @@ impl Pools {
     }
 
     /// Lends a connection to a server of `cluster` in `role`: the idle one that needs the least to be
-    /// applied, else a new one, else the first that comes back before the deadline.
+    /// applied, else a new one, else the first that comes back in time.
     ///
     /// # Errors
     /// Every variant of [`CheckoutError`]. Nothing was sent.

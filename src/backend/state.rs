@@ -153,9 +153,11 @@ impl PoolState {
             if connection.class != wanted.class {
                 continue;
             }
+            // Moving to another worker costs more than any setting, and every wake-up across threads more.
+            let is_near = u8::from(connection.worker == wanted.worker);
             let settings = u8::from(connection.has(wanted.settings));
-            let score = settings * 2 + u8::from(connection.is_in(wanted.database));
-            if score == 3 {
+            let score = is_near * 4 + settings * 2 + u8::from(connection.is_in(wanted.database));
+            if score == 7 {
                 return Some(at);
             }
             if best.is_none_or(|(_, top)| score > top) {

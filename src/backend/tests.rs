@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::config::{Cluster, ClusterTls, Login, PoolLimits, TlsMode};
 use crate::error::Code;
-use crate::ids::{ClusterName, Role, ServerId};
+use crate::ids::{ClusterName, Role, ServerId, WorkerId};
 use crate::protocol::auth::{AuthContext, AuthRequest, AuthStep, Credentials, Nonce, RsaKey, ServerAuth};
 use crate::protocol::capability::{CLASS_MASK, Capabilities, OFFERED, StatusFlags};
 use crate::protocol::framed::Framed;
@@ -201,11 +201,12 @@ struct Client {
     pools: Arc<Pools>,
     settings: Arc<SessionSettings>,
     class: Capabilities,
+    worker: WorkerId,
 }
 
 impl Client {
     fn new(pools: &Arc<Pools>) -> Self {
-        Self { pools: Arc::clone(pools), settings: login_settings(), class: class() }
+        Self { pools: Arc::clone(pools), settings: login_settings(), class: class(), worker: WorkerId(1) }
     }
 
     async fn checkout(&self) -> Result<Checkout, CheckoutError> {
@@ -213,8 +214,9 @@ impl Client {
     }
 
     async fn checkout_within(&self, role: Role, ms: u64) -> Result<Checkout, CheckoutError> {
-        let deadline = Instant::now() + Duration::from_millis(ms);
-        let wanted = Wanted { class: self.class, settings: &self.settings, database: None, deadline };
+        let within = Duration::from_millis(ms);
+        let (class, settings, worker) = (self.class, &self.settings, self.worker);
+        let wanted = Wanted { class, settings, database: None, worker, within };
         self.pools.checkout(&name(), role, &wanted).await
     }
 }
@@ -248,6 +250,27 @@ async fn connections_are_reused_by_best_match() {
     assert_eq!(server.connected.load(Ordering::SeqCst), 2);
     let stats = pools.stats();
     assert_eq!((stats[0].busy, stats[0].idle, stats[0].counters.opened), (2, 0, 2));
+}
+
+#[tokio::test]
+async fn workers_keep_their_connections_and_take_others_over() {
+    let server = Server::start().await;
+    let pools = pools_of(cluster(&server.id, vec![], limits(5)));
+    let one = Client::new(&pools);
+    let two = Client { worker: WorkerId(2), ..Client::new(&pools) };
+    let (of_one, of_two) = (one.checkout().await.unwrap(), two.checkout().await.unwrap());
+    let ids = (of_one.thread_id(), of_two.thread_id());
+    of_one.checkin();
+    of_two.checkin();
+    let of_one = one.checkout().await.unwrap();
+    assert_eq!(of_one.thread_id(), ids.0, "its own, though another was used later");
+    let mut taken = one.checkout().await.unwrap();
+    assert_eq!(taken.thread_id(), ids.1, "one that is there is taken over before a new one is opened");
+    // It is alive under its new watch.
+    let change = SettingChange::Variable { name: "sql_mode", literal: "''" };
+    let settings = Arc::new(login_settings().with(&[change]).unwrap());
+    assert_eq!(taken.apply(&settings, None).await.unwrap(), 0);
+    assert_eq!(server.connected.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]

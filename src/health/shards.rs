@@ -2,7 +2,6 @@
 //!
 //! Written by every thread at once, so the counters are kept in several copies and each thread has its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +10,7 @@ use arc_swap::ArcSwap;
 
 use super::feed::{Ended, Outcome};
 use super::histogram::{Histogram, HistogramReport};
-use crate::ids::{Keyspace, Role, ShardName};
+use crate::ids::{Keyspace, NameMap, Role, ShardName};
 
 /// Copies of the counters; threads beyond that share.
 const COPIES: usize = 8;
@@ -30,7 +29,7 @@ pub(super) struct ShardTable {
     adding: Mutex<()>,
 }
 
-type Rows = HashMap<Keyspace, HashMap<ShardName, Arc<ShardCounters>>>;
+type Rows = NameMap<Keyspace, NameMap<ShardName, Arc<ShardCounters>>>;
 
 struct ShardCounters {
     primary: [Stripe; COPIES],
@@ -76,7 +75,7 @@ pub struct ShardReport {
 
 impl ShardTable {
     pub(super) fn new() -> Self {
-        Self { rows: ArcSwap::from_pointee(HashMap::new()), adding: Mutex::new(()) }
+        Self { rows: ArcSwap::default(), adding: Mutex::new(()) }
     }
 
     pub(super) fn record(&self, outcome: &Outcome<'_>) {

@@ -37,8 +37,9 @@ pub use target::{TargetShape, WorkspacePins};
 /// # Errors
 /// As [`plan()`] and [`plan_unread`].
 pub fn plan_text(input: &PlanInput<'_>) -> Planned {
-    match crate::sql::parse(input.text, input.scan, input.mode) {
+    let planned = match crate::sql::parse(input.text, input.scan, input.mode) {
         Ok(parsed) => plan(&parsed, input),
         Err(unread) => plan_unread(&unread, input),
-    }
+    };
+    planned.map(|plan| Plan { digest: crate::sql::digest(input.text, input.mode, input.scan), ..plan })
 }

@@ -13,6 +13,8 @@ use super::{Effects, LocalAnswer};
 pub struct Plan {
     /// What kind of statement it is.
     pub kind: StatementKind,
+    /// Fingerprint for statistics; 0 for what is no statement.
+    pub digest: u64,
     /// It may run on a replica.
     pub reads_only: bool,
     /// Where it goes.

@@ -174,7 +174,7 @@ impl SessionsView for Sessions {
                 command: activity.command.to_owned(),
                 command_time: activity.since.elapsed(),
                 connected: entry.connected.elapsed(),
-                cluster: activity.running.map(|running| running.cluster),
+                cluster: activity.running.map(|running| running.cluster().clone()),
                 in_transaction: activity.in_transaction,
                 statements: entry.statements.load(std::sync::atomic::Ordering::Relaxed),
                 digest: (activity.digest != 0).then_some(activity.digest),

@@ -11,7 +11,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::protocol::framed::Framed;
 use crate::protocol::stream::Stream;
-use crate::session::{self, LOGIN_PACKET_BYTES_MAX, Services, limits_of, serve_client};
+use crate::session::{self, LOGIN_PACKET_BYTES_MAX, Services, limits_of, welcome_client};
+
+use super::workers::Workers;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -51,12 +53,12 @@ pub(super) fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Accepts clients until dropped.
-pub(super) async fn accept_tcp(listener: TcpListener, services: Arc<Services>) {
+pub(super) async fn accept_tcp(listener: TcpListener, services: Arc<Services>, workers: Arc<Workers>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 prepare(&stream);
-                start(Stream::Tcp(stream), Some(peer), &services);
+                start(Stream::Tcp(stream), Some(peer), &services, &workers);
             }
             Err(error) => pause_after(&error).await,
         }
@@ -64,10 +66,10 @@ pub(super) async fn accept_tcp(listener: TcpListener, services: Arc<Services>) {
 }
 
 /// Accepts clients of the Unix socket until dropped.
-pub(super) async fn accept_unix(listener: UnixListener, services: Arc<Services>) {
+pub(super) async fn accept_unix(listener: UnixListener, services: Arc<Services>, workers: Arc<Workers>) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => start(Stream::Unix(stream), None, &services),
+            Ok((stream, _)) => start(Stream::Unix(stream), None, &services, &workers),
             Err(error) => pause_after(&error).await,
         }
     }
@@ -82,14 +84,19 @@ pub(super) fn prepare(stream: &TcpStream) {
     }
 }
 
-fn start(stream: Stream, peer: Option<SocketAddr>, services: &Arc<Services>) {
-    let services = services.clone();
+/// Logs the client in here, and has a worker serve it.
+fn start(stream: Stream, peer: Option<SocketAddr>, services: &Arc<Services>, workers: &Arc<Workers>) {
+    let (services, workers) = (services.clone(), workers.clone());
     let limits = limits_of(&services.serving.load());
     let mut client = Framed::new(stream, LOGIN_PACKET_BYTES_MAX);
     let host = peer.map_or_else(|| "localhost".to_owned(), |peer| peer.ip().to_string());
     match services.registry.admit(peer.map(|peer| peer.ip()), limits) {
         Ok(admission) => {
-            tokio::spawn(serve_client(client, services, admission, host));
+            tokio::spawn(async move {
+                if let Some(welcomed) = welcome_client(client, services, admission, host).await {
+                    workers.place(|worker| welcomed.serve(worker));
+                }
+            });
         }
         Err(error) => {
             tokio::spawn(async move {

@@ -15,6 +15,7 @@ pub mod live;
 mod logging;
 mod reload;
 mod serve;
+mod workers;
 
 pub use serve::serve;
 

@@ -11,6 +11,7 @@ use crate::session::Services;
 
 use super::build::{self, Loaded};
 use super::reload::Reloader;
+use super::workers::Workers;
 use super::{StartError, admin_port, listen, logging};
 
 /// How often a drain looks whether sessions are left.
@@ -40,7 +41,10 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let reloader = Arc::new(Reloader::new(path.to_owned(), services.clone(), proxy.store.clone()));
     let mut accepting = JoinSet::new();
     let mut background = JoinSet::new();
-    listen_for_clients(&services, &mut accepting)?;
+    let workers =
+        Workers::start().map_err(|source| StartError::System { what: "the workers cannot start", source })?;
+    let workers = Arc::new(workers);
+    listen_for_clients(&services, &workers, &mut accepting)?;
     admin_port::start(&services, &proxy.store, &reloader, &mut background)?;
 
     reloader.follow_directories().await;
@@ -59,21 +63,28 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     accepting.shutdown().await;
     drain(&services).await;
     background.shutdown().await;
+    if let Some(workers) = Arc::into_inner(workers) {
+        workers.stop();
+    }
     services.pools.close();
     tracing::info!("stopped");
     Ok(())
 }
 
-fn listen_for_clients(services: &Arc<Services>, accepting: &mut JoinSet<()>) -> Result<(), StartError> {
+fn listen_for_clients(
+    services: &Arc<Services>,
+    workers: &Arc<Workers>,
+    accepting: &mut JoinSet<()>,
+) -> Result<(), StartError> {
     let config = services.serving.load().config.clone();
     let address = config.listen.address;
     let listener = listen::bind(address)
         .map_err(|source| StartError::Listen { address: address.to_string(), source })?;
-    accepting.spawn(listen::accept_tcp(listener, services.clone()));
+    accepting.spawn(listen::accept_tcp(listener, services.clone(), workers.clone()));
     if let Some(path) = &config.listen.socket {
         let listener = listen::bind_unix(path)
             .map_err(|source| StartError::Listen { address: path.display().to_string(), source })?;
-        accepting.spawn(listen::accept_unix(listener, services.clone()));
+        accepting.spawn(listen::accept_unix(listener, services.clone(), workers.clone()));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::backend::SessionSettings;
 use crate::config::User;
 use crate::error::{ClientError, Code};
+use crate::ids::WorkerId;
 use crate::protocol::auth::AuthRequest;
 use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::command::Command;
@@ -18,6 +19,7 @@ use crate::sql::Scan;
 use crate::topology::Snapshot;
 
 use crate::session::Session;
+use crate::session::alarm::Alarm;
 use crate::session::flow::{Ended, Failure, Flow};
 use crate::session::login::{self, LoggedIn, LoginError};
 use crate::session::prepared::PreparedStatements;
@@ -31,13 +33,24 @@ const COMMAND_KEEP_BYTES: usize = 8 * 1024;
 /// The shortest `wait_timeout`.
 const SHORTEST_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// What a waiting session does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// The connection kept for questions goes back.
+    Linger,
+    /// `timeouts.transaction` is over.
+    Transaction,
+    /// The session ends.
+    Idle,
+}
+
 impl Session {
     /// A session for a client that has been welcomed.
     pub(super) fn new(
         services: Arc<Services>,
         serving: Arc<Serving>,
         logged_in: LoggedIn,
-        admission: Admission,
+        (admission, worker): (Admission, WorkerId),
         (state, entry): (State, Arc<SessionEntry>),
     ) -> Self {
         Self {
@@ -49,8 +62,12 @@ impl Session {
             host: logged_in.host,
             nonce: logged_in.nonce,
             admission,
+            worker,
             entry,
             state,
+            alarm: Alarm::default(),
+            waiting_since: Instant::now(),
+            started: Instant::now(),
             prepared: PreparedStatements::default(),
             scan: Scan::default(),
             tracker: ResponseTracker::new(),
@@ -79,10 +96,11 @@ impl Session {
 
     async fn serve_command(&mut self) -> Result<(), Ended> {
         self.read_command().await?;
+        self.started = Instant::now();
         self.entry.statements.fetch_add(1, Ordering::Relaxed);
         self.entry.update(|activity| {
             activity.command = "Query";
-            activity.since = Instant::now();
+            activity.since = self.started;
         });
         let result = self.dispatch().await;
         if self.command.capacity() > COMMAND_KEEP_BYTES {
@@ -96,10 +114,11 @@ impl Session {
             }
             Err(Failure::End(ended)) => return Err(ended),
         }
+        self.waiting_since = Instant::now();
         let in_transaction = self.state.transaction.is_open();
         self.entry.update(|activity| {
             activity.command = "Sleep";
-            activity.since = Instant::now();
+            activity.since = self.waiting_since;
             activity.in_transaction = in_transaction;
         });
         Ok(())
@@ -109,9 +128,7 @@ impl Session {
     async fn read_command(&mut self) -> Result<(), Ended> {
         self.client.reset_sequence();
         loop {
-            let idle = self.idle_max();
-            let lingers = self.linger_deadline();
-            let transaction_ends = self.transaction_deadline();
+            let due = self.next_due();
             let is_free = self.state.is_free();
             // A stop ends a free session even if its next command is there already.
             if let Some(interrupt) = self.entry.due_interrupt(is_free) {
@@ -127,15 +144,24 @@ impl Session {
                     return Ok(());
                 }
                 interrupt = self.entry.interrupted_at(is_free) => return Err(ended_by(interrupt)),
-                () = sleep_until(lingers) => {}
-                () = sleep_until(transaction_ends) => {
-                    self.end_transaction_late();
-                    continue;
-                }
-                () = sleep_for(idle) => return Err(Ended::Idle),
+                () = self.alarm.ring(due.map(|(at, _)| at)) => {}
             }
-            self.end_linger().await;
+            match due {
+                Some((_, Due::Linger)) => self.end_linger().await,
+                Some((_, Due::Transaction)) => self.end_transaction_late(),
+                Some((_, Due::Idle)) => return Err(Ended::Idle),
+                None => {}
+            }
         }
+    }
+
+    /// What happens next if the client says nothing.
+    fn next_due(&self) -> Option<(Instant, Due)> {
+        let idle = self.idle_max();
+        let idle_ends = (!idle.is_zero()).then(|| (self.waiting_since + idle, Due::Idle));
+        let lingers = self.linger_deadline().map(|at| (at, Due::Linger));
+        let transaction_ends = self.transaction_deadline().map(|at| (at, Due::Transaction));
+        [lingers, transaction_ends, idle_ends].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// `timeouts.idle`, or the session's own `wait_timeout` where that is shorter; zero for no bound.
@@ -362,13 +388,6 @@ fn ended_by(interrupt: Interrupt) -> Ended {
 
 fn ended_by_frame(error: FrameError) -> Ended {
     if error.is_clean_close() { Ended::Quit } else { Ended::Client(error) }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn sleep_for(duration: std::time::Duration) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::backend::SessionSettings;
 use crate::config::User;
 use crate::error::{ClientError, Code};
-use crate::ids::UserName;
+use crate::ids::{UserName, WorkerId};
 use crate::protocol::auth::{AuthRequest, AuthStep, Nonce, ServerAuth};
 use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::compress::Algorithm;
@@ -221,8 +221,22 @@ fn is_multi_threaded() -> bool {
     tokio::runtime::Handle::current().runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread
 }
 
-/// Serves one client from its socket's accept to its end.
-pub async fn serve_client(client: Framed, services: Arc<Services>, mut admission: Admission, host: String) {
+/// A client that is logged in and has been told so; nothing of its first command was looked at.
+pub struct WelcomedClient {
+    services: Arc<Services>,
+    serving: Arc<Serving>,
+    logged_in: LoggedIn,
+    admission: Admission,
+    opened: (State, Arc<SessionEntry>),
+}
+
+/// Logs one client in, from its socket's accept on; `None` if it came to nothing, which was logged.
+pub async fn welcome_client(
+    client: Framed,
+    services: Arc<Services>,
+    mut admission: Admission,
+    host: String,
+) -> Option<WelcomedClient> {
     let serving = services.serving.load_full();
     let timeout = serving.config.listen.handshake_timeout;
     let login = tokio::time::timeout(timeout, log_in(client, &serving, &admission, host)).await;
@@ -231,12 +245,12 @@ pub async fn serve_client(client: Framed, services: Arc<Services>, mut admission
         Ok(Err(error)) => {
             tracing::info!(%error, "login failed");
             services.registry.count_failed_login();
-            return;
+            return None;
         }
         Err(_) => {
             tracing::info!("login took longer than listen.handshake_timeout");
             services.registry.count_failed_login();
-            return;
+            return None;
         }
     };
     let opened = open(&services, &serving, &logged_in, &mut admission);
@@ -250,10 +264,23 @@ pub async fn serve_client(client: Framed, services: Arc<Services>, mut admission
             .and(Err(LoginError::Refused(error))),
     };
     match welcome {
-        Ok((state, entry)) => {
-            Session::new(services, serving, logged_in, admission, (state, entry)).run().await;
+        Ok(opened) => Some(WelcomedClient { services, serving, logged_in, admission, opened }),
+        Err(error) => {
+            tracing::info!(%error, "login failed");
+            None
         }
-        Err(error) => tracing::info!(%error, "login failed"),
+    }
+}
+
+impl WelcomedClient {
+    /// Serves the client to its end, on `worker`, which is the one that polls this.
+    pub async fn serve(mut self, worker: WorkerId) {
+        if let Err(error) = self.logged_in.client.rehome() {
+            tracing::warn!(%error, "a client's connection cannot be moved to its worker");
+            return;
+        }
+        let place = (self.admission, worker);
+        Session::new(self.services, self.serving, self.logged_in, place, self.opened).run().await;
     }
 }
 

@@ -8,6 +8,7 @@
 //! seen; one workspace's database never stays current under another's statement: a change of database goes by
 //! way of `information_schema`, so that a change that fails leaves none of the first one's tables in reach.
 
+mod alarm;
 mod commands;
 mod flow;
 mod login;
@@ -22,22 +23,26 @@ mod statements;
 mod target;
 
 pub use login::{
-    LOGIN_PACKET_BYTES_MAX, LoggedIn, LoginError, err_payload, limits_of, log_in, refuse, serve_client,
+    LOGIN_PACKET_BYTES_MAX, LoggedIn, LoginError, WelcomedClient, err_payload, limits_of, log_in, refuse,
+    welcome_client,
 };
-pub use registry::{Activity, Interrupt, Limits, Registry, Running, SessionEntry};
+pub use registry::{Activity, Interrupt, Limits, Registry, SessionEntry};
 pub use services::{PlanLookups, Services, Serving, StoredPasswords};
 pub use settings_cache::SettingsCache;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::User;
 use crate::error::Code;
+use crate::ids::WorkerId;
 use crate::protocol::auth::Nonce;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::framed::Framed;
 use crate::protocol::response::ResponseTracker;
 use crate::sql::Scan;
 
+use self::alarm::Alarm;
 use self::prepared::PreparedStatements;
 use self::run::linger::{KeptWarnings, Lingering};
 use self::state::State;
@@ -56,8 +61,16 @@ struct Session {
     /// The greeting's nonce, which CHANGE USER answers to.
     nonce: Nonce,
     admission: registry::Admission,
+    /// The thread that serves the session.
+    worker: WorkerId,
     entry: Arc<SessionEntry>,
     state: State,
+    /// For all deadlines of the session.
+    alarm: Alarm,
+    /// Since when the session waits for a command.
+    waiting_since: Instant,
+    /// When the command that is being worked on arrived.
+    started: Instant,
     prepared: PreparedStatements,
     /// Reused by every statement.
     scan: Scan,

@@ -72,7 +72,7 @@ impl Session {
     }
 
     async fn query_text(&mut self, attributes: &[u8], text: &[u8], scan: &mut Scan) -> Flow {
-        let started = Instant::now();
+        let started = self.started;
         sql::scan(text, self.state.mode, scan);
         let takes_several = self.capabilities.contains(Capabilities::MULTI_STATEMENTS);
         if scan.flags.contains(ScanFlags::MORE) || (takes_several && has_comment_behind(text, scan)) {
@@ -128,7 +128,6 @@ impl Session {
             payload: Payload::Text { attributes: statement.attributes, text: statement.text },
             kind: CommandKind::Query,
             plan,
-            digest: statement.scan.digest,
             scan: Some(statement.scan),
             text: statement.text,
             started: statement.started,

@@ -4,17 +4,20 @@
 //! is never held across an await.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Instant;
 
+use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 use tokio::sync::Notify;
 
 use crate::backend::{KillError, Killer};
 use crate::error::{ClientError, Code};
-use crate::ids::{ClusterName, ServerId, SessionId, UserName};
+use crate::ids::{SessionId, UserName};
 
 /// Why a session is to stop what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +35,6 @@ const SHUTDOWN: u8 = 1;
 const STOP: u8 = 2;
 const KILL: u8 = 3;
 
-/// Where the session's current statement runs.
-#[derive(Clone, Debug)]
-pub struct Running {
-    /// The shard's cluster.
-    pub cluster: ClusterName,
-    /// The server.
-    pub server: ServerId,
-    /// Stops it.
-    pub killer: Killer,
-}
-
 /// What the process list shows of one session.
 #[derive(Clone, Debug)]
 pub struct Activity {
@@ -54,8 +46,8 @@ pub struct Activity {
     pub since: Instant,
     /// Digest of the statement that runs or ran last, 0 if none.
     pub digest: u64,
-    /// The server that works for it.
-    pub running: Option<Running>,
+    /// The server that works for it, and how to stop what runs there.
+    pub running: Option<Killer>,
     /// An open transaction holds a server connection.
     pub in_transaction: bool,
 }
@@ -73,24 +65,38 @@ pub struct SessionEntry {
     pub connected: Instant,
     /// Statements run so far.
     pub statements: AtomicU64,
-    activity: Mutex<Activity>,
+    shown: Mutex<Shown>,
     interrupt: AtomicU8,
-    wake: Notify,
-    /// Held while a KILL QUERY is on its way, and while the statement it is meant for is taken off.
-    killing: tokio::sync::Mutex<()>,
-    was_killed: AtomicBool,
+    /// Wakes the session's own task, which is the only one that waits for interrupts.
+    wake: AtomicWaker,
+    /// A KILL QUERY arrived, or failed to.
+    kill_done: Notify,
     in_flight: Arc<AtomicUsize>,
+}
+
+/// What is written under the entry's lock.
+#[derive(Debug)]
+struct Shown {
+    activity: Activity,
+    /// KILL QUERYs on their way for the statement that runs.
+    kills_on_way: usize,
+    /// One was sent for it.
+    was_killed: bool,
 }
 
 impl SessionEntry {
     /// What it does now.
     pub fn activity(&self) -> Activity {
-        self.activity.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown().activity.clone()
     }
 
     /// Changes what the process list shows.
     pub(super) fn update(&self, change: impl FnOnce(&mut Activity)) {
-        change(&mut self.activity.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.shown().activity);
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The interrupt that was asked for, if any.
@@ -103,16 +109,18 @@ impl SessionEntry {
         }
     }
 
-    /// Waits until an interrupt is asked for that counts: a shutdown does only at a transaction boundary.
-    /// Cancel safe.
+    /// Waits until an interrupt is asked for that counts: a shutdown does only at a transaction boundary. For
+    /// the session's own task. Cancel safe.
     pub(super) async fn interrupted_at(&self, is_boundary: bool) -> Interrupt {
-        loop {
-            let woken = self.wake.notified();
+        poll_fn(|cx| {
             if let Some(interrupt) = self.due_interrupt(is_boundary) {
-                return interrupt;
+                return Poll::Ready(interrupt);
             }
-            woken.await;
-        }
+            self.wake.register(cx.waker());
+            // One that was asked for before the waker was there woke nobody.
+            self.due_interrupt(is_boundary).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     /// The interrupt that ends the session now: a shutdown waits for a transaction boundary.
@@ -129,25 +137,33 @@ impl SessionEntry {
     ///
     /// # Errors
     /// The KILL did not reach the server.
+    ///
+    /// Cancel safety: safe.
     pub async fn kill_query(&self) -> Result<(), KillError> {
-        let _killing = self.killing.lock().await;
-        let Some(running) = self.activity().running else { return Ok(()) };
-        self.was_killed.store(true, Ordering::Release);
-        running.killer.kill_query().await
+        let Some(kill) = KillOnWay::begin(self) else { return Ok(()) };
+        kill.killer.kill_query().await
     }
 
-    /// The statement is over; says whether a KILL QUERY was sent for it, which may still be on its way.
+    /// The statement is over; says whether a KILL QUERY was sent for it. One that is on its way is waited for,
+    /// as it would hit the connection's next statement.
     pub(super) async fn finish_running(&self) -> bool {
-        let _killing = self.killing.lock().await;
-        self.update(|activity| activity.running = None);
-        self.was_killed.swap(false, Ordering::AcqRel)
+        loop {
+            let done = self.kill_done.notified();
+            {
+                let mut shown = self.shown();
+                shown.activity.running = None;
+                if shown.kills_on_way == 0 {
+                    return std::mem::take(&mut shown.was_killed);
+                }
+            }
+            done.await;
+        }
     }
 
     fn ask(&self, interrupt: u8) {
         // The larger number wins: a kill is not weakened into a shutdown.
         self.interrupt.fetch_max(interrupt, Ordering::AcqRel);
-        self.wake.notify_one();
-        self.wake.notify_waiters();
+        self.wake.wake();
     }
 
     /// Takes one of the user's in-flight places, `None` when all are taken.
@@ -155,6 +171,30 @@ impl SessionEntry {
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
         let place = InFlight { count: self.in_flight.clone() };
         (in_flight_max == 0 || before < in_flight_max).then_some(place)
+    }
+}
+
+/// A KILL QUERY on its way; counts until dropped.
+struct KillOnWay<'a> {
+    entry: &'a SessionEntry,
+    killer: Killer,
+}
+
+impl<'a> KillOnWay<'a> {
+    /// `None` when nothing runs.
+    fn begin(entry: &'a SessionEntry) -> Option<Self> {
+        let mut shown = entry.shown();
+        let killer = shown.activity.running.clone()?;
+        shown.kills_on_way += 1;
+        shown.was_killed = true;
+        Some(Self { entry, killer })
+    }
+}
+
+impl Drop for KillOnWay<'_> {
+    fn drop(&mut self) {
+        self.entry.shown().kills_on_way -= 1;
+        self.entry.kill_done.notify_waiters();
     }
 }
 
@@ -349,11 +389,10 @@ impl Admission {
             peer,
             connected: now,
             statements: AtomicU64::new(0),
-            activity: Mutex::new(idle),
+            shown: Mutex::new(Shown { activity: idle, kills_on_way: 0, was_killed: false }),
             interrupt: AtomicU8::new(NO_INTERRUPT),
-            wake: Notify::new(),
-            killing: tokio::sync::Mutex::new(()),
-            was_killed: AtomicBool::new(false),
+            wake: AtomicWaker::new(),
+            kill_done: Notify::new(),
             in_flight,
         });
         self.registry.sessions.insert(self.id, entry.clone());

@@ -17,8 +17,8 @@ mod statement;
 pub use lexer::{ClientCharset, Lexer, Literal, LiteralKind, ServerVersion, SqlMode, Token, TokenKind};
 pub use query::byte_span;
 pub use scan::{
-    COMMENTS_MAX, Directives, LITERALS_MAX, Scan, ScanFlags, StatementKind, TagError, directives, normalize,
-    scan, workspace_tag,
+    COMMENTS_MAX, Directives, LITERALS_MAX, Scan, ScanFlags, StatementKind, TagError, digest, directives,
+    normalize, scan, workspace_tag,
 };
 pub use span::Span;
 pub use statement::*;

@@ -226,7 +226,8 @@ proptest! {
         let Some(spaced) = respace(text, *mode, &gaps) else { return Ok(()) };
         let (before, after) = (scanned(text.as_bytes(), *mode), scanned(spaced.as_bytes(), *mode));
         prop_assert_eq!(before.shape, after.shape, "{} | {}", text, spaced);
-        prop_assert_eq!(before.digest, after.digest, "{} | {}", text, spaced);
+        let name = |text: &str, found: &Scan| digest(text.as_bytes(), *mode, found);
+        prop_assert_eq!(name(text, &before), name(&spaced, &after), "{} | {}", text, spaced);
         let normal = |text: &str, found: &Scan| normalize(text.as_bytes(), *mode, found);
         prop_assert_eq!(normal(text, &before), normal(&spaced, &after));
     }

@@ -1,11 +1,10 @@
 //! Shards of one keyspace, and finding one by keyspace id or name.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::WorkspaceState;
 use crate::error::Code;
-use crate::ids::{ClusterName, KeyRange, Keyspace, KeyspaceId, ShardName};
+use crate::ids::{ClusterName, KeyRange, Keyspace, KeyspaceId, NameMap, ShardName};
 
 /// The part of a keyspace that lives on one cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl Placement {
 #[derive(Clone, Debug)]
 pub struct KeyspaceShards {
     shards: Vec<Arc<Shard>>,
-    by_name: HashMap<ShardName, usize>,
+    by_name: NameMap<ShardName, usize>,
     by_range: bool,
 }
 
@@ -94,7 +93,7 @@ impl KeyspaceShards {
             return Err(ShardsFault::Mixed { name: shard.name.clone() });
         }
         shards.sort_by(|a, b| start_of(a).cmp(start_of(b)).then_with(|| a.name.cmp(&b.name)));
-        let mut by_name = HashMap::with_capacity(shards.len());
+        let mut by_name = NameMap::with_capacity_and_hasher(shards.len(), Default::default());
         for (at, shard) in shards.iter().enumerate() {
             if by_name.insert(shard.name.clone(), at).is_some() {
                 return Err(ShardsFault::Duplicate { name: shard.name.clone() });

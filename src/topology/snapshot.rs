@@ -1,13 +1,12 @@
 //! One generation of the routing truth.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{
     Directories, Directory, KeyspaceShards, Placement, RouteError, Shard, ShardsFault, WorkspaceState,
 };
 use crate::config::{Cluster, Config, KeyspaceTopology};
-use crate::ids::{ClusterName, Generation, KeyRange, Keyspace, KeyspaceId, WorkspaceId};
+use crate::ids::{ClusterName, Generation, KeyRange, Keyspace, KeyspaceId, NameMap, WorkspaceId};
 use crate::plan::Address;
 use crate::vschema::{Layout, Mapped, Vschema};
 
@@ -24,7 +23,7 @@ pub struct Snapshot {
     pub vschema: Arc<Vschema>,
     /// Where workspaces are, per keyspace that places them so.
     pub directories: Directories,
-    keyspaces: HashMap<Keyspace, KeyspaceShards>,
+    keyspaces: NameMap<Keyspace, KeyspaceShards>,
 }
 
 /// Why config and vschema do not make a snapshot.
@@ -60,7 +59,7 @@ impl Snapshot {
         vschema: Arc<Vschema>,
         directories: Directories,
     ) -> Result<Self, SnapshotFault> {
-        let mut keyspaces = HashMap::with_capacity(config.keyspaces.len());
+        let mut keyspaces = NameMap::default();
         for (keyspace, places) in &config.keyspaces {
             let has_ranges = Self::has_ranges(&vschema, keyspace);
             let shards = KeyspaceShards::new(shards_of(places, has_ranges))

@@ -20,15 +20,14 @@ pub use pattern::DatabasePattern;
 pub use value::Value;
 pub use vindexes::{Mapped, Vindex, VindexError};
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::ids::{Keyspace, WorkspaceId};
+use crate::ids::{Keyspace, NameMap, WorkspaceId};
 
 /// Every keyspace.
 #[derive(Clone, Debug, Default)]
 pub struct Vschema {
-    keyspaces: HashMap<Keyspace, Arc<KeyspaceSchema>>,
+    keyspaces: NameMap<Keyspace, Arc<KeyspaceSchema>>,
     patterned: Vec<Arc<KeyspaceSchema>>,
 }
 
@@ -44,7 +43,7 @@ pub enum DatabaseTarget {
 impl Vschema {
     /// Takes checked keyspaces; of two with one name the last stays.
     pub fn new(keyspaces: impl IntoIterator<Item = KeyspaceSchema>) -> Self {
-        let keyspaces: HashMap<_, _> =
+        let keyspaces: NameMap<_, _> =
             keyspaces.into_iter().map(|ks| (ks.name.clone(), Arc::new(ks))).collect();
         let is_patterned = |ks: &&Arc<KeyspaceSchema>| matches!(ks.layout, Layout::DatabasePerWorkspace(_));
         let mut patterned: Vec<_> = keyspaces.values().filter(is_patterned).cloned().collect();

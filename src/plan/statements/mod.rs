@@ -40,7 +40,7 @@ impl<'a> PlanInput<'a> {
     }
 
     pub(crate) fn plan(&self, reads_only: bool, route: Route, effects: Effects) -> Plan {
-        Plan { kind: self.scan.kind, reads_only, route, effects }
+        Plan { kind: self.scan.kind, digest: 0, reads_only, route, effects }
     }
 
     /// The session's own database, whatever the statement names: for statements about the session's target.

@@ -11,6 +11,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::stream::Stream;
+
 /// Bytes of a buffer as it is lent first.
 const SMALL_BYTES: usize = 16 * 1024;
 /// Bytes of a buffer once a read filled the small one: fewer system calls for long answers.
@@ -116,9 +118,14 @@ impl ReadBuffer {
     pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut (impl AsyncRead + Unpin),
+        stream: &mut Stream,
         bytes_max: usize,
     ) -> Poll<io::Result<Option<usize>>> {
+        if stream.poll_maybe_readable(cx).is_pending() {
+            self.is_busy = false;
+            self.release_if_empty();
+            return Poll::Pending;
+        }
         if !self.make_room(bytes_max) {
             return Poll::Ready(Ok(None));
         }

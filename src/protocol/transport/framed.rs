@@ -91,6 +91,14 @@ impl Framed {
         &self.stream
     }
 
+    /// Has the socket watched by the current runtime; see [`Stream`].
+    ///
+    /// # Errors
+    /// The system's own; close the connection.
+    pub fn rehome(&mut self) -> io::Result<()> {
+        self.stream.rehome()
+    }
+
     /// Bytes read from and written to the peer since the connection began, as they were on the wire.
     pub fn traffic(&self) -> (u64, u64) {
         (self.bytes_read, self.bytes_written)

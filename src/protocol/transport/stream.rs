@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -59,6 +60,36 @@ impl Stream {
         matches!(self, Stream::Tls(_))
     }
 
+    /// Pending while there is surely nothing to read; costs no system call and no buffer.
+    pub(super) fn poll_maybe_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let ready = match self {
+            Stream::Tcp(tcp) => tcp.poll_read_ready(cx),
+            Stream::Unix(unix) => unix.poll_read_ready(cx),
+            // TLS may hold bytes of its own.
+            Stream::Tls(_) | Stream::Closed => return Poll::Ready(()),
+        };
+        // An error shows again when it is read.
+        ready.map(|_| ())
+    }
+
+    /// Has the socket watched by the current runtime from now on: it is woken there, on its own thread.
+    ///
+    /// What is known of the socket's readiness is forgotten; the next read or write finds out.
+    ///
+    /// # Errors
+    /// The system's own; close the connection.
+    pub(super) fn rehome(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(tcp) => rehome_tcp(tcp),
+            Stream::Unix(unix) => rehome_unix(unix),
+            Stream::Tls(tls) => match &mut tls.get_mut().0.plain {
+                Plain::Tcp(tcp) => rehome_tcp(tcp),
+                Plain::Unix(unix) => rehome_unix(unix),
+            },
+            Stream::Closed => Err(closed()),
+        }
+    }
+
     /// True if what is sent cannot be overheard: TLS, or a Unix socket.
     pub fn is_secure(&self) -> bool {
         match self {
@@ -102,6 +133,18 @@ impl Stream {
             }
         }
     }
+}
+
+fn rehome_tcp(tcp: &mut TcpStream) -> io::Result<()> {
+    let same = tcp.as_fd().try_clone_to_owned()?;
+    *tcp = TcpStream::from_std(same.into())?;
+    Ok(())
+}
+
+fn rehome_unix(unix: &mut UnixStream) -> io::Result<()> {
+    let same = unix.as_fd().try_clone_to_owned()?;
+    *unix = UnixStream::from_std(same.into())?;
+    Ok(())
 }
 
 fn closed() -> io::Error {

@@ -7,12 +7,12 @@
 mod execution;
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::backend::{Prepared as ServerPrepared, PreparedKey};
 use crate::error::{ClientError, Code};
+use crate::ids::NameMap;
 use crate::plan::{Destination, LocalAnswer, Plan};
 use crate::protocol::binary::{ParameterTypes, Parameters};
 use crate::protocol::capability::StatusFlags;
@@ -61,7 +61,7 @@ pub(in crate::session) struct PreparedStatement {
 /// All prepared statements of a session.
 #[derive(Debug, Default)]
 pub(in crate::session) struct PreparedStatements {
-    by_id: HashMap<u32, PreparedStatement>,
+    by_id: NameMap<u32, PreparedStatement>,
     last_id: u32,
 }
 
@@ -120,7 +120,7 @@ pub(in crate::session) struct Execution<'a> {
 impl Session {
     /// COM_STMT_PREPARE.
     pub(in crate::session) async fn prepare(&mut self, text: &[u8]) -> Flow {
-        let started = Instant::now();
+        let started = self.started;
         let mut scan = Scan::default();
         sql::scan(text, self.state.mode, &mut scan);
         let said = self.read_comments(text, &scan)?;
@@ -230,7 +230,7 @@ impl Session {
         statement: &mut PreparedStatement,
         execute: StmtExecute<'_>,
     ) -> Flow {
-        let started = Instant::now();
+        let started = self.started;
         if statement.long_data.contains_key(&u16::MAX) {
             return Err(ClientError::of(Code::PacketTooLarge).into());
         }
@@ -469,15 +469,7 @@ fn not_preparable() -> ClientError {
 }
 
 fn job_of<'a>(statement: &Statement<'a>, plan: &'a Plan, payload: Payload<'a>, kind: CommandKind) -> Job<'a> {
-    Job {
-        payload,
-        kind,
-        plan,
-        digest: statement.scan.digest,
-        scan: Some(statement.scan),
-        text: statement.text,
-        started: statement.started,
-    }
+    Job { payload, kind, plan, scan: Some(statement.scan), text: statement.text, started: statement.started }
 }
 
 fn unknown_statement(id: u32) -> Failure {

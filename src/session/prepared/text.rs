@@ -63,7 +63,7 @@ impl Session {
             _ => return Err(not_supported("only statements of one shard can be prepared as text").into()),
         };
         let place = self.place_or_any(snapshot, address.as_ref(), job, &statement.said)?;
-        let inner = Job { plan, digest: scan.digest, scan: Some(&scan), text: &text, ..*job };
+        let inner = Job { plan, scan: Some(&scan), text: &text, ..*job };
         let values = self.session_values(&inner, &place).of_session();
         if values.put_into(&text, self.state.mode).is_some() {
             let message =
@@ -145,7 +145,7 @@ impl Session {
         }
         let plan = prepared.planned.as_ref().as_ref().map_err(Clone::clone)?;
         let (scan, text) = (&prepared.scan, prepared.text.as_slice());
-        let inner = Job { plan, digest: scan.digest, scan: Some(scan), text, ..*job };
+        let inner = Job { plan, scan: Some(scan), text, ..*job };
         let address = prepared.address.as_ref();
         let place = self.place_or_any(snapshot, address, &inner, &statement.said)?;
         self.run_job(&inner, place).await

@@ -1,6 +1,6 @@
 //! One job on one server: lend a connection, send, settle what the answer says about the session.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::backend::{ApplyError, Wanted};
 use crate::error::{ClientError, Code, Outcome};
@@ -17,7 +17,7 @@ use crate::sql::{self, StatementKind};
 
 use crate::session::Session;
 use crate::session::flow::{Ended, Failure, Flow};
-use crate::session::registry::{Interrupt, Running};
+use crate::session::registry::Interrupt;
 use crate::session::run::exchange::refused_by_server;
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
@@ -73,7 +73,8 @@ impl Session {
             class: self.capabilities.masked(CLASS_MASK),
             settings: &self.state.settings,
             database: place.database.as_ref(),
-            deadline: Instant::now() + self.serving.config.timeouts.pool_wait,
+            worker: self.worker,
+            within: self.serving.config.timeouts.pool_wait,
         };
         let lent = tokio::select! {
             biased;
@@ -123,12 +124,8 @@ impl Session {
     /// Shows what runs, and lets KILL QUERY reach it.
     pub(in crate::session) fn note_running(&self, job: &Job<'_>, held: &Held) {
         self.entry.update(|activity| {
-            activity.digest = job.digest;
-            activity.running = Some(Running {
-                cluster: held.cluster.clone(),
-                server: held.checkout.server().clone(),
-                killer: held.checkout.killer(),
-            });
+            activity.digest = job.plan.digest;
+            activity.running = Some(held.checkout.killer());
         });
     }
 
@@ -366,7 +363,7 @@ impl Session {
         self.state.unpin();
     }
 
-    fn record(&self, job: &Job<'_>, place: &Place, lost: bool) {
+    fn record(&self, job: &Job<'_>, place: &Place, took: Duration, lost: bool) {
         let (Some(shard), end) = (&place.shard, self.tracker.end()) else { return };
         let ended = match &end.error {
             _ if lost => health::Ended::Lost,
@@ -376,9 +373,9 @@ impl Session {
         let outcome = health::Outcome {
             shard,
             role: place.role,
-            digest: job.digest,
+            digest: job.plan.digest,
             is_write: job.plan.effects.writes,
-            latency: job.started.elapsed(),
+            latency: took,
             ended,
             rows: end.rows.max(end.affected_rows),
             bytes: end.bytes,
@@ -390,9 +387,9 @@ impl Session {
 
     /// Feeds digests and shard statistics, and logs slow statements.
     pub(in crate::session) fn observe(&self, job: &Job<'_>, place: &Place, lost: bool) {
-        self.record(job, place, lost);
-        let slow = self.serving.config.log.slow_statement;
         let took = job.started.elapsed();
+        self.record(job, place, took, lost);
+        let slow = self.serving.config.log.slow_statement;
         if !slow.is_zero() && took >= slow {
             let text =
                 job.scan.map(|scan| sql::normalize(job.text, self.state.mode, scan)).unwrap_or_default();
@@ -402,7 +399,7 @@ impl Session {
                 user = %self.user.name,
                 cluster = %place.cluster,
                 shard = place.shard.as_ref().map_or("", |shard| shard.name.as_str()),
-                digest = format!("{:016x}", job.digest),
+                digest = format!("{:016x}", job.plan.digest),
                 ms = took.as_millis() as u64,
                 rows = self.tracker.end().rows,
                 statement = text,

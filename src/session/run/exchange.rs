@@ -3,7 +3,6 @@
 //! A statement that takes too long, or whose answer grows too large, is killed on its server, which then ends
 //! the answer itself; the client is told why in Bulkhead's words.
 
-use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -33,12 +32,14 @@ impl Session {
         state_answers: u32,
         deadline: Option<Instant>,
     ) -> Result<(), RelayError> {
-        let entry = self.entry.clone();
-        let killed = async move {
-            entry.killed().await;
-            Stop::Killed
-        };
-        let stop = pin!(stop_at(deadline, killed));
+        let (entry, alarm) = (&*self.entry, &mut self.alarm);
+        let stop = pin!(async {
+            tokio::select! {
+                biased;
+                () = alarm.ring(deadline) => Stop::Deadline,
+                () = entry.killed() => Stop::Killed,
+            }
+        });
         let connection = &mut *held.checkout;
         self.tracker.expect_sequence(connection.framed.sequence());
         let is_chained = self.more_results || self.client.sequence() != 1;
@@ -107,18 +108,18 @@ impl Session {
     /// Collects the answer of the one command that was queued.
     pub(in crate::session) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
         let deadline = self.statement_deadline();
-        let entry = self.entry.clone();
-        let client = &mut self.client;
-        let given_up = async move {
-            tokio::select! {
-                () = entry.killed() => Stop::Killed,
-                _ = client.watch_close() => Stop::Left,
-            }
-        };
         let connection = &mut *held.checkout;
         self.tracker.start(kind, connection.capabilities());
         self.tracker.expect_sequence(connection.framed.sequence());
-        let stop = pin!(stop_at(deadline, given_up));
+        let (entry, alarm, client) = (&*self.entry, &mut self.alarm, &mut self.client);
+        let stop = pin!(async {
+            tokio::select! {
+                biased;
+                () = alarm.ring(deadline) => Stop::Deadline,
+                () = entry.killed() => Stop::Killed,
+                _ = client.watch_close() => Stop::Left,
+            }
+        });
         let error = match execute::collect(connection, &mut self.tracker, stop).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
@@ -207,7 +208,7 @@ async fn relay_killed(
     if let Err(error) = held.checkout.killer().kill_query().await {
         tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
     }
-    let grace = pin!(stop_at(Some(Instant::now() + KILLED_ANSWER_WAIT), std::future::pending()));
+    let grace = pin!(stop_at(Instant::now() + KILLED_ANSWER_WAIT));
     match execute::relay(client, &mut held.checkout, answer, grace).await {
         Err(RelayError::Stopped(_)) => Err(RelayError::Stopped(why)),
         done => done,
@@ -219,19 +220,8 @@ pub(in crate::session) fn refused_by_server(error: &ServerError) -> ClientError 
     ClientError::from_server(error.errno, error.sqlstate, &error.message)
 }
 
-/// Resolves at the deadline, or when `given_up` does.
-pub(in crate::session) async fn stop_at(
-    deadline: Option<Instant>,
-    given_up: impl Future<Output = Stop>,
-) -> Stop {
-    let timer = async {
-        match deadline {
-            Some(at) => tokio::time::sleep_until(at.into()).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = timer => Stop::Deadline,
-        why = given_up => why,
-    }
+/// Stops at `at`, whatever else happens.
+pub(in crate::session) async fn stop_at(at: Instant) -> Stop {
+    tokio::time::sleep_until(at.into()).await;
+    Stop::Deadline
 }

@@ -33,9 +33,7 @@ pub(in crate::session) struct Job<'a> {
     pub kind: CommandKind,
     /// How it was planned.
     pub plan: &'a Plan,
-    /// Fingerprint for statistics; 0 for commands that are no statements.
-    pub digest: u64,
-    /// What the fingerprint is of, for the first time that it is seen.
+    /// What was found in the text; absent for commands that are no statements.
     pub scan: Option<&'a Scan>,
     /// The client's text.
     pub text: &'a [u8],

@@ -101,7 +101,7 @@ impl Session {
         connection.queue_command(&payload);
         self.tracker.start(CommandKind::Query, connection.capabilities());
         let until = Instant::now() + FETCH_WAIT;
-        let stop = pin!(crate::session::run::exchange::stop_at(Some(until), std::future::pending()));
+        let stop = pin!(crate::session::run::exchange::stop_at(until));
         match execute::collect(connection, &mut self.tracker, stop).await {
             Ok(answer) => {
                 if answer.len() <= WARNINGS_BYTES_MAX && self.tracker.end().error.is_none() {

@@ -260,7 +260,7 @@ async fn commit(
     tracker.start(CommandKind::Query, connection.capabilities());
     tracker.expect_sequence(connection.framed.sequence());
     let until = Instant::now() + COMMIT_WAIT;
-    let stop = pin!(stop_at(Some(until), std::future::pending()));
+    let stop = pin!(stop_at(until));
     execute::collect(connection, tracker, stop).await?;
     Ok(tracker.end().error.as_ref().map(refused_by_server))
 }

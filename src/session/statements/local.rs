@@ -116,7 +116,7 @@ impl Session {
             }
             let activity = entry.activity();
             let state = match &activity.running {
-                Some(running) => format!("on {} ({})", running.cluster, running.server),
+                Some(running) => format!("on {} ({})", running.cluster(), running.server()),
                 None if activity.in_transaction => "in transaction".to_owned(),
                 None => String::new(),
             };
@@ -163,12 +163,11 @@ impl Session {
     pub(in crate::session) async fn field_list(&mut self, payload: &[u8]) -> Flow {
         let snapshot = self.snapshot();
         let (kind, effects) = (StatementKind::Show, Effects::default());
-        let plan = Plan { kind, reads_only: true, route: Route::Any, effects };
+        let plan = Plan { kind, digest: 0, reads_only: true, route: Route::Any, effects };
         let job = Job {
             payload: Payload::Raw(payload),
             kind: CommandKind::FieldList,
             plan: &plan,
-            digest: 0,
             scan: None,
             text: &[],
             started: Instant::now(),

@@ -1,4 +1,5 @@
-//! One pass over a statement's bytes: kind, shape, digest, literals, comments, flags.
+//! One pass over a statement's bytes: kind, shape, literals, comments, flags. Another for the digest, which
+//! is made only with a plan.
 //!
 //! Owns what can be said of a statement without parsing it. Nothing is allocated once the vectors of a
 //! [`Scan`] have grown to what the session's statements need.
@@ -13,7 +14,7 @@ mod tags;
 
 pub use flags::ScanFlags;
 pub use kind::StatementKind;
-pub use normalize::normalize;
+pub use normalize::{digest, normalize};
 pub use tags::{Directives, TagError, directives, workspace_tag};
 
 use super::lexer::{Literal, SqlMode};
@@ -35,8 +36,6 @@ pub struct Scan {
     /// literals. Keyed at random per process. Strings that may be aliases, and all literals of statements
     /// that are no queries ([`StatementKind::is_query`]), are part of it.
     pub shape: u128,
-    /// Name of the statement in statistics: case of keywords, lengths of lists and values do not matter.
-    pub digest: u64,
     /// The literals in the order of the text.
     pub literals: Vec<Literal>,
     /// Offsets of `?`, in order.

@@ -1,19 +1,65 @@
-//! The digest's text, for people: values as `?`, lists collapsed, comments gone.
+//! The digest: a statement with values as `?`, lists collapsed and comments gone, as a number and as text.
 
 use super::Scan;
 use super::digest::{Collapse, Piece, Seen};
-use crate::sql::lexer::keywords::lookup;
+use super::hash::{DigestHash, each_word};
+use crate::sql::lexer::keywords::{Tag, lookup};
 use crate::sql::lexer::{Lexer, SqlMode, Token, TokenKind};
 
 /// Longest text that is written, in bytes.
 const NORMALIZED_BYTES_MAX: usize = 4096;
+/// Stands for a value in the digest; no token is that long.
+const VALUE: u64 = u64::MAX;
+
+/// What of a statement stays.
+enum Kept<'a> {
+    Token(Token, &'a [u8], Option<Tag>),
+    Byte(u8),
+    Value,
+    /// More values or rows like those before.
+    More,
+}
+
+/// Name of the statement of `scan` in statistics: case of keywords, lengths of lists and values do not matter.
+/// The same in every process; the same for all statements of one [`Scan::shape`].
+pub fn digest(text: &[u8], mode: SqlMode, scan: &Scan) -> u64 {
+    let mut hash = DigestHash::new();
+    each_kept(text, mode, scan, |kept| {
+        let mut bytes = |bytes: &[u8], fold: bool| {
+            hash.word(bytes.len() as u64);
+            each_word(bytes, fold, |word| hash.word(word));
+        };
+        match kept {
+            Kept::Token(_, token, tag) => bytes(token, tag.is_some()),
+            Kept::Byte(byte) => bytes(&[byte], false),
+            Kept::Value => hash.word(VALUE),
+            Kept::More => {}
+        }
+        true
+    });
+    hash.finish()
+}
 
 /// The statement of `scan` with values as `?`, lists and rows collapsed and known words in capitals.
 ///
 /// Two statements with the same digest have the same text. Cut at `NORMALIZED_BYTES_MAX`, marked by `…`.
 pub fn normalize(text: &[u8], mode: SqlMode, scan: &Scan) -> String {
-    let mut lexer = Lexer::new(&text[..(scan.body.end as usize).min(text.len())], mode);
     let mut writer = Writer { out: String::new(), glued: true, previous: TokenKind::End };
+    each_kept(text, mode, scan, |kept| {
+        match kept {
+            Kept::Token(token, bytes, tag) => writer.write_token(token, bytes, tag.is_some()),
+            Kept::Byte(byte) => writer.write(TokenKind::Comma, &char::from(byte).to_string()),
+            Kept::Value => writer.write(TokenKind::Integer, "?"),
+            Kept::More => writer.write(TokenKind::Comma, ", …"),
+        }
+        writer.out.len() <= NORMALIZED_BYTES_MAX
+    });
+    writer.finish()
+}
+
+/// Hands over what stays of the statement, in order, until `take` has enough.
+fn each_kept<'a>(text: &'a [u8], mode: SqlMode, scan: &Scan, mut take: impl FnMut(Kept<'a>) -> bool) {
+    let mut lexer = Lexer::new(&text[..(scan.body.end as usize).min(text.len())], mode);
     let mut collapse = Collapse::new();
     loop {
         let token = lexer.next_token();
@@ -23,18 +69,22 @@ pub fn normalize(text: &[u8], mode: SqlMode, scan: &Scan) -> String {
         let bytes = token.span.of(text);
         let tag = if token.kind == TokenKind::Word { lookup(bytes) } else { None };
         let seen = Seen { kind: token.kind, tag, byte: if bytes.len() == 1 { bytes[0] } else { 0 } };
-        collapse.feed(seen, |piece, byte| match (piece, byte) {
-            (Piece::Token, Some(byte)) => writer.write(TokenKind::Comma, &char::from(byte).to_string()),
-            (Piece::Token, None) => writer.write_token(token, bytes, tag.is_some()),
-            (Piece::Value, _) => writer.write(TokenKind::Integer, "?"),
-            (Piece::List | Piece::Rows, _) => writer.write(TokenKind::Comma, ", …"),
+        let mut goes_on = true;
+        collapse.feed(seen, |piece, byte| {
+            goes_on &= take(match (piece, byte) {
+                (Piece::Token, Some(byte)) => Kept::Byte(byte),
+                (Piece::Token, None) => Kept::Token(token, bytes, tag),
+                (Piece::Value, _) => Kept::Value,
+                (Piece::List | Piece::Rows, _) => Kept::More,
+            });
         });
-        if writer.out.len() > NORMALIZED_BYTES_MAX {
-            break;
+        if !goes_on {
+            return;
         }
     }
-    collapse.finish(|_, byte| writer.write(TokenKind::Comma, &char::from(byte.unwrap_or(b' ')).to_string()));
-    writer.finish()
+    collapse.finish(|_, byte| {
+        take(Kept::Byte(byte.unwrap_or(b' ')));
+    });
 }
 
 struct Writer {

@@ -1,7 +1,6 @@
 //! The scanner's loop and what it remembers between tokens.
 
-use super::digest::{Collapse, Piece, Seen};
-use super::hash::{DigestHash, ShapeHash, each_word};
+use super::hash::{ShapeHash, each_word};
 use super::kind::classify;
 use super::{COMMENTS_MAX, LITERALS_MAX, Scan, ScanFlags, StatementKind};
 use crate::sql::lexer::keywords::{Tag, lookup};
@@ -13,8 +12,6 @@ pub(super) struct Scanner<'a> {
     lexer: Lexer<'a>,
     out: &'a mut Scan,
     shape: ShapeHash,
-    digest: DigestHash,
-    collapse: Collapse,
     /// Tokens so far.
     count: usize,
     /// The first two words; parentheses before them do not count.
@@ -44,8 +41,6 @@ impl<'a> Scanner<'a> {
             lexer: Lexer::new(text, mode),
             out,
             shape: ShapeHash::new(),
-            digest: DigestHash::new(),
-            collapse: Collapse::new(),
             count: 0,
             first: Span::default(),
             second: Span::default(),
@@ -318,14 +313,6 @@ impl<'a> Scanner<'a> {
             shape.word((token.kind as u64) << 32 | bytes.len() as u64);
             each_word(bytes, fold, |word| shape.word(word));
         }
-        let seen = Seen { kind: token.kind, tag, byte: if bytes.len() == 1 { bytes[0] } else { 0 } };
-        let digest = &mut self.digest;
-        self.collapse.feed(seen, |piece, byte| match (piece, byte) {
-            (Piece::Token, Some(byte)) => digest_bytes(digest, &[byte], false),
-            (Piece::Token, None) => digest_bytes(digest, bytes, tag.is_some()),
-            (Piece::Value, _) => digest.word(HIDDEN_VALUE),
-            (Piece::List | Piece::Rows, _) => {}
-        });
     }
 
     /// A value of a query is left out of the shape, except a string that may be an alias.
@@ -345,15 +332,12 @@ impl<'a> Scanner<'a> {
     }
 
     fn finish(mut self, end: usize) {
-        let digest = &mut self.digest;
-        self.collapse.finish(|_, byte| digest_bytes(digest, &[byte.unwrap_or(0)], false));
         if self.lexer.is_unterminated() {
             self.out.flags.insert(ScanFlags::INVALID);
         }
         self.out.end = end;
         self.shape.word(u64::from(self.out.flags.planned()));
         self.out.shape = self.shape.finish();
-        self.out.digest = self.digest.finish();
         if self.count == 0 {
             self.out.leading_comments = self.out.comments.len();
             self.out.body = Span::new(end, end);
@@ -372,11 +356,6 @@ impl<'a> Scanner<'a> {
 
 /// Stands for a literal in the shape; no token's kind and length look like it.
 const HIDDEN_VALUE: u64 = u64::MAX;
-
-fn digest_bytes(digest: &mut DigestHash, bytes: &[u8], fold: bool) {
-    digest.word(bytes.len() as u64);
-    each_word(bytes, fold, |word| digest.word(word));
-}
 
 fn literal_kind(kind: TokenKind) -> LiteralKind {
     match kind {

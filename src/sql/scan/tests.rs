@@ -21,7 +21,8 @@ fn shapes_hide_values_only() {
 
 #[test]
 fn digests_collapse_lists() {
-    let same = |a: &str, b: &str| scanned(a).digest == scanned(b).digest;
+    let name = |text: &str| digest(text.as_bytes(), SqlMode::default(), &scanned(text));
+    let same = |a: &str, b: &str| name(a) == name(b);
     assert!(same("select * from t where a in (1, -2, null)", "SELECT * FROM t WHERE a IN ('x')"));
     assert!(same("insert into t values (1, now(), 2), (3, now(), 4)", "insert into t values (1, now(), 2)"));
     assert!(same("insert into t values (1), (2), (3)", "insert into t values (?)"));
