@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use crate::error::{ClientError, Code, Outcome};
 use crate::execute::{self, Answer, Rechain, RelayError, Stop};
+use crate::protocol::capability::Capabilities;
 use crate::protocol::command;
 use crate::protocol::errors::FrameError;
 use crate::protocol::framed::Framed;
 use crate::protocol::packet;
-use crate::protocol::response::CommandKind;
+use crate::protocol::response::{CommandKind, StateView};
 use crate::protocol::result::{ServerError, parse_text_row};
 
 use crate::session::Session;
@@ -44,11 +45,19 @@ impl Session {
         let is_chained = self.more_results || self.client.sequence() != 1;
         let rechain = is_chained
             .then(|| Rechain::new(self.client.sequence(), self.more_results, connection.capabilities()));
+        let view = self.state_view();
         let tracker = &mut self.tracker;
         let bytes_max = self.user.max_result_bytes;
         self.cut_short = None;
-        let mut answer =
-            Answer { tracker, state_answers, rechain, bytes_max, withheld_errno: None, withheld: false };
+        let mut answer = Answer {
+            tracker,
+            state_answers,
+            view,
+            rechain,
+            bytes_max,
+            withheld_errno: None,
+            withheld: false,
+        };
         let relayed = execute::relay(&mut self.client, connection, &mut answer, stop).await;
         let relayed = match relayed {
             Err(RelayError::Stopped(why)) => {
@@ -77,6 +86,14 @@ impl Session {
             None => self.tracker.sequence().wrapping_sub(u8::from(withheld)),
         });
         relayed
+    }
+
+    /// What the client is to see of changed session state.
+    pub(in crate::session) fn state_view(&self) -> StateView {
+        StateView {
+            tracks: self.capabilities.contains(Capabilities::SESSION_TRACK),
+            asked: self.state.asks_state_changes,
+        }
     }
 
     /// The refusal of a statement that was killed for its time or size, if the one that ran last was.
