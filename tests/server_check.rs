@@ -78,6 +78,9 @@ async fn reports_what_is_wrong(flavour: Flavour) {
         "CREATE TABLE shop.priced (price DECIMAL(10,2) PRIMARY KEY)",
         "CREATE TABLE shop.named (name VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY)",
         "CREATE DATABASE ws_1",
+        "CREATE VIEW shop.locking AS SELECT GET_LOCK('a', 0) AS q",
+        "CREATE PROCEDURE shop.fine(a INT) SET @x = a",
+        "CREATE PROCEDURE ws_1.leaving() SELECT 1 INTO @x",
     ] {
         app.query_drop(sql).await.expect("may be created");
     }
@@ -90,6 +93,8 @@ async fn reports_what_is_wrong(flavour: Flavour) {
         ("shop.priced", "no vindex maps such values"),
         ("shop.named", "utf8mb4_general_ci"),
         ("ws_1.issues", "the table does not exist"),
+        ("view shop.locking", "a user lock in stored code"),
+        ("procedure ws_1.leaving", "INTO @x"),
     ];
     for (about, part) in expected {
         assert!(found(&now, about, part), "{about}: {part}: {now:#?}");

@@ -159,6 +159,42 @@ async fn a_split_insert_is_committed_whatever_happens() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
+async fn a_split_insert_whose_first_commit_cannot_be_sent_commits_nothing() {
+    let cluster = Cluster::start("c1", Flavour::MySql);
+    let second = Cluster::start("c2", Flavour::MySql);
+    let bulkhead = setup(&cluster, &second).start();
+    let mut conn = bulkhead.connect(Some("shared")).await;
+    let rows: Vec<String> = (1..=8).map(|workspace| format!("({workspace}, 1)")).collect();
+    run(&mut conn, &format!("INSERT INTO facts (workspace_id, n) VALUES {}", rows.join(", "))).await;
+    let [first, other] = workspaces_of_both(&cluster, &second);
+    // The other shard's part waits while the first one, which is committed first, loses its connection.
+    let mut holder = second.connect(Role::Primary, "root").await;
+    run(&mut holder, "LOCK TABLES shared.facts WRITE").await;
+    let insert = format!("INSERT INTO facts (workspace_id, n) VALUES ({first}, 2), ({other}, 2)");
+    let inserting = tokio::spawn(async move { errno(conn.query_drop(insert).await) });
+    let mut root = cluster.connect(Role::Primary, "root").await;
+    let find = "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_rows_modified > 0";
+    let until = Instant::now() + Duration::from_secs(20);
+    let thread: u64 = loop {
+        assert!(Instant::now() < until, "the first part never ran");
+        if let Some(thread) = root.query_first(find).await.expect("answers") {
+            break thread;
+        }
+        tokio::task::yield_now().await;
+    };
+    run(&mut root, &format!("KILL {thread}")).await;
+    let gone = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {thread}");
+    while value(&mut root, &gone).await > 0 {
+        assert!(Instant::now() < until, "it was never killed");
+    }
+    run(&mut holder, "UNLOCK TABLES").await;
+    let (code, message) = inserting.await.expect("it ends");
+    assert!(code != 0 && message.contains("nothing was committed"), "{code} {message}");
+    assert_eq!(all_facts(&cluster, &second).await, 8, "a part of the rows is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
 async fn what_no_shard_has_seen_is_still_a_transaction() {
     let cluster = Cluster::start("c1", Flavour::MySql);
     let second = Cluster::start("c2", Flavour::MySql);

@@ -17,13 +17,16 @@ use super::error::ApplyError;
 use super::prepared::{Prepared, PreparedKey, PreparedStatements};
 use super::settings::SessionSettings;
 use crate::ids::{ServerId, WorkerId};
-use crate::protocol::capability::Capabilities;
+use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::errors::FrameError;
 use crate::protocol::framed::Framed;
-use crate::protocol::handshake::{ServerRefusal, ServerVersion};
+use crate::protocol::handshake::{Flavour, ServerRefusal, ServerVersion};
+use crate::protocol::response::ResponseEnd;
+use crate::protocol::result::RawOk;
 
 const COM_INIT_DB: u8 = 0x02;
 const COM_QUERY: u8 = 0x03;
+const COM_PING: u8 = 0x0e;
 const COM_STMT_CLOSE: u8 = 0x19;
 const COM_RESET_CONNECTION: u8 = 0x1f;
 /// First byte of an ERR packet.
@@ -74,6 +77,8 @@ pub struct Connection {
     pub(super) proven: Arc<ProvenSettings>,
     /// A session left something that COM_RESET_CONNECTION must remove.
     pub(super) is_dirty: bool,
+    /// The last answer could not tell whether state changed; the server's next OK will (MySQL only).
+    pub(super) is_suspect: bool,
     pub(super) opened: Instant,
     /// The worker whose runtime watches the socket.
     pub(super) worker: WorkerId,
@@ -165,22 +170,39 @@ impl Connection {
         settings: &Arc<SessionSettings>,
         database: Option<&Arc<str>>,
     ) -> Result<u32, ApplyError> {
-        let mut answers = 0;
-        if !self.has(settings) {
-            answers += self.apply_settings(settings).await?;
-        } else if !Arc::ptr_eq(&self.applied, settings) {
-            // Found by pointer next time.
-            self.applied = Arc::clone(settings);
-        }
-        if let Some(database) = database
-            && !self.is_in(Some(database))
-        {
-            answers += self.queue_database(database);
-        }
-        Ok(answers)
+        let answers = self.apply_settings(settings).await?;
+        let detour = self.database.is_some() || !self.database_known;
+        Ok(answers + self.queue_database(database, detour))
+    }
+
+    /// As [`Self::apply`], for a statement that was prepared in `database`. It runs there whatever the
+    /// current database is, so there is no detour; but a server that has to change it for the execution
+    /// would tell of that as of changed session state.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    ///
+    /// Cancel safety: none; discard the connection.
+    pub async fn apply_for_prepared(
+        &mut self,
+        settings: &Arc<SessionSettings>,
+        database: Option<&Arc<str>>,
+    ) -> Result<u32, ApplyError> {
+        Ok(self.apply_settings(settings).await? + self.queue_database(database, false))
     }
 
     async fn apply_settings(&mut self, settings: &Arc<SessionSettings>) -> Result<u32, ApplyError> {
+        if !self.has(settings) {
+            return self.change_settings(settings).await;
+        }
+        if !Arc::ptr_eq(&self.applied, settings) {
+            // Found by pointer next time.
+            self.applied = Arc::clone(settings);
+        }
+        Ok(0)
+    }
+
+    async fn change_settings(&mut self, settings: &Arc<SessionSettings>) -> Result<u32, ApplyError> {
         let login = LoginTraits {
             flavour: self.version.flavour,
             ignores_space: self.capabilities.contains(Capabilities::IGNORE_SPACE),
@@ -191,6 +213,7 @@ impl Connection {
             return Ok(0);
         };
         let payload = self.query_payload(&sql);
+        self.take_as_changed();
         self.queue_command(&payload);
         if self.proven.contains(settings) {
             self.applied = Arc::clone(settings);
@@ -205,14 +228,21 @@ impl Connection {
         Ok(0)
     }
 
-    fn queue_database(&mut self, database: &Arc<str>) -> u32 {
-        let detour = self.database.is_some() || !self.database_known;
+    fn queue_database(&mut self, database: Option<&Arc<str>>, detour: bool) -> u32 {
+        let Some(database) = database.filter(|database| !self.is_in(Some(database))) else { return 0 };
+        self.take_as_changed();
         if detour {
             self.queue_command(&init_db_payload(HARMLESS_DATABASE));
         }
         self.queue_command(&init_db_payload(database));
         self.note_database(Some(Arc::clone(database)));
         1 + u32::from(detour)
+    }
+
+    /// A command that changes state itself is about to answer in the place of the one that could not: what it
+    /// tells is its own.
+    fn take_as_changed(&mut self) {
+        self.is_dirty |= self.is_suspect;
     }
 
     /// Queues a command of its own: sequence ids start at 0.
@@ -268,6 +298,36 @@ impl Connection {
         self.is_dirty = true;
     }
 
+    /// Takes from a complete answer what it says about session state; `is_accounted` when what the statement
+    /// changes is known anyway. Gives whether something changed that is not: the connection is then reset
+    /// before it is lent again.
+    ///
+    /// An ERR packet tells nothing. MySQL then tells with its next OK, MariaDB never does; MySQL does not
+    /// tell by EOF packets either (seen on MySQL 9.7 and MariaDB 10.11).
+    pub fn note_answer(&mut self, end: &ResponseEnd, is_accounted: bool) -> bool {
+        self.note_aside(end);
+        let has_changed = end.state_changed && !is_accounted;
+        let tells_later = self.version.flavour == Flavour::MySql;
+        self.is_dirty |= has_changed || (end.error.is_some() && !tells_later);
+        self.is_suspect = tells_later && !end.is_state_told;
+        has_changed
+    }
+
+    /// Takes from an answer to a question of Bulkhead's own what it says about the statement before it.
+    pub fn note_aside(&mut self, end: &ResponseEnd) {
+        self.is_dirty |= self.is_suspect && end.state_changed;
+    }
+
+    /// Says whether the end of rows does not tell of changed state here: MySQL with EOF packets.
+    pub fn hides_changes(&self) -> bool {
+        self.version.flavour == Flavour::MySql && !self.capabilities.contains(Capabilities::DEPRECATE_EOF)
+    }
+
+    /// Queues a COM_PING behind the command that was queued last. Its OK tells what the answer before hid.
+    pub fn queue_ping(&mut self) {
+        self.queue_command(&[COM_PING]);
+    }
+
     /// A statement that this connection has prepared.
     pub fn prepared(&mut self, key: PreparedKey) -> Option<Prepared> {
         self.prepared.get(key)
@@ -299,6 +359,37 @@ impl Connection {
         self.queue_command(&payload);
     }
 
+    /// Makes the connection fit for another session. Gives whether it had to be reset.
+    pub(super) async fn clean(&mut self) -> Result<bool, ApplyError> {
+        if !self.is_dirty && !self.ask_changed().await? {
+            self.is_suspect = false;
+            return Ok(false);
+        }
+        self.reset().await?;
+        Ok(true)
+    }
+
+    /// Asks by COM_PING whether state changed that no answer has told of yet.
+    async fn ask_changed(&mut self) -> Result<bool, ApplyError> {
+        self.queue_ping();
+        let capabilities = self.capabilities;
+        let framed = &mut self.framed;
+        let exchange = async {
+            framed.flush().await?;
+            framed.set_sequence(1);
+            let packet = framed.read_packet().await?;
+            // What is no OK is no reason to trust the connection.
+            let quiet = RawOk::parse(packet, capabilities)
+                .is_ok_and(|ok| !ok.status.contains(StatusFlags::SESSION_STATE_CHANGED));
+            framed.release_packet();
+            Ok::<_, FrameError>(!quiet)
+        };
+        match timeout(SMALL_COMMAND_WITHIN, exchange).await {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(ApplyError::Timeout),
+        }
+    }
+
     /// COM_RESET_CONNECTION: rolls back, frees locks, drops temporary tables, forgets variables and prepared
     /// statements. The current database stays, whatever a routine has made of it. The settings are the
     /// server's again: they are looked at as for a new connection.
@@ -310,8 +401,8 @@ impl Connection {
         self.prepared.clear();
         self.applied = Arc::new(SessionSettings::after_reset());
         self.note_database(None);
-        self.check_sql_mode().await.map_err(|error| ApplyError::Mode(Box::new(error)))?;
-        self.is_dirty = false;
+        self.set_up().await.map_err(|error| ApplyError::Mode(Box::new(error)))?;
+        (self.is_dirty, self.is_suspect) = (false, false);
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use mysql_common::collations::{Collation, CollationId};
 
 use super::settings::{
-    NAMES_VARIABLES, SQL_MODE, SessionSettings, TRANSACTION_NAMES, UNKNOWN_COLLATION, UTF8MB4_GENERAL_CI,
+    NAMES_VARIABLES, SQL_MODE, STATE_TRACKING, SessionSettings, TRANSACTION_NAMES, UNKNOWN_COLLATION,
+    UTF8MB4_GENERAL_CI,
 };
 use crate::protocol::handshake::Flavour;
 
@@ -32,7 +33,9 @@ pub fn settings_delta(from: &SessionSettings, to: &SessionSettings, login: Login
     if restores_mode {
         set.add(format_args!("{SQL_MODE} = CONCAT_WS(',', NULLIF(@@GLOBAL.sql_mode, ''), 'IGNORE_SPACE')"));
     }
-    let is_done = |name: &str| NAMES_VARIABLES.contains(&name) || (restores_mode && name == SQL_MODE);
+    let is_done = |name: &str| {
+        NAMES_VARIABLES.contains(&name) || name == STATE_TRACKING || (restores_mode && name == SQL_MODE)
+    };
     let is_other = |name: &str| !is_done(name);
     for name in from.variables.keys().filter(|name| is_other(name) && !to.variables.contains_key(*name)) {
         let own = name_on(login.flavour, name);
@@ -151,6 +154,13 @@ mod tests {
         let from = login().with(&[set("foreign_key_checks", "0")]).unwrap();
         let undone = "SET foreign_key_checks = @@GLOBAL.foreign_key_checks";
         assert_eq!(settings_delta(&from, &login(), MYSQL).as_deref(), Some(undone));
+    }
+
+    #[test]
+    fn tracking_stays_as_it_is() {
+        let off = login().with(&[set("SESSION_TRACK_STATE_CHANGE", "0"), set("sql_mode", "''")]).unwrap();
+        assert_eq!(settings_delta(&login(), &off, MYSQL).as_deref(), Some("SET sql_mode = ''"));
+        assert_eq!(settings_delta(&off, &login(), MYSQL).as_deref(), Some("SET sql_mode = DEFAULT"));
     }
 
     #[test]

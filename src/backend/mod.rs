@@ -19,8 +19,8 @@ mod open;
 mod pool;
 mod pools;
 mod prepared;
+mod set_up;
 mod settings;
-mod sql_mode;
 mod state;
 mod stats;
 
@@ -35,6 +35,7 @@ pub use pool::Checkout;
 pub use pools::{Pools, PoolsError, Wanted};
 pub use prepared::{Prepared, PreparedKey};
 pub use settings::{
-    SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, stable_literal, text_of_literal,
+    STATE_TRACKING, SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, stable_literal,
+    text_of_literal,
 };
 pub use stats::{Counters, PoolStats, WAIT_BUCKETS_US};

@@ -31,12 +31,13 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// zstd level, unused: compression is not asked for.
 const ZSTD_LEVEL: u8 = 3;
 
-/// Without these nothing works.
+/// Without these nothing works. SESSION_TRACK: what stored code leaves on the connection must be told.
 const ALWAYS: Capabilities = Capabilities(
     Capabilities::PROTOCOL_41.0
         | Capabilities::SECURE_CONNECTION.0
         | Capabilities::PLUGIN_AUTH.0
         | Capabilities::TRANSACTIONS.0
+        | Capabilities::SESSION_TRACK.0
         | Capabilities::LONG_FLAG.0,
 );
 
@@ -44,7 +45,6 @@ const ALWAYS: Capabilities = Capabilities(
 /// not, answers could not be relayed as bytes.
 const ANSWER_BITS: Capabilities = Capabilities(
     Capabilities::DEPRECATE_EOF.0
-        | Capabilities::SESSION_TRACK.0
         | Capabilities::MULTI_RESULTS.0
         | Capabilities::PS_MULTI_RESULTS.0
         | Capabilities::OPTIONAL_RESULTSET_METADATA.0,
@@ -105,11 +105,12 @@ impl Opener {
             prepared: PreparedStatements::default(),
             proven: Arc::clone(&self.proven),
             is_dirty: false,
+            is_suspect: false,
             opened: now,
             worker: WorkerId::default(),
             idle_since: now,
         };
-        connection.check_sql_mode().await?;
+        connection.set_up().await?;
         Ok(connection)
     }
 
@@ -229,8 +230,9 @@ mod tests {
         assert!(!negotiated.contains(Capabilities::SSL));
         let error = negotiate(class, OFFERED.without(Capabilities::SESSION_TRACK)).unwrap_err();
         assert!(error.to_string().contains("SESSION_TRACK"), "{error}");
-        let classic = class.without(Capabilities::SESSION_TRACK | Capabilities::DEPRECATE_EOF);
+        let classic = class.without(Capabilities::DEPRECATE_EOF);
         let negotiated = negotiate(classic, OFFERED).unwrap();
         assert!(!negotiated.contains(Capabilities::DEPRECATE_EOF));
+        assert!(negotiated.contains(Capabilities::SESSION_TRACK), "whatever the client has");
     }
 }

@@ -321,19 +321,19 @@ impl Checkout {
         Self { pool, connection: Some(connection) }
     }
 
-    /// Gives the connection back, between two commands: its last answer was read whole. A dirty one is reset
-    /// first, in a task of its own.
+    /// Gives the connection back, between two commands: its last answer was read whole. One that a
+    /// session has left something on, or may have, is reset or asked first, in a task of its own.
     pub fn checkin(mut self) {
         let Some(connection) = self.connection.take() else { return };
         let pool = Arc::clone(&self.pool);
-        if !connection.is_dirty {
+        if !connection.is_dirty && !connection.is_suspect {
             return pool.give_back(connection);
         }
         let mut checkout = Self::new(pool, connection);
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
-            if checkout.reset().await.is_ok() {
-                checkout.pool.lock().counters.resets += 1;
+            if let Ok(was_reset) = checkout.clean().await {
+                checkout.pool.lock().counters.resets += u64::from(was_reset);
                 checkout.checkin();
             }
         });

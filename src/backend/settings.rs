@@ -32,6 +32,10 @@ pub(super) const NAMES_VARIABLES: [&str; 4] =
 
 pub(super) const SQL_MODE: &str = "sql_mode";
 
+/// The variable that has a server tell of changed state. Bulkhead keeps it on on every connection; what a
+/// session sets it to decides what its client is shown, and never reaches a server from here.
+pub const STATE_TRACKING: &str = "session_track_state_change";
+
 /// Why a setting cannot be kept as a value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UnstableSetting {

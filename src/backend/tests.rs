@@ -137,6 +137,11 @@ impl Server {
                 framed.flush().await.ok()?;
                 continue;
             }
+            if command.ends_with(b"SET SESSION session_track_state_change = 1") {
+                framed.queue_packet(OK);
+                framed.flush().await.ok()?;
+                continue;
+            }
             let is_set = command.starts_with(&[3]) && command.windows(3).any(|word| word == b"SET");
             self.commands.lock().unwrap().push(command);
             if is_quit || self.hangs_up.load(Ordering::SeqCst) {

@@ -38,7 +38,10 @@ pub async fn collect<S: Future<Output = Stop>>(
         match advance {
             // Several answers may have come with one read: more is read only when what is there is used up.
             Advance::More { .. } => wait_for_server(connection, stop.as_mut()).await?,
-            Advance::Done { .. } => return Ok(answer),
+            Advance::Done { .. } => {
+                connection.note_aside(tracker.end());
+                return Ok(answer);
+            }
             Advance::LocalInfile { .. } => return Err(RelayError::UnaskedFile),
         }
     }

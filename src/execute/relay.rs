@@ -10,7 +10,7 @@ use std::pin::Pin;
 use crate::backend::Connection;
 use crate::protocol::errors::{FrameError, ProtocolError};
 use crate::protocol::framed::Framed;
-use crate::protocol::response::{Advance, CommandKind, ResponseTracker};
+use crate::protocol::response::{Advance, CommandKind, ResponseTracker, StateView};
 use crate::protocol::result::ServerError;
 
 use super::rechain::Rechain;
@@ -63,6 +63,8 @@ pub struct Answer<'a> {
     pub tracker: &'a mut ResponseTracker,
     /// Answers that come before it, of commands that set the connection's state.
     pub state_answers: u32,
+    /// What the client sees of changed session state.
+    pub view: StateView,
     /// Numbers and flags of the client's packets, where the answer is one of several to one command.
     pub rechain: Option<Rechain>,
     /// Wire bytes that are passed on, at least; beyond, the relay stops. 0: no bound.
@@ -182,6 +184,9 @@ async fn pass<S: Future<Output = Stop>>(
         return Ok(());
     }
     let bytes = &connection.framed.buffered()[..forward];
+    let changed = answer.tracker.changed();
+    let seen = if changed.is_empty() { None } else { answer.view.of(bytes, changed) };
+    let bytes = seen.as_deref().unwrap_or(bytes);
     let write = async {
         match &mut answer.rechain {
             None => client.write_raw(bytes).await,

@@ -28,6 +28,7 @@ pub use describe::{describe, describe_destination};
 pub use effects::{Effects, Pins, TransactionEffect};
 pub use refusal::Refusal;
 pub use route::{DatabaseRoute, KeyRoute, KeySource, Plan, Route, SystemRoute};
+pub use statements::bodies::left_behind;
 pub use statements::whole::REMOTE_ENGINES;
 pub use statements::{PlanInput, plan, plan_unread};
 pub use target::{TargetShape, WorkspacePins};

@@ -171,7 +171,8 @@ pub const OFFERED: Capabilities = Capabilities(
 
 /// The bits that change what a server does or writes: a server connection is opened with exactly the client's
 /// bits under this mask, so answers can be relayed as bytes. Not MULTI_STATEMENTS: texts are split here, and
-/// a server that took a second statement would take one that nobody planned.
+/// a server that took a second statement would take one that nobody planned. Not SESSION_TRACK: every server
+/// connection has it, and clients without it get their packets rewritten (`protocol::response`).
 pub const CLASS_MASK: Capabilities = Capabilities(
     Capabilities::LONG_PASSWORD.0
         | Capabilities::FOUND_ROWS.0
@@ -181,7 +182,6 @@ pub const CLASS_MASK: Capabilities = Capabilities(
         | Capabilities::TRANSACTIONS.0
         | Capabilities::MULTI_RESULTS.0
         | Capabilities::PS_MULTI_RESULTS.0
-        | Capabilities::SESSION_TRACK.0
         | Capabilities::DEPRECATE_EOF.0
         | Capabilities::OPTIONAL_RESULTSET_METADATA.0
         | Capabilities::QUERY_ATTRIBUTES.0,

@@ -76,6 +76,8 @@ impl Session {
             more_results: false,
             answer_failed: false,
             was_killed: false,
+            is_releasing: false,
+            refusal: None,
             cut_short: None,
             last_executed: 0,
             lingering: None,
@@ -110,6 +112,7 @@ impl Session {
         match result {
             Ok(()) => {}
             Err(Failure::Refused(error) | Failure::Retry(error) | Failure::Unusable(error)) => {
+                self.note_refusal(&error);
                 self.send_error(&error).await?
             }
             Err(Failure::End(ended)) => return Err(ended),
@@ -260,6 +263,7 @@ impl Session {
         let ignores_space = self.state.ignores_space;
         self.state = state.unwrap_or_else(|| State { target, ..State::new(settings, server, ignores_space) });
         self.kept_warnings = None;
+        self.refusal = None;
         self.prepared.clear();
     }
 

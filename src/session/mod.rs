@@ -45,6 +45,7 @@ use crate::sql::Scan;
 use self::alarm::Alarm;
 use self::prepared::PreparedStatements;
 use self::run::linger::{KeptWarnings, Lingering};
+use self::run::previous::Refusal;
 use self::state::State;
 
 /// One client after login. All of it belongs to the session's own task.
@@ -85,6 +86,10 @@ struct Session {
     answer_failed: bool,
     /// A KILL QUERY was sent for the statement that just ended.
     was_killed: bool,
+    /// The statement that runs has the server close its connection.
+    is_releasing: bool,
+    /// Bulkhead's own error, if that is what the last statement came to.
+    refusal: Option<Refusal>,
     /// Why the statement that just ended was killed, while the client was not told yet.
     cut_short: Option<Code>,
     /// The server's id of the prepared statement that was executed last.

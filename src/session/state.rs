@@ -112,6 +112,8 @@ pub(super) struct State {
     pub wait_timeout: Option<Duration>,
     /// `SET autocommit`.
     pub autocommit: bool,
+    /// `SET session_track_state_change = 1`.
+    pub asks_state_changes: bool,
     pub transaction: Transaction,
     /// `SET TRANSACTION …` that waits for the next transaction.
     pub next_transaction: Vec<Vec<u8>>,
@@ -147,6 +149,7 @@ impl State {
             settings,
             wait_timeout: None,
             autocommit: true,
+            asks_state_changes: false,
             transaction: Transaction::default(),
             next_transaction: Vec::new(),
             pins: Pins::NONE,

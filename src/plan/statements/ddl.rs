@@ -37,6 +37,11 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
             | DdlObject::Event
     );
     super::whole::check_dynamic(input, has_body)?;
+    // An event runs on a thread of its own.
+    let is_run_unseen = has_body && statement.object != DdlObject::Event;
+    if is_run_unseen || statement.object == DdlObject::View {
+        super::bodies::check_left_behind(input)?;
+    }
     let route = one_database(&names_of(statement), Code::WideDdl, input)?;
     let temporary = statement.temporary;
     let pins =

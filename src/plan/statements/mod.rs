@@ -1,5 +1,6 @@
 //! From a parsed statement to its plan: dispatch, and the rules for statements that are no queries.
 
+pub(crate) mod bodies;
 mod ddl;
 mod queries;
 mod schema;
@@ -125,6 +126,9 @@ pub fn plan_unread(unread: &Unread, input: &PlanInput<'_>) -> Result<Plan, Refus
     whole::check_disputed_comments(input)?;
     let has_body = matches!(input.scan.kind, StatementKind::Create | StatementKind::Alter);
     whole::check_dynamic(input, has_body)?;
+    if has_body && bodies::may_define_code(input) {
+        bodies::check_left_behind(input)?;
+    }
     let route = whole::plan_whole(input)
         .map_err(|refusal| if refusal.at.is_none() { refusal.at(unread.at) } else { refusal })?;
     let effects = Effects { writes: true, leaves_state: true, ..queries::effects_of(input.scan.flags) };

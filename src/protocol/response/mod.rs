@@ -7,9 +7,11 @@
 //!
 //! States: see `Phase`; each arm of the transitions names what follows.
 
+mod state_view;
 mod tracker;
 mod upload;
 
+pub use state_view::StateView;
 pub use tracker::ResponseTracker;
 pub use upload::UploadTracker;
 
@@ -113,6 +115,11 @@ pub struct ResponseEnd {
     pub results: u32,
     /// Columns of the last result set.
     pub columns: u32,
+    /// Session state changed, beyond what has entries of its own (user variables, any variable, temporary
+    /// tables), as far as OK packets (and MariaDB's EOF packets) tell.
+    pub state_changed: bool,
+    /// The last packet was an OK: changes of state are told by then, and not by a later packet.
+    pub is_state_told: bool,
     /// What session tracking told, the results' changes merged in order.
     pub session_state: Option<SessionChanges>,
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::codec::put_lenenc_bytes;
-use crate::protocol::packet::{PAYLOAD_BYTES_MAX, put_packets};
+use crate::protocol::packet::{HEADER_BYTES, PAYLOAD_BYTES_MAX, put_packets};
 use crate::protocol::result::{Column, OkPacket, TextResult, eof, err, result_end};
 
 const MODERN: Capabilities = Capabilities(Capabilities::DEPRECATE_EOF.0 | Capabilities::SESSION_TRACK.0);
@@ -228,6 +228,40 @@ fn session_changes_of_several_results() {
     let second = change("b", AUTOCOMMIT).payload(MODERN);
     let end = whole(CommandKind::Query, MODERN, &packets(&[&first, &second]));
     assert_eq!(end.session_state.unwrap().schema.as_deref(), Some("b"));
+}
+
+#[test]
+fn packets_that_tell_of_changed_state_are_named() {
+    let ok = |is_changed: bool, status| OkPacket {
+        status,
+        changes: is_changed.then(|| SessionChanges { is_changed: Some(true), ..SessionChanges::default() }),
+        ..OkPacket::default()
+    };
+    let more = StatusFlags::MORE_RESULTS;
+    let [first, second, last] =
+        [ok(false, more), ok(true, more), ok(false, AUTOCOMMIT)].map(|packet| packet.payload(MODERN));
+    let wire = packets(&[&first, &second, &last]);
+    let start = HEADER_BYTES + first.len();
+    for cut in 0..=wire.len() {
+        let mut tracker = ResponseTracker::new();
+        tracker.start(CommandKind::Query, MODERN);
+        let (mut at, mut named) = (0, Vec::new());
+        for end in [cut, wire.len()] {
+            let advance = tracker.advance(&wire[at..end.max(at)]).unwrap();
+            named.extend(tracker.changed().iter().map(|place| at + place.start..at + place.end));
+            at += advance.forward();
+        }
+        let place = start..start + HEADER_BYTES + second.len();
+        assert_eq!(named, std::slice::from_ref(&place), "cut {cut}");
+        assert!(tracker.end().state_changed && tracker.end().is_state_told);
+    }
+    let flagged = eof(AUTOCOMMIT | StatusFlags::SESSION_STATE_CHANGED, 0);
+    let (head, next) = result_set(CLASSIC, 0, 1, AUTOCOMMIT);
+    let end = whole(CommandKind::Query, CLASSIC, &head);
+    assert!(!end.state_changed && !end.is_state_told);
+    let mut wire = head[..head.len() - HEADER_BYTES - flagged.len()].to_vec();
+    put_packets(&mut wire, &flagged, next.wrapping_sub(1));
+    assert!(whole(CommandKind::Query, CLASSIC, &wire).state_changed);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The state machine of one answer.
 
+use std::ops::Range;
+
 use super::{Advance, CommandKind, PrepareOk, ResponseEnd};
 use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::codec::Cursor;
@@ -79,6 +81,10 @@ pub struct ResponseTracker {
     /// The rows that are coming are OUT parameters, and the EOF before them said that more follow: the EOF
     /// behind them does not say it again, but an OK follows (`Protocol_binary::send_parameters` of MySQL).
     is_out_parameters: bool,
+    /// Where packets that tell of changed session state are in the bytes last shown.
+    changed: Vec<Range<usize>>,
+    /// The packet in front is one.
+    tells_change: bool,
     end: ResponseEnd,
 }
 
@@ -100,6 +106,8 @@ impl ResponseTracker {
             skip: 0,
             is_continued: false,
             is_out_parameters: false,
+            changed: Vec::new(),
+            tells_change: false,
             end: ResponseEnd::default(),
         }
     }
@@ -152,12 +160,25 @@ impl ResponseTracker {
         std::mem::take(&mut self.end)
     }
 
+    /// Adds what an answer right behind this one told of session state.
+    pub fn add_told(&mut self, behind: &ResponseEnd) {
+        self.end.state_changed |= behind.state_changed;
+        self.end.is_state_told |= behind.is_state_told;
+    }
+
+    /// Places in the bytes last shown of whole packets, header included, that tell of changed session state;
+    /// all of them are in what is to be forwarded.
+    pub fn changed(&self) -> &[Range<usize>] {
+        &self.changed
+    }
+
     /// Looks at wire bytes, starting where the last call's `forward` ended.
     ///
     /// # Errors
     /// The server broke the protocol.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<Advance, ProtocolError> {
         let mut at = 0;
+        self.changed.clear();
         loop {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len() - at);
@@ -194,6 +215,9 @@ impl ResponseTracker {
                 Step::Take => at += header.length,
             }
             at += HEADER_BYTES;
+            if std::mem::take(&mut self.tells_change) {
+                self.changed.push(at - HEADER_BYTES - header.length..at);
+            }
             self.sequence = header.sequence.wrapping_add(1);
             self.any_sequence = false;
             self.is_continued = header.is_continued();
@@ -440,6 +464,7 @@ impl ResponseTracker {
             return Ok(Step::Take);
         }
         self.end.error = Some(error);
+        self.end.is_state_told = false;
         self.end.error_packet_bytes = HEADER_BYTES + payload.len();
         self.end.results += 1;
         self.end.status = self.end.status.without(StatusFlags::MORE_RESULTS);
@@ -454,6 +479,12 @@ impl ResponseTracker {
         }
         self.end.warnings = cursor.u16("EOF warnings")?;
         self.end.status = StatusFlags(cursor.u16("EOF status")?);
+        self.end.is_state_told = false;
+        if self.end.status.contains(StatusFlags::SESSION_STATE_CHANGED) {
+            // MariaDB's only; it does not say what changed.
+            self.tells_change = true;
+            self.end.state_changed = true;
+        }
         Ok(())
     }
 
@@ -475,13 +506,16 @@ impl ResponseTracker {
         self.end.warnings = ok.warnings;
         self.end.affected_rows = self.end.affected_rows.saturating_add(ok.affected_rows);
         self.end.last_insert_id = ok.last_insert_id;
+        self.end.is_state_told = true;
         if let Some(changes) = ok.changes {
+            self.tells_change = true;
             self.merge_changes(SessionChanges::parse(changes)?)?;
         }
         Ok(())
     }
 
     fn merge_changes(&mut self, changes: SessionChanges) -> Result<(), ProtocolError> {
+        self.end.state_changed |= changes.is_changed == Some(true);
         let kept = self.end.session_state.get_or_insert_default();
         kept.merge(changes);
         if kept.system_variables.len() > TRACKED_VARIABLES_MAX {

@@ -9,11 +9,11 @@ mod packets;
 mod text_result;
 
 pub use column::{BINARY_COLLATION, Column, ColumnType, DECIMALS_NOT_FIXED, UTF8MB4_COLLATION, column_flags};
-pub(crate) use packets::RawOk;
 pub use packets::{
     EOF_BYTE, EOF_BYTES_MAX, ERR_BYTE, GENERAL_SQLSTATE, LOCAL_INFILE_BYTE, OK_BYTE, OkPacket, ServerError,
     SessionChanges, eof, err, ok, result_end,
 };
+pub(crate) use packets::{RawOk, TRACK_STATE};
 pub use text_result::{TextResult, parse_text_row};
 
 /// Text of a server, for us to read: what is not UTF-8 is replaced.

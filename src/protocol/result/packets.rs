@@ -77,7 +77,8 @@ pub struct SessionChanges {
 
 const TRACK_SYSTEM_VARIABLES: u8 = 0;
 const TRACK_SCHEMA: u8 = 1;
-const TRACK_STATE: u8 = 2;
+/// Some state changed; which, is not told.
+pub(crate) const TRACK_STATE: u8 = 2;
 const TRACK_GTIDS: u8 = 3;
 const TRACK_CHARACTERISTICS: u8 = 4;
 const TRACK_TRANSACTION_STATE: u8 = 5;
@@ -108,7 +109,8 @@ impl SessionChanges {
                 }
             }
             TRACK_SCHEMA => self.schema = Some(text(data.lenenc_bytes("tracked schema")?)),
-            TRACK_STATE => self.is_changed = Some(data.lenenc_bytes("tracked state")? == b"1"),
+            // One character, without a length of its own, whatever the manual says.
+            TRACK_STATE => self.is_changed = Some(data.u8("tracked state")? == b'1'),
             TRACK_GTIDS => {
                 data.u8("GTID encoding")?;
                 self.gtids = Some(text(data.lenenc_bytes("tracked GTIDs")?));
@@ -155,7 +157,7 @@ impl SessionChanges {
             entry(TRACK_SCHEMA, &one(schema));
         }
         if let Some(is_changed) = self.is_changed {
-            entry(TRACK_STATE, &one(if is_changed { "1" } else { "0" }));
+            entry(TRACK_STATE, if is_changed { b"1" } else { b"0" });
         }
         if let Some(gtids) = &self.gtids {
             let mut data = vec![0];

@@ -4,6 +4,7 @@
 //! keyspace one sample database for each cluster is looked at: nothing here ever reads `information_schema`
 //! across databases.
 
+mod code;
 mod connect;
 mod facts;
 mod tables;

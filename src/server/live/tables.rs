@@ -53,6 +53,7 @@ async fn check_keyspace(
         findings.push(asked.error(format!("keyspace {}", schema.name), message));
         return Ok(());
     }
+    super::code::check(asked, &database, connection, findings).await?;
     let facts = Facts::read(&database, connection).await?;
     let mut tables: Vec<_> = schema.tables().collect();
     tables.sort_by(|a, b| a.name.cmp(&b.name));

@@ -313,8 +313,7 @@ impl Session {
         let key = if execution.execute.opens_cursor() { key.for_cursor() } else { key };
         let known = held.checkout.prepared(key);
         let (answers, prepared) = match known {
-            // The server runs it in the database it was prepared in.
-            Some(prepared) => (self.apply_settings(held).await?, prepared),
+            Some(prepared) => (self.apply_for_prepared(held, place).await?, prepared),
             None => {
                 let (_, prepared) = self.prepare_on(held, place, execution.text).await?;
                 let prepared = prepared.ok_or_else(|| self.refusal_of_answer())?;

@@ -1,27 +1,31 @@
 //! One job on one server: lend a connection, send, settle what the answer says about the session.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::backend::{ApplyError, Wanted};
 use crate::error::{ClientError, Code, Outcome};
-use crate::execute::{Rechain, RelayError, Stop};
+use crate::execute::{self, Rechain, RelayError, Stop};
 use crate::health;
-use crate::plan::{Pins, TransactionEffect};
+use crate::plan::{Pins, Route, TransactionEffect};
 use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
 use crate::protocol::errors::ProtocolError;
 use crate::protocol::packet::HEADER_BYTES;
-use crate::protocol::response::{CommandKind, ResponseEnd};
+use crate::protocol::response::{CommandKind, ResponseEnd, ResponseTracker};
 use crate::protocol::result::ERR_BYTE;
 use crate::sql::{self, StatementKind};
 
 use crate::session::Session;
 use crate::session::flow::{Ended, Failure, Flow};
 use crate::session::registry::Interrupt;
-use crate::session::run::exchange::refused_by_server;
+use crate::session::run::exchange::{refused_by_server, stop_at};
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
 use crate::session::state::{Held, Last, Transaction};
+
+/// How long a server may take for the COM_PING behind an answer.
+const PING_WAIT: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Runs one job at one place and answers the client.
@@ -97,6 +101,7 @@ impl Session {
                 return Err(failure);
             }
         };
+        let is_pinged = self.queue_ping(job, &mut held);
         self.note_running(job, &held);
         // A COMMIT that is killed leaves nobody knowing what became of it.
         let is_end =
@@ -107,7 +112,7 @@ impl Session {
         self.observe(job, place, relayed.is_err());
         match relayed {
             Ok(()) => {
-                if let Err(failure) = self.learn_insert_id(job, &mut held).await {
+                if let Err(failure) = self.ask_behind(job, &mut held, is_pinged).await {
                     tracing::warn!(cluster = %held.cluster, ?failure, "connection lost behind an answer");
                     self.lose(held);
                     return Ok(());
@@ -156,14 +161,53 @@ impl Session {
         Ok(answers)
     }
 
+    /// Queues a COM_PING behind a query whose rows end in a packet that does not tell of changed state, where
+    /// the connection goes back to its pool afterwards: one write, and no wait for the client.
+    fn queue_ping(&self, job: &Job<'_>, held: &mut Held) -> bool {
+        let is_read = job.plan.kind == StatementKind::Select && !matches!(job.payload, Payload::Raw(_));
+        let is_pinged = held.checkout.hides_changes()
+            && is_read
+            && self.state.is_outside_transaction()
+            && self.state.is_free()
+            // The numbers of the answer to a command of several packets follow from it.
+            && held.checkout.framed.sequence() == 1;
+        if is_pinged {
+            held.checkout.queue_ping();
+        }
+        is_pinged
+    }
+
+    /// Reads what was asked behind the statement, and asks what only its connection knows.
+    async fn ask_behind(&mut self, job: &Job<'_>, held: &mut Held, is_pinged: bool) -> Flow {
+        if is_pinged {
+            let connection = &mut *held.checkout;
+            let mut ping = ResponseTracker::new();
+            ping.start(CommandKind::Simple, connection.capabilities());
+            // Not given up when the client leaves: it has its answer.
+            let stop = pin!(stop_at(Instant::now() + PING_WAIT));
+            execute::collect(connection, &mut ping, stop).await.map_err(|error| {
+                let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
+                Failure::Unusable(ClientError::new(Code::ShardConnectionLost, message))
+            })?;
+            self.tracker.add_told(ping.end());
+        }
+        self.learn_insert_id(job, held).await
+    }
+
     async fn apply(&mut self, held: &mut Held, place: &Place) -> Flow<u32> {
         let connection = &mut *held.checkout;
         connection.apply(&self.state.settings, place.database.as_ref()).await.map_err(apply_failed)
     }
 
-    /// As [`Self::apply_state`], without the database.
-    pub(in crate::session) async fn apply_settings(&mut self, held: &mut Held) -> Flow<u32> {
-        held.checkout.apply(&self.state.settings, None).await.map_err(apply_failed)
+    /// As [`Self::apply`], for a statement that the connection has prepared.
+    pub(in crate::session) async fn apply_for_prepared(
+        &mut self,
+        held: &mut Held,
+        place: &Place,
+    ) -> Flow<u32> {
+        let connection = &mut *held.checkout;
+        let database = place.database.as_ref();
+        connection.apply_for_prepared(&self.state.settings, database).await.map_err(apply_failed)
     }
 
     /// Brings the connection to the session's state and waits for the server's word that it is there.
@@ -237,12 +281,19 @@ impl Session {
         // Diagnostic statements leave what they tell of as it is.
         let is_diagnostic = job.plan.kind == StatementKind::Show && job.plan.effects.asks_previous && !failed;
         if !is_diagnostic {
+            self.refusal = None;
             remember(&mut self.state.last, end, failed, held.checkout.thread_id());
         }
         let lingers = failed || end.warnings > 0 || is_diagnostic;
         if !failed {
             self.take_effects(job);
             self.note_temporary_tables(job, held.checkout.database().map(|name| &**name));
+        }
+        let has_changed = held.checkout.note_answer(self.tracker.end(), accounts_for_state(job));
+        if has_changed && !job.plan.effects.leaves_state {
+            // A trigger or a view set it, as part of what the session wrote or read: it may ask for it. What
+            // a routine leaves that was called by name is given up, as scratch.
+            self.state.pins = self.state.pins.with(Pins::USER_VARIABLE);
         }
         if job.plan.effects.leaves_state {
             held.checkout.mark_dirty();
@@ -251,9 +302,11 @@ impl Session {
         if job.plan.effects.writes {
             self.state.note_write(&held.cluster);
         }
+        // The server closes it behind its answer (`RELEASE`).
+        let is_closed = std::mem::take(&mut self.is_releasing) && !failed;
         // A late KILL QUERY hits the next statement: that of this session, if it keeps the connection, of
         // nobody else.
-        if std::mem::take(&mut self.was_killed) && self.state.is_free() {
+        if (std::mem::take(&mut self.was_killed) && self.state.is_free()) || is_closed {
             return held.checkout.discard();
         }
         self.keep_or_release(held, lingers);
@@ -408,6 +461,12 @@ impl Session {
         }
     }
 
+    /// Sends the collected answer to a SET.
+    pub(in crate::session) async fn send_set_answer(&mut self, answer: Vec<u8>) -> Flow {
+        let seen = self.state_view().of_one(&answer);
+        self.send_collected(seen.unwrap_or(answer)).await
+    }
+
     /// Sends an answer that was collected, renumbered where it is one of several.
     pub(in crate::session) async fn send_collected(&mut self, mut answer: Vec<u8>) -> Flow {
         self.answer_failed = answer.get(HEADER_BYTES) == Some(&ERR_BYTE);
@@ -421,6 +480,20 @@ impl Session {
 
 fn ends_transaction(job: &Job<'_>) -> bool {
     job.plan.effects.transaction == TransactionEffect::Commit || job.plan.effects.implicit_commit
+}
+
+/// Says whether the session knows what state the statement changes: a SET's values go along, temporary tables
+/// and the statements of text PREPARE are counted.
+fn accounts_for_state(job: &Job<'_>) -> bool {
+    let is_execution = matches!(job.payload, Payload::Execute(_));
+    job.plan.effects.pins.contains(Pins::TEMPORARY_TABLE)
+        // Without a database of its own it runs in the one it was prepared in, and the server tells of the
+        // way there and back; it touches no table.
+        || (is_execution && matches!(job.plan.route, Route::Any))
+        || matches!(
+            job.plan.kind,
+            StatementKind::Set | StatementKind::Drop | StatementKind::Prepare | StatementKind::Deallocate
+        )
 }
 
 fn apply_failed(error: ApplyError) -> Failure {

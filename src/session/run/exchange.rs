@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::error::{ClientError, Code, Outcome};
 use crate::execute::{self, Answer, Rechain, RelayError, Stop};
+use crate::protocol::capability::Capabilities;
 use crate::protocol::command;
 use crate::protocol::errors::FrameError;
 use crate::protocol::framed::Framed;
 use crate::protocol::packet;
-use crate::protocol::response::CommandKind;
+use crate::protocol::response::{CommandKind, StateView};
 use crate::protocol::result::{ServerError, parse_text_row};
 
 use crate::session::Session;
@@ -32,6 +33,7 @@ impl Session {
         state_answers: u32,
         deadline: Option<Instant>,
     ) -> Result<(), RelayError> {
+        let view = self.state_view();
         let (entry, alarm) = (&*self.entry, &mut self.alarm);
         let stop = pin!(async {
             tokio::select! {
@@ -48,8 +50,15 @@ impl Session {
         let tracker = &mut self.tracker;
         let bytes_max = self.user.max_result_bytes;
         self.cut_short = None;
-        let mut answer =
-            Answer { tracker, state_answers, rechain, bytes_max, withheld_errno: None, withheld: false };
+        let mut answer = Answer {
+            tracker,
+            state_answers,
+            view,
+            rechain,
+            bytes_max,
+            withheld_errno: None,
+            withheld: false,
+        };
         let relayed = execute::relay(&mut self.client, connection, &mut answer, stop).await;
         let relayed = match relayed {
             Err(RelayError::Stopped(why)) => {
@@ -78,6 +87,14 @@ impl Session {
             None => self.tracker.sequence().wrapping_sub(u8::from(withheld)),
         });
         relayed
+    }
+
+    /// What the client is to see of changed session state.
+    pub(in crate::session) fn state_view(&self) -> StateView {
+        StateView {
+            tracks: self.capabilities.contains(Capabilities::SESSION_TRACK),
+            asked: self.state.asks_state_changes,
+        }
     }
 
     /// The refusal of a statement that was killed for its time or size, if the one that ran last was.

@@ -8,6 +8,6 @@ pub(in crate::session) mod linger;
 pub(in crate::session) mod locks;
 mod own_writes;
 pub(in crate::session) mod place;
-mod previous;
+pub(in crate::session) mod previous;
 pub(in crate::session) mod temporary;
 mod wide;

@@ -21,6 +21,13 @@ use crate::session::state::Held;
 /// Longest statement that is looked at as a lone question, in bytes.
 const LONE_MAX: usize = 96;
 
+/// An error of Bulkhead's own, for questions about it.
+#[derive(Debug)]
+pub(in crate::session) struct Refusal {
+    errno: u16,
+    message: String,
+}
+
 /// What a statement asks about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
@@ -69,7 +76,8 @@ impl Session {
             }
             _ => {}
         }
-        if !job.plan.effects.asks_previous || self.state.held.is_some() {
+        let is_about_refusal = self.refusal.is_some() && matches!(question, Question::Diagnostics(_));
+        if !job.plan.effects.asks_previous || (self.state.held.is_some() && !is_about_refusal) {
             return Ok(false);
         }
         match question {
@@ -108,7 +116,8 @@ impl Session {
                 values.database = Some(target.name.as_deref().map(str::to_owned));
             }
         }
-        if flags.contains(ScanFlags::SYSTEM_VARIABLE) && self.state.held.is_none() {
+        let no_server_knows = self.state.held.is_none() || self.refusal.is_some();
+        if flags.contains(ScanFlags::SYSTEM_VARIABLE) && no_server_knows {
             let (warnings, errors) = (u64::from(self.state.last.warnings), u64::from(self.state.last.failed));
             values.conditions = Some((warnings.max(errors), errors));
         }
@@ -151,11 +160,30 @@ impl Session {
         Ok(())
     }
 
+    /// The statement came to an error that no server knows of.
+    pub(in crate::session) fn note_refusal(&mut self, error: &ClientError) {
+        self.forget_lingering();
+        let (errno, message) = (error.errno(), error.wire_message());
+        self.refusal = Some(Refusal { errno, message });
+        let last = &mut self.state.last;
+        (last.row_count, last.warnings, last.failed) = (-1, 0, true);
+    }
+
+    /// Another statement is answered by Bulkhead itself, without conditions.
+    pub(in crate::session) fn forget_refusal(&mut self) {
+        if self.refusal.take().is_some() {
+            (self.state.last.warnings, self.state.last.failed) = (0, false);
+        }
+    }
+
     async fn show_diagnostics(&mut self, asked: Diagnostics) -> Flow {
-        let conditions = match &self.kept_warnings {
-            Some(kept) => conditions_of(&kept.0),
-            None if self.state.last.warnings == 0 && !self.state.last.failed => Some(Vec::new()),
-            None => None,
+        let conditions = match (&self.refusal, &self.kept_warnings) {
+            (Some(refusal), _) => {
+                Some(vec![("Error".to_owned(), refusal.errno.to_string(), refusal.message.clone())])
+            }
+            (None, Some(kept)) => conditions_of(&kept.0),
+            (None, None) if self.state.last.warnings == 0 && !self.state.last.failed => Some(Vec::new()),
+            (None, None) => None,
         };
         let Some(mut conditions) = conditions else {
             let message = "the warnings of the statement before were not kept";
@@ -183,7 +211,7 @@ impl Session {
 
     /// The statement was a SELECT of one row, for questions about it.
     fn remember_one_row(&mut self) {
-        self.kept_warnings = None;
+        (self.kept_warnings, self.refusal) = (None, None);
         let last = &mut self.state.last;
         (last.row_count, last.found_rows, last.warnings, last.failed) = (-1, 1, 0, false);
     }

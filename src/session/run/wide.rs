@@ -8,10 +8,11 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::error::{ClientError, Code, Outcome};
-use crate::execute;
+use crate::execute::{self, RelayError};
 use crate::ids::{Keyspace, Role};
 use crate::plan::Piece;
 use crate::protocol::capability::Capabilities;
+use crate::protocol::errors::FrameError;
 use crate::protocol::response::{CommandKind, ResponseTracker};
 use crate::protocol::result::{self, OkPacket};
 use crate::protocol::{command, packet};
@@ -111,6 +112,7 @@ impl Session {
         let in_flight_max = self.user.max_in_flight as usize;
         let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
         self.forget_lingering();
+        self.forget_refusal();
         let done = self.run_all_parts(job, places).await;
         self.entry.finish_running().await;
         done
@@ -183,6 +185,8 @@ impl Session {
             self.observe(job, place, lost);
             let answer = answered?;
             let end = self.tracker.end();
+            // What stored code leaves there stays on one of several connections: the session does not get it.
+            held.checkout.note_answer(end, false);
             sum.affected += end.affected_rows;
             if sum.insert_id == 0 {
                 sum.insert_id = end.last_insert_id;
@@ -202,8 +206,14 @@ impl Session {
                 Ok(None) => tally.committed += 1,
                 // Nobody has anything: the rest is rolled back with its connections.
                 Ok(Some(error)) if at == 0 => return Err(error.into()),
+                Err(Uncommitted::Unsent(error)) if at == 0 => {
+                    let message = format!("nothing was committed: {error} ({})", part.place.cluster);
+                    let lost = ClientError::new(Code::ShardConnectionLost, message);
+                    return Err(lost.with_outcome(Outcome::NotSent).into());
+                }
+                Err(Uncommitted::Unsent(error)) => tally.fail(&part.place, &error.to_string(), false),
                 Ok(Some(error)) => tally.fail(&part.place, &error.message, false),
-                Err(error) => tally.fail(&part.place, &error.to_string(), true),
+                Err(Uncommitted::Unknown(error)) => tally.fail(&part.place, &error.to_string(), true),
             }
         }
         tally.verdict()
@@ -250,18 +260,35 @@ impl Session {
     }
 }
 
+/// Why there is no word of a COMMIT.
+enum Uncommitted {
+    /// The server never had the whole of it, and rolls the part back.
+    Unsent(FrameError),
+    /// It may have it.
+    Unknown(RelayError),
+}
+
 /// Commits one part; gives the server's error, if it refused.
-async fn commit(
-    held: &mut Held,
-    tracker: &mut ResponseTracker,
-) -> Result<Option<ClientError>, execute::RelayError> {
+async fn commit(held: &mut Held, tracker: &mut ResponseTracker) -> Result<Option<ClientError>, Uncommitted> {
     let connection = &mut *held.checkout;
-    connection.queue_command(&command::query_payload(b"COMMIT", &[], connection.capabilities()));
+    if !connection.framed.is_quiet() {
+        // The server has closed it already, or is saying why it does.
+        return Err(Uncommitted::Unsent(FrameError::Closed { mid_packet: false }));
+    }
+    // The session's `completion_type` is not for the parts.
+    let text = b"COMMIT AND NO CHAIN NO RELEASE";
+    connection.queue_command(&command::query_payload(text, &[], connection.capabilities()));
     tracker.start(CommandKind::Query, connection.capabilities());
     tracker.expect_sequence(connection.framed.sequence());
     let until = Instant::now() + COMMIT_WAIT;
-    let stop = pin!(stop_at(until));
-    execute::collect(connection, tracker, stop).await?;
+    let mut stop = pin!(stop_at(until));
+    let written = tokio::select! {
+        biased;
+        flushed = connection.framed.flush() => flushed.map_err(Uncommitted::Unsent),
+        why = stop.as_mut() => Err(Uncommitted::Unknown(RelayError::Stopped(why))),
+    };
+    written?;
+    execute::collect(connection, tracker, stop).await.map_err(Uncommitted::Unknown)?;
     Ok(tracker.end().error.as_ref().map(refused_by_server))
 }
 

@@ -25,6 +25,7 @@ impl Session {
         statement: &Statement<'_>,
         snapshot: &Snapshot,
     ) -> Flow {
+        self.forget_refusal();
         match answer {
             LocalAnswer::Transaction => self.transaction_statement(job, statement, snapshot).await,
             LocalAnswer::Set => self.set_statement(job, statement, snapshot).await,

@@ -46,7 +46,14 @@ impl Session {
                 }
                 None => self.any_place(snapshot, job, &statement.said)?,
             };
-            self.run_job(job, place).await?;
+            self.is_releasing = end.releases;
+            let done = self.run_job(job, place).await;
+            self.is_releasing = false;
+            done?;
+            if self.answer_failed {
+                // The server goes on, and so does the session.
+                return Ok(());
+            }
         } else {
             let parsed = parsed.ok_or_else(unread)?;
             if is_waiting && effect == TransactionEffect::Begin || is_end(effect) && !end.chains {

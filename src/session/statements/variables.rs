@@ -8,7 +8,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{SessionSettings, SettingChange, UnstableSetting, has_odd_default, stable_literal};
+use crate::backend::{
+    STATE_TRACKING, SessionSettings, SettingChange, UnstableSetting, has_odd_default, stable_literal,
+};
 use crate::error::{ClientError, Code};
 use crate::ids::WorkspaceId;
 use crate::plan::{Pins, REMOTE_ENGINES};
@@ -85,7 +87,7 @@ impl Session {
             let class = self.capabilities.masked(CLASS_MASK);
             if let Some(accepted) = self.services.settings.get(&self.state.settings, class, statement.text) {
                 self.take_over(&changes, accepted.settings);
-                return self.send_collected(accepted.answer.to_vec()).await;
+                return self.send_set_answer(accepted.answer.to_vec()).await;
             }
         }
         self.set_on_server(job, statement, snapshot, &changes).await
@@ -140,7 +142,7 @@ impl Session {
             self.take_over(changes, settings);
         }
         self.settle(job, held);
-        self.send_collected(answer).await
+        self.send_set_answer(answer).await
     }
 
     /// Runs the SET on a connection. Gives the answer and, unless it is an error, the settings after it.
@@ -166,6 +168,10 @@ impl Session {
                 }
                 other => other.clone(),
             });
+        }
+        if changes.iter().any(|change| change.is_of(STATE_TRACKING)) {
+            // It was run for its answer; the connection goes on telling.
+            self.ask(held, format!("SET SESSION {STATE_TRACKING} = 1").as_bytes()).await?;
         }
         self.tracker = answered;
         let settings = settings_with(&self.state.settings, &resolved).map_err(|error| {
@@ -209,6 +215,7 @@ impl Session {
         }
         self.state.mode = mode_of(&settings, self.services.server_version(), self.state.ignores_space);
         let seconds = settings.variable("wait_timeout").and_then(|literal| literal.parse().ok());
+        self.state.asks_state_changes = settings.variable(STATE_TRACKING).is_some_and(is_on);
         self.state.wait_timeout = seconds.map(Duration::from_secs);
         self.state.settings = settings;
     }
@@ -279,6 +286,14 @@ impl Change {
             self,
             Self::Workspace(_) | Self::UserVariable(..) | Self::NextTransaction | Self::InsertId(_)
         )
+    }
+
+    /// Says whether it is about this session variable.
+    fn is_of(&self, variable: &str) -> bool {
+        let (Self::Variable(name, _) | Self::Default(name) | Self::ReadBack(name)) = self else {
+            return false;
+        };
+        name.eq_ignore_ascii_case(variable)
     }
 
     /// Says whether another session with equal settings comes to the same.

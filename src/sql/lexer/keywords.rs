@@ -47,7 +47,6 @@ pub(in crate::sql) enum Tag {
     LockFunction,
     SessionFunction,
     DatabaseFunction,
-    SequenceFunction,
     Returning,
 }
 
@@ -306,9 +305,6 @@ const TAGGED: &[(&str, Tag)] = &[
     ("FOUND_ROWS", Tag::SessionFunction),
     ("ROW_COUNT", Tag::SessionFunction),
     ("CONNECTION_ID", Tag::SessionFunction),
-    ("LASTVAL", Tag::SequenceFunction),
-    ("NEXTVAL", Tag::SequenceFunction),
-    ("SETVAL", Tag::SequenceFunction),
     ("DATABASE", Tag::DatabaseFunction),
     ("SCHEMA", Tag::DatabaseFunction),
     ("RETURNING", Tag::Returning),

@@ -252,11 +252,10 @@ impl<'a> Scanner<'a> {
         let flag = match token.kind {
             TokenKind::Open => {
                 self.depth += 1;
-                match self.previous_tag {
+                match self.called_tag() {
                     Some(Tag::LockFunction) => ScanFlags::LOCK_FUNCTION,
                     Some(Tag::SessionFunction) => ScanFlags::SESSION_FUNCTION,
                     Some(Tag::DatabaseFunction) => ScanFlags::DATABASE_FUNCTION,
-                    Some(Tag::SequenceFunction) => ScanFlags::SEQUENCE_FUNCTION,
                     _ => return,
                 }
             }
@@ -285,6 +284,15 @@ impl<'a> Scanner<'a> {
             _ => return,
         };
         self.out.flags.insert(flag);
+    }
+
+    /// The tag of the name in front of a parenthesis: servers take their own functions in quotes too.
+    fn called_tag(&self) -> Option<Tag> {
+        if self.previous.kind != TokenKind::QuotedName {
+            return self.previous_tag;
+        }
+        let quoted = self.previous.span.of(self.text);
+        lookup(quoted.get(1..quoted.len() - 1).unwrap_or_default())
     }
 
     fn note_literal(&mut self, token: Token) -> ScanFlags {

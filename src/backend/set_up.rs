@@ -1,4 +1,5 @@
-//! A look at what a server's own `sql_mode` does to the reading of statements.
+//! What every server connection is asked for when it is opened, and again after a reset: to tell of changed
+//! session state, and what its own `sql_mode` does to the reading of statements.
 //!
 //! Statements are planned before it is known which server runs them, so all servers must read alike: one
 //! whose configuration (or `init_connect`) turns on such a mode is refused. Clients may turn them on for
@@ -10,22 +11,25 @@ use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::error::OpenError;
+use super::settings::STATE_TRACKING;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command;
+use crate::protocol::handshake::ServerRefusal;
 use crate::protocol::packet;
 use crate::protocol::response::{Advance, CommandKind, ResponseTracker};
-use crate::protocol::result::parse_text_row;
+use crate::protocol::result::{ERR_BYTE, parse_text_row};
 use crate::sql::SqlMode;
 
 const WITHIN: Duration = Duration::from_secs(5);
 
 impl Connection {
-    /// Checks that statements mean the same to this server as to Bulkhead.
+    /// Has the server tell of changed session state, and checks that statements mean the same to it as to
+    /// Bulkhead: two statements, one round trip.
     ///
     /// # Errors
-    /// The mode that is in the way, or what went wrong with asking.
-    pub(super) async fn check_sql_mode(&mut self) -> Result<(), OpenError> {
-        let modes = match timeout(WITHIN, self.read_sql_mode()).await {
+    /// The server does not know the tracking; the mode that is in the way; what went wrong with asking.
+    pub(super) async fn set_up(&mut self) -> Result<(), OpenError> {
+        let modes = match timeout(WITHIN, self.track_and_read_mode()).await {
             Ok(modes) => modes?,
             Err(_) => return Err(OpenError::Timeout { within: WITHIN }),
         };
@@ -36,13 +40,32 @@ impl Connection {
         }
     }
 
-    async fn read_sql_mode(&mut self) -> Result<String, OpenError> {
-        let payload = command::query_payload(b"SELECT @@sql_mode", &[], self.capabilities);
-        self.queue_command(&payload);
+    async fn track_and_read_mode(&mut self) -> Result<String, OpenError> {
+        let track = format!("SET SESSION {STATE_TRACKING} = 1");
+        for text in [track.as_str(), "SELECT @@sql_mode"] {
+            let payload = command::query_payload(text.as_bytes(), &[], self.capabilities);
+            self.queue_command(&payload);
+        }
+        self.framed.flush().await?;
+        let tracked = self.read_answer().await?;
+        let modes = self.read_answer().await?;
+        if let Some(refused) = packet::payloads(&tracked).find(|payload| payload.first() == Some(&ERR_BYTE)) {
+            return Err(OpenError::Refused(ServerRefusal::parse(refused)));
+        }
+        let payloads: Vec<&[u8]> = packet::payloads(&modes).collect();
+        let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at)).copied().unwrap_or_default();
+        let value = parse_text_row(row, 1).ok().and_then(|values| values.first().copied().flatten());
+        match value {
+            Some(modes) => Ok(String::from_utf8_lossy(modes).into_owned()),
+            None => Err(OpenError::SqlMode { mode: "nothing that can be read".to_owned() }),
+        }
+    }
+
+    /// The answer to the next of the queries that were sent, as wire bytes.
+    async fn read_answer(&mut self) -> Result<Vec<u8>, OpenError> {
         let mut tracker = ResponseTracker::new();
         tracker.start(CommandKind::Query, self.capabilities);
         tracker.expect_sequence(self.framed.sequence());
-        self.framed.flush().await?;
         let mut answer = Vec::new();
         loop {
             let advance = tracker.advance(self.framed.buffered())?;
@@ -51,15 +74,8 @@ impl Connection {
             self.framed.consume(take);
             match advance {
                 Advance::More { .. } => drop(self.framed.fill().await?),
-                Advance::Done { .. } | Advance::LocalInfile { .. } => break,
+                Advance::Done { .. } | Advance::LocalInfile { .. } => return Ok(answer),
             }
-        }
-        let payloads: Vec<&[u8]> = packet::payloads(&answer).collect();
-        let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at)).copied().unwrap_or_default();
-        let value = parse_text_row(row, 1).ok().and_then(|values| values.first().copied().flatten());
-        match value {
-            Some(modes) => Ok(String::from_utf8_lossy(modes).into_owned()),
-            None => Err(OpenError::SqlMode { mode: "nothing that can be read".to_owned() }),
         }
     }
 }
