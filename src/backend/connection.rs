@@ -73,6 +73,9 @@ pub struct Connection {
     pub(super) proven: Arc<ProvenSettings>,
     /// A session left something that COM_RESET_CONNECTION must remove.
     pub(super) is_dirty: bool,
+    /// The server keeps texts of the session's statements on it, which COM_RESET_CONNECTION does not remove
+    /// (seen: `profiling` on MariaDB 10.11, `optimizer_trace` on MySQL 9.7): it is closed, not lent again.
+    pub(super) is_spent: bool,
     pub(super) opened: Instant,
     /// Written by the pool when the connection comes back.
     pub(super) idle_since: Instant,
@@ -155,7 +158,7 @@ impl Connection {
             answers += self.apply_settings(settings).await?;
         } else if !Arc::ptr_eq(&self.applied, settings) {
             // Found by pointer next time.
-            self.applied = Arc::clone(settings);
+            self.note_settings(Arc::clone(settings));
         }
         if let Some(database) = database
             && !self.is_in(Some(database))
@@ -172,13 +175,13 @@ impl Connection {
         };
         let delta = settings_delta(&self.applied, settings, login);
         let Some(sql) = delta else {
-            self.applied = Arc::clone(settings);
+            self.note_settings(Arc::clone(settings));
             return Ok(0);
         };
         let payload = self.query_payload(&sql);
         self.queue_command(&payload);
         if self.proven.contains(settings) {
-            self.applied = Arc::clone(settings);
+            self.note_settings(Arc::clone(settings));
             return Ok(1);
         }
         if let Some(refusal) = self.finish_small_command().await? {
@@ -186,7 +189,7 @@ impl Connection {
             return Err(ApplyError::Refused(refusal));
         }
         self.proven.insert(settings);
-        self.applied = Arc::clone(settings);
+        self.note_settings(Arc::clone(settings));
         Ok(0)
     }
 
@@ -238,6 +241,7 @@ impl Connection {
 
     /// Tells that the session's own statement changed settings on the server, and what they are now.
     pub fn note_settings(&mut self, settings: Arc<SessionSettings>) {
+        self.is_spent |= settings.keeps_history();
         self.applied = settings;
     }
 

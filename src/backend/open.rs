@@ -105,6 +105,7 @@ impl Opener {
             prepared: PreparedStatements::default(),
             proven: Arc::clone(&self.proven),
             is_dirty: false,
+            is_spent: false,
             opened: now,
             idle_since: now,
         };

@@ -315,8 +315,11 @@ impl Checkout {
     }
 
     /// Gives the connection back, between two commands: its last answer was read whole. A dirty one is reset
-    /// first, in a task of its own.
+    /// first, in a task of its own; one that the server keeps somebody's texts on is closed.
     pub fn checkin(mut self) {
+        if self.is_spent {
+            return self.discard();
+        }
         let Some(connection) = self.connection.take() else { return };
         let pool = Arc::clone(&self.pool);
         if !connection.is_dirty {
