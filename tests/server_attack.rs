@@ -16,6 +16,8 @@ use mysql_async::prelude::Queryable;
 const CONFIG: &str = "[users.app]\npassword_env = \"TEST_APP_PASSWORD\"\n\
                       [users.boss]\npassword_env = \"TEST_APP_PASSWORD\"\nadmin = true\n\
                       may_cross_workspaces = true\n\
+                      [users.narrow]\npassword_env = \"TEST_APP_PASSWORD\"\n\
+                      keyspaces = [\"shared\"]\n\
                       [keyspaces.shared]\nshards = { \"-\" = \"c1\" }\n\
                       [keyspaces.spaces]\nshards = { a = \"c1\" }\n\
                       [clusters.c1.pool]\nmax_connections = 1\n\
@@ -310,6 +312,100 @@ async fn mysql_parameters() {
 #[ignore = "needs servers: make test"]
 async fn mariadb_parameters() {
     parameters(Flavour::MariaDb).await;
+}
+
+/// What a user who may use the keyspace `shared` alone tries with the other one.
+const NOT_ALLOWED: &[&str] = &[
+    "SELECT t FROM ws_8.issues",
+    "SELECT t FROM spaces.issues /*workspace_id:8*/",
+    "/*workspace_id:8*/ SELECT t FROM spaces.issues",
+    "SELECT n.body, i.t FROM notes n JOIN ws_8.issues i WHERE n.workspace_id = 7",
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'ws_8'",
+    "SELECT column_name FROM information_schema.columns WHERE table_schema = 'ws_8'",
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'spaces'",
+    "SELECT schema_name FROM information_schema.schemata WHERE schema_name = 'ws_8'",
+    "SELECT routine_definition FROM information_schema.routines WHERE routine_schema = 'ws_8'",
+    "SHOW TABLES FROM ws_8",
+    "SHOW FULL TABLES FROM ws_8",
+    "SHOW TABLE STATUS FROM ws_8",
+    "SHOW CREATE TABLE ws_8.issues",
+    "SHOW CREATE TABLE ws_8.keyed",
+    "SHOW CREATE DATABASE ws_8",
+    "SHOW COLUMNS FROM issues FROM ws_8",
+    "SHOW INDEX FROM ws_8.keyed",
+    "SHOW TRIGGERS FROM ws_8",
+    "SHOW EVENTS FROM ws_8",
+    "SHOW CREATE PROCEDURE ws_8.p",
+    "SHOW PROCEDURE STATUS WHERE Db = 'ws_8'",
+    "DESCRIBE ws_8.issues",
+    "EXPLAIN SELECT t FROM ws_8.issues",
+    "USE ws_8",
+    "USE spaces",
+    "USE `ws_8@replica`",
+    "SHOW TABLES FROM spaces /*workspace_id:8*/",
+    "CALL ws_8.p()",
+    "SELECT ws_8.f()",
+    "DO (SELECT t FROM ws_8.issues)",
+    "HANDLER ws_8.issues OPEN",
+    "LOCK TABLES ws_8.issues READ",
+    "INSERT INTO ws_8.issues VALUES ('gone')",
+    "DELETE FROM ws_8.issues",
+    "TRUNCATE ws_8.issues",
+    "DROP TABLE ws_8.issues",
+    "CREATE TABLE ws_8.fresh (a INT)",
+    "CREATE VIEW ws_8.mine AS SELECT 1",
+    "ALTER TABLE ws_8.issues ADD COLUMN x INT",
+    "CHECKSUM TABLE ws_8.issues",
+    "PREPARE s FROM 'SELECT t FROM ws_8.issues'",
+    "SET @x = (SELECT t FROM ws_8.issues)",
+    "LOAD DATA LOCAL INFILE 'x' INTO TABLE ws_8.issues",
+];
+
+async fn keyspaces_of_others(flavour: Flavour) {
+    let (cluster, bulkhead) = start(flavour).await;
+    let mut root = cluster.connect(Role::Primary, "root").await;
+    let before = others(&mut root).await;
+    let mut reached = Vec::new();
+    for sql in NOT_ALLOWED {
+        for is_prepared in [false, true] {
+            let mut client = session_of(&bulkhead, "narrow", "shared").await;
+            let answer = match is_prepared {
+                true => prepared(&mut client, sql).await,
+                false => client.query(sql.as_bytes()).await,
+            };
+            let answer = answer.expect("an answer");
+            let refused = answer.error();
+            if refused.is_none() || shows_others(&answer) || others(&mut root).await != before {
+                reached.push(format!("{flavour:?} {is_prepared} {sql}: {refused:?}"));
+            }
+        }
+    }
+    let mut client = session_of(&bulkhead, "narrow", "shared").await;
+    let listed = client.query(b"SHOW DATABASES").await.expect("an answer").wire;
+    assert!(
+        !listed.windows(6).any(|window| window == b"spaces"),
+        "{flavour:?}: keyspaces of others are listed"
+    );
+    for database in ["spaces", "ws_8", "ws_8@replica"] {
+        let login = Login { user: "narrow".into(), database: Some(database.into()), ..login(&bulkhead) };
+        assert!(RawClient::connect(&login).await.is_err(), "{flavour:?} {database}: by handshake");
+        let init_db = command::string_payload(command::code::INIT_DB, database.as_bytes());
+        let answer = client.command(&init_db, CommandKind::Simple).await.expect("an answer");
+        assert_eq!(answer.error().map(|error| error.errno), Some(1044), "{flavour:?} {database}");
+    }
+    assert!(reached.is_empty(), "{}", reached.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn mysql_keyspaces_of_others() {
+    keyspaces_of_others(Flavour::MySql).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn mariadb_keyspaces_of_others() {
+    keyspaces_of_others(Flavour::MariaDb).await;
 }
 
 /// What a session of workspace 8 does before one of workspace 7 gets its server connection.
