@@ -232,7 +232,8 @@ async fn a_sick_cluster_holds_nobody_elses_statements() {
     for cluster in [&sick, &well] {
         cluster.sql("CREATE DATABASE app; CREATE DATABASE other");
     }
-    let config = "[keyspaces.app]\nshards = { \"-\" = \"c1\" }\n[keyspaces.other]\nshards = { \"-\" = \"c2\" }\n\
+    let config = "[keyspaces.app]\nshards = { \"-\" = \"c1\" }\n\
+                  [keyspaces.other]\nshards = { \"-\" = \"c2\" }\n\
                   [timeouts]\nconnect = \"500ms\"\npool_wait = \"500ms\"\nquery = \"2s\"\n\
                   [clusters.c1.pool]\nmax_connections = 2\n[clusters.c2.pool]\nmax_connections = 2\n";
     let bulkhead = Setup::default()

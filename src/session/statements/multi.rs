@@ -65,8 +65,8 @@ fn second_statement(rest: &[u8], is_mariadb: bool) -> ClientError {
     ClientError::new(
         Code::SyntaxError,
         format!(
-            "You have an error in your SQL syntax; check the manual that corresponds to your {product} server \
-             version for the right syntax to use near '{near}' at line 1"
+            "You have an error in your SQL syntax; check the manual that corresponds to your {product} \
+             server version for the right syntax to use near '{near}' at line 1"
         ),
     )
 }
