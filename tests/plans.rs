@@ -55,6 +55,38 @@ fn run(name: &str) -> Vec<String> {
     faults
 }
 
+/// A user of some keyspaces is not shown the tables of the others, which may be on the same servers.
+#[test]
+fn scans_show_no_keyspaces_of_others() {
+    let unsharded = |name: &str| {
+        let path = PathBuf::from(format!("{name}.toml"));
+        bulkhead::vschema::parse_vschema(&path, "layout = \"unsharded\"\n").expect("it is right")
+    };
+    let alone = std::sync::Arc::new(bulkhead::vschema::Vschema::new([unsharded("app")]));
+    let two = std::sync::Arc::new(bulkhead::vschema::Vschema::new([unsharded("app"), unsharded("crm")]));
+    let user = |confined| golden::Session {
+        database: Some("app".to_owned()),
+        confined,
+        ..golden::Session::default()
+    };
+    let scans = [
+        "select table_name from information_schema.tables",
+        "show open tables",
+        "select * from information_schema.columns where table_name = 'accounts'",
+    ];
+    for scan in scans {
+        for (vschema, confined, is_refused) in
+            [(&two, true, true), (&two, false, false), (&alone, true, false)]
+        {
+            let plan = golden::outcome(scan, &user(confined), vschema).plan;
+            let is_fenced = plan.is_err_and(|refusal| refusal.code == Code::FencedScan);
+            assert_eq!(is_fenced, is_refused, "{scan} {confined}");
+        }
+    }
+    let own = "select table_name from information_schema.tables where table_schema = database()";
+    assert!(golden::outcome(own, &user(true), &two).plan.is_ok());
+}
+
 #[test]
 fn plans_are_as_recorded() {
     let faults = run("plans");

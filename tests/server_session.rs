@@ -267,6 +267,27 @@ async fn reload_swaps_or_keeps() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
+async fn reload_by_command_tells_what_it_did() {
+    let cluster = Cluster::shared(Flavour::MySql);
+    let bulkhead = shared_setup(cluster).start();
+    let mut admin = bulkhead.connect_admin().await;
+    let config = std::fs::read_to_string(bulkhead.path("bulkhead.toml")).expect("can be read");
+    // A bad vschema is told with its place, and the old one still serves.
+    std::fs::write(bulkhead.path("vschema/app.toml"), "layout = \"unsharde\"\n").expect("written");
+    let (code, message) = errno(admin.query_drop("RELOAD").await);
+    assert!(code > 1 && message.contains("app.toml:1:") && message.contains("unsharded"), "{code} {message}");
+    let mut conn = bulkhead.connect(Some("app")).await;
+    assert_eq!(value(&mut conn, "SELECT COUNT(*) FROM t WHERE id = -1").await, 0);
+    std::fs::write(bulkhead.path("vschema/app.toml"), "layout = \"unsharded\"\n").expect("written");
+    std::fs::write(bulkhead.path("vschema/more.toml"), "layout = \"unsharded\"\n").expect("written");
+    let more = format!("{config}\n[keyspaces.more]\nshards = {{ \"-\" = \"c1\" }}\n");
+    std::fs::write(bulkhead.path("bulkhead.toml"), more).expect("written");
+    admin.query_drop("RELOAD").await.expect("a good one is taken");
+    conn.query_drop("USE more").await.expect("and is there at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
 async fn workspaces_are_made_and_their_states_kept() {
     let cluster = Cluster::start("c1", Flavour::MySql);
     let bulkhead = setup(&cluster).start();

@@ -157,6 +157,8 @@ write_server_config() {
         echo "datadir = $home/$where"
         echo "socket = $(socket_of "$where")"
         echo "pid-file = $home/$where.pid"
+        # Temporary tables are named by process id, which servers in two containers may share.
+        echo "tmpdir = $home/tmp-$where"
         [[ $performance_schema == yes ]] || echo "performance-schema = OFF"
         [[ $(id -u) -ne 0 ]] || echo "user = root"
     } >"$home/$where.cnf"
@@ -205,6 +207,7 @@ start_server() {
     shift
     # What a crash leaves behind; nobody uses it, or the server would be up.
     rm -f "$home/$where.pid" "$(socket_of "$where")" "$(socket_of "$where").lock"
+    mkdir -p "$home/tmp-$where"
     setsid "$prefix/bin/mysqld" --defaults-file="$home/$where.cnf" "$@" \
         >>"$home/$where.log" 2>&1 </dev/null 8>&- 9>&- &
     launched[$where]=$!

@@ -79,6 +79,9 @@ pub struct Connection {
     pub(super) is_dirty: bool,
     /// The last answer could not tell whether state changed; the server's next OK will (MySQL only).
     pub(super) is_suspect: bool,
+    /// The server keeps texts of the session's statements on it, which COM_RESET_CONNECTION does not remove
+    /// (seen: `profiling` on MariaDB 10.11, `optimizer_trace` on MySQL 9.7): it is closed, not lent again.
+    pub(super) is_spent: bool,
     pub(super) opened: Instant,
     /// The worker whose runtime watches the socket.
     pub(super) worker: WorkerId,
@@ -197,7 +200,7 @@ impl Connection {
         }
         if !Arc::ptr_eq(&self.applied, settings) {
             // Found by pointer next time.
-            self.applied = Arc::clone(settings);
+            self.note_settings(Arc::clone(settings));
         }
         Ok(0)
     }
@@ -209,14 +212,14 @@ impl Connection {
         };
         let delta = settings_delta(&self.applied, settings, login);
         let Some(sql) = delta else {
-            self.applied = Arc::clone(settings);
+            self.note_settings(Arc::clone(settings));
             return Ok(0);
         };
         let payload = self.query_payload(&sql);
         self.take_as_changed();
         self.queue_command(&payload);
         if self.proven.contains(settings) {
-            self.applied = Arc::clone(settings);
+            self.note_settings(Arc::clone(settings));
             return Ok(1);
         }
         if let Some(refusal) = self.finish_small_command().await? {
@@ -224,7 +227,7 @@ impl Connection {
             return Err(ApplyError::Refused(refusal));
         }
         self.proven.insert(settings);
-        self.applied = Arc::clone(settings);
+        self.note_settings(Arc::clone(settings));
         Ok(0)
     }
 
@@ -283,6 +286,7 @@ impl Connection {
 
     /// Tells that the session's own statement changed settings on the server, and what they are now.
     pub fn note_settings(&mut self, settings: Arc<SessionSettings>) {
+        self.is_spent |= settings.keeps_history();
         self.applied = settings;
     }
 

@@ -106,6 +106,7 @@ impl Opener {
             proven: Arc::clone(&self.proven),
             is_dirty: false,
             is_suspect: false,
+            is_spent: false,
             opened: now,
             worker: WorkerId::default(),
             idle_since: now,

@@ -322,8 +322,12 @@ impl Checkout {
     }
 
     /// Gives the connection back, between two commands: its last answer was read whole. One that a
-    /// session has left something on, or may have, is reset or asked first, in a task of its own.
+    /// session has left something on, or may have, is reset or asked first, in a task of its own, and
+    /// one that the server keeps somebody's texts on is closed.
     pub fn checkin(mut self) {
+        if self.is_spent {
+            return self.discard();
+        }
         let Some(connection) = self.connection.take() else { return };
         let pool = Arc::clone(&self.pool);
         if !connection.is_dirty && !connection.is_suspect {

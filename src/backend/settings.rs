@@ -98,6 +98,8 @@ pub struct SessionSettings {
     hash: u64,
     /// Of what a server may refuse: collation and variables, without user variables.
     refusable_hash: u64,
+    /// See [`Self::keeps_history`].
+    keeps_history: bool,
 }
 
 impl PartialEq for SessionSettings {
@@ -132,7 +134,8 @@ impl SessionSettings {
 
     fn of_collation(collation: u16) -> Self {
         let (variables, user_variables) = (BTreeMap::new(), BTreeMap::new());
-        let mut settings = Self { collation, variables, user_variables, hash: 0, refusable_hash: 0 };
+        let mut settings =
+            Self { collation, variables, user_variables, hash: 0, refusable_hash: 0, keeps_history: false };
         settings.rehash();
         settings
     }
@@ -143,6 +146,8 @@ impl SessionSettings {
         self.refusable_hash = hasher.finish();
         self.user_variables.hash(&mut hasher);
         self.hash = hasher.finish();
+        self.keeps_history = self.variable("profiling").is_some_and(|literal| !is_off(literal))
+            || self.variable("optimizer_trace").is_some_and(|literal| !traces_nothing(literal));
     }
 
     /// A copy with changes.
@@ -214,6 +219,12 @@ impl SessionSettings {
     /// `@`.
     pub fn user_variable(&self, name: &str) -> Option<&str> {
         self.user_variables.get(name).map(|literal| &**literal)
+    }
+
+    /// Says whether the server keeps the texts of statements on a connection with these settings, to be asked
+    /// for later: `profiling`, `optimizer_trace`.
+    pub fn keeps_history(&self) -> bool {
+        self.keeps_history
     }
 
     /// Id of the collation that the session logged in with.
@@ -292,6 +303,17 @@ fn checked_literal(name: &str, literal: &str) -> Result<Box<str>, UnstableSettin
     } else {
         Err(UnstableSetting::Literal { name: name.into() })
     }
+}
+
+fn is_off(literal: &str) -> bool {
+    let word = literal.trim_matches('\'');
+    word == "0" || word.eq_ignore_ascii_case("off") || word.eq_ignore_ascii_case("false")
+}
+
+/// A value of `optimizer_trace` that is known to switch it off.
+fn traces_nothing(literal: &str) -> bool {
+    let flags = literal.trim_matches('\'').to_ascii_lowercase();
+    matches!(&*flags, "0" | "enabled=off" | "enabled=off,one_line=off")
 }
 
 /// A number, a word, a quoted string without backslash, or a word (introducer, X, B, N) before a string or a
@@ -399,6 +421,25 @@ mod tests {
         let names: Vec<String> = (0..=VARIABLES_MAX).map(|number| format!("v{number}")).collect();
         let changes: Vec<_> = names.iter().map(|name| set(name, "1")).collect();
         assert_eq!(login().with(&changes).unwrap_err(), UnstableSetting::TooMany);
+    }
+
+    #[test]
+    fn settings_that_keep_texts_are_told() {
+        for (name, literal, keeps) in [
+            ("profiling", "1", true),
+            ("profiling", "ON", true),
+            ("PROFILING", "OFF", false),
+            ("profiling", "0", false),
+            ("profiling", "DEFAULT", false),
+            ("optimizer_trace", "'enabled=on'", true),
+            ("optimizer_trace", "'one_line=on'", true),
+            ("optimizer_trace", "1", true),
+            ("optimizer_trace", "'enabled=off'", false),
+            ("sql_mode", "''", false),
+        ] {
+            let settings = login().with(&[set(name, literal)]).unwrap();
+            assert_eq!(settings.keeps_history(), keeps, "{name} = {literal}");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct TargetShape {
     pub pinned_by_database: bool,
     /// The user may cross workspaces.
     pub may_cross: bool,
+    /// The user may use some keyspaces only.
+    pub confined: bool,
     /// The statement carries the directive `/*bulkhead: all_shards */`.
     pub all_shards: bool,
 }

@@ -258,3 +258,49 @@ pub fn run() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Words of an example, quotes taken off; what is behind a redirection is the shell's.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+        for c in line.chars() {
+            match (quote, c) {
+                (None, '\'' | '"') => quote = Some(c),
+                (Some(open), _) if open == c => quote = None,
+                (None, ' ') => words.push(std::mem::take(&mut word)),
+                _ => word.push(c),
+            }
+        }
+        words.push(word);
+        words.into_iter().take_while(|word| word != "<").collect()
+    }
+
+    #[test]
+    fn every_command_has_help_with_examples_that_can_be_typed() {
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        let mut helps = vec![cli.get_after_help().expect("how to start").to_string()];
+        for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            let help = command.get_after_help().map(ToString::to_string);
+            assert!(help.is_some() || command.get_name() == "version", "{}", command.get_name());
+            helps.extend(help);
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+        let helps = helps.join("\n");
+        let mut examples = 0;
+        for line in helps.lines().filter_map(|line| line.trim().strip_prefix("bulkhead ")) {
+            let typed = std::iter::once("bulkhead".to_owned()).chain(words(line));
+            Cli::try_parse_from(typed).unwrap_or_else(|error| panic!("bulkhead {line}: {error}"));
+            examples += 1;
+        }
+        assert!(examples > 10, "{examples}");
+    }
+}

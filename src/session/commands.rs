@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use tokio::time::timeout;
+
 use crate::backend::SessionSettings;
 use crate::config::User;
 use crate::error::{ClientError, Code};
@@ -30,6 +32,9 @@ use crate::session::target::resolve_target;
 
 /// A command buffer larger than this is given back after its command, in bytes.
 const COMMAND_KEEP_BYTES: usize = 8 * 1024;
+/// How long the rest of a packet that is too large is read, and how much of it, until its sender is told.
+const SKIP_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+const SKIP_BYTES_MAX: usize = 1 << 30;
 /// The shortest `wait_timeout`.
 const SHORTEST_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -335,6 +340,10 @@ impl Session {
         if let Some(mut held) = self.state.held.take() {
             held.checkout.mark_dirty();
             held.checkout.checkin();
+        }
+        if let Ended::Client(FrameError::PacketTooLarge { .. }) = ended {
+            // A client that still sends does not read; one that never stops is not waited for.
+            let _ = timeout(SKIP_WITHIN, self.client.skip_packet(SKIP_BYTES_MAX)).await;
         }
         if let Some(error) = last_word {
             // The connection ends here whether or not the client still hears why.

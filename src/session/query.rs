@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::Reads;
+use crate::config::{Access, Reads};
 use crate::error::{ClientError, Code};
 use crate::ids::{Role, WorkspaceId};
 use crate::plan::{
@@ -167,6 +167,7 @@ impl Session {
             workspace_pinned: self.workspace_pins(said).is_pinned(),
             pinned_by_database: self.state.target.workspace.is_some(),
             may_cross: self.user.may_cross_workspaces,
+            confined: self.user.keyspaces != Access::All,
             all_shards: said.all_shards,
         }
     }

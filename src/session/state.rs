@@ -122,6 +122,8 @@ pub(super) struct State {
     pub user_locks: UserLocks,
     /// Temporary tables that may exist.
     pub temporary_tables: TemporaryTables,
+    /// The id of the XA transaction that the session began, as it wrote it.
+    pub xa: Option<Box<[u8]>>,
     /// Cursors that are open.
     pub cursors: u32,
     /// Statements prepared by PREPARE … FROM, on the held connection.
@@ -155,6 +157,7 @@ impl State {
             pins: Pins::NONE,
             user_locks: UserLocks::default(),
             temporary_tables: TemporaryTables::default(),
+            xa: None,
             cursors: 0,
             text_prepared: BTreeMap::new(),
             held: None,
@@ -199,7 +202,10 @@ impl State {
 
     /// Says whether something beside a transaction ties the session to its connection.
     pub(super) fn is_pinned(&self) -> bool {
-        !self.pins.is_empty() || self.cursors > 0 || !self.text_prepared.is_empty()
+        !self.pins.is_empty()
+            || self.cursors > 0
+            || !self.text_prepared.is_empty()
+            || self.settings.keeps_history()
     }
 
     /// Forgets what tied the session to its connection: the connection is gone.
@@ -208,6 +214,7 @@ impl State {
         self.user_locks = UserLocks::default();
         self.temporary_tables = TemporaryTables::default();
         self.cursors = 0;
+        self.xa = None;
         self.text_prepared.clear();
     }
 }

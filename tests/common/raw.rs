@@ -170,6 +170,7 @@ impl RawClient {
     async fn receive_unbounded(&mut self, kind: CommandKind) -> Result<Answer, Lost> {
         let mut tracker = ResponseTracker::new();
         tracker.start(kind, self.capabilities);
+        tracker.expect_sequence(self.framed.sequence());
         let (mut wire, mut uploads) = (Vec::new(), Vec::new());
         while !tracker.is_done() {
             let advance = tracker.advance(self.framed.buffered()).map_err(broken)?;

@@ -309,7 +309,8 @@ impl Bulkhead {
         let mut process = command.spawn().expect("the binary starts");
         let ready = wait_until(|| {
             let ended = process.try_wait().expect("the process is ours").is_some();
-            ended || TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+            let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+            ended || (listens(self.port) && listens(self.admin_port))
         });
         let ended = process.try_wait().expect("the process is ours");
         self.process = Some(process);

@@ -39,6 +39,7 @@ pub(crate) struct Session {
     pub(crate) database: Option<String>,
     pub(crate) variable: Option<WorkspaceId>,
     pub(crate) may_cross: bool,
+    pub(crate) confined: bool,
     pub(crate) sql_mode: String,
     pub(crate) mariadb: bool,
     pub(crate) params: Vec<String>,
@@ -138,6 +139,7 @@ pub(crate) fn outcome(text: &str, session: &Session, vschema: &Vschema) -> Outco
         workspace_pinned: pins.is_pinned(),
         pinned_by_database: database.is_some(),
         may_cross: session.may_cross,
+        confined: session.confined,
         all_shards: directives(text.as_bytes(), &scanned).is_ok_and(|directives| directives.all_shards),
     };
     let input = PlanInput { text: text.as_bytes(), scan: &scanned, mode, vschema, target: &target };

@@ -89,6 +89,7 @@ fn explain(text: &[u8], target: &Target, snapshot: &Snapshot, rows: &mut Rows) -
         workspace_pinned: pins.is_pinned(),
         pinned_by_database: pins.database.is_some(),
         may_cross: false,
+        confined: false,
         all_shards: directives.all_shards,
     };
     let input = PlanInput { text, scan: &scanned, mode, vschema: &snapshot.vschema, target: &shape };

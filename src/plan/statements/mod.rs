@@ -68,6 +68,7 @@ pub(crate) fn database_route(keyspace: &Arc<KeyspaceSchema>) -> Route {
 /// A refusal with a code of the 2xxx family, or MySQL's own error for unknown databases.
 pub fn plan(statement: &Parsed, input: &PlanInput<'_>) -> Result<Plan, Refusal> {
     whole::check_disputed_comments(input)?;
+    whole::check_file_reads(input)?;
     match statement {
         Parsed::Query(query) => queries::plan_query(query, input),
         Parsed::Do(query) => queries::plan_query(query, input).map(|plan| Plan { reads_only: false, ..plan }),
@@ -124,6 +125,7 @@ pub fn plan_unread(unread: &Unread, input: &PlanInput<'_>) -> Result<Plan, Refus
         return Err(Refusal::because(Code::UnreadStatement, why).at(unread.at));
     }
     whole::check_disputed_comments(input)?;
+    whole::check_file_reads(input)?;
     let has_body = matches!(input.scan.kind, StatementKind::Create | StatementKind::Alter);
     whole::check_dynamic(input, has_body)?;
     if has_body && bodies::may_define_code(input) {

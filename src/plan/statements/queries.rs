@@ -214,8 +214,7 @@ fn stored_function(at: usize) -> Refusal {
 
 /// Refuses scans over all databases of a cluster.
 fn fence(walk: &Walk<'_>, tie: &Tie, input: &PlanInput<'_>) -> Result<(), Refusal> {
-    let many = |keyspace: &Arc<KeyspaceSchema>| matches!(keyspace.layout, Layout::DatabasePerWorkspace(_));
-    if !input.vschema.keyspaces().any(many) {
+    if !super::schema::is_fenced(input) {
         return Ok(());
     }
     for used in &walk.uses.system {

@@ -119,10 +119,17 @@ pub(crate) fn database_of(name: Option<&Name>, input: &PlanInput<'_>) -> Result<
     }
 }
 
+/// Says whether questions about all databases are refused: there may be too many of them, or some that the
+/// user may not use.
+pub(crate) fn is_fenced(input: &PlanInput<'_>) -> bool {
+    let many = |layout: &Layout| matches!(layout, Layout::DatabasePerWorkspace(_));
+    let has_others = input.target.confined && input.vschema.keyspaces().count() > 1;
+    has_others || input.vschema.keyspaces().any(|keyspace| many(&keyspace.layout))
+}
+
 /// What visits every database of a server.
 fn fenced(what: &str, input: &PlanInput<'_>) -> Result<Route, Refusal> {
-    let many = |layout: &Layout| matches!(layout, Layout::DatabasePerWorkspace(_));
-    if input.vschema.keyspaces().any(|keyspace| many(&keyspace.layout)) {
+    if is_fenced(input) {
         return Err(Refusal::because(Code::FencedScan, what.to_owned()));
     }
     Ok(Route::Any)

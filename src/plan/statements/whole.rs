@@ -259,6 +259,27 @@ pub(crate) fn check_calls(span: Span, input: &PlanInput<'_>) -> Result<(), Refus
     Ok(())
 }
 
+/// Refuses LOAD_FILE: it reads the disk of one server, where the tables of every workspace are.
+pub(crate) fn check_file_reads(input: &PlanInput<'_>) -> Result<(), Refusal> {
+    const NAME: &[u8] = b"load_file";
+    let is_named = input.text.windows(NAME.len()).any(|window| window.eq_ignore_ascii_case(NAME));
+    if !is_named || input.target.may_cross {
+        return Ok(());
+    }
+    let mut before = None;
+    for token in tokens_of(input.text, input.scan.body, input.mode) {
+        let called = before.filter(|_| token.kind == TokenKind::Open);
+        if let Some(name) = called.filter(|name| name_of(input.text, *name).eq_ignore_ascii_case("load_file"))
+        {
+            return Err(
+                super::not_supported("LOAD_FILE reads one server's disk").at(name.span.start as usize)
+            );
+        }
+        before = is_name(token.kind).then_some(token);
+    }
+    Ok(())
+}
+
 /// A version comment that is code to some servers only must mean the same to the reader either way: it holds
 /// nothing that opens or closes a string, a name or a comment, and no dot, and stands at none.
 pub(crate) fn check_disputed_comments(input: &PlanInput<'_>) -> Result<(), Refusal> {

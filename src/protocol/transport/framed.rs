@@ -167,6 +167,40 @@ impl Framed {
         Ok(self.packet())
     }
 
+    /// Reads and throws away a packet that [`Self::read_packet`] found too large, so that its sender comes to
+    /// read why; the sequence goes on behind it.
+    ///
+    /// # Errors
+    /// `PacketTooLarge` when it is longer than `bytes_max`; `Closed`; `Io`.
+    pub async fn skip_packet(&mut self, bytes_max: usize) -> Result<(), FrameError> {
+        self.join = Join::default();
+        let mut skipped = 0;
+        loop {
+            let Some(header) = Header::read(self.buffered()) else {
+                self.fill().await?;
+                continue;
+            };
+            self.consume(HEADER_BYTES);
+            self.sequence = header.sequence.wrapping_add(1);
+            skipped += header.length;
+            if skipped > bytes_max {
+                return Err(FrameError::PacketTooLarge { bytes_max });
+            }
+            let mut left = header.length;
+            while left > 0 {
+                if self.buffered().is_empty() {
+                    self.fill().await?;
+                }
+                let count = left.min(self.buffered().len());
+                self.consume(count);
+                left -= count;
+            }
+            if !header.is_continued() {
+                return Ok(());
+            }
+        }
+    }
+
     /// The payload that [`Self::read_packet`] gave last; empty if there is none.
     pub fn packet(&self) -> &[u8] {
         match self.current {

@@ -32,6 +32,7 @@ impl Session {
     pub(in crate::session) async fn run_job(&mut self, job: &Job<'_>, place: Place) -> Flow {
         let in_flight_max = self.user.max_in_flight as usize;
         let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
+        self.check_xa(job)?;
         let place = self.resume_lingering(job, place);
         if self.answer_previous(job, place.database.is_none()).await? {
             self.release_if_free();
@@ -287,6 +288,7 @@ impl Session {
         let lingers = failed || end.warnings > 0 || is_diagnostic;
         if !failed {
             self.take_effects(job);
+            self.note_xa(job);
             self.note_temporary_tables(job, held.checkout.database().map(|name| &**name));
         }
         let has_changed = held.checkout.note_answer(self.tracker.end(), accounts_for_state(job));

@@ -11,3 +11,4 @@ pub(in crate::session) mod place;
 pub(in crate::session) mod previous;
 pub(in crate::session) mod temporary;
 mod wide;
+mod xa;

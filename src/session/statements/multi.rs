@@ -23,7 +23,8 @@ impl Session {
         started: Instant,
     ) -> Flow {
         if !self.capabilities.contains(Capabilities::MULTI_STATEMENTS) {
-            return Err(second_statement(&text[scan.end..]).into());
+            let is_mariadb = self.services.server_version().mariadb;
+            return Err(second_statement(&text[scan.end..], is_mariadb).into());
         }
         let mut rest = text;
         loop {
@@ -58,13 +59,14 @@ pub(in crate::session) fn has_comment_behind(text: &[u8], scan: &Scan) -> bool {
 }
 
 /// What a server says of a second statement that the client did not announce.
-fn second_statement(rest: &[u8]) -> ClientError {
+fn second_statement(rest: &[u8], is_mariadb: bool) -> ClientError {
+    let product = if is_mariadb { "MariaDB" } else { "MySQL" };
     let near: String = String::from_utf8_lossy(&rest[..rest.len().min(80)]).trim().to_owned();
     ClientError::new(
         Code::SyntaxError,
         format!(
-            "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server \
-             version for the right syntax to use near '{near}' at line 1"
+            "You have an error in your SQL syntax; check the manual that corresponds to your {product} \
+             server version for the right syntax to use near '{near}' at line 1"
         ),
     )
 }
