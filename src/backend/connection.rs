@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::delta::{LoginTraits, settings_delta};
 use super::error::ApplyError;
+use super::functions::StoredFunctions;
 use super::prepared::{Prepared, PreparedKey, PreparedStatements};
 use super::settings::SessionSettings;
 use crate::ids::{ServerId, WorkerId};
@@ -75,6 +76,7 @@ pub struct Connection {
     pub(super) database_known: bool,
     pub(super) prepared: PreparedStatements,
     pub(super) proven: Arc<ProvenSettings>,
+    pub(super) functions: Arc<StoredFunctions>,
     /// A session left something that COM_RESET_CONNECTION must remove.
     pub(super) is_dirty: bool,
     /// The last answer could not tell whether state changed; the server's next OK will (MySQL only).
@@ -313,7 +315,8 @@ impl Connection {
         let has_changed = end.state_changed && !is_accounted;
         let tells_later = self.version.flavour == Flavour::MySql;
         self.is_dirty |= has_changed || (end.error.is_some() && !tells_later);
-        self.is_suspect = tells_later && !end.is_state_told;
+        let may_hide = self.is_suspect || end.error.is_some() || self.functions.may_exist();
+        self.is_suspect = tells_later && !end.is_state_told && may_hide;
         has_changed
     }
 
@@ -322,9 +325,17 @@ impl Connection {
         self.is_dirty |= self.is_suspect && end.state_changed;
     }
 
-    /// Says whether the end of rows does not tell of changed state here: MySQL with EOF packets.
+    /// Says whether a SELECT may change state here and its end not tell of it: MySQL with EOF packets, where
+    /// there may be stored functions.
     pub fn hides_changes(&self) -> bool {
-        self.version.flavour == Flavour::MySql && !self.capabilities.contains(Capabilities::DEPRECATE_EOF)
+        self.version.flavour == Flavour::MySql
+            && !self.capabilities.contains(Capabilities::DEPRECATE_EOF)
+            && self.functions.may_exist()
+    }
+
+    /// Tells that the statement may have created a stored function.
+    pub fn expect_functions(&self) {
+        self.functions.expect();
     }
 
     /// Queues a COM_PING behind the command that was queued last. Its OK tells what the answer before hid.

@@ -18,7 +18,7 @@ use super::pool::Pool;
 use super::settings::{SessionSettings, UTF8MB4_GENERAL_CI};
 use crate::ids::{ClusterName, ServerId};
 use crate::protocol::capability::Capabilities;
-use crate::protocol::handshake::ServerRefusal;
+use crate::protocol::handshake::{Flavour, ServerRefusal};
 
 /// A KILL takes no longer, opening a connection included.
 const KILL_WITHIN: Duration = Duration::from_secs(2);
@@ -87,6 +87,20 @@ impl Control {
         if let Ok(connection) = self.connection().await {
             self.keep_spare(connection);
         }
+    }
+
+    /// Looks whether there are stored functions. MariaDB need not be asked: its EOF packets tell.
+    pub(super) async fn look_for_functions(&self) -> Result<(), OpenError> {
+        let mut connection = self.connection().await?;
+        if connection.server_version().flavour == Flavour::MySql {
+            let functions = Arc::clone(&connection.functions);
+            match timeout(KILL_WITHIN, functions.look(&mut connection)).await {
+                Ok(looked) => looked?,
+                Err(_) => return Err(OpenError::Timeout { within: KILL_WITHIN }),
+            }
+        }
+        self.keep_spare(connection);
+        Ok(())
     }
 
     async fn kill(&self, sql: &str) -> Result<(), KillError> {

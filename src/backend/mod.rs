@@ -15,6 +15,7 @@ mod connection;
 mod control;
 mod delta;
 mod error;
+mod functions;
 mod open;
 mod pool;
 mod pools;

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::connection::{Connection, ProvenSettings};
 use super::delta::server_collation;
 use super::error::OpenError;
+use super::functions::StoredFunctions;
 use super::prepared::PreparedStatements;
 use super::settings::SessionSettings;
 use crate::config::Login;
@@ -62,6 +63,7 @@ pub(super) struct Opener {
     /// Bound of TCP, TLS and login together.
     pub within: Duration,
     pub proven: Arc<ProvenSettings>,
+    pub functions: Arc<StoredFunctions>,
 }
 
 impl Opener {
@@ -104,6 +106,7 @@ impl Opener {
             database_known: true,
             prepared: PreparedStatements::default(),
             proven: Arc::clone(&self.proven),
+            functions: Arc::clone(&self.functions),
             is_dirty: false,
             is_suspect: false,
             is_spent: false,

@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::connection::ProvenSettings;
 use super::control::Control;
 use super::error::{CheckoutError, Whereabouts};
+use super::functions::StoredFunctions;
 use super::open::Opener;
 use super::pool::{Checkout, Pool};
 use super::settings::SessionSettings;
@@ -193,6 +194,7 @@ impl fmt::Debug for Pools {
 impl ClusterPools {
     fn new(config: Cluster, connect: Duration) -> Result<Arc<Self>, PoolsError> {
         let tls = client_tls(&config)?;
+        let functions = Arc::new(StoredFunctions::default());
         let pool = |role: Role, server: &ServerId| {
             let opener = |login: &Login| Opener {
                 server: Arc::new(server.clone()),
@@ -200,6 +202,7 @@ impl ClusterPools {
                 tls: tls.clone(),
                 within: connect,
                 proven: Arc::new(ProvenSettings::default()),
+                functions: Arc::clone(&functions),
             };
             let at = Whereabouts { cluster: config.name.clone(), role, server: server.clone() };
             let control = Control::new(opener(&config.admin_login));
@@ -252,15 +255,22 @@ impl ClusterPools {
 /// The one task of a cluster: closes what is old or unused, keeps a control connection ready where there are
 /// others. Ends with its cluster.
 async fn keep_house(cluster: Weak<ClusterPools>) {
+    // The first time soon: what is not known of a server costs its statements something.
+    let mut every = REAP_EVERY_MIN;
     loop {
-        let Some(every) = cluster.upgrade().map(|pools| pools.reap_every()) else { return };
         tokio::time::sleep(every).await;
         let Some(pools) = cluster.upgrade() else { return };
         for pool in pools.all() {
             pool.reap();
             if pool.is_in_use() && !pool.is_failing() {
                 pool.control.keep_ready().await;
+                every = pools.reap_every();
             }
+        }
+        if pools.primary.is_in_use()
+            && let Err(error) = pools.primary.control.look_for_functions().await
+        {
+            tracing::debug!(cluster = %pools.config.name, %error, "no look at stored functions");
         }
     }
 }

@@ -48,17 +48,20 @@ impl Connection {
         }
         self.framed.flush().await?;
         let tracked = self.read_answer().await?;
-        let modes = self.read_answer().await?;
+        let modes = self.read_value().await?;
         if let Some(refused) = packet::payloads(&tracked).find(|payload| payload.first() == Some(&ERR_BYTE)) {
             return Err(OpenError::Refused(ServerRefusal::parse(refused)));
         }
-        let payloads: Vec<&[u8]> = packet::payloads(&modes).collect();
+        modes.ok_or_else(|| OpenError::SqlMode { mode: "nothing that can be read".to_owned() })
+    }
+
+    /// The one value that answers the next of the queries that were sent; `None` for anything else.
+    pub(super) async fn read_value(&mut self) -> Result<Option<String>, OpenError> {
+        let answer = self.read_answer().await?;
+        let payloads: Vec<&[u8]> = packet::payloads(&answer).collect();
         let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at)).copied().unwrap_or_default();
         let value = parse_text_row(row, 1).ok().and_then(|values| values.first().copied().flatten());
-        match value {
-            Some(modes) => Ok(String::from_utf8_lossy(modes).into_owned()),
-            None => Err(OpenError::SqlMode { mode: "nothing that can be read".to_owned() }),
-        }
+        Ok(value.map(|value| String::from_utf8_lossy(value).into_owned()))
     }
 
     /// The answer to the next of the queries that were sent, as wire bytes.

@@ -25,6 +25,9 @@ const LOCKING: [&str; 5] = [
 const BEHIND_INTO: [&str; 7] = ["FROM", "SELECT", "SET", "TABLE", "VALUE", "VALUES", "WITH"];
 /// The variable that would switch the telling off.
 const TRACKING: &[u8] = b"session_track_state_change";
+/// Variables that make a server keep the texts of statements on the connection, past a reset (seen: `profiling`
+/// on MariaDB 10.11, `optimizer_trace` on MySQL 9.7).
+const HISTORY: [&[u8]; 2] = [b"profiling", b"optimizer_trace"];
 
 /// Refuses CREATE and ALTER of stored code that leaves what session tracking does not tell of.
 pub(crate) fn check_left_behind(input: &PlanInput<'_>) -> Result<(), Refusal> {
@@ -70,6 +73,8 @@ struct Reader<'a> {
     in_arguments: bool,
     /// The user variable in front, and whether a SET stands before it.
     set: Option<bool>,
+    /// What is found if an assignment follows.
+    assigned: Option<&'static str>,
     /// What is found unless the word in front turns out to be a column's or variable's name.
     pending: Option<&'static str>,
 }
@@ -80,6 +85,12 @@ impl Reader<'_> {
         let set = self.set.take();
         if let Some(what) = self.pending.take()
             && !matches!(token.kind, TokenKind::Operator | TokenKind::Dot)
+        {
+            return Some(what);
+        }
+        if let Some(what) = self.assigned.take()
+            && token.kind == TokenKind::Operator
+            && (word == b"=" || word == b":=")
         {
             return Some(what);
         }
@@ -130,6 +141,14 @@ impl Reader<'_> {
     fn take_word(&mut self, kind: TokenKind, word: &[u8]) -> Option<&'static str> {
         if word.windows(TRACKING.len()).any(|part| part.eq_ignore_ascii_case(TRACKING)) {
             return Some("stored code must not switch session_track_state_change");
+        }
+        let name = word.strip_prefix(b"@@").unwrap_or(word);
+        let name =
+            name.trim_ascii().strip_prefix(b"`").and_then(|name| name.strip_suffix(b"`")).unwrap_or(name);
+        if HISTORY.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            self.assigned = Some(
+                "`profiling` and `optimizer_trace` in stored code stay on the connection, with statements",
+            );
         }
         let is = |known: &str| word.eq_ignore_ascii_case(known.as_bytes());
         let is_qualified = self.previous.is_some_and(|token| token.kind == TokenKind::Dot);
@@ -185,6 +204,10 @@ mod tests {
             "SET SESSION session_track_state_change = 0",
             "SET @@session.session_track_state_change = 0",
             "SET @@`SESSION_TRACK_STATE_CHANGE` = 0",
+            "SET profiling = 1",
+            "SET SESSION `profiling` := 1",
+            "SET @@session.profiling = 1",
+            "SET a = 1, @@optimizer_trace = 'enabled=on'",
             "SET TRANSACTION READ ONLY",
             "SET SESSION TRANSACTION READ ONLY",
             "SET ROLE NONE",
@@ -208,6 +231,7 @@ mod tests {
             "SELECT release_lock('a'), get_lock FROM t",
             "UPDATE t SET role = 1, t.transaction = 2",
             "UPDATE t SET transaction = 1",
+            "INSERT INTO t (a, profiling) VALUES (1, 2)",
         ] {
             assert_eq!(found(body), None, "{body}");
         }

@@ -301,6 +301,9 @@ impl Session {
             held.checkout.mark_dirty();
             held.checkout.note_database(None);
         }
+        if matches!(job.plan.kind, StatementKind::Create | StatementKind::Alter) {
+            held.checkout.expect_functions();
+        }
         if job.plan.effects.writes {
             self.state.note_write(&held.cluster);
         }
