@@ -26,20 +26,20 @@ const STATEMENTS: [(&str, &str); 4] = [
     ("point", "SELECT c FROM sbtest1 WHERE id=4711"),
     (
         "rails_point",
-        "SELECT `issues`.* FROM `issues` WHERE `issues`.`workspace_id` = 42 AND `issues`.`id` = 4711 LIMIT 1 \
-         /*workspace_id:42,action:show*/",
+        "SELECT `issues`.* FROM `issues` WHERE `issues`.`workspace_id` = 42 AND `issues`.`id` = 4711 \
+         LIMIT 1 /*workspace_id:42,action:show*/",
     ),
     (
         "join",
         "SELECT o.id, c.name, SUM(l.price * l.count) FROM orders o JOIN customers c ON c.workspace_id = \
-         o.workspace_id AND c.id = o.customer_id LEFT JOIN order_lines l ON l.workspace_id = o.workspace_id AND \
-         l.order_id = o.id WHERE o.workspace_id = 7 AND o.state IN ('open', 'paid') AND o.created_at > \
+         o.workspace_id AND c.id = o.customer_id LEFT JOIN order_lines l ON l.workspace_id = o.workspace_id \
+         AND l.order_id = o.id WHERE o.workspace_id = 7 AND o.state IN ('open', 'paid') AND o.created_at > \
          '2026-01-01' GROUP BY o.id, c.name ORDER BY 3 DESC LIMIT 20",
     ),
     (
         "insert",
-        "INSERT INTO orders (workspace_id, id, customer_id, state, total, note) VALUES (7, 1, 3, 'open', 12.50, \
-         'left at the door'), (7, 2, 3, 'paid', 99.00, NULL), (7, 3, 4, 'open', 1.25, 'it''s a gift')",
+        "INSERT INTO orders (workspace_id, id, customer_id, state, total, note) VALUES (7, 1, 3, 'open', \
+         12.50, 'left at the door'), (7, 2, 3, 'paid', 99.00, NULL), (7, 3, 4, 'open', 1.25, 'it''s a gift')",
     ),
 ];
 

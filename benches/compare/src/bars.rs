@@ -38,7 +38,7 @@ pub fn lines(bars: &[Bar]) -> String {
     let line = |bar: &Bar| {
         let verdict = if bar.holds { "holds " } else { "MISSED" };
         let side = if bar.at == Side::Most { "<=" } else { ">=" };
-        format!("{verdict}  {:<70} {:>12.3} {side} {} {}\n", bar.name, bar.value, bar.bound, bar.unit)
+        format!("{verdict}  {:<98} {:>12.3} {side} {} {}\n", bar.name, bar.value, bar.bound, bar.unit)
     };
     bars.iter().map(line).collect()
 }

@@ -2,9 +2,9 @@
 //!
 //! What a proxy made of these two packages costs, built as well as they allow: output buffered, server
 //! connections pooled and shared between clients (taken for a statement, held in a transaction), statements
-//! prepared once per connection, rows passed on as they arrive. It takes every login, serves one database, and knows
-//! transactions by their first word. It exists to be measured: see docs/decisions.md for why these packages
-//! are not in Bulkhead's path.
+//! prepared once per connection, rows passed on as they arrive. It takes every login, serves one database,
+//! and knows transactions by their first word. It exists to be measured: see docs/decisions.md for why these
+//! packages are not in Bulkhead's path.
 //!
 //! usage: baseline PORT SERVER_URL CONNECTIONS_MAX
 

@@ -19,6 +19,21 @@ const RANGE_ROWS: u64 = 100;
 /// Rows of `big`.
 const BIG_ROWS: u64 = 4;
 
+/// Workspaces that a client goes through: `1`, `1 + step`, and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// How many.
+    pub count: u64,
+    /// From one to the next.
+    pub step: u64,
+}
+
+impl Spread {
+    fn workspace(self, number: u64) -> u64 {
+        1 + (number - 1) % self.count * self.step
+    }
+}
+
 /// What a client does again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -31,13 +46,13 @@ pub enum Work {
     /// One row of 1 MiB.
     BigRow,
     /// `USE ws_n` and a statement, n another one each time; the two count as one.
-    UseEach(u64),
+    UseEach(Spread),
     /// `USE ws_n` and a statement, n always the same.
-    UseSame(u64),
+    UseSame(Spread),
     /// A statement with a comment that names the workspace, another one each time.
-    CommentEach(u64),
+    CommentEach(Spread),
     /// The same with always the same workspace.
-    CommentSame(u64),
+    CommentSame(Spread),
     /// One row by primary key of a workspace's small table, which the client has selected at login.
     Notes,
     /// Connect, one statement, disconnect.
@@ -114,7 +129,7 @@ impl Worker {
             _ => 0,
         };
         let own_workspace = match load.work {
-            Work::UseSame(workspaces) | Work::CommentSame(workspaces) => number as u64 * 7 % workspaces + 1,
+            Work::UseSame(spread) | Work::CommentSame(spread) => spread.workspace(number as u64 * 7 + 1),
             _ => 0,
         };
         Ok(Self { client, login, load, random: Random::new(number), prepared, own_workspace })
@@ -157,7 +172,9 @@ impl Worker {
     async fn workspace_step(&mut self) -> io::Result<Answer> {
         let id = self.random.up_to(2);
         let workspace = match self.load.work {
-            Work::UseEach(workspaces) | Work::CommentEach(workspaces) => self.random.up_to(workspaces),
+            Work::UseEach(spread) | Work::CommentEach(spread) => {
+                spread.workspace(self.random.up_to(spread.count))
+            }
             _ => self.own_workspace,
         };
         match self.load.work {

@@ -88,6 +88,7 @@ fn places(options: &Options) -> io::Result<Places> {
         fs::canonicalize(path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
     };
     fs::create_dir_all(&options.output)?;
+    remove_left_behind(&options.output)?;
     let folder = absolute(&options.output)?.join(format!("run-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let mut command = Command::new(options.root.join("docker/mysql/get.sh"));
@@ -101,6 +102,19 @@ fn places(options: &Options) -> io::Result<Places> {
         baseline: absolute(&baseline)?,
         password: format!("bench-{:x}", random_number()?),
     })
+}
+
+/// Removes the folders of runs that are over: their servers' watchers make them again after a run's own end.
+fn remove_left_behind(output: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(output)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_over = name.strip_prefix("run-").is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+        if is_over {
+            fs::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn random_number() -> io::Result<u64> {

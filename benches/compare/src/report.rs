@@ -176,7 +176,7 @@ fn ratios(rounds: &[Round], others: Option<&Vec<Round>>) -> BTreeMap<&'static st
     let Some(others) = others else { return BTreeMap::new() };
     let of = |(name, field): &Field| {
         let pairs = rounds.iter().zip(others);
-        let usable = pairs.filter(|(_, other)| field(other) > 0.0);
+        let usable = pairs.filter(|(one, other)| field(one) > 0.0 && field(other) > 0.0);
         let ratio = median(usable.map(|(one, other)| field(one) / field(other)));
         ratio.is_finite().then_some((*name, ratio))
     };

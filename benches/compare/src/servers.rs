@@ -6,8 +6,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
-use crate::process::run;
+use crate::process::{pause, run};
 
 /// How many clusters there are.
 pub const CLUSTERS: usize = 3;
@@ -53,12 +54,39 @@ impl Cluster {
         Err(io::Error::other(format!("{}: {}", self.name, String::from_utf8_lossy(&output.stderr).trim())))
     }
 
-    /// Sends a signal: `STOP` freezes the server, `CONT` lets it go on.
+    /// Stops the server's process where it is; returns when every thread stands still.
+    ///
+    /// # Errors
+    /// It is gone, or goes on running.
+    pub fn freeze(&self) -> io::Result<()> {
+        run(Command::new("kill").args(["-STOP", &self.pid.to_string()]))?;
+        for _ in 0..1_000 {
+            if self.stands_still()? {
+                return Ok(());
+            }
+            pause(Duration::from_millis(1));
+        }
+        Err(io::Error::other(format!("{} does not stop", self.name)))
+    }
+
+    /// State `T` of all threads: the signal takes a moment to reach those that run.
+    fn stands_still(&self) -> io::Result<bool> {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let text = std::fs::read_to_string(thread?.path().join("stat"))?;
+            let state = text.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+            if state != Some("T") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets the server go on.
     ///
     /// # Errors
     /// It is gone.
-    pub fn signal(&self, name: &str) -> io::Result<()> {
-        run(Command::new("kill").args([format!("-{name}"), self.pid.to_string()])).map(drop)
+    pub fn thaw(&self) -> io::Result<()> {
+        run(Command::new("kill").args(["-CONT", &self.pid.to_string()])).map(drop)
     }
 }
 
@@ -133,26 +161,29 @@ fn data_of(cluster: usize, workspaces: u64, rows: u64) -> String {
         );
     }
     if cluster == cluster_of(1) {
-        // As sysbench's own tables, which its scripts use; four MiB of rows of one MiB.
         sql.push_str("USE ws_1;\n");
-        for table in 1..=crate::sysbench::TABLES {
-            let _ = writeln!(
-                sql,
-                "CREATE TABLE ws_1.sbtest{table} (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL \
-                 DEFAULT 0, c CHAR(120) NOT NULL DEFAULT '', pad CHAR(60) NOT NULL DEFAULT '', KEY k (k));
-                 SET SESSION cte_max_recursion_depth = {rows};
-                 INSERT INTO ws_1.sbtest{table} (k, c, pad) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT \
-                 i + 1 FROM n WHERE i < {rows}) SELECT 1 + i * 7919 % {rows}, \
-                 LEFT(CONCAT(SHA2(i, 256), '-', SHA2(i, 256)), 119), LEFT(SHA2(i, 256), 59) FROM n;"
-            );
+        (1..=crate::sysbench::TABLES).for_each(|table| put_table(&mut sql, table, rows));
+        // Rows of 1 MiB.
+        sql.push_str("CREATE TABLE big (id INT PRIMARY KEY, c LONGTEXT);\n");
+        for (at, letter) in ('a'..='d').enumerate() {
+            let _ = writeln!(sql, "INSERT INTO big VALUES ({}, REPEAT('{letter}', 1048576));", at + 1);
         }
-        sql.push_str(
-            "CREATE TABLE ws_1.big (id INT PRIMARY KEY, c LONGTEXT);
-             INSERT INTO ws_1.big VALUES (1, REPEAT('a', 1048576)), (2, REPEAT('b', 1048576)), \
-             (3, REPEAT('c', 1048576)), (4, REPEAT('d', 1048576));",
-        );
     }
     sql
+}
+
+/// A table as sysbench itself makes it, for its scripts.
+fn put_table(sql: &mut String, table: u32, rows: u64) {
+    let _ = writeln!(
+        sql,
+        "CREATE TABLE sbtest{table} (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL DEFAULT 0, \
+         c CHAR(120) NOT NULL DEFAULT '', pad CHAR(60) NOT NULL DEFAULT '', KEY k (k));
+         SET SESSION cte_max_recursion_depth = {rows};
+         INSERT INTO sbtest{table} (k, c, pad)
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+         SELECT 1 + i * 7919 % {rows}, LEFT(CONCAT(SHA2(i, 256), '-', SHA2(i, 256)), 119),
+         LEFT(SHA2(i, 256), 59) FROM n;"
+    );
 }
 
 /// A port that nothing listens on, below the range that the system gives to outgoing connections.

@@ -76,7 +76,7 @@ async fn call(wave: Wave, time: Duration, login: &Login) -> io::Result<String> {
     command.args([format!("--tables={TABLES}"), format!("--table-size={}", wave.rows)]);
     // Whole seconds are all it takes.
     command.arg(format!("--time={}", time.as_secs().max(1)));
-    command.args(["--events=0", "--histogram=on", "--rand-seed=7"]);
+    command.args(["--events=0", "--histogram=on", "--rand-seed=7", "run"]);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -66,7 +66,7 @@ async fn compare(scenario: Scenario, threads: usize, stage: &mut Stage) {
             match one(scenario, threads, stage, &stage.systems[at]).await {
                 Ok(round) => {
                     stage.say(&format!(
-                        "{} {threads:>2} threads, round {}: {:<9}{:>8.0} q/s  p99 {:>7.0} us  proxy {:>6.1} us",
+                        "{} {threads:>2} thr, round {}: {:<9}{:>7.0} q/s, p99 {:>6.0} us, proxy {:>5.1} us",
                         scenario.name(),
                         number + 1,
                         found[at].0,

@@ -29,15 +29,16 @@ struct Frozen<'a>(&'a Cluster);
 
 impl<'a> Frozen<'a> {
     fn freeze(cluster: &'a Cluster) -> io::Result<Self> {
-        cluster.signal("STOP")?;
-        Ok(Self(cluster))
+        let frozen = Self(cluster);
+        cluster.freeze()?;
+        Ok(frozen)
     }
 }
 
 impl Drop for Frozen<'_> {
     fn drop(&mut self) {
         // If the server is gone there is nothing to let go on.
-        let _ = self.0.signal("CONT");
+        let _ = self.0.thaw();
     }
 }
 

@@ -43,11 +43,19 @@ pub(super) fn installed(program: &str) -> io::Result<std::path::PathBuf> {
 pub(super) fn haproxy(places: &Places, folder: &Path, clusters: &[Cluster]) -> io::Result<System> {
     let port = free_port()?;
     let config = folder.join("haproxy.cfg");
-    let text = format!(
-        "global\n    maxconn 4000\ndefaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1h\n    \
-         timeout server 1h\nlisten mysql\n    bind 127.0.0.1:{port}\n    server c1 127.0.0.1:{}\n",
-        clusters[0].port
-    );
+    let lines = [
+        "global",
+        "    maxconn 4000",
+        "defaults",
+        "    mode tcp",
+        "    timeout connect 5s",
+        "    timeout client 1h",
+        "    timeout server 1h",
+        "listen mysql",
+        &format!("    bind 127.0.0.1:{port}"),
+        &format!("    server c1 127.0.0.1:{}\n", clusters[0].port),
+    ];
+    let text = lines.join("\n");
     fs::write(&config, text)?;
     // In the foreground, one process.
     let arguments = vec!["-db".to_owned(), "-f".to_owned(), config.to_string_lossy().into_owned()];
@@ -67,8 +75,8 @@ pub(super) fn baseline(
     launch(&Program { kind: Kind::Baseline, path: &places.baseline, arguments, port }, places, folder)
 }
 
-/// ProxySQL: one hostgroup with the first cluster, multiplexing on, its monitor off. Needs `proxysql`, 2.6 or later
-/// for the servers' `caching_sha2_password`.
+/// ProxySQL: one hostgroup with the first cluster, multiplexing on, its monitor off. Needs `proxysql`, 2.6 or
+/// later for the servers' `caching_sha2_password`.
 pub(super) fn proxysql(places: &Places, folder: &Path, clusters: &[Cluster]) -> io::Result<System> {
     let (port, admin) = (free_port()?, free_port()?);
     let config = folder.join("proxysql.cnf");

@@ -1,7 +1,7 @@
 //! Vitess: vtgate with what it cannot run without.
 //!
-//! etcd as its topology server, a cell, and a vttablet on the first cluster's server, unmanaged. The keyspace is
-//! `ws_1`, unsharded. Every statement passes vtgate and vttablet, so the CPU time of both counts.
+//! etcd as its topology server, a cell, and a vttablet on the first cluster's server, unmanaged. The keyspace
+//! is `ws_1`, unsharded. Every statement passes vtgate and vttablet, so the CPU time of both counts.
 //!
 //! Source: the Vitess manual, "Unmanaged Tablet" and the programs' reference.
 
