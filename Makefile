@@ -24,6 +24,7 @@ test: ## every test, those with servers, drivers and Rails too; installs what th
 
 lint: ## formatting, clippy, documentation, the tree's own rules
 	cargo fmt --all -- --check
+	cargo fmt --manifest-path benches/compare/Cargo.toml -- --check
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 	cargo test --locked --quiet --test tidy

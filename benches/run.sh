@@ -21,13 +21,17 @@ install_missing() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# build: Bulkhead as it is released, and the harness. Bulkhead is copied away: building benches or tests
-# later puts another one, with the test packages' features, in its place.
+# build ARGUMENT…: Bulkhead as it is released, and the harness. Bulkhead is copied away: building benches or
+# tests later puts another one, with the test packages' features, in its place.
 build() {
     step "building Bulkhead and the harness (release; not part of the measured time)"
     cargo build --release --locked --bin bulkhead
     mkdir -p target/bench/bin
     cp "$target/release/bulkhead" target/bench/bin/bulkhead
+    # Its lookups are a bar of the scenario `directory`.
+    if [[ " $* " != *" --scenario"* || $* == *directory* ]]; then
+        cargo bench --locked --no-run --bench directory
+    fi
     CARGO_TARGET_DIR=$target/compare cargo build --release --locked --manifest-path benches/compare/Cargo.toml
 }
 
@@ -41,7 +45,7 @@ install_missing haproxy sysbench
 # One scenario needs it, and says so.
 [[ $(id -u) -ne 0 ]] || install_missing valgrind
 docker/mysql/get.sh --flavour mysql >/dev/null
-build
+build "$@"
 # 10,000 clients need descriptors, here and in what is started.
 ulimit -n "$(ulimit -Hn)"
 exec "$target/compare/release/compare" "$@"

@@ -32,7 +32,7 @@ pub fn describe(options: &Options, places: &Places) -> BTreeMap<&'static str, St
         ("bulkhead", first_line(Command::new(&places.bulkhead).arg("version"))),
         ("revision", first_line(Command::new("git").args(["describe", "--always", "--dirty"]))),
         ("rounds", options.rounds().to_string()),
-        ("seconds", options.window().as_secs().to_string()),
+        ("seconds", options.window().as_secs_f64().to_string()),
         ("quick", options.quick.to_string()),
     ])
 }

@@ -51,9 +51,15 @@ impl Options {
         self.rounds.unwrap_or(if self.quick { 2 } else { 5 })
     }
 
+    /// Rounds of what is slow or has no bar: one in a quick run.
+    pub fn rounds_aside(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 1 } else { 5 })
+    }
+
     /// Length of a measured window.
     pub fn window(&self) -> Duration {
-        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 1 } else { 5 }))
+        let standard = Duration::from_millis(if self.quick { 700 } else { 5_000 });
+        self.seconds.map_or(standard, Duration::from_secs)
     }
 
     /// What comes before it.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -34,6 +35,8 @@ impl Cluster {
     fn command(&self, action: &str) -> Command {
         let mut command = Command::new(&self.script);
         command.args([action, "--name", &self.name, "--dir"]).arg(&self.folder);
+        // A terminal's Ctrl-C is for the harness: a start that is cut off leaves servers behind.
+        command.process_group(0);
         command
     }
 

@@ -98,7 +98,7 @@ pub(super) async fn multiplex(stage: &mut Stage) {
             found.push((kind.name().to_owned(), Vec::new()));
         }
     }
-    for _ in 0..stage.options.rounds() {
+    for _ in 0..stage.options.rounds_aside() {
         for (name, rounds) in &mut found {
             match multiplex_once(stage, name).await {
                 Ok(round) => rounds.push(round),

@@ -56,7 +56,11 @@ async fn compare(scenario: Scenario, threads: usize, stage: &mut Stage) {
     let names: Vec<String> = stage.systems.iter().map(|system| system.name.clone()).collect();
     let mut found: Vec<(String, Vec<Round>)> = names.into_iter().map(|name| (name, Vec::new())).collect();
     let mut has_failed = vec![false; found.len()];
-    for number in 0..stage.options.rounds() {
+    let rounds = match source(scenario) {
+        Source::Own(Work::Churn) | Source::Sysbench(_) => stage.options.rounds_aside(),
+        Source::Own(_) => stage.options.rounds(),
+    };
+    for number in 0..rounds {
         for turn in 0..found.len() {
             // Every other round in the other order, so that none always follows the same one.
             let at = if number % 2 == 0 { turn } else { found.len() - 1 - turn };

@@ -98,11 +98,22 @@ impl Files<'_> {
     }
 }
 
-/// Starts a Bulkhead in front of the clusters.
+/// A Bulkhead whose files are written and whose directory is filled.
+pub struct Prepared<'a> {
+    files: Files<'a>,
+    setup: BulkheadSetup,
+    ports: [u16; 3],
+}
+
+/// Writes the files and fills the directory.
 ///
 /// # Errors
-/// It refuses its files, or does not start.
-pub fn start_bulkhead(setup: &BulkheadSetup, places: &Places, clusters: &[Cluster]) -> io::Result<System> {
+/// Bulkhead refuses them.
+pub fn prepare<'a>(
+    setup: &BulkheadSetup,
+    places: &'a Places,
+    clusters: &[Cluster],
+) -> io::Result<Prepared<'a>> {
     let folder = places.folder.join(&setup.name);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -111,24 +122,43 @@ pub fn start_bulkhead(setup: &BulkheadSetup, places: &Places, clusters: &[Cluste
     let ports = [free_port()?, free_port()?, free_port()?];
     files.write(ports, setup, clusters)?;
     files.import(setup, clusters)?;
-    let config = files.config().to_string_lossy().into_owned();
-    let mut arguments = setup.wrapper.clone();
-    arguments.push(places.bulkhead.to_string_lossy().into_owned());
-    arguments.extend(["serve".to_owned(), "--config".to_owned(), config]);
-    let program = arguments.remove(0);
-    let environment = [(PASSWORD_VARIABLE.to_owned(), places.password.clone())];
-    let started = Instant::now();
-    let log = files.folder.join("bulkhead.log");
-    let mut process = Process::spawn(Path::new(&program), &arguments, &environment, &log)?;
-    let start_time = process.wait_for_port(ports[0], started)?;
-    warm_login(places, ports[0])?;
-    Ok(System {
-        kind: Kind::Bulkhead,
-        name: setup.name.clone(),
-        port: ports[0],
-        start_time,
-        processes: vec![process],
-        password: places.password.clone(),
-        admin_port: Some(ports[1]),
-    })
+    Ok(Prepared { files, setup: setup.clone(), ports })
+}
+
+impl Prepared<'_> {
+    /// Starts it; it may be started again once it is stopped.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(&self) -> io::Result<System> {
+        let places = self.files.places;
+        let config = self.files.config().to_string_lossy().into_owned();
+        let mut arguments = self.setup.wrapper.clone();
+        arguments.push(places.bulkhead.to_string_lossy().into_owned());
+        arguments.extend(["serve".to_owned(), "--config".to_owned(), config]);
+        let program = arguments.remove(0);
+        let environment = [(PASSWORD_VARIABLE.to_owned(), places.password.clone())];
+        let started = Instant::now();
+        let log = self.files.folder.join("bulkhead.log");
+        let mut process = Process::spawn(Path::new(&program), &arguments, &environment, &log)?;
+        let start_time = process.wait_for_port(self.ports[0], started)?;
+        warm_login(places, self.ports[0])?;
+        Ok(System {
+            kind: Kind::Bulkhead,
+            name: self.setup.name.clone(),
+            port: self.ports[0],
+            start_time,
+            processes: vec![process],
+            password: places.password.clone(),
+            admin_port: Some(self.ports[1]),
+        })
+    }
+}
+
+/// Starts a Bulkhead in front of the clusters.
+///
+/// # Errors
+/// It refuses its files, or does not start.
+pub fn start_bulkhead(setup: &BulkheadSetup, places: &Places, clusters: &[Cluster]) -> io::Result<System> {
+    prepare(setup, places, clusters)?.start()
 }

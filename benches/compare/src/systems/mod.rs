@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use bulkhead::{BulkheadSetup, start_bulkhead};
+pub use bulkhead::{BulkheadSetup, prepare, start_bulkhead};
 
 use crate::client::Login;
 use crate::process::{self, Process};
