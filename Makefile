@@ -1,6 +1,6 @@
 # What there is to do here; `make help` lists it. The work is in the scripts named below.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz
+.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz bench
 
 help: ## this list
 	@echo "Bulkhead: a MySQL-protocol sharding proxy."
@@ -24,6 +24,7 @@ test: ## every test, those with servers, drivers and Rails too; installs what th
 
 lint: ## formatting, clippy, documentation, the tree's own rules
 	cargo fmt --all -- --check
+	cargo fmt --manifest-path benches/compare/Cargo.toml -- --check
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 	cargo test --locked --quiet --test tidy
@@ -40,3 +41,6 @@ fmt: ## formats the code
 
 fuzz: ## feeds mutated packets, SQL and vschema files for a minute (BULKHEAD_FUZZ_SECONDS)
 	BULKHEAD_FUZZ_SECONDS=$${BULKHEAD_FUZZ_SECONDS:-20} cargo test --locked --test fuzz -- --nocapture
+
+bench: ## what Bulkhead costs, next to HAProxy and others (make bench ARGS=--quick: three minutes)
+	@benches/run.sh $(ARGS)

@@ -1,0 +1,164 @@
+//! Bulkhead, with a directory of workspaces as large as a scenario wants it.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use super::{Kind, Places, System, warm_login};
+use crate::process::Process;
+use crate::servers::{Cluster, USER, cluster_of, free_port};
+
+const VSCHEMA: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n";
+const PASSWORD_VARIABLE: &str = "BENCH_PASSWORD";
+
+/// How a Bulkhead differs from the standard one.
+#[derive(Clone, Debug)]
+pub struct BulkheadSetup {
+    /// Name in the report.
+    pub name: String,
+    /// Workspaces in the directory: `1` up to this. Those above what `servers::fill` made have no database.
+    pub workspaces: u64,
+    /// All workspaces above this are on the first cluster.
+    pub spread: u64,
+    /// Connections to each server.
+    pub pool_max: u32,
+    /// A program in front of it, with its arguments: valgrind.
+    pub wrapper: Vec<String>,
+}
+
+impl BulkheadSetup {
+    /// As it is compared.
+    pub fn standard(workspaces: u64) -> Self {
+        Self { name: "bulkhead".to_owned(), workspaces, spread: u64::MAX, pool_max: 100, wrapper: Vec::new() }
+    }
+}
+
+/// The files of one Bulkhead, and how its commands are called.
+struct Files<'a> {
+    places: &'a Places,
+    folder: PathBuf,
+}
+
+impl Files<'_> {
+    fn config(&self) -> PathBuf {
+        self.folder.join("bulkhead.toml")
+    }
+
+    fn write(&self, ports: [u16; 3], setup: &BulkheadSetup, clusters: &[Cluster]) -> io::Result<()> {
+        let [port, admin, http] = ports;
+        let mut text = format!(
+            "[listen]\naddress = \"127.0.0.1:{port}\"\nmax_connections = 30000\n\
+             max_connections_per_user = 30000\nmax_connections_per_address = 30000\n\
+             [admin]\naddress = \"127.0.0.1:{admin}\"\nhttp = \"127.0.0.1:{http}\"\n\
+             [users.{USER}]\npassword_env = \"{PASSWORD_VARIABLE}\"\nadmin = true\n\
+             may_cross_workspaces = false\n"
+        );
+        for cluster in clusters {
+            let (name, port) = (&cluster.name, cluster.port);
+            // Without TLS, as the relay has none either.
+            let _ = write!(
+                text,
+                "[clusters.{name}]\nprimary = \"127.0.0.1:{port}\"\nuser = \"{USER}\"\n\
+                 password_env = \"{PASSWORD_VARIABLE}\"\n[clusters.{name}.tls]\nmode = \"disabled\"\n\
+                 [clusters.{name}.pool]\nmax_connections = {}\n",
+                setup.pool_max
+            );
+        }
+        text.push_str("[keyspaces.workspaces]\nshards = { ");
+        let shards: Vec<String> =
+            clusters.iter().map(|cluster| format!("\"ws-{0}\" = \"{0}\"", cluster.name)).collect();
+        let _ = writeln!(text, "{} }}", shards.join(", "));
+        fs::create_dir_all(self.folder.join("vschema"))?;
+        fs::write(self.folder.join("vschema/workspaces.toml"), VSCHEMA)?;
+        fs::write(self.config(), text)
+    }
+
+    /// Fills the directory of workspaces.
+    fn import(&self, setup: &BulkheadSetup, clusters: &[Cluster]) -> io::Result<()> {
+        let rows = self.folder.join("rows.csv");
+        let mut out = BufWriter::new(File::create(&rows)?);
+        writeln!(out, "workspace,shard,state")?;
+        for workspace in 1..=setup.workspaces {
+            let cluster = if workspace > setup.spread { 0 } else { cluster_of(workspace) };
+            writeln!(out, "{workspace},ws-{},active", clusters[cluster].name)?;
+        }
+        out.into_inner()?.sync_all()?;
+        let mut command = Command::new(&self.places.bulkhead);
+        command.args(["workspace", "import", "--config"]).arg(self.config()).arg("workspaces");
+        command.env(PASSWORD_VARIABLE, &self.places.password);
+        command.stdin(File::open(&rows)?).stdout(Stdio::null()).stderr(Stdio::piped());
+        let output = command.output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("importing: {}", String::from_utf8_lossy(&output.stderr).trim())))
+    }
+}
+
+/// A Bulkhead whose files are written and whose directory is filled.
+pub struct Prepared<'a> {
+    files: Files<'a>,
+    setup: BulkheadSetup,
+    ports: [u16; 3],
+}
+
+/// Writes the files and fills the directory.
+///
+/// # Errors
+/// Bulkhead refuses them.
+pub fn prepare<'a>(
+    setup: &BulkheadSetup,
+    places: &'a Places,
+    clusters: &[Cluster],
+) -> io::Result<Prepared<'a>> {
+    let folder = places.folder.join(&setup.name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    let files = Files { places, folder };
+    let ports = [free_port()?, free_port()?, free_port()?];
+    files.write(ports, setup, clusters)?;
+    files.import(setup, clusters)?;
+    Ok(Prepared { files, setup: setup.clone(), ports })
+}
+
+impl Prepared<'_> {
+    /// Starts it; it may be started again once it is stopped.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(&self) -> io::Result<System> {
+        let places = self.files.places;
+        let config = self.files.config().to_string_lossy().into_owned();
+        let mut arguments = self.setup.wrapper.clone();
+        arguments.push(places.bulkhead.to_string_lossy().into_owned());
+        arguments.extend(["serve".to_owned(), "--config".to_owned(), config]);
+        let program = arguments.remove(0);
+        let environment = [(PASSWORD_VARIABLE.to_owned(), places.password.clone())];
+        let started = Instant::now();
+        let log = self.files.folder.join("bulkhead.log");
+        let mut process = Process::spawn(Path::new(&program), &arguments, &environment, &log)?;
+        let start_time = process.wait_for_port(self.ports[0], started)?;
+        warm_login(places, self.ports[0])?;
+        Ok(System {
+            kind: Kind::Bulkhead,
+            name: self.setup.name.clone(),
+            port: self.ports[0],
+            start_time,
+            processes: vec![process],
+            password: places.password.clone(),
+            admin_port: Some(self.ports[1]),
+        })
+    }
+}
+
+/// Starts a Bulkhead in front of the clusters.
+///
+/// # Errors
+/// It refuses its files, or does not start.
+pub fn start_bulkhead(setup: &BulkheadSetup, places: &Places, clusters: &[Cluster]) -> io::Result<System> {
+    prepare(setup, places, clusters)?.start()
+}

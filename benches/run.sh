@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# The benchmark: builds Bulkhead and the harness, gets what it needs, runs it. `make bench` calls this.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../docker/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../docker/lib.sh"
+cd "$ROOT"
+target=${CARGO_TARGET_DIR:-$ROOT/target}
+
+# install_missing PROGRAM…: Debian packages of the programs that are not there.
+install_missing() {
+    local program missing=()
+    for program in "$@"; do
+        PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("$program")
+    done
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        die "not installed: ${missing[*]}; on Debian: sudo apt-get install ${missing[*]}"
+    fi
+    step "installing ${missing[*]}"
+    apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# build ARGUMENT…: Bulkhead as it is released, and the harness. Bulkhead is copied away: building benches or
+# tests later puts another one, with the test packages' features, in its place.
+build() {
+    step "building Bulkhead and the harness (release; not part of the measured time)"
+    cargo build --release --locked --bin bulkhead
+    mkdir -p target/bench/bin
+    cp "$target/release/bulkhead" target/bench/bin/bulkhead
+    # Its lookups are a bar of the scenario `directory`.
+    if [[ " $* " != *" --scenario"* || $* == *directory* ]]; then
+        cargo bench --locked --no-run --bench directory
+    fi
+    CARGO_TARGET_DIR=$target/compare cargo build --release --locked --manifest-path benches/compare/Cargo.toml
+}
+
+for argument in "$@"; do
+    # Help needs nothing but the harness.
+    [[ $argument != --help && $argument != -h ]] ||
+        exec env CARGO_TARGET_DIR="$target/compare" cargo run --release --locked --quiet \
+            --manifest-path benches/compare/Cargo.toml --bin compare -- --help
+done
+install_missing haproxy sysbench
+# One scenario needs it, and says so.
+[[ $(id -u) -ne 0 ]] || install_missing valgrind
+docker/mysql/get.sh --flavour mysql >/dev/null
+build "$@"
+# 10,000 clients need descriptors, here and in what is started.
+ulimit -n "$(ulimit -Hn)"
+exec "$target/compare/release/compare" "$@"
