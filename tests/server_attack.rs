@@ -21,7 +21,7 @@ const CONFIG: &str = "[users.app]\npassword_env = \"TEST_APP_PASSWORD\"\n\
                       [keyspaces.shared]\nshards = { \"-\" = \"c1\" }\n\
                       [keyspaces.spaces]\nshards = { a = \"c1\" }\n\
                       [clusters.c1.pool]\nmax_connections = 1\n\
-                      [timeouts]\npool_wait = \"100ms\"\n";
+                      [timeouts]\npool_wait = \"300ms\"\n";
 const SHARED: &str = "layout = \"shared_tables\"\nworkspace_column = \"workspace_id\"\n\
                       workspace_vindex = \"by_workspace\"\n[vindexes.by_workspace]\ntype = \"xxhash\"\n\
                       [tables.notes]\n";

@@ -481,5 +481,7 @@ async fn a_crash_is_survived() {
     // The idle connection is dead; nobody notices.
     let mut connection = client.lend().await;
     assert_eq!(row(&mut connection, "SELECT 1").await, ["1"]);
-    assert_eq!(client.pools.stats()[0].counters.stale, 1);
+    // By whoever came first: the lender, or the pool's housekeeping.
+    let counters = &client.pools.stats()[0].counters;
+    assert_eq!((counters.opened, counters.closed), (2, 1));
 }

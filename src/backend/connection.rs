@@ -14,8 +14,8 @@ use tokio::time::timeout;
 
 use super::delta::{LoginTraits, settings_delta};
 use super::error::ApplyError;
-use super::functions::StoredFunctions;
 use super::prepared::{Prepared, PreparedKey, PreparedStatements};
+use super::set_up::StoredFunctions;
 use super::settings::SessionSettings;
 use crate::ids::{ServerId, WorkerId};
 use crate::protocol::capability::{Capabilities, StatusFlags};

@@ -15,7 +15,6 @@ mod connection;
 mod control;
 mod delta;
 mod error;
-mod functions;
 mod open;
 mod pool;
 mod pools;

@@ -144,8 +144,8 @@ impl SessionEntry {
         kill.killer.kill_query().await
     }
 
-    /// The statement is over; says whether a KILL QUERY was sent for it. One that is on its way is waited for,
-    /// as it would hit the connection's next statement.
+    /// The statement is over; says whether a KILL QUERY was sent for it. One on its way is waited for, as it
+    /// would hit the connection's next statement.
     pub(super) async fn finish_running(&self) -> bool {
         loop {
             let done = self.kill_done.notified();

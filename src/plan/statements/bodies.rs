@@ -25,8 +25,8 @@ const LOCKING: [&str; 5] = [
 const BEHIND_INTO: [&str; 7] = ["FROM", "SELECT", "SET", "TABLE", "VALUE", "VALUES", "WITH"];
 /// The variable that would switch the telling off.
 const TRACKING: &[u8] = b"session_track_state_change";
-/// Variables that make a server keep the texts of statements on the connection, past a reset (seen: `profiling`
-/// on MariaDB 10.11, `optimizer_trace` on MySQL 9.7).
+/// Variables that make a server keep the texts of statements on the connection, past a reset (seen:
+/// `profiling` on MariaDB 10.11, `optimizer_trace` on MySQL 9.7).
 const HISTORY: [&[u8]; 2] = [b"profiling", b"optimizer_trace"];
 
 /// Refuses CREATE and ALTER of stored code that leaves what session tracking does not tell of.

@@ -258,20 +258,8 @@ impl Session {
         let end = self.tracker.end();
         let failed = end.error.is_some();
         self.answer_failed = failed;
-        let flagged = !failed && end.status.contains(StatusFlags::IN_TRANSACTION);
-        // An ERR packet carries no status: what was open may still be.
-        let may_be_open = failed && (self.state.transaction.is_open() || !self.state.autocommit);
-        let keeps_savepoint = !failed && self.keeps_savepoint(job);
-        self.state.transaction = match std::mem::take(&mut self.state.transaction) {
-            Transaction::Open { since, is_unseen } if flagged || may_be_open || keeps_savepoint => {
-                Transaction::Open { since, is_unseen: is_unseen && !flagged }
-            }
-            // The statement ran beside a transaction that no server has seen yet.
-            waiting @ Transaction::Deferred(_) if !flagged => waiting,
-            _ if flagged || may_be_open => Transaction::Open { since: Instant::now(), is_unseen: false },
-            _ if keeps_savepoint => Transaction::Open { since: Instant::now(), is_unseen: true },
-            _ => Transaction::Idle,
-        };
+        self.settle_transaction(job, failed);
+        let end = self.tracker.end();
         let opens_cursor = !failed
             && job.kind == CommandKind::Execute
             && end.status.contains(StatusFlags::CURSOR_EXISTS)
@@ -291,6 +279,38 @@ impl Session {
             self.note_xa(job);
             self.note_temporary_tables(job, held.checkout.database().map(|name| &**name));
         }
+        self.note_left_behind(job, &mut held);
+        // The server closes it behind its answer (`RELEASE`).
+        let is_closed = std::mem::take(&mut self.is_releasing) && !failed;
+        // A late KILL QUERY hits the next statement: that of this session, if it keeps the connection, of
+        // nobody else.
+        if (std::mem::take(&mut self.was_killed) && self.state.is_free()) || is_closed {
+            return held.checkout.discard();
+        }
+        self.keep_or_release(held, lingers);
+    }
+
+    /// Takes over whether a transaction is open.
+    fn settle_transaction(&mut self, job: &Job<'_>, failed: bool) {
+        let end = self.tracker.end();
+        let flagged = !failed && end.status.contains(StatusFlags::IN_TRANSACTION);
+        // An ERR packet carries no status: what was open may still be.
+        let may_be_open = failed && (self.state.transaction.is_open() || !self.state.autocommit);
+        let keeps_savepoint = !failed && self.keeps_savepoint(job);
+        self.state.transaction = match std::mem::take(&mut self.state.transaction) {
+            Transaction::Open { since, is_unseen } if flagged || may_be_open || keeps_savepoint => {
+                Transaction::Open { since, is_unseen: is_unseen && !flagged }
+            }
+            // The statement ran beside a transaction that no server has seen yet.
+            waiting @ Transaction::Deferred(_) if !flagged => waiting,
+            _ if flagged || may_be_open => Transaction::Open { since: Instant::now(), is_unseen: false },
+            _ if keeps_savepoint => Transaction::Open { since: Instant::now(), is_unseen: true },
+            _ => Transaction::Idle,
+        };
+    }
+
+    /// Tells connection and session what the statement left behind.
+    fn note_left_behind(&mut self, job: &Job<'_>, held: &mut Held) {
         let has_changed = held.checkout.note_answer(self.tracker.end(), accounts_for_state(job));
         if has_changed && !job.plan.effects.leaves_state {
             // A trigger or a view set it, as part of what the session wrote or read: it may ask for it. What
@@ -307,14 +327,6 @@ impl Session {
         if job.plan.effects.writes {
             self.state.note_write(&held.cluster);
         }
-        // The server closes it behind its answer (`RELEASE`).
-        let is_closed = std::mem::take(&mut self.is_releasing) && !failed;
-        // A late KILL QUERY hits the next statement: that of this session, if it keeps the connection, of
-        // nobody else.
-        if (std::mem::take(&mut self.was_killed) && self.state.is_free()) || is_closed {
-            return held.checkout.discard();
-        }
-        self.keep_or_release(held, lingers);
     }
 
     /// Says whether a savepoint is all there is of the transaction: without autocommit it is set before any

@@ -17,7 +17,9 @@ use crate::protocol::response::{CommandKind, StateView};
 use crate::protocol::result::{ServerError, parse_text_row};
 
 use crate::session::Session;
+use crate::session::alarm::Alarm;
 use crate::session::flow::{Ended, Failure, Flow};
+use crate::session::registry::SessionEntry;
 use crate::session::state::{Held, Transaction};
 
 /// How long a server may take to answer after its statement was killed.
@@ -34,14 +36,7 @@ impl Session {
         deadline: Option<Instant>,
     ) -> Result<(), RelayError> {
         let view = self.state_view();
-        let (entry, alarm) = (&*self.entry, &mut self.alarm);
-        let stop = pin!(async {
-            tokio::select! {
-                biased;
-                () = alarm.ring(deadline) => Stop::Deadline,
-                () = entry.killed() => Stop::Killed,
-            }
-        });
+        let stop = pin!(stop_for(&self.entry, &mut self.alarm, deadline));
         let connection = &mut *held.checkout;
         self.tracker.expect_sequence(connection.framed.sequence());
         let is_chained = self.more_results || self.client.sequence() != 1;
@@ -235,6 +230,15 @@ async fn relay_killed(
 /// A server's own error as the client gets it.
 pub(in crate::session) fn refused_by_server(error: &ServerError) -> ClientError {
     ClientError::from_server(error.errno, error.sqlstate, &error.message)
+}
+
+/// Stops at the deadline, or when the session is killed.
+async fn stop_for(entry: &SessionEntry, alarm: &mut Alarm, deadline: Option<Instant>) -> Stop {
+    tokio::select! {
+        biased;
+        () = alarm.ring(deadline) => Stop::Deadline,
+        () = entry.killed() => Stop::Killed,
+    }
 }
 
 /// Stops at `at`, whatever else happens.

@@ -311,8 +311,8 @@ const TAGGED: &[(&str, Tag)] = &[
 ];
 
 const WORDS: usize = PLAIN.len() + TAGGED.len();
-const SLOTS: usize = 2048;
-const LENGTH_MAX: usize = 19;
+const SLOTS: usize = 1024;
+const LENGTH_MAX: usize = 24;
 
 const fn word(index: usize) -> (&'static [u8], Tag) {
     if index < PLAIN.len() {
@@ -323,31 +323,80 @@ const fn word(index: usize) -> (&'static [u8], Tag) {
     }
 }
 
-const fn slot_of(word: &[u8]) -> usize {
-    let n = word.len();
-    let first = (word[0] & 0xdf) as usize;
-    let second = (word[n / 2] & 0xdf) as usize;
-    let third = (word[n - 1] & 0xdf) as usize;
-    let fourth = (word[(n > 2) as usize] & 0xdf) as usize;
-    (first.wrapping_mul(31)
-        ^ second.wrapping_mul(977)
-        ^ third.wrapping_mul(7919)
-        ^ fourth.wrapping_mul(389)
-        ^ (n * 131))
-        % SLOTS
+/// All bytes of a short word, the first and the last eight of a longer one, and those between.
+type Parts = [u64; 3];
+
+/// A word of at least two bytes, in three machine words.
+const fn parts_of(word: &[u8]) -> Parts {
+    let Some(first) = word.first_chunk::<8>() else { return [short_word(word), 0, 0] };
+    let Some((_, rest)) = word.split_at_checked(8) else { return [u64::from_le_bytes(*first), 0, 0] };
+    let last = match word.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => 0,
+    };
+    let between = match rest.first_chunk::<8>() {
+        Some(between) => u64::from_le_bytes(*between),
+        None => 0,
+    };
+    [u64::from_le_bytes(*first), last, between]
 }
 
-/// Open addressing, built by the compiler; 0 is empty, else index + 1.
+/// All of two to seven bytes in one machine word; some stand in it twice.
+const fn short_word(word: &[u8]) -> u64 {
+    match (word.first_chunk::<4>(), word.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u32::from_le_bytes(*first) as u64 | (u32::from_le_bytes(*last) as u64) << 32
+        }
+        _ => word[0] as u64 | (word[word.len() / 2] as u64) << 8 | (word[word.len() - 1] as u64) << 16,
+    }
+}
+
+const fn slot_of(first: u64, length: usize) -> usize {
+    // Without the bit that tells lower from upper case.
+    let upper = (first & 0xdfdf_dfdf_dfdf_dfdf) ^ length as u64;
+    (upper.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize % SLOTS
+}
+
+/// A known word: a text is this word if, with `letters` set, its parts are `lower`.
+#[derive(Clone, Copy)]
+struct Known {
+    /// 0: the slot is empty.
+    length: usize,
+    tag: Tag,
+    lower: Parts,
+    /// The bit of lower case where the word has a letter.
+    letters: Parts,
+}
+
+impl Known {
+    const NONE: Self = Self { length: 0, tag: Tag::Plain, lower: [0; 3], letters: [0; 3] };
+
+    const fn of(index: usize) -> Self {
+        let (text, tag) = word(index);
+        let (mut lower, mut letters) = ([0u8; LENGTH_MAX], [0u8; LENGTH_MAX]);
+        let mut at = 0;
+        while at < text.len() {
+            letters[at] = if text[at].is_ascii_alphabetic() { 0x20 } else { 0 };
+            lower[at] = text[at] | letters[at];
+            at += 1;
+        }
+        let lower = parts_of(lower.split_at(text.len()).0);
+        Self { length: text.len(), tag, lower, letters: parts_of(letters.split_at(text.len()).0) }
+    }
+}
+
+/// Open addressing, built by the compiler.
 /// A static: indexing a constant copies it.
-static TABLE: [u16; SLOTS] = {
-    let mut table = [0u16; SLOTS];
+static TABLE: [Known; SLOTS] = {
+    let mut table = [Known::NONE; SLOTS];
     let mut index = 0;
     while index < WORDS {
-        let mut slot = slot_of(word(index).0);
-        while table[slot] != 0 {
+        let known = Known::of(index);
+        let mut slot = slot_of(known.lower[0], known.length);
+        while table[slot].length != 0 {
             slot = (slot + 1) % SLOTS;
         }
-        table[slot] = index as u16 + 1;
+        table[slot] = known;
         index += 1;
     }
     table
@@ -358,15 +407,16 @@ pub(in crate::sql) fn lookup(text: &[u8]) -> Option<Tag> {
     if text.len() < 2 || text.len() > LENGTH_MAX {
         return None;
     }
-    let mut slot = slot_of(text);
+    let parts = parts_of(text);
+    let mut slot = slot_of(parts[0], text.len());
     loop {
-        let index = TABLE[slot];
-        if index == 0 {
+        let known = &TABLE[slot];
+        if known.length == 0 {
             return None;
         }
-        let (known, tag) = word(index as usize - 1);
-        if known.eq_ignore_ascii_case(text) {
-            return Some(tag);
+        let is_same = |at: usize| parts[at] | known.letters[at] == known.lower[at];
+        if known.length == text.len() && is_same(0) && is_same(1) && is_same(2) {
+            return Some(known.tag);
         }
         slot = (slot + 1) % SLOTS;
     }
@@ -399,6 +449,8 @@ mod tests {
             assert_eq!(lookup(&text.to_ascii_lowercase()), Some(tag));
         }
         assert_eq!(lookup(b"orders"), None);
+        // A byte that only looks like one without the bit of lower case.
+        assert_eq!((lookup(b"FLOAT\x14"), lookup(b"AS\0"), lookup(b"A")), (None, None, None));
         assert!(Tag::Select.is_reserved() && Tag::OutFile.is_reserved() && !Tag::End.is_reserved());
     }
 }

@@ -35,6 +35,7 @@ impl ShapeHash {
         Self { a: seed[0], b: seed[1], keys: [seed[2] | 1, seed[3] | 1] }
     }
 
+    #[inline]
     pub(super) fn word(&mut self, word: u64) {
         self.a = fold(self.a ^ word, self.keys[0]).wrapping_add(word.rotate_left(23));
         self.b = fold(self.b.wrapping_add(word), self.keys[1]) ^ word.rotate_left(41);
@@ -67,6 +68,7 @@ impl DigestHash {
 
 /// Hands the bytes of a token over in words of eight; the last word of a long token repeats some bytes of the
 /// one before. The caller writes the length before, which makes the words unambiguous.
+#[inline]
 pub(super) fn each_word(bytes: &[u8], upper: bool, mut take: impl FnMut(u64)) {
     let mask = if upper { UPPER } else { u64::MAX };
     let Some(last) = bytes.last_chunk::<8>() else { return take(short_word(bytes) & mask) };

@@ -20,8 +20,8 @@ enum Kept<'a> {
     More,
 }
 
-/// Name of the statement of `scan` in statistics: case of keywords, lengths of lists and values do not matter.
-/// The same in every process; the same for all statements of one [`Scan::shape`].
+/// Name of the statement of `scan` in statistics: case of keywords, lengths of lists and values do not
+/// matter. The same in every process; the same for all statements of one [`Scan::shape`].
 pub fn digest(text: &[u8], mode: SqlMode, scan: &Scan) -> u64 {
     let mut hash = DigestHash::new();
     each_kept(text, mode, scan, |kept| {
