@@ -290,7 +290,7 @@ impl Session {
             () = sleep_for(serving.config.listen.handshake_timeout) => return Err(Ended::Idle.into()),
         };
         let settings = match asked.collation {
-            Some(collation) => login::login_settings(collation),
+            Some(collation) => login::login_settings(&self.services, collation),
             None => Ok(self.state.initial_settings.clone()),
         };
         let done = match proved {

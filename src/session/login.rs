@@ -293,7 +293,7 @@ fn open(
 ) -> Result<(State, Arc<SessionEntry>), ClientError> {
     let user = &logged_in.user;
     let entry = admission.enter(&user.name, user_connections_max(user, serving), logged_in.host.clone())?;
-    let settings = login_settings(logged_in.collation)?;
+    let settings = login_settings(services, logged_in.collation)?;
     let ignores_space = logged_in.capabilities.contains(Capabilities::IGNORE_SPACE);
     let mut state = State::new(settings, services.server_version(), ignores_space);
     if let Some(database) = &logged_in.database {
@@ -307,12 +307,15 @@ fn open(
 ///
 /// # Errors
 /// ASCII is not ASCII in its character set.
-pub(super) fn login_settings(collation: u16) -> Result<Arc<SessionSettings>, ClientError> {
+pub(super) fn login_settings(
+    services: &Services,
+    collation: u16,
+) -> Result<Arc<SessionSettings>, ClientError> {
     if ClientCharset::of_collation(collation).is_none() {
         let message = format!("collation {collation}: ASCII is not ASCII in its character set");
         return Err(ClientError::new(Code::NotSupported, message));
     }
-    Ok(Arc::new(SessionSettings::new(collation)))
+    Ok(services.settings.login(collation))
 }
 
 /// The bound on a user's connections.

@@ -397,6 +397,10 @@ impl Framed {
         if raw > 0 || !self.buffered().is_empty() || self.join.is_open {
             return false;
         }
+        if !self.stream.may_have_news() {
+            self.read.release_if_empty();
+            return true;
+        }
         let mut cx = Context::from_waker(Waker::noop());
         self.poll_fill(&mut cx, RELAY_BYTES_MAX).is_pending()
     }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
@@ -70,6 +70,16 @@ impl Stream {
         };
         // An error shows again when it is read.
         ready.map(|_| ())
+    }
+
+    /// False while there is surely nothing to read. Asks nobody to be woken.
+    pub(super) fn may_have_news(&self) -> bool {
+        let is_silent = match self {
+            Stream::Tcp(tcp) => tcp.try_io(Interest::READABLE, || Ok(())).is_err(),
+            Stream::Unix(unix) => unix.try_io(Interest::READABLE, || Ok(())).is_err(),
+            Stream::Tls(_) | Stream::Closed => false,
+        };
+        !is_silent
     }
 
     /// Has the socket watched by the current runtime from now on: it is woken there, on its own thread.

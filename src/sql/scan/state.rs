@@ -165,7 +165,8 @@ impl<'a> Scanner<'a> {
         }
         if self.first.is_empty() {
             self.first = token.span;
-            self.kind = Some(classify(token.span.of(self.text), b""));
+            let kind = tag.and_then(verb_of);
+            self.kind = Some(kind.unwrap_or_else(|| classify(token.span.of(self.text), b"")));
             self.with = tag == Some(Tag::With);
             self.body = self.kind == Some(StatementKind::Compound);
             return;
@@ -208,16 +209,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn note_with_verb(&mut self, tag: Tag) {
-        let kind = match tag {
-            Tag::Select => StatementKind::Select,
-            Tag::Update => StatementKind::Update,
-            Tag::Delete => StatementKind::Delete,
-            Tag::Insert => StatementKind::Insert,
-            Tag::Replace => StatementKind::Replace,
-            Tag::Values => StatementKind::Values,
-            Tag::Table => StatementKind::Table,
-            _ => return,
-        };
+        let Some(kind) = verb_of(tag) else { return };
         self.with = false;
         self.kind = Some(kind);
         self.out.flags.insert(ScanFlags::WITH);
@@ -360,6 +352,20 @@ impl<'a> Scanner<'a> {
             self.out.flags.insert(ScanFlags::NON_ASCII);
         }
     }
+}
+
+/// The kind of a query by its verb.
+fn verb_of(tag: Tag) -> Option<StatementKind> {
+    Some(match tag {
+        Tag::Select => StatementKind::Select,
+        Tag::Update => StatementKind::Update,
+        Tag::Delete => StatementKind::Delete,
+        Tag::Insert => StatementKind::Insert,
+        Tag::Replace => StatementKind::Replace,
+        Tag::Values => StatementKind::Values,
+        Tag::Table => StatementKind::Table,
+        _ => return None,
+    })
 }
 
 /// Stands for a literal in the shape; no token's kind and length look like it.
