@@ -91,14 +91,14 @@ impl Session {
     }
 
     /// Serves commands until the session ends.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         let ended = loop {
             if let Err(ended) = self.serve_command().await {
                 break ended;
             }
         };
         tracing::debug!(session = self.admission.id.0, user = %self.user.name, ?ended, "session ended");
-        self.end(ended).await;
+        Box::pin(self.end(ended)).await;
     }
 
     async fn serve_command(&mut self) -> Result<(), Ended> {
@@ -155,7 +155,7 @@ impl Session {
                 () = self.alarm.ring(due.map(|(at, _)| at)) => {}
             }
             match due {
-                Some((_, Due::Linger)) => self.end_linger().await,
+                Some((_, Due::Linger)) => Box::pin(self.end_linger()).await,
                 Some((_, Due::Transaction)) => self.end_transaction_late(),
                 Some((_, Due::Idle)) => return Err(Ended::Idle),
                 None => {}
@@ -208,11 +208,11 @@ impl Session {
                 self.use_database(&database)?;
                 self.send_ok().await
             }
-            Command::FieldList { .. } => self.field_list(payload).await,
-            Command::Statistics => self.statistics().await,
-            Command::ProcessInfo => self.process_list(None).await,
+            Command::FieldList { .. } => Box::pin(self.field_list(payload)).await,
+            Command::Statistics => Box::pin(self.statistics()).await,
+            Command::ProcessInfo => Box::pin(self.process_list(None)).await,
             Command::ProcessKill(id) => {
-                self.kill(u64::from(id), false).await?;
+                Box::pin(self.kill(u64::from(id), false)).await?;
                 self.send_ok().await
             }
             Command::SetOption { multi_statements } => {
@@ -224,11 +224,11 @@ impl Session {
                 self.send_eof().await
             }
             Command::ResetConnection => {
-                self.reset(None).await;
+                Box::pin(self.reset(None)).await;
                 self.send_ok().await
             }
-            Command::ChangeUser(_) => self.change_user(payload).await,
-            Command::StmtPrepare(sql) => self.prepare(sql).await,
+            Command::ChangeUser(_) => Box::pin(self.change_user(payload)).await,
+            Command::StmtPrepare(sql) => Box::pin(self.prepare(sql)).await,
             Command::StmtExecute(execute) => self.execute(execute).await,
             Command::StmtSendLongData { statement_id, parameter, data } => {
                 self.prepared.add_long_data(
@@ -239,9 +239,9 @@ impl Session {
                 );
                 Ok(())
             }
-            Command::StmtReset { statement_id } => self.reset_statement(statement_id).await,
-            Command::StmtClose { statement_id } => self.close_statement(statement_id).await,
-            Command::StmtFetch { statement_id, .. } => self.fetch(statement_id, payload).await,
+            Command::StmtReset { statement_id } => Box::pin(self.reset_statement(statement_id)).await,
+            Command::StmtClose { statement_id } => Box::pin(self.close_statement(statement_id)).await,
+            Command::StmtFetch { statement_id, .. } => Box::pin(self.fetch(statement_id, payload)).await,
             Command::Unknown(_) => Err(ClientError::of(Code::UnknownCommand).into()),
         }
     }
@@ -328,7 +328,7 @@ impl Session {
     }
 
     /// Ends the session: what is held is given up, the client is told if it can be.
-    async fn end(mut self, ended: Ended) {
+    async fn end(&mut self, ended: Ended) {
         let last_word = match ended {
             Ended::Shutdown => Some(ClientError::of(Code::ServerShutdown)),
             Ended::Idle => Some(ClientError::of(Code::IdleTimeout)),

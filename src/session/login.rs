@@ -280,7 +280,8 @@ impl WelcomedClient {
             return;
         }
         let place = (self.admission, worker);
-        Session::new(self.services, self.serving, self.logged_in, place, self.opened).run().await;
+        let mut session = Session::new(self.services, self.serving, self.logged_in, place, self.opened);
+        session.run().await;
     }
 }
 
@@ -331,5 +332,21 @@ pub fn limits_of(serving: &Serving) -> Limits {
     Limits {
         connections_max: listen.max_connections as usize,
         per_address_max: listen.max_connections_per_address as usize,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_bytes<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each session holds this much, whatever it does; an idle client is to cost 16 KiB in all.
+    #[test]
+    fn a_sessions_task_is_small() {
+        let bytes = future_bytes(WelcomedClient::serve);
+        assert!(bytes <= 10 * 1024, "{bytes} bytes");
     }
 }

@@ -76,7 +76,7 @@ impl Session {
         sql::scan(text, self.state.mode, scan);
         let takes_several = self.capabilities.contains(Capabilities::MULTI_STATEMENTS);
         if scan.flags.contains(ScanFlags::MORE) || (takes_several && has_comment_behind(text, scan)) {
-            return self.several_statements(attributes, text, scan, started).await;
+            return Box::pin(self.several_statements(attributes, text, scan, started)).await;
         }
         let said = self.read_comments(text, scan)?;
         let statement = Statement { attributes, text, scan, said, started };
@@ -133,7 +133,9 @@ impl Session {
             started: statement.started,
         };
         match destination {
-            Destination::Local(answer) => self.answer_locally(answer, &job, statement, &snapshot).await,
+            Destination::Local(answer) => {
+                Box::pin(self.answer_locally(answer, &job, statement, &snapshot)).await
+            }
             Destination::Any => {
                 let place = self.any_place(&snapshot, &job, &statement.said)?;
                 self.run_job(&job, place).await
@@ -147,8 +149,8 @@ impl Session {
                 let payload = Payload::Text { attributes: statement.attributes, text: &text };
                 self.run_job(&Job { payload, ..job }, place).await
             }
-            Destination::Split(pieces) => self.run_split(&job, pieces, &snapshot).await,
-            Destination::All(keyspace) => self.run_everywhere(&job, &keyspace, &snapshot).await,
+            Destination::Split(pieces) => Box::pin(self.run_split(&job, pieces, &snapshot)).await,
+            Destination::All(keyspace) => Box::pin(self.run_everywhere(&job, &keyspace, &snapshot)).await,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::backend::{ApplyError, Wanted};
 use crate::error::{ClientError, Code, Outcome};
 use crate::execute::{self, Rechain, RelayError, Stop};
 use crate::health;
+use crate::ids::Role;
 use crate::plan::{Pins, Route, TransactionEffect};
 use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
@@ -22,6 +23,7 @@ use crate::session::registry::Interrupt;
 use crate::session::run::exchange::{refused_by_server, stop_at};
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
+use crate::session::run::previous::may_ask_previous;
 use crate::session::state::{Held, Last, Transaction};
 
 /// How long a server may take for the COM_PING behind an answer.
@@ -34,14 +36,18 @@ impl Session {
         let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
         self.check_xa(job)?;
         let place = self.resume_lingering(job, place);
-        if self.answer_previous(job, place.database.is_none()).await? {
+        // What few statements need is kept out of every session's memory.
+        if may_ask_previous(job) && Box::pin(self.answer_previous(job, place.database.is_none())).await? {
             self.release_if_free();
             return Ok(());
         }
         let values = self.session_values(job, &place);
         let edited = values.put_into(job.server_text(), self.state.mode);
         let held = self.take_connection(&place).await?;
-        let held = self.with_own_writes(&place, held).await?;
+        let held = match held.role {
+            Role::Primary => held,
+            Role::Replica => Box::pin(self.with_own_writes(&place, held)).await?,
+        };
         match edited.as_deref().and_then(|text| job.with_text(text)) {
             Some(job) => self.run_on(&job, &place, held).await,
             None => self.run_on(job, &place, held).await,
@@ -123,7 +129,7 @@ impl Session {
                 // The server rolled the statement back; its own word for that names no reason.
                 self.tell_cut_short()
             }
-            Err(error) => Err(self.broken(job, held, error).await),
+            Err(error) => Err(Box::pin(self.broken(job, held, error)).await),
         }
     }
 

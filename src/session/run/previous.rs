@@ -40,19 +40,21 @@ enum Question {
     Other,
 }
 
+/// Says whether the statement may be a question about the previous one, or about the session.
+pub(in crate::session) fn may_ask_previous(job: &Job<'_>) -> bool {
+    let flags = job.scan.map(|scan| scan.flags).unwrap_or_default();
+    let functions = ScanFlags::SESSION_FUNCTION.union(ScanFlags::DATABASE_FUNCTION);
+    job.plan.effects.asks_previous || flags.intersects(functions)
+}
+
 impl Session {
     /// Answers a statement that asks only about the previous one, or about the session; `false` when a server
-    /// must be asked.
+    /// must be asked. Only where [`may_ask_previous`].
     pub(in crate::session) async fn answer_previous(
         &mut self,
         job: &Job<'_>,
         has_no_database: bool,
     ) -> Flow<bool> {
-        let flags = job.scan.map(|scan| scan.flags).unwrap_or_default();
-        let functions = ScanFlags::SESSION_FUNCTION.union(ScanFlags::DATABASE_FUNCTION);
-        if !job.plan.effects.asks_previous && !flags.intersects(functions) {
-            return Ok(false);
-        }
         // A prepared statement's answer has another form: the server gives it.
         let is_text = job.kind == CommandKind::Query;
         let (question, title) = match lone_call(bare_text(job)).filter(|_| is_text) {
