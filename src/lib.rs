@@ -37,6 +37,8 @@ pub mod backend;
 
 pub mod health;
 
+pub mod drain;
+
 pub mod execute;
 
 pub mod session;

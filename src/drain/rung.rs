@@ -1,0 +1,137 @@
+//! Where a cluster stands on the ladder, and what that means for its clients.
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::{Action, Lane, PermitsHeld, WriteGate};
+use super::event::{Because, How};
+use super::policy::Rung;
+
+/// Where a cluster stands; what several proxies have to agree on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nothing is held back.
+    Open,
+    /// No schema changes.
+    Contained,
+    /// Few statements at a time; the others fail fast.
+    Limited,
+    /// No new writes; those under way may finish.
+    Draining,
+    /// No writes.
+    Drained,
+    /// Another server becomes the primary.
+    FailingOver,
+    /// Statements are let in again, twice as many every few seconds.
+    Ramping,
+}
+
+impl Stage {
+    /// Name for people and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Contained => "contained",
+            Self::Limited => "limited",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+            Self::FailingOver => "failing over",
+            Self::Ramping => "ramping",
+        }
+    }
+
+    /// Says whether it counts as a drain.
+    pub fn is_drain(self) -> bool {
+        matches!(self, Self::Draining | Self::Drained | Self::FailingOver)
+    }
+
+    /// What a stage means in every proxy: lane, permits, gate.
+    fn posture(self) -> (Lane, PermitsHeld, WriteGate) {
+        match self {
+            Self::Open => (Lane::Open, PermitsHeld::Free, WriteGate::Open),
+            Self::Contained => (Lane::Closed, PermitsHeld::Free, WriteGate::Open),
+            Self::Limited => (Lane::Closed, PermitsHeld::Few, WriteGate::Limited),
+            Self::Draining => (Lane::Closed, PermitsHeld::Few, WriteGate::Refusing),
+            Self::Drained => (Lane::Closed, PermitsHeld::Few, WriteGate::Drained),
+            Self::FailingOver => (Lane::Closed, PermitsHeld::Few, WriteGate::Buffering),
+            Self::Ramping => (Lane::Closed, PermitsHeld::Ramping, WriteGate::Open),
+        }
+    }
+}
+
+/// A cluster on the ladder.
+#[derive(Clone, Debug)]
+pub struct Stand {
+    /// Where.
+    pub stage: Stage,
+    /// Since when.
+    pub since: Instant,
+    /// An operator drained it: only an operator lets it in again.
+    pub is_operators: bool,
+    /// An operator froze schema changes.
+    pub is_ddl_frozen: bool,
+    /// A failover was tried and failed: none by itself before this.
+    pub(super) no_failover_until: Option<Instant>,
+    /// DDL was last killed then.
+    pub(super) ddl_killed: Option<Instant>,
+    /// A failover is expected while it drains: writes are held, not refused.
+    pub(super) expects_failover: bool,
+    /// What was advised or held back since it was last open, so that each is told once.
+    pub(super) told: Vec<(Rung, How, Because)>,
+}
+
+impl Stand {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            stage: Stage::Open,
+            since: now,
+            is_operators: false,
+            is_ddl_frozen: false,
+            no_failover_until: None,
+            ddl_killed: None,
+            expects_failover: false,
+            told: Vec::new(),
+        }
+    }
+
+    /// Lane, permits and gate as they are to be now.
+    fn posture(&self) -> (Lane, PermitsHeld, WriteGate) {
+        let (lane, permits, gate) = self.stage.posture();
+        let lane = if self.is_ddl_frozen { Lane::Closed } else { lane };
+        let holds = self.stage == Stage::Draining && self.expects_failover;
+        (lane, permits, if holds { WriteGate::Buffering } else { gate })
+    }
+
+    /// Changes it and gives what has to be done in every proxy for that.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Self)) -> Vec<Action> {
+        let before = self.posture();
+        change(self);
+        let after = self.posture();
+        let mut actions = Vec::new();
+        if before.0 != after.0 {
+            actions.push(Action::DdlLane(after.0));
+        }
+        if before.1 != after.1 {
+            actions.push(Action::Permits(after.1));
+        }
+        if before.2 != after.2 {
+            actions.push(Action::Gate(after.2));
+        }
+        actions
+    }
+
+    /// Moves to another stage.
+    pub(super) fn go(&mut self, stage: Stage, now: Instant) -> Vec<Action> {
+        self.change(|stand| {
+            (stand.stage, stand.since) = (stage, now);
+            if !stage.is_drain() {
+                (stand.is_operators, stand.expects_failover) = (false, false);
+            }
+            if stage == Stage::Open {
+                stand.told.clear();
+            }
+        })
+    }
+}
