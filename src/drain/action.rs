@@ -14,19 +14,19 @@ pub enum Lane {
     Closed,
 }
 
-/// How the permits of a cluster are held.
+/// How the permits for writes on a cluster are held; carried out by [`crate::drain::Limit::follow`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PermitsHeld {
-    /// Not: [`crate::drain::Limit::uncap`].
+    /// Not.
     Free,
-    /// At the floor: [`crate::drain::Limit::hold`].
+    /// At the floor.
     Few,
-    /// Doubling from the floor: [`crate::drain::Limit::ramp`].
+    /// Doubling from the floor.
     Ramping,
 }
 
-/// The state of a cluster's gate for writes; see [`crate::drain::GateState`].
+/// The state of a cluster's gate for writes; carried out by [`crate::drain::GateState::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WriteGate {
@@ -48,7 +48,7 @@ pub enum WriteGate {
 pub enum Action {
     /// Lets schema changes through or not, and pauses or resumes migrations.
     DdlLane(Lane),
-    /// Caps the permits of writes and reads.
+    /// Caps the permits of writes. Reads have a limit of their own that adapts by itself.
     Permits(PermitsHeld),
     /// Sets the cluster's gate for writes.
     Gate(WriteGate),
@@ -58,7 +58,7 @@ pub enum Action {
     KillTransactions,
     /// Promotes a replica: this one, or the most advanced.
     FailOver(Option<ServerId>),
-    /// The primary is read-only: looks for the one that is primary now.
+    /// The primary says that it is read-only: looks for the one that is primary now.
     FindPrimary,
 }
 

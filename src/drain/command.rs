@@ -32,6 +32,17 @@ pub struct Command {
     pub why: String,
 }
 
+/// How a failover ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailoverEnd {
+    /// This server is the primary.
+    Done(ServerId),
+    /// It was not done, for this reason; the old primary is as it was.
+    Undone(String),
+    /// What became of it is not known, for this reason.
+    Unknown(String),
+}
+
 /// Why an order was not followed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refused {

@@ -54,8 +54,14 @@ pub enum Because {
     RampIsOver,
     /// Another server is the primary.
     FailedOver,
-    /// The failover did not succeed, for this reason.
-    FailoverFailed(String),
+    /// The failover was not done, for this reason; the old primary is as it was.
+    FailoverUndone(String),
+    /// What became of the failover is not known, for this reason.
+    FailoverUnknown(String),
+    /// The primary says that it is read-only.
+    ReadOnly,
+    /// The proxy itself is short of CPU.
+    OwnFault,
     /// Nothing was heard of the failover in time.
     FailoverUnheard,
     /// As many clusters are drained as may be by themselves.
@@ -84,7 +90,12 @@ impl fmt::Display for Because {
             Self::Recovered => "it works again",
             Self::RampIsOver => "all permits are back",
             Self::FailedOver => "another server is the primary",
-            Self::FailoverFailed(why) => return write!(f, "the failover failed: {why}"),
+            Self::FailoverUndone(why) => return write!(f, "the failover was not done: {why}"),
+            Self::FailoverUnknown(why) => {
+                return write!(f, "what became of the failover is not known: {why}");
+            }
+            Self::ReadOnly => "the primary is read-only",
+            Self::OwnFault => "the proxy itself is short of CPU",
             Self::FailoverUnheard => "nothing was heard of the failover in time",
             Self::OthersDrain => "as many clusters are drained as may be by themselves",
             Self::AllAlike => "the other clusters look the same",

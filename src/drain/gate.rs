@@ -2,10 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::action::WriteGate;
+
 /// Told to who is refused at a gate that may open soon.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Told to who is refused at a drained gate: a drain lasts as long as a failover.
 const RETRY_AFTER_DRAINED: Duration = Duration::from_secs(5);
+/// While a failover is awaited, statements are held so long: three times what a planned one takes. Clients'
+/// own time limits are seldom shorter.
+const HELD_FOR: Duration = Duration::from_secs(10);
 /// Statements held at one gate, at most. At thousands of writes per second this is a second's worth: enough
 /// for a planned switchover, and for an outage nothing would be.
 const HELD_MAX: usize = 4096;
@@ -28,6 +33,19 @@ pub enum GateState {
     Refusing,
     /// None passes.
     Drained,
+}
+
+impl GateState {
+    /// The state that the ladder wants.
+    pub fn of(gate: WriteGate, now: Instant) -> Self {
+        match gate {
+            WriteGate::Open => Self::Open,
+            WriteGate::Limited => Self::Limited,
+            WriteGate::Buffering => Self::Buffering { until: now + HELD_FOR },
+            WriteGate::Refusing => Self::Refusing,
+            WriteGate::Drained => Self::Drained,
+        }
+    }
 }
 
 /// Which statements a gate covers; the others pass.

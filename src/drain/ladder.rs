@@ -7,19 +7,19 @@
 //! ```
 //! Invariants: no more clusters than the policy says are drained by the ladder's own decision at once; none is
 //! limited on passive signals alone, none is drained without both kinds (or being down), none while its
-//! siblings look the same; every change of a stage has its event; what an operator drained only an operator
-//! lets in again.
+//! siblings look the same; every change of a stage has its event; what an operator drained, or where it is not
+//! known which server is the primary, only an operator lets in again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::action::Action;
-use super::command::{Command, Order, Refused};
+use super::command::{Command, FailoverEnd, Order, Refused};
 use super::event::{Because, By, Event, How, Witness};
 use super::policy::{Mode, Policy, Rung};
 use super::rung::{Stage, Stand};
 use crate::health::{Backing, Facts, Signal, Standing, State};
-use crate::ids::{ClusterName, ServerId};
+use crate::ids::ClusterName;
 
 /// Limiting may help for so long before a drain: killing DDL takes effect within seconds, or not.
 const DRAIN_AFTER: Duration = Duration::from_secs(10);
@@ -29,6 +29,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 const KILL_AGAIN: Duration = Duration::from_secs(5);
 /// The actor reports a failover's end by then.
 const FAILOVER_WITHIN: Duration = Duration::from_secs(120);
+/// A primary that stays read-only is looked for a successor again after this.
+const SEEK_AGAIN: Duration = Duration::from_secs(30);
 /// No second failover by itself before: it would meet what the first met (orchestrator's recovery block).
 const FAILOVER_PAUSE: Duration = Duration::from_secs(3600);
 /// By then a cap that doubles every three seconds binds no limit in use.
@@ -129,14 +131,15 @@ impl Ladder {
                 if stage == Stage::Drained && because == Because::DrainIsOver {
                     actions.push(Action::KillTransactions);
                 }
-                if from == Stage::FailingOver {
-                    stand.no_failover_until = Some(moment.now + FAILOVER_PAUSE);
-                }
+                stand.is_unsure |= from == Stage::FailingOver;
                 actions.splice(0..0, stand.go(stage, moment.now));
                 Some(acted(facts, from, stage, (actions, because), moment))
             }
             Next::Do(action, because) => {
-                stand.ddl_killed = Some(moment.now);
+                match action {
+                    Action::FindPrimary => stand.primary_sought = Some(moment.now),
+                    _ => stand.ddl_killed = Some(moment.now),
+                }
                 let stage = stand.stage;
                 Some(acted(facts, stage, stage, (vec![action], because), moment))
             }
@@ -174,8 +177,10 @@ impl Ladder {
         let stand = self.clusters.get_mut(&command.cluster);
         let stand = stand.ok_or_else(|| Refused::UnknownCluster(command.cluster.clone()))?;
         let from = stand.stage;
-        let actions = obey(stand, &command.order, moment.now)?;
         let found = facts.iter().find(|facts| facts.cluster == command.cluster);
+        let works = found.is_some_and(|facts| facts.state < State::Degraded) && !stand.stage.is_drain();
+        let actions = obey(stand, &command.order, moment.now)?;
+        stand.is_planned |= works && stand.stage == Stage::FailingOver;
         let event = Event {
             at: moment.wall,
             cluster: command.cluster.clone(),
@@ -204,21 +209,26 @@ impl Ladder {
         self.clone().order(command, facts, ownership, moment)
     }
 
-    /// A failover that was asked for has ended: on this server, or not, for this reason. Absent when none was
-    /// under way.
+    /// A failover that was asked for has ended. Absent when none was under way.
     pub fn failover_ended(
         &mut self,
         cluster: &ClusterName,
-        outcome: Result<ServerId, String>,
+        end: FailoverEnd,
         moment: Moment,
     ) -> Option<Step> {
         let stand = self.clusters.get_mut(cluster).filter(|stand| stand.stage == Stage::FailingOver)?;
-        let (to, because) = match outcome {
-            Ok(_) => (Stage::Ramping, Because::FailedOver),
-            Err(why) => {
-                stand.no_failover_until = Some(moment.now + FAILOVER_PAUSE);
-                (Stage::Drained, Because::FailoverFailed(why))
-            }
+        if !matches!(end, FailoverEnd::Done(_)) {
+            stand.no_failover_until = Some(moment.now + FAILOVER_PAUSE);
+        }
+        stand.is_unsure = matches!(end, FailoverEnd::Unknown(_));
+        let (to, because) = match end {
+            // A planned one held writes for moments: there is no crowd to be let in slowly.
+            FailoverEnd::Done(_) if stand.is_planned => (Stage::Contained, Because::FailedOver),
+            FailoverEnd::Done(_) => (Stage::Ramping, Because::FailedOver),
+            FailoverEnd::Undone(why) if stand.is_planned => (Stage::Contained, Because::FailoverUndone(why)),
+            FailoverEnd::Undone(why) => (Stage::Drained, Because::FailoverUndone(why)),
+            // Two primaries are worse than none: an unknown end stays drained.
+            FailoverEnd::Unknown(why) => (Stage::Drained, Because::FailoverUnknown(why)),
         };
         let actions = stand.go(to, moment.now);
         let event = Event {
@@ -246,6 +256,9 @@ impl Ladder {
 fn next(stand: &Stand, facts: &Facts, now: Instant) -> Next {
     let stands_for = now.saturating_duration_since(stand.since);
     let is_sick = facts.state >= State::Degraded;
+    if seek_is_due(stand, facts, now) {
+        return Next::Do(Action::FindPrimary, Because::ReadOnly);
+    }
     match stand.stage {
         // → Contained
         Stage::Open if facts.state >= State::Suspect => Next::Climb(Rung::Contain, Because::Suspect),
@@ -265,7 +278,7 @@ fn next(stand: &Stand, facts: &Facts, now: Instant) -> Next {
         Stage::Draining => Next::Go(Stage::Drained, Because::DrainIsOver),
         // → FailingOver, → Ramping
         Stage::Drained if is_own_recovery(stand, facts) => Next::Go(Stage::Ramping, Because::Recovered),
-        Stage::Drained if stand.is_operators || !is_sick => Next::Stay,
+        Stage::Drained if stand.is_operators || stand.is_unsure || !is_sick => Next::Stay,
         Stage::Drained => fail_over_due(stand, facts, now),
         // → Drained; to Ramping by `failover_ended`
         Stage::FailingOver if stands_for >= FAILOVER_WITHIN => {
@@ -312,12 +325,21 @@ fn why_not(facts: &Facts) -> Option<Because> {
     if facts.standing == Standing::Alike {
         return Some(Because::AllAlike);
     }
+    if facts.is_own_fault && facts.state != State::Down {
+        return Some(Because::OwnFault);
+    }
     let is_backed = matches!(facts.backing(), Backing::Active | Backing::Both);
-    (!is_backed || facts.is_own_fault && facts.state != State::Down).then_some(Because::OneSided)
+    (!is_backed).then_some(Because::OneSided)
 }
 
 fn is_own_recovery(stand: &Stand, facts: &Facts) -> bool {
-    !stand.is_operators && facts.state < State::Degraded
+    !stand.is_operators && !stand.is_unsure && facts.state < State::Degraded
+}
+
+fn seek_is_due(stand: &Stand, facts: &Facts, now: Instant) -> bool {
+    let is_time = |sought: Instant| now.saturating_duration_since(sought) >= SEEK_AGAIN;
+    let is_free = stand.stage != Stage::FailingOver;
+    is_free && facts.has(Signal::ReadOnly) && stand.primary_sought.is_none_or(is_time)
 }
 
 fn ddl_is_due(stand: &Stand, facts: &Facts, now: Instant) -> bool {
@@ -346,7 +368,6 @@ fn climb(
     }
     let mut actions = stand.go(to, moment.now);
     match rung {
-        Rung::Limit if facts.has(Signal::ReadOnly) => actions.push(Action::FindPrimary),
         Rung::Limit if ddl_is_due(stand, facts, moment.now) => {
             stand.ddl_killed = Some(moment.now);
             // What causes it goes first.
@@ -381,7 +402,7 @@ fn obey(stand: &mut Stand, order: &Order, now: Instant) -> Result<Vec<Action>, R
         Order::Undrain if drained => Ok(stand.go(Stage::Ramping, now)),
         Order::Undrain => Err(Refused::IsNot("drained")),
         Order::FailOver(to) => {
-            stand.is_operators = true;
+            (stand.is_operators, stand.is_unsure) = (true, false);
             let mut actions = stand.go(Stage::FailingOver, now);
             actions.push(Action::FailOver(to.clone()));
             Ok(actions)

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::action::PermitsHeld;
+
 /// The limit is reconsidered this often at most.
 const WINDOW: Duration = Duration::from_secs(1);
 /// And with so many answers at least; fewer are an accident.
@@ -90,6 +92,15 @@ impl Limit {
     /// Says whether the ladder's cap is in force.
     pub fn is_capped(&self) -> bool {
         self.cap != Cap::None
+    }
+
+    /// Does what the ladder wants.
+    pub fn follow(&mut self, held: PermitsHeld, now: Instant) {
+        match held {
+            PermitsHeld::Free => self.uncap(),
+            PermitsHeld::Few => self.hold(self.floor),
+            PermitsHeld::Ramping => self.ramp(self.floor, now),
+        }
     }
 
     /// Holds the limit at `cap` at most, until the ramp.

@@ -1,13 +1,13 @@
 //! Who may use a shard: permits, queues, gates, and the ladder that decides about them.
 //!
+//! Nothing in here runs by itself, waits, sends, or logs: it is called with values and the time, and gives
+//! values. Degraded is measured, drained is decided: [`crate::health`] says the first, this module the second.
+//!
 //! - [`Permits`]: how many statements of one class are in flight on one cluster, adaptive, shared fairly among
 //!   workspaces, with a bounded queue in front.
 //! - [`Gate`]s: open, limited, buffering, refusing, drained; per cluster, shard and table; for writes or all.
 //! - [`Ladder`]: from [`crate::health::Facts`], policy and operators' commands to [`Step`]s, each a list of
 //!   [`Action`]s and an [`Event`] that tells why.
-//!
-//! All of it is values: time comes in with every call, decisions go out; nothing here waits, sends, or logs.
-//! Degraded is measured, drained is decided: [`crate::health`] says the first, this module the second.
 
 mod action;
 mod command;
@@ -25,7 +25,7 @@ mod turns;
 mod workspaces;
 
 pub use action::{Action, Lane, PermitsHeld, WriteGate};
-pub use command::{Command, Order, Refused};
+pub use command::{Command, FailoverEnd, Order, Refused};
 pub use event::{Because, By, Event, How, Witness};
 pub use gate::{Covers, Gate, GateState, Ruling, Visit};
 pub use gates::{Gates, Scope};

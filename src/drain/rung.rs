@@ -70,12 +70,18 @@ pub struct Stand {
     pub since: Instant,
     /// An operator drained it: only an operator lets it in again.
     pub is_operators: bool,
+    /// What became of a failover is not known: only an operator lets it in again.
+    pub is_unsure: bool,
     /// An operator froze schema changes.
     pub is_ddl_frozen: bool,
     /// A failover was tried and failed: none by itself before this.
     pub(super) no_failover_until: Option<Instant>,
     /// DDL was last killed then.
     pub(super) ddl_killed: Option<Instant>,
+    /// The primary that is read-only was last looked for a successor then.
+    pub(super) primary_sought: Option<Instant>,
+    /// The failover under way was ordered on a cluster that works.
+    pub(super) is_planned: bool,
     /// A failover is expected while it drains: writes are held, not refused.
     pub(super) expects_failover: bool,
     /// What was advised or held back since it was last open, so that each is told once.
@@ -88,9 +94,12 @@ impl Stand {
             stage: Stage::Open,
             since: now,
             is_operators: false,
+            is_unsure: false,
             is_ddl_frozen: false,
             no_failover_until: None,
             ddl_killed: None,
+            primary_sought: None,
+            is_planned: false,
             expects_failover: false,
             told: Vec::new(),
         }
@@ -127,7 +136,8 @@ impl Stand {
         self.change(|stand| {
             (stand.stage, stand.since) = (stage, now);
             if !stage.is_drain() {
-                (stand.is_operators, stand.expects_failover) = (false, false);
+                (stand.is_operators, stand.is_unsure) = (false, false);
+                (stand.expects_failover, stand.is_planned) = (false, false);
             }
             if stage == Stage::Open {
                 stand.told.clear();

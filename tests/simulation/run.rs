@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
-use bulkhead::drain::{Action, How, Ladder, Mode, Moment, Ownership, Policy, Stage, Step};
+use bulkhead::drain::{Action, FailoverEnd, How, Ladder, Mode, Moment, Ownership, Policy, Stage, Step};
 use bulkhead::health::{Alert, Fleet, State, Tick};
 use bulkhead::ids::{ClusterName, ServerId};
 
@@ -176,8 +176,8 @@ impl Player<'_> {
             let found = self.clusters.iter_mut().find(|(cluster, _)| *cluster == name);
             found.expect("a known cluster").1.cure(self.scenario, Cure::Failover, now);
             let moment = self.moment(now);
-            let server: Result<ServerId, String> = ServerId::parse("127.0.0.1:3307").ok_or_else(String::new);
-            let step = self.ladder.failover_ended(&name, server, moment);
+            let end = FailoverEnd::Done(ServerId::parse("127.0.0.1:3307").expect("a server"));
+            let step = self.ladder.failover_ended(&name, end, moment);
             self.act(step.expect("a failover was under way"), now);
         }
     }

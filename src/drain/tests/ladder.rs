@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use proptest::prelude::*;
 
 use crate::drain::{
-    Action, Because, By, Command, How, Ladder, Lane, Mode, Moment, Order, Ownership, PermitsHeld, Policy,
-    Refused, Rung, Stage, Step, WriteGate,
+    Action, Because, By, Command, FailoverEnd, How, Ladder, Lane, Mode, Moment, Order, Ownership,
+    PermitsHeld, Policy, Refused, Rung, Stage, Step, WriteGate,
 };
 use crate::health::{Evidence, Facts, Reading, Signal, Standing, State};
 use crate::ids::{ClusterName, ServerId};
@@ -95,8 +95,8 @@ fn the_way_up_and_down() {
     let step = only(play.one(State::Degraded, &STUCK));
     assert_eq!(step.actions, [Action::Gate(WriteGate::Buffering), Action::FailOver(None)]);
     let cluster = ClusterName::new("c1");
-    let server = ServerId::parse("10.0.0.2:3306").ok_or_else(String::new);
-    let step = play.ladder.failover_ended(&cluster, server, play.moment).expect("under way");
+    let end = FailoverEnd::Done(ServerId::parse("10.0.0.2:3306").expect("a server"));
+    let step = play.ladder.failover_ended(&cluster, end, play.moment).expect("under way");
     assert_eq!(step.actions, [Action::Permits(PermitsHeld::Ramping), Action::Gate(WriteGate::Open)]);
     play.pass(30);
     assert_eq!(only(play.one(State::Healthy, &[])).actions, [Action::Permits(PermitsHeld::Free)]);
@@ -163,15 +163,21 @@ fn a_failover_that_is_not_heard_of_or_fails_is_not_repeated_at_once() {
         play.one(State::Degraded, &STUCK);
     }
     assert_eq!(play.stage(), Stage::FailingOver);
-    play.pass(120);
-    assert_eq!(only(play.one(State::Degraded, &STUCK)).event.because, Because::FailoverUnheard);
+    let cluster = ClusterName::new("c1");
+    let undone = FailoverEnd::Undone("no replica is fit".to_owned());
+    let step = play.ladder.failover_ended(&cluster, undone, play.moment).expect("under way");
+    assert_eq!(step.event.to, Stage::Drained);
     let step = only(play.one(State::Degraded, &STUCK));
     assert_eq!((step.event.how, step.event.because), (How::HeldBack, Because::FailoverTooSoon));
     play.pass(3600);
     assert_eq!(only(play.one(State::Degraded, &STUCK)).event.to, Stage::FailingOver);
-    let failed = Err("no replica is fit".to_owned());
-    let step = play.ladder.failover_ended(&ClusterName::new("c1"), failed, play.moment).expect("under way");
-    assert_eq!(step.event.to, Stage::Drained);
+    play.pass(120);
+    assert_eq!(only(play.one(State::Degraded, &STUCK)).event.because, Because::FailoverUnheard);
+    // Nobody knows which server is the primary now.
+    play.pass(100_000);
+    assert!(play.one(State::Degraded, &STUCK).is_empty() && play.one(State::Healthy, &[]).is_empty());
+    play.order(Order::Undrain).expect("an operator knows");
+    assert_eq!(play.stage(), Stage::Ramping);
 }
 
 #[test]
@@ -202,6 +208,42 @@ fn orders_are_followed_and_only_an_operator_ends_them() {
     let step = play.order(Order::FailOver(to.clone())).expect("followed");
     assert_eq!(step.actions.last(), Some(&Action::FailOver(to)));
     assert_eq!(play.order(Order::Drain), Err(Refused::FailingOver));
+}
+
+#[test]
+fn a_planned_failover_ends_without_a_ramp_unless_its_end_is_unknown() {
+    let server = || ServerId::parse("10.0.0.2:3306").expect("a server");
+    let ends = [
+        (FailoverEnd::Done(server()), Stage::Contained),
+        (FailoverEnd::Undone("errant transactions".into()), Stage::Contained),
+        (FailoverEnd::Unknown("connection lost".into()), Stage::Drained),
+    ];
+    for (end, to) in ends {
+        let mut play = Play::new(Policy::DEFAULT);
+        let well = [facts("c1", State::Healthy, &[], play.moment.now)];
+        play.see(&well);
+        let cluster = ClusterName::new("c1");
+        let order = Order::FailOver(None);
+        let command = Command { cluster: cluster.clone(), order, by: "ana".into(), why: "kernel".into() };
+        let step = play.ladder.order(&command, &well, Ownership::Owner, play.moment).expect("followed");
+        assert!(step.actions.contains(&Action::Gate(WriteGate::Buffering)));
+        let step = play.ladder.failover_ended(&cluster, end, play.moment).expect("under way");
+        assert_eq!(step.event.to, to);
+        play.pass(100_000);
+        let later = play.see(&well);
+        assert_eq!(later.is_empty(), to == Stage::Drained, "what is unknown stays until an operator's word");
+        assert!(play.ladder.failover_ended(&cluster, FailoverEnd::Done(server()), play.moment).is_none());
+    }
+}
+
+#[test]
+fn a_read_only_primary_is_looked_for_a_successor_at_once() {
+    let mut play = Play::new(Policy::DEFAULT);
+    let step = only(play.one(State::Healthy, &[Signal::ReadOnly]));
+    assert_eq!((step.actions, step.event.because), (vec![Action::FindPrimary], Because::ReadOnly));
+    assert!(play.one(State::Healthy, &[Signal::ReadOnly]).is_empty());
+    play.pass(30);
+    assert_eq!(only(play.one(State::Healthy, &[Signal::ReadOnly])).actions, [Action::FindPrimary]);
 }
 
 #[test]
@@ -273,6 +315,10 @@ proptest! {
                 }
                 prop_assert_eq!(step.event.from, old, "no change without its event");
                 changed.push(step.cluster.clone());
+                if step.actions == [Action::FindPrimary] {
+                    prop_assert_eq!(step.event.to, old);
+                    continue;
+                }
                 if step.event.to == Stage::Limited && old != Stage::Limited {
                     prop_assert!(active && facts.standing != Standing::Alike);
                 }

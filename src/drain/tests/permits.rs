@@ -105,7 +105,7 @@ fn a_workspaces_own_limits_hold() {
     let permit = admitted(permits.try_admit(ask(1), now));
     let waiting = ticket(permits.try_admit(ask(1), now));
     let _other = admitted(permits.try_admit(ask(2), now));
-    (0..3).for_each(|_| drop(permits.try_admit(ask(1), now)));
+    (0..3).for_each(|_| assert!(matches!(permits.try_admit(ask(1), now), Answer::Wait { .. })));
     let answer = permits.try_admit(ask(1), now);
     let Answer::Shed { why: Shed::WorkspaceRate, retry_after } = answer else { panic!("{answer:?}") };
     assert!(retry_after <= Duration::from_millis(200) && !retry_after.is_zero(), "{retry_after:?}");

@@ -1,9 +1,10 @@
 //! From measurements to facts: which clusters are sick, since when, and what says so.
 //!
-//! [`Fleet`] holds one [`Detector`] per cluster. It is told of heartbeats and status readings as they come, and
-//! every [`TICK_EVERY`] it looks at the meters, raises and clears [`Signal`]s and moves each cluster's
-//! [`State`]: healthy, suspect, degraded, down. What comes out is [`Facts`]; nothing here acts, sleeps, or
-//! reads a clock: every call is given the time, monotonic, so a wall clock that jumps changes nothing.
+//! Nothing in here runs by itself, acts, sleeps, or reads a clock: it is called with values and the monotonic
+//! time, and gives values; a wall clock that jumps changes nothing. [`Fleet`] holds one [`Detector`] per
+//! cluster. It is told of heartbeats and status readings as they come, and every [`TICK_EVERY`] it looks at the
+//! meters, raises and clears [`Signal`]s and moves each cluster's [`State`]: healthy, suspect, degraded, down.
+//! What comes out is [`Facts`].
 //!
 //! Invariants:
 //! - What sessions saw (passive signals) makes a cluster suspect, never more. Degraded needs a probe's word too

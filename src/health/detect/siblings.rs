@@ -12,7 +12,7 @@ const SIBLINGS_MIN: usize = 2;
 const DEVIATIONS: f64 = 6.0 * 1.4826;
 /// Less than this above the median never stands out, as identical siblings have no deviation at all.
 const ABOVE_MIN: f64 = 0.08;
-/// Siblings are in trouble themselves from this value of their median on.
+/// A cluster, and the median of its siblings, are in trouble from this value on.
 const TROUBLED: f64 = 0.15;
 /// And look the same when their median is at least this part of one's own value.
 const ALIKE_PART: f64 = 0.5;
@@ -43,7 +43,8 @@ fn compare_one(values: &[Option<f64>], own: usize, others: &mut Vec<f64>) -> Com
     others.iter_mut().for_each(|value| *value = (*value - middle).abs());
     let spread = median(others).unwrap_or_default();
     let from = middle + (DEVIATIONS * spread).max(ABOVE_MIN);
-    let standing = if middle >= TROUBLED && middle >= own * ALIKE_PART {
+    let is_troubled = own >= TROUBLED && middle >= TROUBLED;
+    let standing = if is_troubled && middle >= own * ALIKE_PART {
         Standing::Alike
     } else if is_known && own >= from {
         Standing::StandsOut

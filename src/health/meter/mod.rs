@@ -1,6 +1,7 @@
-//! What sessions leave behind with every statement, at the cost of a few atomic operations.
+//! Where statements leave their times, at the cost of a few atomic operations each.
 //!
-//! One [`Meter`] per cluster, its size fixed: places for statements in flight ([`Flight`]), what each
+//! Nothing in here runs by itself: whoever sends a statement calls [`Meter::begin`] and [`Flight::end`], and the
+//! detector calls [`Meter::take`]. One [`Meter`] per cluster, its size fixed: places for statements in flight ([`Flight`]), what each
 //! fingerprint usually takes (the baseline), and counts since the last look. [`Meter::take`] hands the counts
 //! over as a [`Sample`]. It judges nothing: that is [`super::detect`]'s.
 //!
@@ -15,8 +16,11 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
 
 pub use class::{Class, Statement};
 pub use errnos::is_servers_fault;
@@ -25,7 +29,45 @@ pub use sample::{BUCKETS, Counts, Sample};
 pub(super) use baseline::{Baseline, Usual};
 
 use super::feed::Ended;
+use crate::ids::ClusterName;
 use class::ClassMeter;
+
+/// The meters of all clusters; shared by sessions and the detector.
+#[derive(Debug)]
+pub struct Meters {
+    epoch: Instant,
+    by_cluster: ArcSwap<HashMap<ClusterName, Arc<Meter>>>,
+    /// Held while a cluster is added.
+    adding: Mutex<()>,
+}
+
+impl Meters {
+    /// None yet. `epoch` is before anything that will be measured.
+    pub fn new(epoch: Instant) -> Self {
+        Self { epoch, by_cluster: ArcSwap::default(), adding: Mutex::new(()) }
+    }
+
+    /// The cluster's meter; made when it is first asked for. Takes no lock after that.
+    pub fn of(&self, cluster: &ClusterName) -> Arc<Meter> {
+        if let Some(meter) = self.by_cluster.load().get(cluster) {
+            return Arc::clone(meter);
+        }
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meters = HashMap::clone(&self.by_cluster.load());
+        let meter = meters.entry(cluster.clone()).or_insert_with(|| Arc::new(Meter::new(self.epoch)));
+        let meter = Arc::clone(meter);
+        self.by_cluster.store(Arc::new(meters));
+        meter
+    }
+
+    /// Forgets every cluster that `is_kept` says no to.
+    pub fn retain(&self, is_kept: impl Fn(&ClusterName) -> bool) {
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meters = HashMap::clone(&self.by_cluster.load());
+        meters.retain(|cluster, _| is_kept(cluster));
+        self.by_cluster.store(Arc::new(meters));
+    }
+}
 
 /// What one cluster's statements leave behind; shared by all sessions.
 ///

@@ -23,6 +23,16 @@ fn taught(start: Instant) -> Arc<Meter> {
 }
 
 #[test]
+fn a_cluster_has_one_meter() {
+    let meters = Meters::new(Instant::now());
+    let (c1, c2) = (ClusterName::new("c1"), ClusterName::new("c2"));
+    let meter = meters.of(&c1);
+    assert!(Arc::ptr_eq(&meter, &meters.of(&c1)) && !Arc::ptr_eq(&meter, &meters.of(&c2)));
+    meters.retain(|cluster| *cluster == c2);
+    assert!(!Arc::ptr_eq(&meter, &meters.of(&c1)));
+}
+
+#[test]
 fn statements_without_a_usual_time_are_not_judged() {
     let start = Instant::now();
     let meter = Arc::new(Meter::new(start));
