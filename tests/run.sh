@@ -80,7 +80,7 @@ external() {
     suite "$1" "$folder/run.sh"
 }
 
-# Days of everyday traffic that tests/simulation.rs plays; plain `cargo test` plays one, `make simulate` thirty.
+# Days of everyday traffic that tests/simulation.rs plays; plain `cargo test` plays one, `make simulate` 30.
 export BULKHEAD_SIMULATION_DAYS=${BULKHEAD_SIMULATION_DAYS:-3}
 
 step "building the tests"

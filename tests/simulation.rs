@@ -1,7 +1,7 @@
 //! Plays scenarios of sick servers against the real detector and ladder, without servers, in simulated time.
 //!
-//! `tests/simulation/*.toml` are the scenarios; `docs/health.md` has their format. What was found is printed as
-//! a table (`-- --nocapture`); `BULKHEAD_SIMULATION_EVENTS=1` prints every step of the ladder as well, and
+//! `tests/simulation/*.toml` are the scenarios; `docs/health.md` has their format. What was found is printed
+//! as a table (`-- --nocapture`); `BULKHEAD_SIMULATION_EVENTS=1` prints every step of the ladder as well, and
 //! `BULKHEAD_SIMULATION_DAYS` says how many days of everyday traffic are played.
 
 #[path = "simulation/random.rs"]

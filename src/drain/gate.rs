@@ -75,8 +75,8 @@ pub enum Ruling {
     Pass,
     /// It passes only with a permit that is free now.
     PassIfFree,
-    /// It is held, until then at most; to be let go with [`Gate::let_go`], whatever becomes of it, and planned
-    /// again then.
+    /// It is held, until then at most; to be let go with [`Gate::let_go`], whatever becomes of it, and
+    /// planned again then.
     Hold {
         /// When to refuse it.
         until: Instant,

@@ -44,8 +44,8 @@ impl Gates {
         wakes
     }
 
-    /// Rules on a statement by the strictest of the gates that it has to pass. When it is held, `scopes` names
-    /// the gate that holds it: the answer's index, to be given to [`Gates::let_go`].
+    /// Rules on a statement by the strictest of the gates that it has to pass. When it is held, `scopes`
+    /// names the gate that holds it: the answer's index, to be given to [`Gates::let_go`].
     pub fn rule(&mut self, scopes: &[Scope], visit: Visit, now: Instant) -> (usize, Ruling) {
         let mut strictest = (0, Ruling::Pass);
         for (at, scope) in scopes.iter().enumerate() {

@@ -5,10 +5,10 @@
 //!    ↑         ↑           ↓         ↓         ↓           ↓
 //!    └─────────┴──────── ramping ←───┴─────────┴───────────┘
 //! ```
-//! Invariants: no more clusters than the policy says are drained by the ladder's own decision at once; none is
-//! limited on passive signals alone, none is drained without both kinds (or being down), none while its
-//! siblings look the same; every change of a stage has its event; what an operator drained, or where it is not
-//! known which server is the primary, only an operator lets in again.
+//! Invariants: no more clusters than the policy says are drained by the ladder's own decision at once; none
+//! is limited on passive signals alone, none is drained without both kinds (or being down), none while its
+//! siblings look the same; every change of a stage has its event; what an operator drained, or where it is
+//! not known which server is the primary, only an operator lets in again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,7 +17,7 @@ use super::action::Action;
 use super::command::{Command, FailoverEnd, Order, Refused};
 use super::event::{Because, By, Event, How, Witness};
 use super::policy::{Mode, Policy, Rung};
-use super::rung::{Stage, Stand};
+use super::rung::{Decision, Stage, Stand};
 use crate::health::{Backing, Facts, Signal, Standing, State};
 use crate::ids::ClusterName;
 
@@ -50,7 +50,7 @@ pub struct Moment {
 pub enum Ownership {
     /// It holds the lease: it decides, and touches servers.
     Owner,
-    /// Another does; its stages come by [`Ladder::follow`].
+    /// Another does; its decisions come by [`Ladder::follow`].
     Follower,
 }
 
@@ -126,12 +126,12 @@ impl Ladder {
         match next(stand, facts, moment.now) {
             Next::Stay => None,
             Next::Go(stage, because) => {
-                let from = stand.stage;
+                let from = stand.decision.stage;
                 let mut actions = Vec::new();
                 if stage == Stage::Drained && because == Because::DrainIsOver {
                     actions.push(Action::KillTransactions);
                 }
-                stand.is_unsure |= from == Stage::FailingOver;
+                stand.decision.is_unsure |= from == Stage::FailingOver;
                 actions.splice(0..0, stand.go(stage, moment.now));
                 Some(acted(facts, from, stage, (actions, because), moment))
             }
@@ -140,7 +140,7 @@ impl Ladder {
                     Action::FindPrimary => stand.primary_sought = Some(moment.now),
                     _ => stand.ddl_killed = Some(moment.now),
                 }
-                let stage = stand.stage;
+                let stage = stand.decision.stage;
                 Some(acted(facts, stage, stage, (vec![action], because), moment))
             }
             Next::Hold(rung, because) => told(stand, facts, (rung, How::HeldBack, because), moment),
@@ -157,7 +157,10 @@ impl Ladder {
 
     /// Clusters drained by the ladder's own decision.
     fn own_drains(&self) -> usize {
-        self.clusters.values().filter(|stand| stand.stage.is_drain() && !stand.is_operators).count()
+        self.clusters
+            .values()
+            .filter(|stand| stand.decision.stage.is_drain() && !stand.decision.is_operators)
+            .count()
     }
 
     /// Follows an operator's order.
@@ -176,16 +179,17 @@ impl Ladder {
         }
         let stand = self.clusters.get_mut(&command.cluster);
         let stand = stand.ok_or_else(|| Refused::UnknownCluster(command.cluster.clone()))?;
-        let from = stand.stage;
+        let from = stand.decision.stage;
         let found = facts.iter().find(|facts| facts.cluster == command.cluster);
-        let works = found.is_some_and(|facts| facts.state < State::Degraded) && !stand.stage.is_drain();
+        let works =
+            found.is_some_and(|facts| facts.state < State::Degraded) && !stand.decision.stage.is_drain();
         let actions = obey(stand, &command.order, moment.now)?;
-        stand.is_planned |= works && stand.stage == Stage::FailingOver;
+        stand.decision.is_planned |= works && stand.decision.stage == Stage::FailingOver;
         let event = Event {
             at: moment.wall,
             cluster: command.cluster.clone(),
             from,
-            to: stand.stage,
+            to: stand.decision.stage,
             how: How::Acted,
             by: By::Operator(command.by.clone()),
             because: Because::Ordered(command.why.clone()),
@@ -216,16 +220,19 @@ impl Ladder {
         end: FailoverEnd,
         moment: Moment,
     ) -> Option<Step> {
-        let stand = self.clusters.get_mut(cluster).filter(|stand| stand.stage == Stage::FailingOver)?;
+        let stand =
+            self.clusters.get_mut(cluster).filter(|stand| stand.decision.stage == Stage::FailingOver)?;
         if !matches!(end, FailoverEnd::Done(_)) {
             stand.no_failover_until = Some(moment.now + FAILOVER_PAUSE);
         }
-        stand.is_unsure = matches!(end, FailoverEnd::Unknown(_));
+        stand.decision.is_unsure = matches!(end, FailoverEnd::Unknown(_));
         let (to, because) = match end {
             // A planned one held writes for moments: there is no crowd to be let in slowly.
-            FailoverEnd::Done(_) if stand.is_planned => (Stage::Contained, Because::FailedOver),
+            FailoverEnd::Done(_) if stand.decision.is_planned => (Stage::Contained, Because::FailedOver),
             FailoverEnd::Done(_) => (Stage::Ramping, Because::FailedOver),
-            FailoverEnd::Undone(why) if stand.is_planned => (Stage::Contained, Because::FailoverUndone(why)),
+            FailoverEnd::Undone(why) if stand.decision.is_planned => {
+                (Stage::Contained, Because::FailoverUndone(why))
+            }
             FailoverEnd::Undone(why) => (Stage::Drained, Because::FailoverUndone(why)),
             // Two primaries are worse than none: an unknown end stays drained.
             FailoverEnd::Unknown(why) => (Stage::Drained, Because::FailoverUnknown(why)),
@@ -245,10 +252,11 @@ impl Ladder {
         Some(Step { cluster: cluster.clone(), actions, event })
     }
 
-    /// Takes over the stage that the owner decided; gives what this proxy has to do for itself.
-    pub fn follow(&mut self, cluster: &ClusterName, stage: Stage, now: Instant) -> Vec<Action> {
+    /// Takes over what the owner decided, or what was decided before a restart; gives what this proxy has to
+    /// do for itself.
+    pub fn follow(&mut self, cluster: &ClusterName, decision: Decision, now: Instant) -> Vec<Action> {
         let stand = self.clusters.entry(cluster.clone()).or_insert_with(|| Stand::new(now));
-        if stand.stage == stage { Vec::new() } else { stand.go(stage, now) }
+        stand.take(decision, now)
     }
 }
 
@@ -259,7 +267,7 @@ fn next(stand: &Stand, facts: &Facts, now: Instant) -> Next {
     if seek_is_due(stand, facts, now) {
         return Next::Do(Action::FindPrimary, Because::ReadOnly);
     }
-    match stand.stage {
+    match stand.decision.stage {
         // → Contained
         Stage::Open if facts.state >= State::Suspect => Next::Climb(Rung::Contain, Because::Suspect),
         Stage::Open => Next::Stay,
@@ -278,7 +286,7 @@ fn next(stand: &Stand, facts: &Facts, now: Instant) -> Next {
         Stage::Draining => Next::Go(Stage::Drained, Because::DrainIsOver),
         // → FailingOver, → Ramping
         Stage::Drained if is_own_recovery(stand, facts) => Next::Go(Stage::Ramping, Because::Recovered),
-        Stage::Drained if stand.is_operators || stand.is_unsure || !is_sick => Next::Stay,
+        Stage::Drained if stand.decision.is_operators || stand.decision.is_unsure || !is_sick => Next::Stay,
         Stage::Drained => fail_over_due(stand, facts, now),
         // → Drained; to Ramping by `failover_ended`
         Stage::FailingOver if stands_for >= FAILOVER_WITHIN => {
@@ -333,12 +341,12 @@ fn why_not(facts: &Facts) -> Option<Because> {
 }
 
 fn is_own_recovery(stand: &Stand, facts: &Facts) -> bool {
-    !stand.is_operators && !stand.is_unsure && facts.state < State::Degraded
+    !stand.decision.is_operators && !stand.decision.is_unsure && facts.state < State::Degraded
 }
 
 fn seek_is_due(stand: &Stand, facts: &Facts, now: Instant) -> bool {
     let is_time = |sought: Instant| now.saturating_duration_since(sought) >= SEEK_AGAIN;
-    let is_free = stand.stage != Stage::FailingOver;
+    let is_free = stand.decision.stage != Stage::FailingOver;
     is_free && facts.has(Signal::ReadOnly) && stand.primary_sought.is_none_or(is_time)
 }
 
@@ -356,7 +364,7 @@ fn climb(
     policy: &Policy,
     moment: Moment,
 ) -> Step {
-    let from = stand.stage;
+    let from = stand.decision.stage;
     let to = match rung {
         Rung::Contain => Stage::Contained,
         Rung::Limit => Stage::Limited,
@@ -364,7 +372,7 @@ fn climb(
         Rung::FailOver => Stage::FailingOver,
     };
     if rung == Rung::Drain {
-        stand.expects_failover = policy.mode(Rung::FailOver) == Mode::Act;
+        stand.decision.expects_failover = policy.mode(Rung::FailOver) == Mode::Act;
     }
     let mut actions = stand.go(to, moment.now);
     match rung {
@@ -380,29 +388,29 @@ fn climb(
 }
 
 fn obey(stand: &mut Stand, order: &Order, now: Instant) -> Result<Vec<Action>, Refused> {
-    if stand.stage == Stage::FailingOver && !matches!(order, Order::FreezeDdl | Order::ThawDdl) {
+    if stand.decision.stage == Stage::FailingOver && !matches!(order, Order::FreezeDdl | Order::ThawDdl) {
         return Err(Refused::FailingOver);
     }
-    let drained = matches!(stand.stage, Stage::Draining | Stage::Drained);
+    let drained = matches!(stand.decision.stage, Stage::Draining | Stage::Drained);
     match order {
-        Order::FreezeDdl if stand.is_ddl_frozen => Err(Refused::Already("frozen")),
-        Order::FreezeDdl => Ok(stand.change(|stand| stand.is_ddl_frozen = true)),
-        Order::ThawDdl if !stand.is_ddl_frozen => Err(Refused::IsNot("frozen")),
-        Order::ThawDdl => Ok(stand.change(|stand| stand.is_ddl_frozen = false)),
-        Order::Drain if drained && stand.is_operators => Err(Refused::Already("drained")),
+        Order::FreezeDdl if stand.decision.is_ddl_frozen => Err(Refused::Already("frozen")),
+        Order::FreezeDdl => Ok(stand.change(|stand| stand.decision.is_ddl_frozen = true)),
+        Order::ThawDdl if !stand.decision.is_ddl_frozen => Err(Refused::IsNot("frozen")),
+        Order::ThawDdl => Ok(stand.change(|stand| stand.decision.is_ddl_frozen = false)),
+        Order::Drain if drained && stand.decision.is_operators => Err(Refused::Already("drained")),
         // Drained by the ladder: the operator takes it over, so that it does not come back by itself.
         Order::Drain if drained => {
-            stand.is_operators = true;
+            stand.decision.is_operators = true;
             Ok(Vec::new())
         }
         Order::Drain => {
-            stand.is_operators = true;
+            stand.decision.is_operators = true;
             Ok(stand.go(Stage::Draining, now))
         }
         Order::Undrain if drained => Ok(stand.go(Stage::Ramping, now)),
         Order::Undrain => Err(Refused::IsNot("drained")),
         Order::FailOver(to) => {
-            (stand.is_operators, stand.is_unsure) = (true, false);
+            (stand.decision.is_operators, stand.decision.is_unsure) = (true, false);
             let mut actions = stand.go(Stage::FailingOver, now);
             actions.push(Action::FailOver(to.clone()));
             Ok(actions)
@@ -438,7 +446,7 @@ fn told(stand: &mut Stand, facts: &Facts, what: (Rung, How, Because), moment: Mo
     }
     stand.told.push(what.clone());
     let (rung, how, because) = what;
-    let mut step = acted(facts, stand.stage, stand.stage, (Vec::new(), because), moment);
+    let mut step = acted(facts, stand.decision.stage, stand.decision.stage, (Vec::new(), because), moment);
     step.event.how = how;
     step.event.to = match rung {
         Rung::Contain => Stage::Contained,

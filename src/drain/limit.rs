@@ -1,8 +1,8 @@
 //! How many statements of one class a cluster takes at once: a gradient on latency against the usual.
 //!
-//! Latencies come in as multiples of their own fingerprint's median, so a change of the mix of statements does
-//! not look like a change of the server (the weakness of limiters that compare round trips with the shortest
-//! one). A cap above it is the ladder's: held low, or doubling while a cluster is let back in.
+//! Latencies come in as multiples of their own fingerprint's median, so a change of the mix of statements
+//! does not look like a change of the server (the weakness of limiters that compare round trips with the
+//! shortest one). A cap above it is the ladder's: held low, or doubling while a cluster is let back in.
 
 use std::time::{Duration, Instant};
 
@@ -38,8 +38,8 @@ enum Cap {
 
 /// The adaptive limit.
 ///
-/// **Units**: statements in flight. Never below its floor nor above its ceiling; a cap may be below the floor,
-/// even zero.
+/// **Units**: statements in flight. Never below its floor nor above its ceiling; a cap may be below the
+/// floor, even zero.
 #[derive(Clone, Debug)]
 pub struct Limit {
     floor: u32,

@@ -1,7 +1,7 @@
 //! Permits of one class on one cluster: who is admitted, who waits, who is shed.
 //!
-//! Every call is O(1) but for tickets that it sheds, each of which is shed once. Memory: one entry per waiting
-//! statement (bounded in number and bytes) and per workspace with statements in flight.
+//! Every call is O(1) but for tickets that it sheds, each of which is shed once. Memory: one entry per
+//! waiting statement (bounded in number and bytes) and per workspace with statements in flight.
 //!
 //! Fairness: no workspace has more than half of the limit in flight, and those that wait take turns by
 //! workspace, each served in order. A workspace at its bound gives its turn up until one of its own
@@ -46,8 +46,8 @@ pub struct Ask {
     pub workspace: Option<u64>,
     /// What the statement keeps in memory while it waits.
     pub bytes: usize,
-    /// It belongs to a transaction that is open on the server: it is admitted at once, for it holds locks that
-    /// others wait for. It counts all the same.
+    /// It belongs to a transaction that is open on the server: it is admitted at once, for it holds locks
+    /// that others wait for. It counts all the same.
     pub is_in_transaction: bool,
 }
 

@@ -61,29 +61,36 @@ impl Stage {
     }
 }
 
-/// A cluster on the ladder.
-#[derive(Clone, Debug)]
-pub struct Stand {
-    /// Where.
+/// What was decided about a cluster: what several proxies share, and what survives a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Where it stands.
     pub stage: Stage,
-    /// Since when.
-    pub since: Instant,
     /// An operator drained it: only an operator lets it in again.
     pub is_operators: bool,
     /// What became of a failover is not known: only an operator lets it in again.
     pub is_unsure: bool,
     /// An operator froze schema changes.
     pub is_ddl_frozen: bool,
+    /// A failover is expected while it drains: writes are held, not refused.
+    pub expects_failover: bool,
+    /// The failover under way was ordered on a cluster that works.
+    pub is_planned: bool,
+}
+
+/// A cluster on the ladder.
+#[derive(Clone, Debug)]
+pub struct Stand {
+    /// What was decided.
+    pub decision: Decision,
+    /// It stands there since.
+    pub since: Instant,
     /// A failover was tried and failed: none by itself before this.
     pub(super) no_failover_until: Option<Instant>,
     /// DDL was last killed then.
     pub(super) ddl_killed: Option<Instant>,
     /// The primary that is read-only was last looked for a successor then.
     pub(super) primary_sought: Option<Instant>,
-    /// The failover under way was ordered on a cluster that works.
-    pub(super) is_planned: bool,
-    /// A failover is expected while it drains: writes are held, not refused.
-    pub(super) expects_failover: bool,
     /// What was advised or held back since it was last open, so that each is told once.
     pub(super) told: Vec<(Rung, How, Because)>,
 }
@@ -91,25 +98,28 @@ pub struct Stand {
 impl Stand {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            stage: Stage::Open,
+            decision: Decision {
+                stage: Stage::Open,
+                is_operators: false,
+                is_unsure: false,
+                is_ddl_frozen: false,
+                expects_failover: false,
+                is_planned: false,
+            },
             since: now,
-            is_operators: false,
-            is_unsure: false,
-            is_ddl_frozen: false,
             no_failover_until: None,
             ddl_killed: None,
             primary_sought: None,
-            is_planned: false,
-            expects_failover: false,
             told: Vec::new(),
         }
     }
 
     /// Lane, permits and gate as they are to be now.
     fn posture(&self) -> (Lane, PermitsHeld, WriteGate) {
-        let (lane, permits, gate) = self.stage.posture();
-        let lane = if self.is_ddl_frozen { Lane::Closed } else { lane };
-        let holds = self.stage == Stage::Draining && self.expects_failover;
+        let decision = self.decision;
+        let (lane, permits, gate) = decision.stage.posture();
+        let lane = if decision.is_ddl_frozen { Lane::Closed } else { lane };
+        let holds = decision.stage == Stage::Draining && decision.expects_failover;
         (lane, permits, if holds { WriteGate::Buffering } else { gate })
     }
 
@@ -134,14 +144,26 @@ impl Stand {
     /// Moves to another stage.
     pub(super) fn go(&mut self, stage: Stage, now: Instant) -> Vec<Action> {
         self.change(|stand| {
-            (stand.stage, stand.since) = (stage, now);
+            (stand.decision.stage, stand.since) = (stage, now);
             if !stage.is_drain() {
-                (stand.is_operators, stand.is_unsure) = (false, false);
-                (stand.expects_failover, stand.is_planned) = (false, false);
+                let decision = &mut stand.decision;
+                (decision.is_operators, decision.is_unsure) = (false, false);
+                (decision.expects_failover, decision.is_planned) = (false, false);
             }
             if stage == Stage::Open {
                 stand.told.clear();
             }
+        })
+    }
+
+    /// Takes over what was decided elsewhere, or before a restart.
+    pub(super) fn take(&mut self, decision: Decision, now: Instant) -> Vec<Action> {
+        self.change(|stand| {
+            if stand.decision.stage != decision.stage {
+                stand.since = now;
+                stand.told.clear();
+            }
+            stand.decision = decision;
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Workspaces that use a cluster at this moment: how many statements each has in flight, and its rate.
 //!
-//! A workspace is remembered only while it has statements in flight or waiting, or its rate is above zero. The
-//! rate is kept as one instant (the generic cell rate algorithm): a token bucket without a timer.
+//! A workspace is remembered only while it has statements in flight or waiting, or its rate is above zero.
+//! The rate is kept as one instant (the generic cell rate algorithm): a token bucket without a timer.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};

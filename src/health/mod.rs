@@ -1,8 +1,8 @@
 //! What statements and probes tell about shards.
 //!
 //! Owns the outcome feed ([`Health::record`]), counters and latency histograms per shard and role, the
-//! bounded table of digests, the meters that statements' times are left in ([`Meter`]), and the detectors that
-//! make [`Facts`] of them ([`detect`]). It measures and never acts; it keeps no value of a
+//! bounded table of digests, the meters that statements' times are left in ([`Meter`]), and the detectors
+//! that make [`Facts`] of them ([`detect`]). It measures and never acts; it keeps no value of a
 //! statement, only its normalised text.
 //!
 //! A shard is as healthy as the primary of its cluster, so meters and detectors are per cluster.

@@ -8,8 +8,8 @@ pub(crate) struct Random {
 }
 
 const STEPS: usize = 4096;
-/// Of the logarithm of latencies: the 97.7th percentile is then 2.7 times the median, as it is of short writes
-/// on a quiet server.
+/// Of the logarithm of latencies: the 97.7th percentile is then 2.7 times the median, as it is of short
+/// writes on a quiet server.
 const SIGMA: f64 = 0.5;
 
 impl Random {

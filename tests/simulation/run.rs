@@ -191,7 +191,7 @@ impl Player<'_> {
             }
         }
         for (name, cluster) in &mut self.clusters {
-            let stage = self.ladder.stand(name).map_or(Stage::Open, |stand| stand.stage);
+            let stage = self.ladder.stand(name).map_or(Stage::Open, |stand| stand.decision.stage);
             cluster.stage = stage;
             let record = self.outcome.records.get_mut(name.as_str()).expect("a known cluster");
             if cluster.flow >= self.scenario.traffic.writes_per_second * STEP / 2.0 {

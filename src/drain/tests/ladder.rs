@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use proptest::prelude::*;
 
 use crate::drain::{
-    Action, Because, By, Command, FailoverEnd, How, Ladder, Lane, Mode, Moment, Order, Ownership,
+    Action, Because, By, Command, Decision, FailoverEnd, How, Ladder, Lane, Mode, Moment, Order, Ownership,
     PermitsHeld, Policy, Refused, Rung, Stage, Step, WriteGate,
 };
 use crate::health::{Evidence, Facts, Reading, Signal, Standing, State};
@@ -24,6 +24,7 @@ fn facts(cluster: &str, state: State, signals: &[Signal], now: Instant) -> Facts
         hot_spot: None,
         reading: Reading::default(),
         writes_in_flight: 0,
+        oldest_write: Duration::ZERO,
     }
 }
 
@@ -64,7 +65,7 @@ impl Play {
     }
 
     fn stage(&self) -> Stage {
-        self.ladder.stand(&ClusterName::new("c1")).expect("known").stage
+        self.ladder.stand(&ClusterName::new("c1")).expect("known").decision.stage
     }
 }
 
@@ -252,13 +253,37 @@ fn a_follower_decides_nothing_and_does_its_own_part() {
     let sick = [facts("c1", State::Degraded, &STUCK, play.moment.now)];
     assert!(play.ladder.step(&sick, Ownership::Follower, play.moment).is_empty());
     let cluster = ClusterName::new("c1");
-    let actions = play.ladder.follow(&cluster, Stage::Drained, play.moment.now);
+    let stand = play.ladder.stand(&cluster).expect("known");
+    let decision = Decision { stage: Stage::Drained, is_ddl_frozen: true, ..stand.decision };
+    let actions = play.ladder.follow(&cluster, decision, play.moment.now);
     assert!(actions.iter().all(|action| !action.touches_server()));
     assert_eq!(actions.len(), 3);
-    assert!(play.ladder.follow(&cluster, Stage::Drained, play.moment.now).is_empty());
+    assert!(play.ladder.follow(&cluster, decision, play.moment.now).is_empty());
+    let open = Decision { stage: Stage::Open, ..decision };
+    let actions = play.ladder.follow(&cluster, open, play.moment.now);
+    assert_eq!(actions, [Action::Permits(PermitsHeld::Free), Action::Gate(WriteGate::Open)], "still frozen");
     let command = Command { cluster, order: Order::Undrain, by: "ana".into(), why: "drill".into() };
     let refused = play.ladder.order(&command, &sick, Ownership::Follower, play.moment);
     assert_eq!(refused, Err(Refused::NotOwner));
+}
+
+#[test]
+fn a_drain_goes_on_after_a_restart() {
+    let mut play = Play::new(Policy::DEFAULT);
+    play.one(State::Healthy, &[]);
+    play.order(Order::Drain).expect("followed");
+    let cluster = ClusterName::new("c1");
+    let decision = play.ladder.stand(&cluster).expect("known").decision;
+    let text = serde_json::to_string(&decision).expect("writes");
+    let mut play = Play::new(Policy::DEFAULT);
+    let read: Decision = serde_json::from_str(&text).expect("reads");
+    let actions = play.ladder.follow(&cluster, read, play.moment.now);
+    assert!(actions.contains(&Action::Gate(WriteGate::Refusing)), "the gate is set again");
+    play.pass(5);
+    let step = only(play.one(State::Healthy, &[]));
+    assert_eq!((step.event.to, step.event.because), (Stage::Drained, Because::DrainIsOver));
+    play.pass(1000);
+    assert!(play.one(State::Healthy, &[]).is_empty(), "still the operator's");
 }
 
 #[test]
@@ -335,11 +360,11 @@ proptest! {
             changed.dedup();
             let drains = ["c0", "c1", "c2"].iter().filter(|name| {
                 let stand = play.ladder.stand(&ClusterName::new(**name)).expect("known");
-                stand.stage.is_drain()
+                stand.decision.stage.is_drain()
             });
             prop_assert!(drains.count() <= 1, "one drain at a time");
             for (cluster, stage) in &stages {
-                prop_assert_eq!(play.ladder.stand(cluster).expect("known").stage, *stage);
+                prop_assert_eq!(play.ladder.stand(cluster).expect("known").decision.stage, *stage);
             }
         }
     }

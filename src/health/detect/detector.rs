@@ -234,6 +234,7 @@ impl Detector {
             hot_spot: self.hot_spot,
             reading: self.probe.reading(),
             writes_in_flight: self.last.writes.in_flight,
+            oldest_write: self.last.writes.oldest,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of a cluster: the detector's word to the ladder and to people.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::probe::Reading;
 use super::signal::{Evidence, Signal, SignalKind};
@@ -56,6 +56,8 @@ pub struct Facts {
     pub reading: Reading,
     /// Writes in flight.
     pub writes_in_flight: u32,
+    /// Age of the oldest of them.
+    pub oldest_write: Duration,
 }
 
 impl Facts {
@@ -70,8 +72,8 @@ impl Facts {
         }
     }
 
-    /// Says whether writes do not come to an end, or come to a bad one: worse than slow. Only then is refusing
-    /// them no worse than running them.
+    /// Says whether writes do not come to an end, or come to a bad one: worse than slow. Only then is
+    /// refusing them no worse than running them.
     pub fn is_stuck(&self) -> bool {
         self.evidence.iter().any(|evidence| match evidence.signal {
             Signal::OverdueWrites

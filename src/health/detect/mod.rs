@@ -2,13 +2,14 @@
 //!
 //! Nothing in here runs by itself, acts, sleeps, or reads a clock: it is called with values and the monotonic
 //! time, and gives values; a wall clock that jumps changes nothing. [`Fleet`] holds one [`Detector`] per
-//! cluster. It is told of heartbeats and status readings as they come, and every [`TICK_EVERY`] it looks at the
-//! meters, raises and clears [`Signal`]s and moves each cluster's [`State`]: healthy, suspect, degraded, down.
-//! What comes out is [`Facts`].
+//! cluster. It is told of heartbeats and status readings as they come, and every [`TICK_EVERY`] it looks at
+//! the meters, raises and clears [`Signal`]s and moves each cluster's [`State`]: healthy, suspect, degraded,
+//! down. What comes out is [`Facts`].
 //!
 //! Invariants:
-//! - What sessions saw (passive signals) makes a cluster suspect, never more. Degraded needs a probe's word too
-//!   (an active signal), or a heartbeat that has failed for long and is not contradicted by writes that work.
+//! - What sessions saw (passive signals) makes a cluster suspect, never more. Degraded needs a probe's word
+//!   too (an active signal), or a heartbeat that has failed for long and is not contradicted by writes that
+//!   work.
 //! - Slow statements of one workspace are that workspace's, not the server's: every passive signal is judged
 //!   without its worst owner.
 //! - While the proxy itself is short of CPU nothing gets worse but by a refused connection.

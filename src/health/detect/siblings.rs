@@ -7,8 +7,8 @@ use super::facts::Standing;
 
 /// Of so many siblings something must be known before a cluster can stand out.
 const SIBLINGS_MIN: usize = 2;
-/// Deviations above the median that stand out: 1.4826 makes the median absolute deviation a standard deviation
-/// of normal noise, and six of those do not come up in years.
+/// Deviations above the median that stand out: 1.4826 makes the median absolute deviation a standard
+/// deviation of normal noise, and six of those do not come up in years.
 const DEVIATIONS: f64 = 6.0 * 1.4826;
 /// Less than this above the median never stands out, as identical siblings have no deviation at all.
 const ABOVE_MIN: f64 = 0.08;

@@ -1,5 +1,5 @@
-//! Shares over the last seconds, as sums that fade: no ring of samples, and a late look is weighed by the time
-//! that has really passed.
+//! Shares over the last seconds, as sums that fade: no ring of samples, and a late look is weighed by the
+//! time that has really passed.
 
 use std::time::Duration;
 

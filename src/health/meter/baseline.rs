@@ -28,8 +28,8 @@ const FADE: u32 = 64;
 const KNOWN_AFTER: u32 = 50;
 /// Statements until which a usual time is still rough and may move faster.
 const FIRM_AFTER: u32 = 1000;
-/// Largest rise in a round: doubling takes an hour. Slower than any outage that is to be seen (the slow rise of
-/// October 2024 took four minutes), faster than a day's rhythm.
+/// Largest rise in a round: doubling takes an hour. Slower than any outage that is to be seen (the slow rise
+/// of October 2024 took four minutes), faster than a day's rhythm.
 const RISE_MAX: f64 = 1.00193;
 /// Largest fall in a round.
 const FALL_MAX: f64 = 0.99;

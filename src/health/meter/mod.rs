@@ -1,9 +1,9 @@
 //! Where statements leave their times, at the cost of a few atomic operations each.
 //!
-//! Nothing in here runs by itself: whoever sends a statement calls [`Meter::begin`] and [`Flight::end`], and the
-//! detector calls [`Meter::take`]. One [`Meter`] per cluster, its size fixed: places for statements in flight ([`Flight`]), what each
-//! fingerprint usually takes (the baseline), and counts since the last look. [`Meter::take`] hands the counts
-//! over as a [`Sample`]. It judges nothing: that is [`super::detect`]'s.
+//! Nothing in here runs by itself: whoever sends a statement calls [`Meter::begin`] and [`Flight::end`], and
+//! the detector calls [`Meter::take`]. One [`Meter`] per cluster, its size fixed: places for statements in
+//! flight ([`Flight`]), what each fingerprint usually takes (the baseline), and counts since the last look.
+//! [`Meter::take`] hands the counts over as a [`Sample`]. It judges nothing: that is [`super::detect`]'s.
 //!
 //! Writes and reads have places, baselines and counts of their own, so a flood of one hides nothing of the
 //! other.
