@@ -36,6 +36,8 @@ pub mod backend;
 
 pub mod health;
 
+pub mod drain;
+
 pub mod execute;
 
 pub mod session;
