@@ -18,10 +18,13 @@ mod meter;
 mod shards;
 
 pub use detect::{
-    Alert, Backing, Beat, Evidence, Facts, Fleet, ProbeFault, Reading, Signal, Standing, State, Tick,
+    Alert, BEAT_EVERY, BEAT_WITHIN, Backing, Beat, Evidence, Facts, Fleet, PROBE_EVERY, ProbeFault, Reading,
+    Signal, SignalKind, Standing, State, TICK_EVERY, Tick,
 };
 pub use digests::{DIGESTS_MAX, DigestReport};
 pub use feed::{Ended, Health, Outcome};
 pub use histogram::{Histogram, HistogramReport};
-pub use meter::{BUCKETS, Class, Counts, Flight, Meter, Meters, Sample, Statement, is_servers_fault};
+pub use meter::{
+    BUCKETS, Class, Counts, Flight, Meter, Meters, NearMeter, Sample, Statement, is_servers_fault,
+};
 pub use shards::ShardReport;

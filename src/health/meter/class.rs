@@ -33,8 +33,8 @@ pub struct Statement {
     pub class: Class,
     /// Fingerprint; 0: none, then it has no usual time.
     pub digest: u64,
-    /// Whose it is: a hash of keyspace and workspace; where there is no workspace, the fingerprint. Only to
-    /// tell whether slow statements are one workspace's: two that fall together do no harm.
+    /// Whose it is: the workspace, as a number or a hash; where there is none, the fingerprint. Only to tell
+    /// whether slow statements are one workspace's: two that fall together do no harm.
     pub owner: u64,
 }
 

@@ -17,6 +17,7 @@ mod sample;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,12 +40,14 @@ pub struct Meters {
     by_cluster: ArcSwap<HashMap<ClusterName, Arc<Meter>>>,
     /// Held while a cluster is added.
     adding: Mutex<()>,
+    /// Counts how often clusters were forgotten.
+    forgotten: AtomicU64,
 }
 
 impl Meters {
     /// None yet. `epoch` is before anything that will be measured.
     pub fn new(epoch: Instant) -> Self {
-        Self { epoch, by_cluster: ArcSwap::default(), adding: Mutex::new(()) }
+        Self { epoch, by_cluster: ArcSwap::default(), adding: Mutex::new(()), forgotten: AtomicU64::new(0) }
     }
 
     /// The cluster's meter; made when it is first asked for. Takes no lock after that.
@@ -66,6 +69,26 @@ impl Meters {
         let mut meters = HashMap::clone(&self.by_cluster.load());
         meters.retain(|cluster, _| is_kept(cluster));
         self.by_cluster.store(Arc::new(meters));
+        self.forgotten.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The meter that a session used last, so that a statement for the same cluster looks nothing up.
+#[derive(Debug, Default)]
+pub struct NearMeter {
+    kept: Option<(ClusterName, Arc<Meter>)>,
+    /// [`Meters::forgotten`] as of the look-up: a cluster that comes back has another meter.
+    forgotten: u64,
+}
+
+impl NearMeter {
+    /// The cluster's meter.
+    pub fn of(&mut self, meters: &Meters, cluster: &ClusterName) -> &Arc<Meter> {
+        let forgotten = meters.forgotten.load(Ordering::Acquire);
+        let kept = self.kept.take().filter(|(name, _)| self.forgotten == forgotten && name == cluster);
+        self.forgotten = forgotten;
+        let (_, meter) = self.kept.insert(kept.unwrap_or_else(|| (cluster.clone(), meters.of(cluster))));
+        meter
     }
 }
 

@@ -33,6 +33,20 @@ fn a_cluster_has_one_meter() {
 }
 
 #[test]
+fn a_session_that_keeps_a_meter_follows_a_cluster_that_comes_back() {
+    let meters = Meters::new(Instant::now());
+    let (c1, c2) = (ClusterName::new("c1"), ClusterName::new("c2"));
+    let mut near = NearMeter::default();
+    let first = Arc::clone(near.of(&meters, &c1));
+    assert!(Arc::ptr_eq(near.of(&meters, &c1), &first));
+    assert!(Arc::ptr_eq(near.of(&meters, &c2), &meters.of(&c2)));
+    assert!(Arc::ptr_eq(near.of(&meters, &c1), &first));
+    meters.retain(|cluster| *cluster == c2);
+    let second = Arc::clone(near.of(&meters, &c1));
+    assert!(!Arc::ptr_eq(&second, &first) && Arc::ptr_eq(&second, &meters.of(&c1)));
+}
+
+#[test]
 fn statements_without_a_usual_time_are_not_judged() {
     let start = Instant::now();
     let meter = Arc::new(Meter::new(start));
