@@ -110,6 +110,20 @@ impl Fleet {
         }
     }
 
+    /// No heartbeat can be sent, for no fault of the server's (its login is refused): the last one is taken back.
+    pub fn beat_withdrawn(&mut self, cluster: &ClusterName) {
+        if let Some(watched) = self.clusters.get_mut(cluster) {
+            watched.detector.heartbeat.withdrawn();
+        }
+    }
+
+    /// The same of a status reading.
+    pub fn probe_withdrawn(&mut self, cluster: &ClusterName) {
+        if let Some(watched) = self.clusters.get_mut(cluster) {
+            watched.detector.probe.withdrawn();
+        }
+    }
+
     /// Looks at every meter, compares, and moves every state.
     pub fn tick(&mut self, tick: Tick) {
         let now = tick.now;

@@ -96,6 +96,11 @@ impl Heartbeat {
         self.bad = (self.bad << 1 | u16::from(is_bad)) & ((1 << BEATS) - 1);
     }
 
+    /// None can be sent, for no fault of the server's: nothing is waited for.
+    pub(super) fn withdrawn(&mut self) {
+        (self.sent, self.unanswered) = (None, None);
+    }
+
     pub(super) fn learn(&self) {
         self.usual.learn();
     }

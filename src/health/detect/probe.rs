@@ -91,6 +91,11 @@ impl Probe {
         self.last = Reading::default();
     }
 
+    /// It cannot be asked, for no fault of the server's: nothing is waited for.
+    pub(super) fn withdrawn(&mut self) {
+        (self.last, self.unanswered) = (Reading::default(), None);
+    }
+
     /// Status has been asked for so long, without an answer.
     pub(super) fn silence(&self, now: Instant) -> Duration {
         self.unanswered.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
