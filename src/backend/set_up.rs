@@ -1,6 +1,6 @@
 //! What every server connection is asked for when it is opened, and again after a reset: to tell of changed
-//! session state, and what its own `sql_mode` does to the reading of statements. And what is asked of a cluster
-//! now and then: whether it has stored functions.
+//! session state, and what its own `sql_mode` does to the reading of statements. And what is asked of a
+//! cluster now and then: whether it has stored functions.
 //!
 //! Statements are planned before it is known which server runs them, so all servers must read alike: one
 //! whose configuration (or `init_connect`) turns on such a mode is refused. Clients may turn them on for

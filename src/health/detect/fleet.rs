@@ -110,7 +110,8 @@ impl Fleet {
         }
     }
 
-    /// No heartbeat can be sent, for no fault of the server's (its login is refused): the last one is taken back.
+    /// No heartbeat can be sent, for no fault of the server's (its login is refused): the last one is taken
+    /// back.
     pub fn beat_withdrawn(&mut self, cluster: &ClusterName) {
         if let Some(watched) = self.clusters.get_mut(cluster) {
             watched.detector.heartbeat.withdrawn();

@@ -2,8 +2,8 @@
 //!
 //! It is written only while the server is not read-only, tested within the statement: the admin login may be
 //! allowed to write on a replica, and a write there would be one that no other server has. Nothing is kept
-//! out of the binary log. Where the login may not write, or the config does not want it, a statement without a
-//! table stands for it.
+//! out of the binary log. Where the login may not write, or the config does not want it, a statement without
+//! a table stands for it.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
