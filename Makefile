@@ -1,6 +1,6 @@
 # What there is to do here; `make help` lists it. The work is in the scripts named below.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz bench
+.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz bench simulate
 
 help: ## this list
 	@echo "Bulkhead: a MySQL-protocol sharding proxy."
@@ -38,6 +38,11 @@ check: ## a quick look: compiles, and the tests that need no server
 
 fmt: ## formats the code
 	cargo fmt --all
+
+simulate: ## 30 simulated days and every scenario of sick servers, ten seeds each; prints the tables
+	BULKHEAD_SIMULATION_DAYS=$${BULKHEAD_SIMULATION_DAYS:-30} \
+	BULKHEAD_SIMULATION_SEEDS=$${BULKHEAD_SIMULATION_SEEDS:-10} \
+	CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo test --locked --test simulation -- --nocapture
 
 fuzz: ## feeds mutated packets, SQL and vschema files for a minute (BULKHEAD_FUZZ_SECONDS)
 	BULKHEAD_FUZZ_SECONDS=$${BULKHEAD_FUZZ_SECONDS:-20} cargo test --locked --test fuzz -- --nocapture

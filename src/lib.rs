@@ -11,7 +11,8 @@
 //! 5. [`backend`] lends a connection; what differs in session state is queued before the statement and sent
 //!    in the same write.
 //! 6. [`execute`] relays the answer as bytes.
-//! 7. The outcome feeds [`health`]: digests, per-shard counters.
+//! 7. The outcome feeds [`health`]: digests, per-shard counters, and the cluster's meter, which its detector
+//!    reads.
 //!
 //! Modules use only modules that stand above them in this list.
 
@@ -35,6 +36,8 @@ pub mod topology;
 pub mod backend;
 
 pub mod health;
+
+pub mod drain;
 
 pub mod execute;
 

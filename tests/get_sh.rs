@@ -20,18 +20,19 @@ struct Stand {
 impl Stand {
     /// A PATH with these stubs, of programs that print `version`, and a cache of its own.
     fn new(programs: &[&str], version: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder can be made");
         let stand = Self { folder };
-        fs::create_dir(stand.path("bin")).unwrap();
+        fs::create_dir(stand.path("bin")).expect("the folder is ours");
         for tool in TOOLS {
             let found = ["/usr/bin", "/bin"].iter().map(|at| Path::new(at).join(tool)).find(|at| at.exists());
             let found = found.unwrap_or_else(|| panic!("{tool} is missing"));
-            symlink(found, stand.path("bin").join(tool)).unwrap();
+            symlink(found, stand.path("bin").join(tool)).expect("the folder is ours");
         }
         for program in programs {
             let at = stand.path("bin").join(program);
-            fs::write(&at, format!("#!/bin/bash\necho '{program}  {version}'\n")).unwrap();
-            fs::set_permissions(&at, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::write(&at, format!("#!/bin/bash\necho '{program}  {version}'\n"))
+                .expect("the folder is ours");
+            fs::set_permissions(&at, fs::Permissions::from_mode(0o755)).expect("the folder is ours");
         }
         stand
     }
@@ -48,7 +49,7 @@ impl Stand {
             .env("PATH", self.path("bin"))
             .env("BULKHEAD_CACHE", self.path("cache"))
             .output()
-            .unwrap()
+            .expect("bash starts")
     }
 }
 

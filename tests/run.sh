@@ -80,6 +80,9 @@ external() {
     suite "$1" "$folder/run.sh"
 }
 
+# Days of everyday traffic that tests/simulation.rs plays; plain `cargo test` plays one, `make simulate` 30.
+export BULKHEAD_SIMULATION_DAYS=${BULKHEAD_SIMULATION_DAYS:-3}
+
 step "building the tests"
 cargo test --locked --no-run --quiet || die "the tests do not compile"
 

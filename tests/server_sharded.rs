@@ -173,7 +173,9 @@ async fn a_split_insert_whose_first_commit_cannot_be_sent_commits_nothing() {
     let insert = format!("INSERT INTO facts (workspace_id, n) VALUES ({first}, 2), ({other}, 2)");
     let inserting = tokio::spawn(async move { errno(conn.query_drop(insert).await) });
     let mut root = cluster.connect(Role::Primary, "root").await;
-    let find = "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_rows_modified > 0";
+    let find = "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx t \
+                JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+                WHERE trx_rows_modified > 0 AND p.user = 'bulkhead_app'";
     let until = Instant::now() + Duration::from_secs(20);
     let thread: u64 = loop {
         assert!(Instant::now() < until, "the first part never ran");

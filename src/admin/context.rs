@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::{PoolStats, Pools};
+use crate::drain::Stage;
 use crate::error::ClientError;
-use crate::health::Health;
+use crate::health::{Evidence, Health, SignalKind, State};
 use crate::ids::{ClusterName, SessionId, UserName};
 use crate::topology::{DirectoryAdmin, SnapshotCell, SnapshotChanges};
 
@@ -23,6 +24,8 @@ pub struct AdminContext {
     pub workspaces: DirectoryAdmin,
     /// What statements told about shards.
     pub health: Arc<Health>,
+    /// How clusters are.
+    pub clusters: Arc<dyn ClustersView>,
     /// Connections to servers.
     pub pools: Arc<dyn PoolsView>,
     /// Connected clients.
@@ -134,4 +137,47 @@ pub struct ProxyStats {
 pub trait StatsView: Send + Sync {
     /// The counts, as of now.
     fn stats(&self) -> ProxyStats;
+}
+
+/// How one cluster is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthRow {
+    /// Which.
+    pub cluster: ClusterName,
+    /// Its state.
+    pub state: State,
+    /// In this state for so long.
+    pub state_for: Duration,
+    /// Raised signals.
+    pub evidence: Vec<Evidence>,
+    /// What the heartbeat does, or why there is none.
+    pub heartbeat: String,
+    /// How long the last heartbeat took that was answered; absent before the first.
+    pub heartbeat_took: Option<Duration>,
+    /// How long ago that was.
+    pub heartbeat_age: Option<Duration>,
+    /// Writes in flight.
+    pub writes_in_flight: u32,
+    /// Age of the oldest of them.
+    pub oldest_write: Duration,
+    /// The stage of the ladder that it would be on.
+    pub advice: Stage,
+}
+
+impl HealthRow {
+    /// The raised signal that is furthest beyond its threshold; one that moves states before one that is only
+    /// told.
+    pub fn worst(&self) -> Option<&Evidence> {
+        let ratio = |evidence: &Evidence| evidence.value / evidence.threshold;
+        let moves = |evidence: &Evidence| evidence.signal.kind() != SignalKind::Context;
+        let order =
+            |a: &&Evidence, b: &&Evidence| moves(a).cmp(&moves(b)).then(ratio(a).total_cmp(&ratio(b)));
+        self.evidence.iter().max_by(order)
+    }
+}
+
+/// Shows how clusters are.
+pub trait ClustersView: Send + Sync {
+    /// Every cluster as of the last look, in order of names; none before the first.
+    fn clusters(&self) -> Vec<HealthRow>;
 }

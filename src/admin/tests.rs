@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::backend::{Counters, PoolStats};
+use crate::drain::Stage;
 use crate::error::{ClientError, Code};
-use crate::health::{Ended, Health, Outcome};
+use crate::health::{Ended, Evidence, Health, Outcome, Signal, State};
 use crate::ids::{ClusterName, Generation, Role, ServerId, SessionId, ShardName, UserName, WorkspaceId};
 use crate::topology::{
     Changed, DirectoryAdmin, EmbeddedStore, NewWorkspace, SnapshotChanges, Store, WorkspaceState, fixture,
@@ -39,6 +40,54 @@ impl PoolsView for FixedPools {
             ..pool("c2", Role::Primary, 13320)
         };
         vec![sick, pool("c1", Role::Replica, 13311), pool("c1", Role::Primary, 13310)]
+    }
+}
+
+struct FixedClusters;
+
+impl ClustersView for FixedClusters {
+    fn clusters(&self) -> Vec<HealthRow> {
+        let well = |cluster: &str| HealthRow {
+            cluster: ClusterName::new(cluster),
+            state: State::Healthy,
+            state_for: Duration::from_secs(3600),
+            evidence: Vec::new(),
+            heartbeat: "written".into(),
+            heartbeat_took: Some(Duration::from_micros(1800)),
+            heartbeat_age: Some(Duration::from_millis(320)),
+            writes_in_flight: 2,
+            oldest_write: Duration::from_millis(3),
+            advice: Stage::Open,
+        };
+        let raised = |signal, value, threshold| Evidence {
+            signal,
+            value,
+            threshold,
+            since: std::time::Instant::now(),
+        };
+        let sick = HealthRow {
+            state: State::Degraded,
+            state_for: Duration::from_millis(1250),
+            evidence: vec![
+                raised(Signal::OverdueWrites, 9.0, 3.0),
+                raised(Signal::Heartbeat, 3.9, 1.0),
+                raised(Signal::ReplicaLag, 60.0, 5.0),
+            ],
+            heartbeat_age: Some(Duration::from_millis(3900)),
+            writes_in_flight: 12,
+            oldest_write: Duration::from_millis(3750),
+            advice: Stage::Limited,
+            ..well("c2")
+        };
+        let unknown = HealthRow {
+            heartbeat: "the server says 1045 (28000): Access denied".into(),
+            heartbeat_took: None,
+            heartbeat_age: None,
+            writes_in_flight: 0,
+            oldest_write: Duration::ZERO,
+            ..well("c3")
+        };
+        vec![well("c1"), sick, unknown]
     }
 }
 
@@ -138,6 +187,7 @@ pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
         snapshots,
         workspaces,
         health: Arc::new(health),
+        clusters: Arc::new(FixedClusters),
         pools: Arc::new(FixedPools),
         sessions: Arc::new(FixedSessions),
         reload: Arc::clone(&proxy) as Arc<dyn Reload>,
@@ -180,6 +230,7 @@ async fn tables_are_golden() {
     let statements = [
         "SHOW SHARDS",
         "show clusters;",
+        "SHOW HEALTH",
         "SHOW SERVERS",
         "SHOW POOLS",
         "SHOW SESSIONS",

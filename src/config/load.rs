@@ -10,7 +10,9 @@ use super::document::{Document, FILE_BYTES_MAX};
 use super::fault::Fault;
 use super::keys::{Key, Section, Shape};
 use super::suggest::nearest;
-use super::{Admin, Cluster, Config, KeyspaceTopology, Listen, Log, Routing, Store, Timeouts, User};
+use super::{
+    Admin, Cluster, Config, HealthChecks, KeyspaceTopology, Listen, Log, Routing, Store, Timeouts, User,
+};
 use super::{access, fleet, settings};
 
 /// The main file.
@@ -24,6 +26,7 @@ pub(crate) const ROOT: Section = Section {
         Key::new("log", Shape::Section(&settings::LOG), "What is logged."),
         Key::new("routing", Shape::Section(&settings::ROUTING), "How a statement's workspace is told."),
         Key::new("timeouts", Shape::Section(&settings::TIMEOUTS), "Bounds in time."),
+        Key::new("health", Shape::Section(&settings::HEALTH), "How a cluster's health is told."),
         Key::new("users", Shape::Named(&access::USER), "Users that clients log in as."),
         Key::new("clusters", Shape::Named(&fleet::CLUSTER), "MySQL replication groups."),
         Key::new("keyspaces", Shape::Named(&fleet::KEYSPACE), "Where each keyspace's shards live."),
@@ -81,6 +84,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
     let log = Log::decode(&root.section_or_defaults("log"));
     let routing = Routing::decode(&root.section_or_defaults("routing"));
     let timeouts = Timeouts::decode(&root.section_or_defaults("timeouts"));
+    let health = HealthChecks::decode(&root.section_or_defaults("health"));
     let users = decode_users(&root);
     let clusters: BTreeMap<_, _> = root
         .named("clusters")
@@ -90,6 +94,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
         .collect();
     let keyspaces = decode_keyspaces(&root);
     check_servers(&root);
+    check_heartbeat(&root, health.as_ref(), &keyspaces);
     if let (Some(listen), Some(admin)) = (&listen, &admin) {
         check_addresses(&root, listen, admin);
     }
@@ -102,6 +107,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
         log: log?,
         routing: routing?,
         timeouts,
+        health: health?,
         users,
         clusters,
         keyspaces,
@@ -162,6 +168,21 @@ fn check_servers(root: &Object<'_>) {
                 }
             }
         }
+    }
+}
+
+/// The heartbeat's table is no client's.
+fn check_heartbeat(
+    root: &Object<'_>,
+    health: Option<&HealthChecks>,
+    keyspaces: &BTreeMap<Keyspace, KeyspaceTopology>,
+) {
+    let Some(database) = health.map(|health| &*health.heartbeat_database) else { return };
+    if keyspaces.keys().any(|keyspace| keyspace.as_str() == database) {
+        let place = root.section_or_defaults("health").place_of("heartbeat_database");
+        root.fault(
+            place.error(format!("`{database}` is a keyspace; the heartbeat needs a database of its own")),
+        );
     }
 }
 

@@ -20,7 +20,7 @@ pub use access::{Access, AuthPlugin, CachingSha2Hash, Password, Reads, User, par
 pub(crate) use fault::Place;
 pub use fault::{Excerpt, Fault, Severity};
 pub use fleet::{Cluster, ClusterTls, KeyspaceTopology, Login, PoolLimits, ShardPlace, TlsMode};
-pub use settings::{Admin, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts};
+pub use settings::{Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,6 +46,8 @@ pub struct Config {
     pub routing: Routing,
     /// Bounds in time.
     pub timeouts: Timeouts,
+    /// How the health of clusters is told.
+    pub health: HealthChecks,
     /// Who may log in.
     pub users: BTreeMap<UserName, User>,
     /// MySQL replication groups.

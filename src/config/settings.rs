@@ -114,6 +114,25 @@ pub(super) const TIMEOUTS: Section = Section {
     ],
 };
 
+pub(super) const HEALTH: Section = Section {
+    doc: "How Bulkhead tells whether a cluster is well.",
+    keys: &[
+        Key::new(
+            "heartbeat",
+            Shape::Flag,
+            "Updates one row on each primary twice a second; false: asks without writing, and failing writes \
+             are seen by clients' statements alone.",
+        )
+        .or("true"),
+        Key::new(
+            "heartbeat_database",
+            Shape::Name,
+            "Database of the heartbeat's table; made on first use, by the cluster's admin user.",
+        )
+        .or("bulkhead"),
+    ],
+};
+
 /// Where clients connect, and the limits before and after they log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
@@ -214,6 +233,15 @@ pub struct Timeouts {
     pub shutdown: Duration,
 }
 
+/// How the health of clusters is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthChecks {
+    /// The heartbeat writes.
+    pub heartbeat: bool,
+    /// Database of its table.
+    pub heartbeat_database: Box<str>,
+}
+
 impl Listen {
     pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
         let version = object.text("server_version")?;
@@ -288,5 +316,12 @@ impl Timeouts {
             pool_wait: object.duration("pool_wait"),
             shutdown: object.duration("shutdown"),
         }
+    }
+}
+
+impl HealthChecks {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
+        let (heartbeat, heartbeat_database) = (object.flag("heartbeat"), object.text("heartbeat_database")?);
+        Some(Self { heartbeat, heartbeat_database })
     }
 }

@@ -22,6 +22,7 @@ use crate::session::{
 use crate::topology::{DirectoryAdmin, SnapshotChanges, Store};
 
 use super::StartError;
+use super::health::Board;
 use super::listen;
 use super::reload::Reloader;
 
@@ -40,6 +41,7 @@ pub(super) fn start(
     services: &Arc<Services>,
     store: &Arc<dyn Store>,
     reloader: &Arc<Reloader>,
+    board: &Arc<Board>,
     background: &mut JoinSet<()>,
 ) -> Result<(), StartError> {
     let config = services.serving.load().config.clone();
@@ -51,6 +53,7 @@ pub(super) fn start(
         snapshots: services.snapshots.clone(),
         workspaces: DirectoryAdmin::new(store.clone(), services.snapshots.clone()),
         health: services.health.clone(),
+        clusters: board.clone(),
         pools: services.pools.clone(),
         sessions: Arc::new(Sessions(services.registry.clone())),
         reload: reloader.clone(),

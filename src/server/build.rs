@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::backend::Pools;
 use crate::config::{Config, Fault, Listen};
-use crate::health::Health;
+use crate::health::{Health, Meters};
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
 use crate::protocol::capability::{Capabilities, OFFERED};
@@ -65,15 +65,17 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let snapshot = snapshot_of(loaded, &store, &Directories::default()).await?;
     let auth = AuthContext::new(RsaKey::generate().map_err(logins)?).map_err(logins)?;
     let serving = serving_of(config, Arc::new(auth))?;
+    let started = Instant::now();
     let services = Arc::new(Services {
         snapshots: Arc::new(SnapshotCell::new(snapshot)),
         pools: Pools::new(config)?,
         plans: PlanCache::new(PLAN_CACHE_BYTES_MAX),
         registry: Arc::new(Registry::new()),
         health: Arc::new(Health::new()),
+        meters: Arc::new(Meters::new(started)),
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
-        started: Instant::now(),
+        started,
         plan_lookups: PlanLookups::default(),
     });
     Ok(Proxy { services, store })

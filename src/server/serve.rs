@@ -12,7 +12,7 @@ use crate::session::Services;
 use super::build::{self, Loaded};
 use super::reload::Reloader;
 use super::workers::Workers;
-use super::{StartError, admin_port, listen, logging};
+use super::{StartError, admin_port, health, listen, logging};
 
 /// How often a drain looks whether sessions are left.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -45,7 +45,9 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
         Workers::start().map_err(|source| StartError::System { what: "the workers cannot start", source })?;
     let workers = Arc::new(workers);
     listen_for_clients(&services, &workers, &mut accepting)?;
-    admin_port::start(&services, &proxy.store, &reloader, &mut background)?;
+    let board = Arc::new(health::Board::default());
+    admin_port::start(&services, &proxy.store, &reloader, &board, &mut background)?;
+    background.spawn(health::watch(services.clone(), board));
 
     reloader.follow_directories().await;
     background.spawn(reloader.clone().watch_files());

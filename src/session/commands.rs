@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::backend::SessionSettings;
 use crate::config::User;
 use crate::error::{ClientError, Code};
+use crate::health::NearMeter;
 use crate::ids::WorkerId;
 use crate::protocol::auth::AuthRequest;
 use crate::protocol::capability::{Capabilities, StatusFlags};
@@ -69,6 +70,7 @@ impl Session {
             admission,
             worker,
             entry,
+            meter: NearMeter::default(),
             state,
             alarm: Alarm::default(),
             waiting_since: Instant::now(),

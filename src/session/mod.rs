@@ -12,6 +12,7 @@ mod alarm;
 mod commands;
 mod flow;
 mod login;
+mod measure;
 mod prepared;
 mod query;
 mod registry;
@@ -35,6 +36,7 @@ use std::time::Instant;
 
 use crate::config::User;
 use crate::error::Code;
+use crate::health::NearMeter;
 use crate::ids::WorkerId;
 use crate::protocol::auth::Nonce;
 use crate::protocol::capability::Capabilities;
@@ -65,6 +67,7 @@ struct Session {
     /// The thread that serves the session.
     worker: WorkerId,
     entry: Arc<SessionEntry>,
+    meter: NearMeter,
     state: State,
     /// For all deadlines of the session.
     alarm: Alarm,

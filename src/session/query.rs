@@ -301,7 +301,7 @@ impl Session {
         {
             // The locks are where they were taken, wherever the session's target leads by now.
             let (cluster, role) = (held.cluster.clone(), held.role);
-            return Ok(Place { cluster, shard: None, database: None, role, begins: true });
+            return Ok(Place { cluster, shard: None, database: None, owner: 0, role, begins: true });
         }
         let role = self.role_for(job, said)?;
         let writes = job.plan.effects.writes || job.plan.effects.locks_rows;
@@ -321,7 +321,7 @@ impl Session {
         if let Some(held) = &self.state.held {
             let cluster = held.cluster.clone();
             // On another cluster the target's database does not exist: any will do.
-            let elsewhere = Place { cluster, shard: None, database: None, role, begins: true };
+            let elsewhere = Place { cluster, shard: None, database: None, owner: 0, role, begins: true };
             return Ok(target.filter(|place| place.cluster == elsewhere.cluster).unwrap_or(elsewhere));
         }
         if let Some(place) = target {
@@ -331,7 +331,7 @@ impl Session {
         let clusters = &snapshot.config.clusters;
         let at = self.admission.id.0 as usize % clusters.len().max(1);
         let cluster = clusters.keys().nth(at).ok_or_else(|| ClientError::of(Code::NoShard))?.clone();
-        Ok(Place { cluster, shard: None, database, role, begins: false })
+        Ok(Place { cluster, shard: None, database, owner: 0, role, begins: false })
     }
 
     /// The place of the session's target; `None` without a keyspace. A transaction that waits for its shard

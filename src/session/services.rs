@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::backend::Pools;
 use crate::config::{AuthPlugin, CachingSha2Hash, Config, Password};
-use crate::health::Health;
+use crate::health::{Health, Meters};
 use crate::ids::UserName;
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, Credentials};
@@ -46,6 +46,8 @@ pub struct Services {
     pub registry: Arc<Registry>,
     /// Outcome feed.
     pub health: Arc<Health>,
+    /// Where statements leave their times, for the detectors.
+    pub meters: Arc<Meters>,
     /// What SET statements came to.
     pub settings: SettingsCache,
     /// The config of new sessions; swapped by a reload.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Directories, Snapshot, SnapshotCell, Store};
 use crate::config::{
-    Access, Admin, AuthPlugin, Cluster, ClusterTls, Config, KeyspaceTopology, Listen, Log, LogFormat, Login,
-    Password, PoolLimits, Reads, Routing, ShardPlace, Timeouts, TlsMode, User,
+    Access, Admin, AuthPlugin, Cluster, ClusterTls, Config, HealthChecks, KeyspaceTopology, Listen, Log,
+    LogFormat, Login, Password, PoolLimits, Reads, Routing, ShardPlace, Timeouts, TlsMode, User,
 };
 use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName, UserName};
 use crate::redact::Secret;
@@ -71,6 +71,7 @@ pub(crate) fn config() -> Config {
         log: Log { format: LogFormat::Human, level: "info".into(), slow_statement: Duration::from_secs(1) },
         routing: Routing { workspace_variable: "workspace_id".into(), comment_key: "workspace_id".into() },
         timeouts: timeouts(),
+        health: HealthChecks { heartbeat: true, heartbeat_database: "bulkhead".into() },
         users: BTreeMap::from([
             (UserName::new("app"), user("app", false)),
             (UserName::new("root"), user("root", true)),

@@ -148,7 +148,7 @@ fn check_all(main: &MainFile, config: &Config, parsed: &[Parsed], faults: &mut V
         }
     }
     check_sources(parsed, faults);
-    check_patterns(parsed, faults);
+    check_patterns(parsed, &config.health.heartbeat_database, faults);
 }
 
 /// Every keyspace has one vschema file and one entry in the main file.
@@ -317,7 +317,7 @@ fn wrong_source(
 }
 
 /// A database name means one thing.
-fn check_patterns(parsed: &[Parsed], faults: &mut Vec<Fault>) {
+fn check_patterns(parsed: &[Parsed], heartbeat_database: &str, faults: &mut Vec<Fault>) {
     let mut earlier: Vec<(&Keyspace, &super::DatabasePattern)> = Vec::new();
     for file in parsed {
         let (Some(schema), Some(document)) = (&file.schema, &file.document) else { continue };
@@ -333,6 +333,11 @@ fn check_patterns(parsed: &[Parsed], faults: &mut Vec<Fault>) {
                     "the keyspace `{name}` has a name that this pattern takes for a workspace"
                 )),
             );
+        }
+        if pattern.match_database(heartbeat_database).is_some() {
+            let message =
+                format!("health.heartbeat_database, `{heartbeat_database}`, would be a workspace's");
+            faults.push(place.error(message));
         }
         earlier.push((&schema.name, pattern));
     }

@@ -24,9 +24,14 @@ pub fn help() -> &'static [Help] {
     &HELP
 }
 
-const HELP: [Help; 26] = [
+const HELP: [Help; 27] = [
     entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
     entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
+    entry(
+        "SHOW HEALTH <tail>",
+        "how clusters are, and what the ladder would do",
+        "SHOW HEALTH WHERE state != healthy",
+    ),
     entry("SHOW SERVERS <tail>", "servers and whether connections to them open", "SHOW SERVERS"),
     entry(
         "SHOW POOLS <tail>",

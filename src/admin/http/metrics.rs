@@ -2,9 +2,9 @@
 
 use std::fmt::{Display, Write};
 
-use super::super::context::AdminContext;
+use super::super::context::{AdminContext, HealthRow};
 use crate::backend::{PoolStats, WAIT_BUCKETS_US};
-use crate::health::ShardReport;
+use crate::health::{ShardReport, Signal};
 use crate::topology::WorkspaceState;
 
 /// Bounds of the latency histogram: powers of two of microseconds, from 64 µs to 17 s; they are exact.
@@ -15,6 +15,7 @@ pub fn metrics_text(context: &AdminContext) -> String {
     let mut out = Text::default();
     build_and_snapshot(&mut out, context);
     proxy(&mut out, context);
+    clusters(&mut out, &context.clusters.clusters());
     shards(&mut out, &context.health.shards());
     pools(&mut out, &context.pools.pools());
     out.text
@@ -95,6 +96,44 @@ fn proxy(out: &mut Text, context: &AdminContext) {
     out.single("bulkhead_digests", gauge, "Digests in the table.", context.health.digest_count());
     let evicted = context.health.digests_evicted();
     out.single("bulkhead_digests_evicted_total", counter, "Digests given up: the table was full.", evicted);
+}
+
+fn clusters(out: &mut Text, rows: &[HealthRow]) {
+    type Value = fn(&HealthRow) -> Option<f64>;
+    let values: [(&str, &str, Value); 5] = [
+        ("bulkhead_cluster_state", "0 healthy, 1 suspect, 2 degraded, 3 down.", |row| {
+            Some(f64::from(row.state as u8))
+        }),
+        ("bulkhead_cluster_heartbeat_seconds", "The last heartbeat that was answered took.", |row| {
+            row.heartbeat_took.map(|took| took.as_secs_f64())
+        }),
+        ("bulkhead_cluster_heartbeat_age_seconds", "Since that heartbeat.", |row| {
+            row.heartbeat_age.map(|age| age.as_secs_f64())
+        }),
+        ("bulkhead_cluster_writes_in_flight", "Writes sent and not answered.", |row| {
+            Some(f64::from(row.writes_in_flight))
+        }),
+        ("bulkhead_cluster_oldest_write_seconds", "Age of the oldest of them.", |row| {
+            Some(row.oldest_write.as_secs_f64())
+        }),
+    ];
+    for (name, help, value) in values {
+        out.head(name, "gauge", help);
+        for row in rows {
+            if let Some(value) = value(row) {
+                out.sample(name, &[("cluster", row.cluster.as_str())], value);
+            }
+        }
+    }
+    let name = "bulkhead_cluster_signal";
+    out.head(name, "gauge", "1 while the signal is raised.");
+    for row in rows {
+        for signal in Signal::ALL {
+            let is_raised = row.evidence.iter().any(|evidence| evidence.signal == signal);
+            let labels = [("cluster", row.cluster.as_str()), ("signal", signal.name())];
+            out.sample(name, &labels, u8::from(is_raised));
+        }
+    }
 }
 
 fn labels_of(shard: &ShardReport) -> [(&'static str, String); 3] {

@@ -14,7 +14,7 @@ pub(super) fn config(context: &AdminContext) -> AdminTable {
     let mut rows = Rows { table: AdminTable::new([("section", text), ("name", text), ("value", text)]) };
     files(&mut rows, config);
     listen(&mut rows, config);
-    routing_and_timeouts(&mut rows, config);
+    routing_timeouts_health(&mut rows, config);
     config.users.values().for_each(|each| user(&mut rows, each));
     config.clusters.values().for_each(|each| cluster(&mut rows, each));
     for keyspace in config.keyspaces.values() {
@@ -75,7 +75,7 @@ fn listen(rows: &mut Rows, config: &Config) {
     }
 }
 
-fn routing_and_timeouts(rows: &mut Rows, config: &Config) {
+fn routing_timeouts_health(rows: &mut Rows, config: &Config) {
     rows.add("routing", "workspace_variable", &config.routing.workspace_variable);
     rows.add("routing", "comment_key", &config.routing.comment_key);
     let timeouts = &config.timeouts;
@@ -85,6 +85,8 @@ fn routing_and_timeouts(rows: &mut Rows, config: &Config) {
     rows.add_time("timeouts", "idle", timeouts.idle);
     rows.add_time("timeouts", "pool_wait", timeouts.pool_wait);
     rows.add_time("timeouts", "shutdown", timeouts.shutdown);
+    rows.add("health", "heartbeat", config.health.heartbeat);
+    rows.add("health", "heartbeat_database", &config.health.heartbeat_database);
 }
 
 fn user(rows: &mut Rows, user: &User) {

@@ -3,6 +3,7 @@
 mod config;
 mod directories;
 mod errors;
+mod health;
 mod pools;
 mod proxy;
 mod sessions;
@@ -18,9 +19,10 @@ use super::words::Words;
 use crate::error::{ClientError, Code};
 
 /// Tables that `SELECT * FROM` and `SHOW` know.
-pub(super) const TABLES: [&str; 12] = [
+pub(super) const TABLES: [&str; 13] = [
     "shards",
     "clusters",
+    "health",
     "servers",
     "pools",
     "sessions",
@@ -66,6 +68,7 @@ fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
     Some(match name.to_ascii_lowercase().as_str() {
         "shards" => shards::shards(context),
         "clusters" => shards::clusters(context),
+        "health" => health::health(context),
         "servers" => pools::servers(context),
         "pools" => pools::pools(context),
         "sessions" => sessions::sessions(context),

@@ -13,14 +13,17 @@ use super::Asked;
 /// Tries both logins; gives a connection of the admin login.
 pub(super) async fn log_in(asked: Asked<'_>, bound: Duration, findings: &mut Vec<Finding>) -> Option<Conn> {
     let (login, admin) = (&asked.cluster.login, &asked.cluster.admin_login);
-    let connection = open(asked, admin, bound).await;
+    let tls = &asked.cluster.tls;
+    let fault =
+        |login: &Login, error: Refused| asked.error(format!("login of {}", login.user), error.to_string());
+    let connection = open(asked.server, admin, tls, bound).await;
     if login != admin && connection.is_ok() {
-        match open(asked, login, bound).await {
+        match open(asked.server, login, tls, bound).await {
             Ok(connection) => close(connection).await,
-            Err(error) => findings.push(asked.error(format!("login of {}", login.user), error)),
+            Err(error) => findings.push(fault(login, error)),
         }
     }
-    connection.map_err(|error| findings.push(asked.error(format!("login of {}", admin.user), error))).ok()
+    connection.map_err(|error| findings.push(fault(admin, error))).ok()
 }
 
 /// Says goodbye; an error then changes nothing.
@@ -28,30 +31,38 @@ pub(super) async fn close(connection: Conn) {
     let _gone_anyway = connection.disconnect().await;
 }
 
-async fn open(asked: Asked<'_>, login: &Login, bound: Duration) -> Result<Conn, String> {
-    let tls = &asked.cluster.tls;
+/// Opens a connection of the control plane.
+///
+/// # Errors
+/// See [`Refused`]; each of at most two attempts (with TLS, and without where it is only preferred) takes
+/// `bound` at most.
+pub(in crate::server) async fn open(
+    server: &ServerId,
+    login: &Login,
+    tls: &ClusterTls,
+    bound: Duration,
+) -> Result<Conn, Refused> {
     let with_tls = tls.mode != TlsMode::Disabled;
-    match open_once(asked.server, login, with_tls.then_some(tls), bound).await {
-        Err(Refused::Otherwise(_)) if tls.mode == TlsMode::Preferred => {
-            open_once(asked.server, login, None, bound).await.map_err(Refused::into_text)
+    match open_once(server, login, with_tls.then_some(tls), bound).await {
+        Err(Refused::OnTheWay(_) | Refused::Late(_)) if tls.mode == TlsMode::Preferred => {
+            open_once(server, login, None, bound).await
         }
-        opened => opened.map_err(Refused::into_text),
+        opened => opened,
     }
 }
 
-enum Refused {
-    /// By the server, with its error.
-    ByServer(String),
-    /// On the way to it.
-    Otherwise(String),
-}
-
-impl Refused {
-    fn into_text(self) -> String {
-        match self {
-            Self::ByServer(text) | Self::Otherwise(text) => text,
-        }
-    }
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::server) enum Refused {
+    /// The server refused it.
+    #[error("the server says {} ({}): {}", .0.code, .0.state, .0.message)]
+    ByServer(mysql_async::ServerError),
+    /// It failed on the way to the server.
+    #[error("cannot connect: {0}")]
+    OnTheWay(mysql_async::Error),
+    /// The server did not answer in time.
+    #[error("cannot connect within {} ms", .0.as_millis())]
+    Late(Duration),
 }
 
 async fn open_once(
@@ -69,12 +80,9 @@ async fn open_once(
         .ssl_opts(tls.map(tls_options));
     match tokio::time::timeout(bound, Conn::new(options)).await {
         Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(mysql_async::Error::Server(error))) => Err(Refused::ByServer(format!(
-            "the server says {} ({}): {}",
-            error.code, error.state, error.message
-        ))),
-        Ok(Err(error)) => Err(Refused::Otherwise(format!("cannot connect: {error}"))),
-        Err(_elapsed) => Err(Refused::Otherwise(format!("cannot connect within {} ms", bound.as_millis()))),
+        Ok(Err(mysql_async::Error::Server(error))) => Err(Refused::ByServer(error)),
+        Ok(Err(error)) => Err(Refused::OnTheWay(error)),
+        Err(_elapsed) => Err(Refused::Late(bound)),
     }
 }
 

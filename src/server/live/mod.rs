@@ -5,7 +5,7 @@
 //! across databases.
 
 mod code;
-mod connect;
+pub(super) mod connect;
 mod facts;
 mod tables;
 

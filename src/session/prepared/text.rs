@@ -161,7 +161,7 @@ impl Session {
         self.text_prepared(&name.text, "DEALLOCATE PREPARE")?;
         let held = self.state.held.as_ref().ok_or_else(|| unknown(&name.text, "DEALLOCATE PREPARE"))?;
         let (cluster, role) = (held.cluster.clone(), held.role);
-        let place = Place { cluster, shard: None, database: None, role, begins: false };
+        let place = Place { cluster, shard: None, database: None, owner: 0, role, begins: false };
         self.run_job(job, place).await?;
         self.state.text_prepared.remove(&name.text.to_lowercase());
         self.release_if_free();
@@ -183,6 +183,7 @@ impl Session {
             cluster: held.cluster.clone(),
             shard: None,
             database: None,
+            owner: 0,
             role: held.role,
             begins: false,
         };

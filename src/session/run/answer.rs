@@ -43,10 +43,13 @@ impl Session {
         }
         let values = self.session_values(job, &place);
         let edited = values.put_into(job.server_text(), self.state.mode);
-        let held = self.take_connection(&place).await?;
-        let held = match held.role {
-            Role::Primary => held,
-            Role::Replica => Box::pin(self.with_own_writes(&place, held)).await?,
+        let held = match self.take_connection(&place).await {
+            Ok(held) if held.role == Role::Replica => Box::pin(self.with_own_writes(&place, held)).await?,
+            Ok(held) => held,
+            Err(failure) => {
+                self.count_unreachable(job, &place, &failure);
+                return Err(failure);
+            }
         };
         match edited.as_deref().and_then(|text| job.with_text(text)) {
             Some(job) => self.run_on(&job, &place, held).await,
@@ -100,6 +103,7 @@ impl Session {
     }
 
     async fn run_on(&mut self, job: &Job<'_>, place: &Place, mut held: Held) -> Flow {
+        let flight = self.begin_flight(job, place, held.role);
         let queued = self.queue(job, place, &mut held).await;
         let state_answers = match queued {
             Ok(count) => count,
@@ -115,6 +119,7 @@ impl Session {
             matches!(job.plan.effects.transaction, TransactionEffect::Commit | TransactionEffect::Rollback);
         let deadline = if is_end { None } else { self.statement_deadline() };
         let relayed = self.relay(&mut held, state_answers, deadline).await;
+        self.land(flight, &relayed);
         self.was_killed |= self.entry.finish_running().await;
         self.observe(job, place, relayed.is_err());
         match relayed {
@@ -441,18 +446,13 @@ impl Session {
 
     fn record(&self, job: &Job<'_>, place: &Place, took: Duration, lost: bool) {
         let (Some(shard), end) = (&place.shard, self.tracker.end()) else { return };
-        let ended = match &end.error {
-            _ if lost => health::Ended::Lost,
-            Some(error) => health::Ended::Error(error.errno),
-            None => health::Ended::Well,
-        };
         let outcome = health::Outcome {
             shard,
             role: place.role,
             digest: job.plan.digest,
             is_write: job.plan.effects.writes,
             latency: took,
-            ended,
+            ended: self.ended(lost),
             rows: end.rows.max(end.affected_rows),
             bytes: end.bytes,
         };

@@ -75,7 +75,11 @@ impl Session {
         }
         let (cluster, role) = (held.cluster.clone(), held.role);
         self.state.held = Some(lingering.held);
-        if is_there { place } else { Place { cluster, shard: None, database: None, role, begins: false } }
+        if is_there {
+            place
+        } else {
+            Place { cluster, shard: None, database: None, owner: 0, role, begins: false }
+        }
     }
 
     /// Gives the kept connection back: the next statement asks nothing about the one before.

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::error::{ClientError, Code};
 use crate::ids::{ClusterName, Keyspace, Role, WorkspaceId};
 use crate::plan::Address;
@@ -22,6 +24,8 @@ pub(in crate::session) struct Place {
     pub shard: Option<Arc<Shard>>,
     /// The database to be current; absent: whichever the connection has.
     pub database: Option<Arc<str>>,
+    /// Whose statement it is, for [`crate::health::Statement::owner`]; 0: no workspace's.
+    pub owner: u64,
     /// The role of the server.
     pub role: Role,
     /// A transaction that waits for its shard begins here. Not where any shard would have done: the next
@@ -55,7 +59,20 @@ pub(in crate::session) fn resolve_address(
     }
     let database = database_of(snapshot, state, address.keyspace(), address.workspace())?;
     let cluster = placement.shard.cluster.clone();
-    Ok(Place { cluster, shard: Some(placement.shard), database, role: needs.role, begins: true })
+    let owner = owner_of(address);
+    Ok(Place { cluster, shard: Some(placement.shard), database, owner, role: needs.role, begins: true })
+}
+
+/// A number or hash of the workspace. Not of the keyspace: one customer's load is one customer's.
+fn owner_of(address: &Address) -> u64 {
+    match address {
+        Address::Workspace { workspace: WorkspaceId::Number(number), .. }
+        | Address::Key { workspace: Some(WorkspaceId::Number(number)), .. } => number.wrapping_add(1),
+        Address::Workspace { workspace: WorkspaceId::Text(text), .. }
+        | Address::Key { workspace: Some(WorkspaceId::Text(text)), .. } => xxh3_64(text.as_bytes()),
+        Address::Key { workspace: None, id, .. } => xxh3_64(id.as_bytes()),
+        Address::Keyspace(_) | Address::AnyShard(_) | Address::Range { .. } => 0,
+    }
 }
 
 fn check_workspace(placement: &Placement, workspace: &WorkspaceId, needs: Needs) -> Result<(), ClientError> {

@@ -92,7 +92,7 @@ impl Session {
             let database = Some(keyspace.as_str().into());
             let (cluster, shard) = (shard.cluster.clone(), Some(shard.clone()));
             (
-                Place { cluster, shard, database, role, begins: false },
+                Place { cluster, shard, database, owner: 0, role, begins: false },
                 vec![Run { text: text.to_vec(), params: Vec::new() }],
             )
         });
@@ -126,6 +126,7 @@ impl Session {
             match self.check_out(&place).await {
                 Ok(held) => parts.push(Part { held, place, runs }),
                 Err(failure) => {
+                    self.count_unreachable(job, &place, &failure);
                     parts.into_iter().for_each(|part: Part| part.held.checkout.checkin());
                     return Err(failure);
                 }
@@ -175,6 +176,7 @@ impl Session {
         }
         let Part { held, place, runs } = part;
         for Run { text, params } in runs {
+            let flight = self.begin_flight(job, place, held.role);
             let answered = match &job.payload {
                 Payload::Execute(execution) => {
                     self.execute_piece(execution, held, place, (text, params)).await
@@ -182,6 +184,7 @@ impl Session {
                 _ => self.ask(held, text).await,
             };
             let lost = matches!(answered, Err(Failure::Unusable(_) | Failure::End(_)));
+            self.land_part(flight, answered.as_ref().err());
             self.observe(job, place, lost);
             let answer = answered?;
             let end = self.tracker.end();
@@ -202,7 +205,12 @@ impl Session {
     async fn commit_parts(&mut self, parts: &mut [Part]) -> Flow {
         let mut tally = Tally::default();
         for (at, part) in parts.iter_mut().enumerate() {
-            match commit(&mut part.held, &mut self.tracker).await {
+            let flight = self.begin_commit(&part.place);
+            let committed = commit(&mut part.held, &mut self.tracker).await;
+            if let Some(flight) = flight.filter(|_| !matches!(committed, Err(Uncommitted::Unsent(_)))) {
+                self.land_as(flight, self.ended(committed.is_err()));
+            }
+            match committed {
                 Ok(None) => tally.committed += 1,
                 // Nobody has anything: the rest is rolled back with its connections.
                 Ok(Some(error)) if at == 0 => return Err(error.into()),

@@ -42,7 +42,7 @@ impl Session {
                 // Where the transaction is, whatever the session's target has become.
                 Some(held) => {
                     let (cluster, role) = (held.cluster.clone(), held.role);
-                    Place { cluster, shard: None, database: None, role, begins: true }
+                    Place { cluster, shard: None, database: None, owner: 0, role, begins: true }
                 }
                 None => self.any_place(snapshot, job, &statement.said)?,
             };

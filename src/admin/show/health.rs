@@ -1,0 +1,46 @@
+//! `SHOW HEALTH`.
+
+use super::super::context::AdminContext;
+use super::super::table::{AdminTable, AdminValue, ColumnKind};
+
+/// Every cluster: its state, what speaks against it, and what the ladder would do.
+pub(super) fn health(context: &AdminContext) -> AdminTable {
+    use ColumnKind::{Fraction, Number, Text};
+    let mut table = AdminTable::new([
+        ("cluster", Text),
+        ("state", Text),
+        ("state_s", Fraction),
+        ("worst_signal", Text),
+        ("value", Fraction),
+        ("threshold", Fraction),
+        ("unit", Text),
+        ("signals", Number),
+        ("heartbeat", Text),
+        ("heartbeat_ms", Fraction),
+        ("heartbeat_age_s", Fraction),
+        ("writes_in_flight", Number),
+        ("oldest_write_s", Fraction),
+        ("advice", Text),
+    ]);
+    for row in context.clusters.clusters() {
+        let worst = row.worst();
+        let fraction = |value: Option<f64>| value.map_or(AdminValue::Null, AdminValue::Fraction);
+        table.push([
+            AdminValue::text(&row.cluster),
+            row.state.name().into(),
+            AdminValue::Fraction(row.state_for.as_secs_f64()),
+            AdminValue::optional(worst.map(|evidence| evidence.signal)),
+            fraction(worst.map(|evidence| evidence.value)),
+            fraction(worst.map(|evidence| evidence.threshold)),
+            AdminValue::optional(worst.map(|evidence| evidence.signal.unit())),
+            row.evidence.len().into(),
+            AdminValue::text(&row.heartbeat),
+            fraction(row.heartbeat_took.map(|took| took.as_secs_f64() * 1000.0)),
+            fraction(row.heartbeat_age.map(|age| age.as_secs_f64())),
+            row.writes_in_flight.into(),
+            AdminValue::Fraction(row.oldest_write.as_secs_f64()),
+            row.advice.name().into(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,358 @@
+//! Permits of one class on one cluster: who is admitted, who waits, who is shed.
+//!
+//! Every call is O(1) but for tickets that it sheds, each of which is shed once. Memory: one entry per
+//! waiting statement (bounded in number and bytes) and per workspace with statements in flight.
+//!
+//! Fairness: no workspace has more than half of the limit in flight, and those that wait take turns by
+//! workspace, each served in order. A workspace at its bound gives its turn up until one of its own
+//! statements ends; it cannot hold up the others.
+//!
+//! The adapter keeps who waits by [`Ticket`], wakes what [`Due`] names, and calls [`Permits::cancel`] for who
+//! stops waiting, be it at [`Answer::Wait`]'s `until`.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::limit::Limit;
+use super::turns::Turns;
+use super::workspaces::{WorkspaceLimits, Workspaces};
+
+/// Part of the limit that one workspace may have in flight.
+const SHARE_MAX: f64 = 0.5;
+/// Told to who is shed from a full queue or after too long a wait; the queue turns over in about that time.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Bounds of one class on one cluster.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PermitLimits {
+    /// The adaptive limit's floor.
+    pub floor: u32,
+    /// The adaptive limit's ceiling; the pool's connections.
+    pub ceiling: u32,
+    /// Statements that may wait.
+    pub waiting_max: usize,
+    /// Bytes of statements that may wait.
+    pub waiting_bytes_max: usize,
+    /// No statement waits longer.
+    pub wait_max: Duration,
+    /// What a workspace may use that has no limits of its own.
+    pub workspace: WorkspaceLimits,
+}
+
+/// A statement that asks for a permit.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// Hash of keyspace and workspace; absent where there is no workspace, which bounds nothing.
+    pub workspace: Option<u64>,
+    /// What the statement keeps in memory while it waits.
+    pub bytes: usize,
+    /// It belongs to a transaction that is open on the server: it is admitted at once, for it holds locks
+    /// that others wait for. It counts all the same.
+    pub is_in_transaction: bool,
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// The right to be in flight; to be given back with [`Permits::release`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a permit that is not given back is lost"]
+pub struct Permit {
+    workspace: Option<u64>,
+}
+
+/// Why a statement was shed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// As many statements wait as may.
+    QueueFull,
+    /// The statements that wait take as many bytes as may.
+    QueueBytes,
+    /// It waited too long.
+    Waited,
+    /// Its workspace has its statements per second.
+    WorkspaceRate,
+    /// The ladder allows none.
+    Closed,
+}
+
+/// What a statement that asks gets.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It may go.
+    Admit(Permit),
+    /// It waits for its turn; after `until` it is to be cancelled.
+    Wait {
+        /// Its place.
+        ticket: Ticket,
+        /// When to give up.
+        until: Instant,
+    },
+    /// It may not go.
+    Shed {
+        /// Why.
+        why: Shed,
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
+/// Waiting statements whose turn came.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// These may go.
+    pub admitted: Vec<(Ticket, Permit)>,
+    /// These have waited too long.
+    pub shed: Vec<Ticket>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    workspace: Option<u64>,
+    bytes: usize,
+    since: Instant,
+}
+
+/// State of one class on one cluster.
+#[derive(Debug)]
+pub struct Permits {
+    limits: PermitLimits,
+    /// The adaptive limit, and the ladder's cap on it.
+    pub limit: Limit,
+    in_flight: u32,
+    workspaces: Workspaces,
+    own_limits: HashMap<u64, WorkspaceLimits>,
+    waiting: HashMap<Ticket, Waiting>,
+    waiting_bytes: usize,
+    /// Whose turn is next: workspaces that wait and are not at their bound, each once.
+    ring: VecDeque<u64>,
+    turns: Turns,
+    tickets: u64,
+}
+
+/// The key of all statements without a workspace.
+const NO_WORKSPACE: u64 = 0;
+
+/// Turns in the ring beyond twice what waits before the ring is tidied.
+const RING_SPARE: usize = 64;
+
+impl Permits {
+    /// Nothing in flight.
+    pub fn new(limits: PermitLimits, now: Instant) -> Self {
+        Self {
+            limits,
+            limit: Limit::new(limits.floor, limits.ceiling, now),
+            in_flight: 0,
+            workspaces: Workspaces::default(),
+            own_limits: HashMap::new(),
+            waiting: HashMap::new(),
+            waiting_bytes: 0,
+            ring: VecDeque::new(),
+            turns: Turns::new(now),
+            tickets: 0,
+        }
+    }
+
+    /// Sets what one workspace may use; absent: what all may.
+    pub fn limit_workspace(&mut self, workspace: u64, limits: Option<WorkspaceLimits>) {
+        match limits {
+            Some(limits) => self.own_limits.insert(workspace, limits),
+            None => self.own_limits.remove(&workspace),
+        };
+    }
+
+    /// Asks for a permit.
+    pub fn try_admit(&mut self, ask: Ask, now: Instant) -> Answer {
+        self.workspaces.forget_idle(now);
+        let key = ask.workspace.unwrap_or(NO_WORKSPACE);
+        if ask.is_in_transaction {
+            return Answer::Admit(self.admit(ask.workspace, now));
+        }
+        let limit = self.limit.current(now);
+        if limit == 0 {
+            return Answer::Shed { why: Shed::Closed, retry_after: RETRY_AFTER };
+        }
+        let rate =
+            ask.workspace.and_then(|key| self.limits_of(key).per_second_max).filter(|rate| *rate > 0.0);
+        if let Some(rate) = rate
+            && let Err(retry_after) = self.workspaces.take_rate(key, rate, now)
+        {
+            self.workspaces.settle(key, now);
+            return Answer::Shed { why: Shed::WorkspaceRate, retry_after };
+        }
+        let is_first = self.workspaces.find(key).is_none_or(|workspace| workspace.waiting.is_empty());
+        if self.in_flight < limit && self.ring.is_empty() && is_first && self.has_room(ask.workspace, now) {
+            return Answer::Admit(self.admit(ask.workspace, now));
+        }
+        self.enqueue(ask, now)
+    }
+
+    fn enqueue(&mut self, ask: Ask, now: Instant) -> Answer {
+        let shed = |why| Answer::Shed { why, retry_after: RETRY_AFTER };
+        if self.waiting.len() >= self.limits.waiting_max {
+            return shed(Shed::QueueFull);
+        }
+        if self.waiting_bytes.saturating_add(ask.bytes) > self.limits.waiting_bytes_max {
+            return shed(Shed::QueueBytes);
+        }
+        if self.waiting.is_empty() {
+            self.turns.note_empty(now);
+        }
+        let patience = self.turns.wait_max(self.limits.wait_max, now);
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let key = ask.workspace.unwrap_or(NO_WORKSPACE);
+        self.waiting_bytes += ask.bytes;
+        self.waiting.insert(ticket, Waiting { workspace: ask.workspace, bytes: ask.bytes, since: now });
+        self.workspaces.get(key, now).waiting.push_back(ticket);
+        self.give_turn(ask.workspace, now);
+        Answer::Wait { ticket, until: now + patience }
+    }
+
+    /// A statement ended. `times`: how many times its usual time it took, if known; `failed`: through the
+    /// server's fault.
+    pub fn release(&mut self, permit: Permit, times: Option<f64>, failed: bool, now: Instant) -> Due {
+        let in_flight = self.in_flight;
+        if failed {
+            self.limit.failed(in_flight, now);
+        } else {
+            self.limit.answered(times, in_flight, now);
+        }
+        self.give_back(permit, now)
+    }
+
+    /// A permit was not used: nothing was sent.
+    pub fn give_back(&mut self, permit: Permit, now: Instant) -> Due {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let key = permit.workspace.unwrap_or(NO_WORKSPACE);
+        if let Some(workspace) = self.workspaces.find(key) {
+            workspace.in_flight = workspace.in_flight.saturating_sub(1);
+        }
+        self.give_turn(permit.workspace, now);
+        self.workspaces.settle(key, now);
+        self.pump(now)
+    }
+
+    /// Somebody no longer waits. False when the ticket is not waiting: then its turn has come already, and
+    /// the permit that [`Due`] named is to be given back.
+    pub fn cancel(&mut self, ticket: Ticket, now: Instant) -> bool {
+        let Some(waiting) = self.waiting.remove(&ticket) else { return false };
+        self.waiting_bytes -= waiting.bytes;
+        let key = waiting.workspace.unwrap_or(NO_WORKSPACE);
+        // Only what is in front goes at once; the rest is passed over when it comes to the front.
+        if let Some(workspace) = self.workspaces.find(key) {
+            let known = &self.waiting;
+            while workspace.waiting.front().is_some_and(|front| !known.contains_key(front)) {
+                workspace.waiting.pop_front();
+            }
+        }
+        self.note_if_empty(now);
+        self.workspaces.settle(key, now);
+        if self.ring.len() > RING_SPARE + 2 * self.waiting.len() {
+            self.tidy_ring(now);
+        }
+        true
+    }
+
+    /// Takes out turns of workspaces that wait no more; as rare as it is long.
+    fn tidy_ring(&mut self, now: Instant) {
+        for _ in 0..self.ring.len() {
+            let Some(key) = self.ring.pop_front() else { return };
+            let Some(workspace) = self.workspaces.find(key) else { continue };
+            if workspace.waiting.is_empty() {
+                workspace.has_turn = false;
+                self.workspaces.settle(key, now);
+            } else {
+                self.ring.push_back(key);
+            }
+        }
+    }
+
+    /// Gives turns out while there are permits: after a release, and when the limit or its cap has grown.
+    pub fn pump(&mut self, now: Instant) -> Due {
+        let mut due = Due::default();
+        let limit = self.limit.current(now);
+        while self.in_flight < limit {
+            let Some(key) = self.ring.pop_front() else { break };
+            self.serve(key, now, &mut due);
+        }
+        self.note_if_empty(now);
+        due
+    }
+
+    /// Serves the next statement of the workspace whose turn it is.
+    fn serve(&mut self, key: u64, now: Instant, due: &mut Due) {
+        let patience = self.turns.wait_max(self.limits.wait_max, now);
+        let owner = (key != NO_WORKSPACE).then_some(key);
+        let has_room = self.has_room(owner, now);
+        let Some(workspace) = self.workspaces.find(key) else { return };
+        workspace.has_turn = false;
+        if !has_room {
+            return;
+        }
+        while let Some(ticket) = workspace.waiting.pop_front() {
+            let Some(waiting) = self.waiting.remove(&ticket) else { continue };
+            self.waiting_bytes -= waiting.bytes;
+            if now.saturating_duration_since(waiting.since) > patience {
+                due.shed.push(ticket);
+                continue;
+            }
+            due.admitted.push((ticket, self.admit(waiting.workspace, now)));
+            break;
+        }
+        self.give_turn(owner, now);
+        self.workspaces.settle(key, now);
+    }
+
+    /// Puts a workspace into the ring if it waits, may have more, and is not there.
+    fn give_turn(&mut self, owner: Option<u64>, now: Instant) {
+        let key = owner.unwrap_or(NO_WORKSPACE);
+        let has_room = self.has_room(owner, now);
+        let Some(workspace) = self.workspaces.find(key) else { return };
+        if has_room && !workspace.has_turn && !workspace.waiting.is_empty() {
+            workspace.has_turn = true;
+            self.ring.push_back(key);
+        }
+    }
+
+    fn admit(&mut self, owner: Option<u64>, now: Instant) -> Permit {
+        self.in_flight += 1;
+        self.workspaces.get(owner.unwrap_or(NO_WORKSPACE), now).in_flight += 1;
+        Permit { workspace: owner }
+    }
+
+    /// Says whether a workspace may have one more in flight.
+    fn has_room(&mut self, owner: Option<u64>, now: Instant) -> bool {
+        let Some(key) = owner else { return true };
+        let limit = self.limit.current(now);
+        let share = ((f64::from(limit) * SHARE_MAX) as u32).max(1);
+        let max = self.limits_of(key).in_flight_max.map_or(share, |max| max.clamp(1, share));
+        self.workspaces.find(key).is_none_or(|workspace| workspace.in_flight < max)
+    }
+
+    fn limits_of(&self, key: u64) -> WorkspaceLimits {
+        self.own_limits.get(&key).copied().unwrap_or(self.limits.workspace)
+    }
+
+    fn note_if_empty(&mut self, now: Instant) {
+        if self.waiting.is_empty() {
+            self.turns.note_empty(now);
+        }
+    }
+
+    /// Statements in flight.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Statements that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Workspaces remembered.
+    pub fn workspaces(&self) -> usize {
+        self.workspaces.len()
+    }
+}
