@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bulkhead::backend::{
     ApplyError, Checkout, CheckoutError, OpenError, Pools, Prepared, PreparedKey, SessionSettings,
-    SettingChange, Wanted, stable_literal,
+    SettingChange, TextHash, Wanted, stable_literal,
 };
 use bulkhead::config::{self, ClusterTls, Login, PoolLimits, TlsMode};
 use bulkhead::ids::{ClusterName, Role, ServerId, WorkerId};
@@ -422,7 +422,7 @@ async fn prepared_statements_are_closed_on_the_server() {
         let answer = framed.read_packet().await.expect("prepared").to_vec();
         let id = u32::from_le_bytes([answer[1], answer[2], answer[3], answer[4]]);
         framed.read_packet().await.expect("its column");
-        let key = PreparedKey::new(text.as_bytes(), None, &client.settings);
+        let key = PreparedKey::new(TextHash::of(text.as_bytes()), None, &client.settings);
         connection.remember_prepared(key, Prepared { id, params: 0, columns: 1 });
         assert_eq!(connection.prepared(key).map(|known| known.id), Some(id));
     }

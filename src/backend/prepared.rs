@@ -1,13 +1,26 @@
 //! Prepared statements that one server connection knows.
 
-use std::collections::HashMap;
-
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::settings::SessionSettings;
+use crate::ids::NameMap;
 
 /// Most statements kept prepared on one connection; the server's bound counts those of all connections.
 pub(super) const PREPARED_MAX: usize = 128;
+
+/// Longest name of a database in bytes: 64 characters. **Source**: MySQL manual, "Identifier Length Limits".
+const DATABASE_BYTES_MAX: usize = 256;
+
+/// A statement's text, hashed once for all its executions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextHash(u128);
+
+impl TextHash {
+    /// The hash of a text.
+    pub fn of(text: &[u8]) -> Self {
+        Self(xxh3_128(text))
+    }
+}
 
 /// Names a statement by everything that decides what the server made of it: text, database, the settings that
 /// its reading depends on.
@@ -16,14 +29,20 @@ pub struct PreparedKey(u128);
 
 impl PreparedKey {
     /// The key of a statement.
-    pub fn new(text: &[u8], database: Option<&str>, settings: &SessionSettings) -> Self {
-        let mut hash = Xxh3::new();
-        hash.update(&(text.len() as u64).to_le_bytes());
-        hash.update(text);
-        hash.update(&settings.reading_hash().to_le_bytes());
-        hash.update(&[u8::from(database.is_some())]);
-        hash.update(database.unwrap_or_default().as_bytes());
-        Self(hash.digest128())
+    pub fn new(text: TextHash, database: Option<&str>, settings: &SessionSettings) -> Self {
+        const FIXED: usize = 25;
+        let name = database.unwrap_or_default().as_bytes();
+        let mut bytes = [0; FIXED + DATABASE_BYTES_MAX];
+        bytes[..16].copy_from_slice(&text.0.to_le_bytes());
+        bytes[16..24].copy_from_slice(&settings.reading_hash().to_le_bytes());
+        bytes[24] = u8::from(database.is_some());
+        match bytes[FIXED..].get_mut(..name.len()) {
+            Some(room) => {
+                room.copy_from_slice(name);
+                Self(xxh3_128(&bytes[..FIXED + name.len()]))
+            }
+            None => Self(xxh3_128(&[&bytes[..FIXED], name].concat())),
+        }
     }
 
     /// The key of the same statement for executions that open a cursor. They have a server statement of their
@@ -49,7 +68,7 @@ pub struct Prepared {
 /// The statements of one connection, least recently used first out.
 #[derive(Debug, Default)]
 pub(super) struct PreparedStatements {
-    known: HashMap<PreparedKey, (Prepared, u64)>,
+    known: NameMap<PreparedKey, (Prepared, u64)>,
     /// Grows with every use.
     uses: u64,
 }
@@ -93,7 +112,7 @@ mod tests {
     use super::*;
 
     fn key(number: u32) -> PreparedKey {
-        PreparedKey::new(&number.to_le_bytes(), None, &SessionSettings::new(45))
+        PreparedKey::new(TextHash::of(&number.to_le_bytes()), None, &SessionSettings::new(45))
     }
 
     fn prepared(id: u32) -> Prepared {
@@ -118,10 +137,16 @@ mod tests {
         let plain = SessionSettings::new(45);
         let set =
             |name, literal| plain.with(&[super::super::SettingChange::Variable { name, literal }]).unwrap();
-        let base = PreparedKey::new(b"select 1", Some("a"), &plain);
-        assert_ne!(base, PreparedKey::new(b"select 1", Some("b"), &plain));
-        assert_ne!(base, PreparedKey::new(b"select 1", None, &plain));
-        assert_ne!(base, PreparedKey::new(b"select 1", Some("a"), &set("sql_mode", "'ANSI'")));
-        assert_eq!(base, PreparedKey::new(b"select 1", Some("a"), &set("wait_timeout", "1")));
+        let text = TextHash::of(b"select 1");
+        let base = PreparedKey::new(text, Some("a"), &plain);
+        assert_ne!(base, PreparedKey::new(text, Some("b"), &plain));
+        assert_ne!(base, PreparedKey::new(text, None, &plain));
+        assert_ne!(base, PreparedKey::new(text, Some("a"), &set("sql_mode", "'ANSI'")));
+        assert_eq!(base, PreparedKey::new(text, Some("a"), &set("wait_timeout", "1")));
+        assert_ne!(base, PreparedKey::new(TextHash::of(b"select 2"), Some("a"), &plain));
+        let long = "n".repeat(DATABASE_BYTES_MAX);
+        let longer = format!("{long}n");
+        let of = |name: &str| PreparedKey::new(text, Some(name), &plain);
+        assert!(of(&long) != of(&longer) && of(&longer) == of(&longer));
     }
 }

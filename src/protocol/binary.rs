@@ -63,18 +63,26 @@ pub(crate) fn is_null(nulls: &[u8], index: usize) -> bool {
     nulls.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
-/// Reads `count` types, each with a name behind it if `named`.
+/// Reads `count` types, each with a name behind it if `named`, into the place of `types`; none are left there
+/// if that fails.
 pub(crate) fn read_types(
     cursor: &mut Cursor<'_>,
-    count: usize,
-    named: bool,
-) -> Result<ParameterTypes, ProtocolError> {
+    (count, named): (usize, bool),
+    types: &mut ParameterTypes,
+) -> Result<(), ProtocolError> {
+    types.clear();
     // Two bytes each at least: a lying count cannot make this allocate more than the packet holds.
-    let mut types = Vec::with_capacity(count.min(cursor.left() / 2));
+    types.reserve(count.min(cursor.left() / 2));
     for _ in 0..count {
-        types.push(read_type(cursor, named)?);
+        match read_type(cursor, named) {
+            Ok(read) => types.push(read),
+            Err(error) => {
+                types.clear();
+                return Err(error);
+            }
+        }
     }
-    Ok(types)
+    Ok(())
 }
 
 fn read_type(cursor: &mut Cursor<'_>, named: bool) -> Result<ParameterType, ProtocolError> {
@@ -183,7 +191,7 @@ impl<'a> Parameters<'a> {
         }
         let nulls = cursor.take(sent.div_ceil(8), "parameter NULL bits")?;
         if cursor.u8("new parameters flag")? == 1 {
-            *types = read_types(&mut cursor, sent, named)?;
+            read_types(&mut cursor, (sent, named), types)?;
         }
         if types.len() < sent {
             return Err(ProtocolError::Malformed { what: "parameter types" });

@@ -236,7 +236,8 @@ fn skip_attributes(cursor: &mut Cursor<'_>) -> Result<usize, ProtocolError> {
     if cursor.u8("new attributes flag")? != 1 {
         return Err(ProtocolError::Malformed { what: "new attributes flag" });
     }
-    let types = binary::read_types(cursor, count, true)?;
+    let mut types = Vec::new();
+    binary::read_types(cursor, (count, true), &mut types)?;
     for (index, one) in types.iter().enumerate() {
         if !binary::is_null(nulls, index) {
             binary::skip_value(cursor, *one)?;

@@ -94,7 +94,7 @@ fn start(stream: Stream, peer: Option<SocketAddr>, services: &Arc<Services>, wor
         Ok(admission) => {
             tokio::spawn(async move {
                 if let Some(welcomed) = welcome_client(client, services, admission, host).await {
-                    workers.place(|worker| welcomed.serve(worker));
+                    workers.place(|worker, seat| welcomed.serve(worker, seat));
                 }
             });
         }

@@ -32,7 +32,7 @@ struct Worker {
 }
 
 /// A session counted on its worker until dropped.
-struct Seat(Arc<AtomicUsize>);
+pub(super) struct Seat(Arc<AtomicUsize>);
 
 impl Drop for Seat {
     fn drop(&mut self) {
@@ -51,8 +51,8 @@ impl Workers {
         Ok(Self { all })
     }
 
-    /// Runs a session on the worker that has the fewest.
-    pub(super) fn place<F>(&self, session: impl FnOnce(WorkerId) -> F)
+    /// Runs a session on the worker that has the fewest. It keeps the [`Seat`] as long as it lives.
+    pub(super) fn place<F>(&self, session: impl FnOnce(WorkerId, Seat) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -60,11 +60,8 @@ impl Workers {
         let (at, worker) = fewest.expect("at least one worker was started");
         worker.sessions.fetch_add(1, Ordering::Relaxed);
         let seat = Seat(worker.sessions.clone());
-        let session = session(worker_id(at + 1));
-        worker.runtime.spawn(async move {
-            session.await;
-            drop(seat);
-        });
+        // Spawned as it is: an async block around it would hold room for it twice.
+        worker.runtime.spawn(session(worker_id(at + 1), seat));
     }
 
     /// Ends the workers; sessions that are left are dropped.
@@ -117,7 +114,8 @@ mod tests {
             let (end, ended) = oneshot::channel::<()>();
             endings.push(end);
             let tell = tell.clone();
-            workers.place(|worker| async move {
+            workers.place(|worker, seat| async move {
+                let _seat = seat;
                 tell.send((worker, thread::current().name().map(str::to_owned))).unwrap();
                 let _ = ended.await;
             });

@@ -273,12 +273,17 @@ pub async fn welcome_client(
 }
 
 impl WelcomedClient {
-    /// Serves the client to its end, on `worker`, which is the one that is to poll this.
-    pub fn serve(self, worker: WorkerId) -> impl Future<Output = ()> + Send + 'static {
+    /// Serves the client to its end, on `worker`, which is the one that is to poll this; `seat` is dropped then.
+    pub fn serve<S: Send + 'static>(
+        self,
+        worker: WorkerId,
+        seat: S,
+    ) -> impl Future<Output = ()> + Send + 'static + use<S> {
         let place = (self.admission, worker);
         // Made out here: a task keeps room for all that was ever moved into it.
         let mut session = Session::new(self.services, self.serving, self.logged_in, place, self.opened);
         async move {
+            let _seat = seat;
             match session.client.rehome() {
                 Ok(()) => session.run().await,
                 Err(error) => tracing::warn!(%error, "a client's connection cannot be moved to its worker"),
@@ -341,14 +346,14 @@ pub fn limits_of(serving: &Serving) -> Limits {
 mod tests {
     use super::*;
 
-    fn future_bytes<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
+    fn future_bytes<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 
     /// Each session holds this much, whatever it does; an idle client is to cost 16 KiB in all.
     #[test]
     fn a_sessions_task_is_small() {
-        let bytes = future_bytes(WelcomedClient::serve);
+        let bytes = future_bytes(WelcomedClient::serve::<()>);
         assert!(bytes <= 9 * 1024, "{bytes} bytes");
     }
 }

@@ -64,17 +64,17 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// The payload for a server connection. Types are always sent: the connection may have run the statement with
+/// Appends the payload for a server connection to `out`. `capabilities` are the client's and the server's. Types are always sent: the connection may have run the statement with
 /// others, for another session.
 ///
 /// # Errors
 /// Query attributes for a server that takes none.
-pub(in crate::session) fn payload(
+pub(in crate::session) fn put_payload(
+    out: &mut Vec<u8>,
     execution: &Execution<'_>,
     server_id: u32,
-    client: Capabilities,
-    server: Capabilities,
-) -> Result<Vec<u8>, ProtocolError> {
+    (client, server): (Capabilities, Capabilities),
+) -> Result<(), ProtocolError> {
     let (execute, sections) = (&execution.execute, &execution.sections);
     let client_names = client.contains(Capabilities::QUERY_ATTRIBUTES);
     let server_names = server.contains(Capabilities::QUERY_ATTRIBUTES);
@@ -83,22 +83,21 @@ pub(in crate::session) fn payload(
         return Err(ProtocolError::Malformed { what: "query attributes" });
     }
     let flags = if server_names { execute.flags } else { execute.flags & !PARAMETER_COUNT_AVAILABLE };
-    let mut out = Vec::with_capacity(execute.raw.len() + execution.statement.raw_types.len() + 16);
     out.push(code::STMT_EXECUTE);
     out.extend_from_slice(&server_id.to_le_bytes());
     out.push(flags);
     out.extend_from_slice(&1u32.to_le_bytes());
     if flags & PARAMETER_COUNT_AVAILABLE != 0 {
-        crate::protocol::codec::put_lenenc(&mut out, sections.sent as u64);
+        crate::protocol::codec::put_lenenc(out, sections.sent as u64);
     }
     if sections.sent == 0 {
-        return Ok(out);
+        return Ok(());
     }
     out.extend_from_slice(sections.nulls);
     out.push(1);
     out.extend_from_slice(&types_for(&execution.statement.raw_types, client_names, server_names)?);
     out.extend_from_slice(sections.values);
-    Ok(out)
+    Ok(())
 }
 
 /// The payload for a text that takes only some of the parameters, in this order.
@@ -198,14 +197,16 @@ mod tests {
         let sections = Sections::read(&execute, 3, Capabilities::NONE).unwrap();
         let mut statement = PreparedStatement::new(b"?", Scan::default(), Said::default(), 3);
         Parameters::parse(&raw, 0, 3, Capabilities::NONE, &mut statement.types).unwrap();
-        let execution = Execution { statement: &statement, text: b"?", execute, sections };
+        let text_hash = statement.text_hash;
+        let execution = Execution { statement: &statement, text: b"?", text_hash, execute, sections };
         let piece = |params: &[u16]| piece_payload(&execution, 9, params, Capabilities::NONE).unwrap();
         assert_eq!(piece(&[])[..], [23, 9, 0, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(piece(&[2, 1])[10..], [0b10, 1, 253, 0, 253, 0, 2, b'a', b'b']);
         assert_eq!(piece(&[0])[10..], [0, 1, 8, 0x80, 7, 0, 0, 0, 0, 0, 0, 0]);
         assert!(piece_payload(&execution, 9, &[3], Capabilities::NONE).is_err());
         statement.long_data.insert(1, b"long".to_vec());
-        let execution = Execution { statement: &statement, text: b"?", execute, sections };
+        let text_hash = statement.text_hash;
+        let execution = Execution { statement: &statement, text: b"?", text_hash, execute, sections };
         let piece = piece_payload(&execution, 9, &[1], Capabilities::NONE).unwrap();
         assert_eq!(piece[10..], [0, 1, 253, 0, 4, b'l', b'o', b'n', b'g']);
     }

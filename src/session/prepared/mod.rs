@@ -10,7 +10,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::backend::{Prepared as ServerPrepared, PreparedKey};
+use crate::backend::{Prepared as ServerPrepared, PreparedKey, TextHash};
 use crate::error::{ClientError, Code};
 use crate::ids::NameMap;
 use crate::plan::{Destination, LocalAnswer, Plan};
@@ -45,6 +45,7 @@ const PREPARED_ID_AT: std::ops::Range<usize> = 5..9;
 pub(in crate::session) struct PreparedStatement {
     /// The text as the client sent it.
     pub text: Arc<[u8]>,
+    pub text_hash: TextHash,
     pub scan: Scan,
     pub said: Said,
     pub params: u16,
@@ -113,6 +114,8 @@ pub(in crate::session) struct Execution<'a> {
     pub statement: &'a PreparedStatement,
     /// The text to prepare where it is not known yet: the client's, or an edited one.
     pub text: &'a [u8],
+    /// The hash of that text.
+    pub text_hash: TextHash,
     pub execute: StmtExecute<'a>,
     pub sections: Sections<'a>,
 }
@@ -162,7 +165,7 @@ impl Session {
             }
         };
         if let Some(prepared) = prepared {
-            held.checkout.remember_prepared(self.prepared_key(server_text, &place), prepared);
+            held.checkout.remember_prepared(self.prepared_key(TextHash::of(server_text), &place), prepared);
         }
         self.keep_or_release(held, false);
         let Some(prepared) = prepared else { return self.send_collected(answer).await };
@@ -204,7 +207,7 @@ impl Session {
         Ok((answer, Some(prepared)))
     }
 
-    fn prepared_key(&self, text: &[u8], place: &Place) -> PreparedKey {
+    fn prepared_key(&self, text: TextHash, place: &Place) -> PreparedKey {
         PreparedKey::new(text, place.database.as_deref(), &self.state.settings)
     }
 
@@ -264,7 +267,8 @@ impl Session {
             false => Vec::new(),
         };
         let destination = self.bind(&asked, plan, &execution::Values(&values), &snapshot)?;
-        let execution = Execution { statement, text: &statement.text, execute, sections };
+        let (text, text_hash) = (&statement.text, statement.text_hash);
+        let execution = Execution { statement, text, text_hash, execute, sections };
         self.run_execution(execution, (&asked, plan), destination, &snapshot).await
     }
 
@@ -281,7 +285,7 @@ impl Session {
             Destination::Any => (None, execution),
             Destination::Edited { address, text } => {
                 edited = text;
-                (Some(address), Execution { text: &edited, ..execution })
+                (Some(address), Execution { text: &edited, text_hash: TextHash::of(&edited), ..execution })
             }
             Destination::Local(answer) => {
                 let payload = Payload::Text { attributes: &[], text: asked.text };
@@ -309,7 +313,7 @@ impl Session {
         held: &mut Held,
         place: &Place,
     ) -> Flow<u32> {
-        let key = self.prepared_key(execution.text, place);
+        let key = self.prepared_key(execution.text_hash, place);
         let key = if execution.execute.opens_cursor() { key.for_cursor() } else { key };
         let known = held.checkout.prepared(key);
         let (answers, prepared) = match known {
@@ -328,11 +332,12 @@ impl Session {
             payload.extend_from_slice(data);
             connection.queue_command(&payload);
         }
-        let payload =
-            execution::payload(execution, prepared.id, self.capabilities, connection.capabilities())
-                // The session's settings are queued already: nobody else may have them.
-                .map_err(|_| Failure::Unusable(ClientError::of(Code::NotSupported)))?;
-        connection.queue_command(&payload);
+        let capabilities = (self.capabilities, connection.capabilities());
+        self.outgoing.clear();
+        execution::put_payload(&mut self.outgoing, execution, prepared.id, capabilities)
+            // The session's settings are queued already: nobody else may have them.
+            .map_err(|_| Failure::Unusable(ClientError::of(Code::NotSupported)))?;
+        connection.queue_command(&self.outgoing);
         self.last_executed = prepared.id;
         Ok(answers)
     }
@@ -345,7 +350,7 @@ impl Session {
         place: &Place,
         (text, params): (&[u8], &[u16]),
     ) -> Flow<Vec<u8>> {
-        let key = self.prepared_key(text, place);
+        let key = self.prepared_key(TextHash::of(text), place);
         let prepared = match held.checkout.prepared(key) {
             Some(prepared) => prepared,
             None => {
@@ -450,6 +455,7 @@ impl PreparedStatement {
     fn new(text: &[u8], scan: Scan, said: Said, params: u16) -> Self {
         Self {
             text: text.into(),
+            text_hash: TextHash::of(text),
             scan,
             said,
             params,

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::backend::TextHash;
 use crate::plan::Plan;
 use crate::protocol::response::CommandKind;
 use crate::sql::Scan;
@@ -58,7 +59,9 @@ impl<'a> Job<'a> {
     {
         let payload = match self.payload {
             Payload::Text { attributes, .. } => Payload::Text { attributes, text },
-            Payload::Execute(execution) => Payload::Execute(Execution { text, ..execution }),
+            Payload::Execute(execution) => {
+                Payload::Execute(Execution { text, text_hash: TextHash::of(text), ..execution })
+            }
             Payload::Raw(_) => return None,
         };
         Some(Job { payload, ..*self })
