@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bulkhead::backend::{
-    ApplyError, Checkout, CheckoutError, OpenError, Pools, Prepared, PreparedKey, SessionSettings,
+    ApplyError, Behind, Checkout, CheckoutError, OpenError, Pools, Prepared, PreparedKey, SessionSettings,
     SettingChange, TextHash, Wanted, stable_literal,
 };
 use bulkhead::config::{self, ClusterTls, Login, PoolLimits, TlsMode};
@@ -151,7 +151,8 @@ async fn row(connection: &mut Checkout, sql: &str) -> Vec<String> {
 /// Brings the connection to a state and reads the answers that come ahead.
 async fn apply(connection: &mut Checkout, settings: &Arc<SessionSettings>, database: Option<&str>) {
     let database: Option<Arc<str>> = database.map(Into::into);
-    let answers = connection.apply(settings, database.as_ref()).await.expect("the state is applied");
+    let answers =
+        connection.apply(settings, database.as_ref(), Behind::Any).await.expect("the state is applied");
     read_ahead(connection, answers).await;
 }
 
@@ -273,7 +274,7 @@ async fn settings_are_applied(flavour: Flavour) {
         assert_eq!(row(&mut connection, ask).await, login);
     }
     let refused = with(&[set("sql_mode", "'NO_SUCH_MODE'")]);
-    let error = connection.apply(&refused, None).await.expect_err("refused");
+    let error = connection.apply(&refused, None, Behind::Any).await.expect_err("refused");
     assert!(matches!(error, ApplyError::Refused(refusal) if refusal.errno == 1231));
 }
 
@@ -342,7 +343,8 @@ async fn a_lost_database_reaches_no_other(flavour: Flavour) {
     let client = Client::new(cluster);
     let mut connection = client.lend().await;
     apply(&mut connection, &client.settings, Some("backend_one")).await;
-    let answers = connection.apply(&client.settings, Some(&"backend_gone".into())).await.expect("queued");
+    let answers =
+        connection.apply(&client.settings, Some(&"backend_gone".into()), Behind::Any).await.expect("queued");
     assert_eq!(answers, 2);
     queue(&mut connection, "INSERT INTO t VALUES (1)");
     read_answer(&mut connection).await.expect("the harmless database is there");

@@ -194,6 +194,13 @@ async fn what_follows_stays_in_its_database(flavour: Flavour) {
     let refused = late.query(b"delete from issues").await.expect("an answer").error();
     assert_eq!(refused.map(|error| error.errno), Some(1049));
     assert_eq!(cluster.sql("SELECT COUNT(*) FROM ws_7.issues").trim(), "1");
+    // Reads too, also once it is known that there are no stored functions, which a task looks for.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    while std::time::Instant::now() < until {
+        attempt(&mut session(&bulkhead, "ws_7", 45, &[]).await, b"select t from issues").await;
+        let refused = late.query(b"select t from issues").await.expect("an answer").error();
+        assert_eq!(refused.map(|error| error.errno), Some(1049));
+    }
     drop(late);
     // The texts of clients are split by the proxy alone.
     let mut client = session(&bulkhead, "ws_7", 45, &[]).await;

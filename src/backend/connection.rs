@@ -58,6 +58,15 @@ impl ProvenSettings {
     }
 }
 
+/// What is queued behind a change of the current database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// A statement that does nothing but read, unless a stored function does more.
+    Reads,
+    /// Any other.
+    Any,
+}
+
 /// One connection to a server.
 ///
 /// Dropping it closes it. A pool lends it as a [`super::Checkout`].
@@ -163,8 +172,9 @@ impl Connection {
     /// Settings that this server has never accepted are sent at once and their answer awaited, so that no
     /// statement runs under other settings than its session's. A change of database goes by way of
     /// `information_schema`: if the database is gone, the statement queued behind finds none of its tables,
-    /// instead of those of the database that was current before. When one of the answers is an error, discard
-    /// the checkout.
+    /// instead of those of the database that was current before. A statement that only reads may be queued
+    /// behind without the detour, where no stored function can make reading do more: its answer is never
+    /// looked at. When one of the answers is an error, discard the checkout.
     ///
     /// # Errors
     /// The server refused the settings; the connection broke. Nothing of the statement was sent.
@@ -174,9 +184,11 @@ impl Connection {
         &mut self,
         settings: &Arc<SessionSettings>,
         database: Option<&Arc<str>>,
+        behind: Behind,
     ) -> Result<u32, ApplyError> {
         let answers = self.apply_settings(settings).await?;
-        let detour = self.database.is_some() || !self.database_known;
+        let is_harmless = behind == Behind::Reads && !self.functions.may_exist();
+        let detour = (self.database.is_some() || !self.database_known) && !is_harmless;
         Ok(answers + self.queue_database(database, detour))
     }
 

@@ -27,7 +27,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use connection::Connection;
+pub use connection::{Behind, Connection};
 pub use control::{KillError, Killer};
 pub use delta::{LoginTraits, has_odd_default, settings_delta};
 pub use error::{ApplyError, CheckoutError, OpenError, OpenFailure};

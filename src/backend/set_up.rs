@@ -113,6 +113,12 @@ impl StoredFunctions {
         self.0.load(Ordering::Relaxed) & 1 == 1
     }
 
+    /// As after a look that found none.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// Tells that one may have been created.
     pub(super) fn expect(&self) {
         // Whatever it was, it is odd and higher now.

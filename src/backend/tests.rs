@@ -244,7 +244,11 @@ async fn connections_are_reused_by_best_match() {
     let other = Arc::new(
         login_settings().with(&[SettingChange::Variable { name: "sql_mode", literal: "''" }]).unwrap(),
     );
-    assert_eq!(second.apply(&other, None).await.unwrap(), 0, "not proven yet: confirmed at once");
+    assert_eq!(
+        second.apply(&other, None, Behind::Any).await.unwrap(),
+        0,
+        "not proven yet: confirmed at once"
+    );
     second.checkin();
     first.checkin();
     let wants_other = Client { settings: Arc::clone(&other), ..Client::new(&pools) };
@@ -274,7 +278,7 @@ async fn workers_keep_their_connections_and_take_others_over() {
     // It is alive under its new watch.
     let change = SettingChange::Variable { name: "sql_mode", literal: "''" };
     let settings = Arc::new(login_settings().with(&[change]).unwrap());
-    assert_eq!(taken.apply(&settings, None).await.unwrap(), 0);
+    assert_eq!(taken.apply(&settings, None, Behind::Any).await.unwrap(), 0);
     assert_eq!(server.connected.load(Ordering::SeqCst), 2);
 }
 
@@ -289,14 +293,22 @@ async fn settings_go_ahead_of_the_statement_once_proven() {
     };
     let (short, long) = (set("10"), set("20"));
     let mut lent = client.checkout().await.unwrap();
-    assert_eq!(lent.apply(&login_settings(), None).await.unwrap(), 0);
-    assert_eq!(lent.apply(&short, None).await.unwrap(), 0);
-    assert_eq!(lent.apply(&long, None).await.unwrap(), 0);
-    assert_eq!(lent.apply(&short, Some(&"shop".into())).await.unwrap(), 2);
-    assert_eq!(lent.apply(&short, Some(&"shop".into())).await.unwrap(), 0);
-    assert_eq!(lent.apply(&short, Some(&"blog".into())).await.unwrap(), 2);
+    assert_eq!(lent.apply(&login_settings(), None, Behind::Any).await.unwrap(), 0);
+    assert_eq!(lent.apply(&short, None, Behind::Any).await.unwrap(), 0);
+    assert_eq!(lent.apply(&long, None, Behind::Any).await.unwrap(), 0);
+    assert_eq!(lent.apply(&short, Some(&"shop".into()), Behind::Any).await.unwrap(), 2);
+    assert_eq!(lent.apply(&short, Some(&"shop".into()), Behind::Any).await.unwrap(), 0);
+    assert_eq!(lent.apply(&short, Some(&"blog".into()), Behind::Any).await.unwrap(), 2);
+    assert_eq!(
+        lent.apply(&short, Some(&"news".into()), Behind::Reads).await.unwrap(),
+        2,
+        "a function may write"
+    );
+    lent.functions.forget();
+    assert_eq!(lent.apply(&short, Some(&"wiki".into()), Behind::Reads).await.unwrap(), 1);
+    assert_eq!(lent.apply(&short, Some(&"chat".into()), Behind::Any).await.unwrap(), 2);
     lent.framed.flush().await.unwrap();
-    eventually("five commands", || server.commands.lock().unwrap().len() == 6).await;
+    eventually("eleven commands", || server.commands.lock().unwrap().len() == 11).await;
     assert_eq!(
         server.commands(),
         [
@@ -305,7 +317,12 @@ async fn settings_go_ahead_of_the_statement_once_proven() {
             "\u{3}\0\u{1}SET wait_timeout = 10",
             "\u{2}shop",
             "\u{2}information_schema",
-            "\u{2}blog"
+            "\u{2}blog",
+            "\u{2}information_schema",
+            "\u{2}news",
+            "\u{2}wiki",
+            "\u{2}information_schema",
+            "\u{2}chat"
         ]
     );
 }
@@ -319,7 +336,7 @@ async fn refused_settings_are_an_error_and_leave_a_clean_connection() {
     let change = SettingChange::Variable { name: "nonsense", literal: "1" };
     let settings = Arc::new(login_settings().with(&[change]).unwrap());
     let mut lent = client.checkout().await.unwrap();
-    let error = lent.apply(&settings, None).await.unwrap_err();
+    let error = lent.apply(&settings, None, Behind::Any).await.unwrap_err();
     assert!(matches!(error, ApplyError::Refused(refusal) if refusal.errno == 1231));
     lent.checkin();
     eventually("the reset connection is idle", || pools.stats()[0].idle == 1).await;

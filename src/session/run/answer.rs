@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use crate::backend::{ApplyError, Wanted};
+use crate::backend::{ApplyError, Behind, Wanted};
 use crate::error::{ClientError, Code, Outcome};
 use crate::execute::{self, Rechain, RelayError, Stop};
 use crate::health;
@@ -158,7 +158,8 @@ impl Session {
         }
         self.begin_waiting(held, place).await?;
         self.restore_insert_id(job, held).await?;
-        let answers = self.apply(held, place).await?;
+        let behind = if job.plan.reads_only { Behind::Reads } else { Behind::Any };
+        let answers = self.apply(held, place, behind).await?;
         let connection = &mut *held.checkout;
         match &job.payload {
             Payload::Text { attributes, text } => {
@@ -206,9 +207,9 @@ impl Session {
         self.learn_insert_id(job, held).await
     }
 
-    async fn apply(&mut self, held: &mut Held, place: &Place) -> Flow<u32> {
+    async fn apply(&mut self, held: &mut Held, place: &Place, behind: Behind) -> Flow<u32> {
         let connection = &mut *held.checkout;
-        connection.apply(&self.state.settings, place.database.as_ref()).await.map_err(apply_failed)
+        connection.apply(&self.state.settings, place.database.as_ref(), behind).await.map_err(apply_failed)
     }
 
     /// As [`Self::apply`], for a statement that the connection has prepared.
@@ -224,7 +225,7 @@ impl Session {
 
     /// Brings the connection to the session's state and waits for the server's word that it is there.
     pub(in crate::session) async fn apply_state(&mut self, held: &mut Held, place: &Place) -> Flow {
-        let answers = self.apply(held, place).await?;
+        let answers = self.apply(held, place, Behind::Any).await?;
         for _ in 0..answers {
             self.collect(held, CommandKind::Simple).await?;
             if let Some(error) = &self.tracker.end().error {
