@@ -39,6 +39,8 @@ pub mod health;
 
 pub mod drain;
 
+pub mod admission;
+
 pub mod execute;
 
 pub mod session;

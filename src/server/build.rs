@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
+use crate::admission::Admissions;
 use crate::backend::Pools;
 use crate::config::{Config, Fault, Listen};
 use crate::health::{Health, Meters};
@@ -73,6 +74,7 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         registry: Arc::new(Registry::new()),
         health: Arc::new(Health::new()),
         meters: Arc::new(Meters::new(started)),
+        admissions: Arc::new(Admissions::default()),
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,
