@@ -51,6 +51,7 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
 
     reloader.follow_directories().await;
     background.spawn(reloader.clone().watch_files());
+    background.spawn(proxy.limits.clone().follow());
     let mut signals = Signals::new()?;
     tracing::info!(
         address = %config.listen.address,
