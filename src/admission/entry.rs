@@ -77,13 +77,12 @@ impl Admission {
                 Some(Ruled::Refused(refusal)) => return self.refuse(request.class, refusal),
                 Some(Ruled::Held { number, scope, until, woken }) => {
                     self.held.fetch_add(1, Ordering::Relaxed);
-                    let place = (number, scope, request.visit().bytes);
-                    return Entry::Held(Held::new(self, place, until, woken));
+                    return Entry::Held(Held::new(self, request, (number, scope), until, woken));
                 }
             };
             match self.queue(request.class).ask(request.ask(), waits, now) {
                 Asked::Admitted(permit) => {
-                    let admitted = Admitted::new(self, request.class, permit);
+                    let admitted = Admitted::new(self, request.class, permit).seen(seen);
                     // A gate that was changed since may have to be passed first.
                     if !self.gates_changed_since(seen) {
                         return Entry::In(admitted);
@@ -213,11 +212,23 @@ pub struct Admitted {
     admission: Arc<Admission>,
     class: Class,
     permit: Option<Permit>,
+    /// Changes of gates that were looked at.
+    gates_seen: u64,
 }
 
 impl Admitted {
     pub(super) fn new(admission: &Arc<Admission>, class: Class, permit: Permit) -> Self {
-        Self { admission: Arc::clone(admission), class, permit: Some(permit) }
+        Self { admission: Arc::clone(admission), class, permit: Some(permit), gates_seen: 0 }
+    }
+
+    pub(super) fn seen(mut self, gates_seen: u64) -> Self {
+        self.gates_seen = gates_seen;
+        self
+    }
+
+    /// Says whether a gate was changed since: a statement that has not been sent yet is to ask anew.
+    pub fn is_stale(&self) -> bool {
+        self.admission.gates_changed_since(self.gates_seen)
     }
 
     /// The statement ended after so many times its usual time, if that is known; `failed`: through the server's

@@ -12,6 +12,7 @@ use super::refusal::{Refusal, Why};
 use super::request::Request;
 use crate::drain::{Covers, GateState, Gates, Ruling, Scope};
 use crate::ids::ClusterName;
+use crate::topology::Shard;
 
 /// Told to who was held until its time was over.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -124,6 +125,8 @@ pub struct Held {
     number: u64,
     scope: Scope,
     bytes: usize,
+    /// The first of those that the statement is for.
+    shard: Option<Arc<Shard>>,
     until: Instant,
     woken: oneshot::Receiver<()>,
 }
@@ -140,16 +143,23 @@ pub enum Released {
 impl Held {
     pub(super) fn new(
         admission: &Arc<Admission>,
-        (number, scope, bytes): (u64, Scope, usize),
+        request: &Request<'_>,
+        (number, scope): (u64, Scope),
         until: Instant,
         woken: oneshot::Receiver<()>,
     ) -> Self {
-        Self { admission: Arc::clone(admission), number, scope, bytes, until, woken }
+        let (bytes, shard) = (request.visit().bytes, request.shards.first().cloned());
+        Self { admission: Arc::clone(admission), number, scope, bytes, shard, until, woken }
     }
 
     /// The cluster that it is held from.
     pub fn cluster(&self) -> &ClusterName {
         self.admission.cluster()
+    }
+
+    /// The shard that it is for.
+    pub fn shard(&self) -> Option<&Shard> {
+        self.shard.as_deref()
     }
 
     /// Waits until the gate is changed, for a bounded time. To be called once.

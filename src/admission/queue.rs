@@ -152,7 +152,7 @@ impl Queued {
                     drop(admitted);
                     return Turn::Changed;
                 }
-                Ok(Ok(admitted)) => return Turn::In(admitted),
+                Ok(Ok(admitted)) => return Turn::In(admitted.seen(self.gates_seen)),
                 Ok(Err(_)) => return Turn::Refused(self.late()),
                 Err(_) if super::now() >= self.until => return Turn::Refused(self.late()),
                 Err(_) => self.admission.pump(self.class, super::now()),

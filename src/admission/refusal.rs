@@ -95,6 +95,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Gates changed faster than the statement could follow.
+    pub const GATES_UNSTEADY: Self = Self { why: Why::HeldTooLong, retry_after: Duration::from_secs(1) };
+
     /// What the client is told: the shard, the reason, when to try again.
     pub fn error(&self, cluster: &ClusterName, shard: Option<&Shard>) -> ClientError {
         let (code, ms) = (self.why.code(), self.retry_after.as_millis().max(1));
