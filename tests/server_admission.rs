@@ -164,9 +164,7 @@ async fn what_is_held_runs_once_where_it_belongs_by_then() {
         let conn = stand.client(1).await;
         running.push(match id % 3 {
             0 => begin_prepared(conn, "INSERT INTO issues VALUES (?, ?)", id),
-            1 => {
-                begin(conn, format!("BEGIN;INSERT INTO issues VALUES ({id}, 1);COMMIT"))
-            }
+            1 => begin(conn, format!("BEGIN;INSERT INTO issues VALUES ({id}, 1);COMMIT")),
             _ => begin(conn, format!("INSERT INTO issues VALUES ({id}, 1)")),
         });
     }
@@ -212,7 +210,7 @@ async fn holding_ends_with_its_time_and_tables_have_gates() {
     run(&mut stand.admin, "SET GATE TABLE spaces a issues BUFFERING FOR 1 ALL").await;
     run(&mut conn, "INSERT INTO others VALUES (1)").await;
     let began = Instant::now();
-    let told = refused(&mut conn, "SELECT * FROM Issues").await;
+    let told = refused(&mut conn, "SELECT * FROM issues").await;
     assert!(is_told(&told, RETRY, "E4009 held_too_long"), "{told:?}");
     assert!((0.9..3.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
     let told = refused(&mut conn, "INSERT INTO issues VALUES (1, 1)").await;
