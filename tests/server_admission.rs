@@ -18,9 +18,8 @@ const SHARED: &str = "layout = \"shared_tables\"\nworkspace_column = \"workspace
                       [tables.facts]\n";
 /// Few permits, a short queue, a short wait.
 const SMALL: &str = "[clusters.c1.permits]\nwrites = 4\nfloor = 4\nqueue = 8\nwait = \"300ms\"\n";
-/// ER_LOCK_WAIT_TIMEOUT and ER_LOCK_DEADLOCK: what clients retry, and keep their connection for.
+/// ER_LOCK_WAIT_TIMEOUT: what clients run again, and keep their connection for.
 const RETRY: u16 = 1205;
-const RETRY_TRANSACTION: u16 = 1213;
 
 struct Stand {
     one: Cluster,
@@ -59,15 +58,20 @@ impl Stand {
 
     /// Waits until as many statements are held at the cluster's gates.
     async fn wait_held(&mut self, cluster: &str, count: u64) {
+        self.wait_for(cluster, "held", count).await;
+    }
+
+    /// Waits until a column of the cluster's writes says so.
+    async fn wait_for(&mut self, cluster: &str, column: &str, count: u64) {
         let sql = format!("SHOW ADMISSION WHERE cluster = {cluster} AND class = write");
         let began = Instant::now();
         loop {
             let row: mysql_async::Row = self.admin.query_first(&sql).await.expect("works").expect("a row");
-            let held: u64 = row.get("held").expect("a number");
-            if held == count {
+            let found: u64 = row.get(column).expect("a number");
+            if found == count {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_secs(5), "{held} of {count} are held");
+            assert!(began.elapsed() < Duration::from_secs(5), "{column} is {found}, not {count}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -144,10 +148,8 @@ async fn a_stalled_clusters_clients_are_told_and_the_others_do_not_notice() {
     let counts = stand.one.sql("SELECT COUNT(*) FROM ws_1.issues; SELECT COUNT(*) FROM ws_2.issues");
     assert_eq!(counts.split_whitespace().collect::<Vec<_>>(), ["3", "2"]);
     run(&mut idle, "INSERT INTO issues VALUES (1001, 0)").await;
-    let row: mysql_async::Row =
-        stand.admin.query_first("SHOW ADMISSION WHERE class = write").await.expect("works").expect("c1");
-    assert_eq!(row.get::<u64, _>("in_flight"), Some(0));
-    assert_eq!(row.get::<u64, _>("refused"), Some(36));
+    stand.wait_for("c1", "in_flight", 0).await;
+    stand.wait_for("c1", "refused", 36).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,12 +270,12 @@ async fn nothing_is_committed_behind_a_drain() {
     assert!(is_told(&told, RETRY, "E4008 shard_drained"), "{told:?}");
     assert_eq!(value(&mut free, "SELECT COUNT(*) FROM issues WHERE id = 2").await, 0, "reads go on");
     let told = refused(writing, "INSERT INTO issues VALUES (10, 0)").await;
-    assert!(is_told(&told, RETRY_TRANSACTION, "E4011 transaction_cut"), "{told:?}");
+    assert!(is_told(&told, RETRY, "E4011 transaction_cut"), "{told:?}");
     let told = refused(writing, "INSERT INTO issues VALUES (11, 0)").await;
-    assert!(is_told(&told, RETRY_TRANSACTION, "E4011"), "until ROLLBACK: {told:?}");
+    assert!(is_told(&told, RETRY, "E4011"), "until ROLLBACK: {told:?}");
     run(writing, "ROLLBACK").await;
     let told = refused(committing, "COMMIT").await;
-    assert!(is_told(&told, RETRY_TRANSACTION, "E4011"), "{told:?}");
+    assert!(is_told(&told, RETRY, "E4011"), "{told:?}");
     run(committing, "ROLLBACK").await;
     run(giving_up, "ROLLBACK").await;
     // What was sent before the drain is not killed by it.
@@ -283,7 +285,7 @@ async fn nothing_is_committed_behind_a_drain() {
     run(&mut stand.admin, "SET GATE CLUSTER c1 OPEN").await;
     // It slept through all of that: the primary may be another one by now.
     let told = refused(sleeping, "COMMIT").await;
-    assert!(is_told(&told, RETRY_TRANSACTION, "E4011"), "{told:?}");
+    assert!(is_told(&told, RETRY, "E4011"), "{told:?}");
     run(sleeping, "ROLLBACK").await;
     for (at, conn) in conns.iter_mut().enumerate() {
         run(conn, &format!("INSERT INTO issues VALUES ({}, 5)", 100 + at)).await;

@@ -3,12 +3,12 @@
 //! What is held at a gate is planned again when it is let go, by the one retry loop: the snapshot may be
 //! another one by then. What cannot be planned again (it is no statement) waits where it is.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::admission::{Admitted, Entry, Held, Queued, Refusal, Released, Request, Turn, workspace_key};
 use crate::error::{ClientError, Code, Outcome};
 use crate::health::Class;
-use crate::ids::Role;
+use crate::ids::{ClusterName, Role};
 use crate::plan::{Pins, TransactionEffect};
 use crate::topology::Shard;
 
@@ -18,6 +18,8 @@ use super::run::job::{Job, Payload};
 use super::run::place::Place;
 use super::state::{self, Transaction};
 
+/// Told to whose transaction was cut: a drain lasts as long as a failover.
+const RETRY_AFTER_CUT: Duration = Duration::from_secs(5);
 /// A statement may be held, or be let in by gates that change at once, so many times; each time is bounded.
 pub(super) const ANEW_MAX: u32 = 8;
 
@@ -28,6 +30,9 @@ impl Session {
     /// It is refused; it is held ([`Failure::Anew`]); the client left or was killed while it waited.
     pub(super) async fn admit(&mut self, job: &Job<'_>, place: &Place) -> Flow<Option<Admitted>> {
         self.cut_if_drained();
+        if let Transaction::Lost { code: Code::TransactionCut } = self.state.transaction {
+            return Err(transaction_cut(&place.cluster).into());
+        }
         let is_lost = matches!(self.state.transaction, Transaction::Lost { .. });
         let is_elsewhere = self.state.held.as_ref().is_some_and(|held| held.cluster != place.cluster);
         if is_lost || is_elsewhere {
@@ -143,12 +148,13 @@ impl Session {
     }
 
     /// Gives up what the session holds on a primary that was drained meanwhile: the primary may be another one
-    /// by now, and nothing may be written, or committed, where it was.
-    pub(super) fn cut_if_drained(&mut self) {
-        let Some(held) = self.state.held.take_if(|held| held.role == Role::Primary) else { return };
+    /// by now, and nothing may be written, or committed, where it was. Gives the cluster if that cut a
+    /// transaction.
+    pub(super) fn cut_if_drained(&mut self) -> Option<ClusterName> {
+        let held = self.state.held.take_if(|held| held.role == Role::Primary)?;
         if !self.was_drained(&held) {
             self.state.held = Some(held);
-            return;
+            return None;
         }
         tracing::info!(
             session = self.admission.id.0,
@@ -157,11 +163,12 @@ impl Session {
             in_transaction = self.state.transaction.is_open(),
             "connection given up: the cluster was drained"
         );
-        let was_open = self.state.transaction.is_open();
+        let cluster = self.state.transaction.is_open().then(|| held.cluster.clone());
         self.lose(held);
-        if was_open {
+        if cluster.is_some() {
             self.state.transaction = Transaction::Lost { code: Code::TransactionCut };
         }
+        cluster
     }
 
     /// Says whether the cluster was drained since the connection was lent.
@@ -181,9 +188,11 @@ fn told(refusal: Refusal, place: &Place) -> ClientError {
     refusal.error(&place.cluster, place.shard.as_deref())
 }
 
-/// The transaction ended with its connection, before anything of the statement was sent.
-pub(super) fn transaction_cut() -> ClientError {
-    ClientError::of(Code::TransactionCut).with_outcome(Outcome::Refused)
+/// The transaction ended with its connection, and was not committed.
+pub(super) fn transaction_cut(cluster: &ClusterName) -> ClientError {
+    let ms = RETRY_AFTER_CUT.as_millis();
+    let message = format!("{} (cluster {cluster}; retry after {ms} ms)", Code::TransactionCut.sentence());
+    ClientError::new(Code::TransactionCut, message).with_outcome(Outcome::Refused)
 }
 
 /// What a statement is told that was let go and held too often.

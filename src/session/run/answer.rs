@@ -426,7 +426,7 @@ impl Session {
             RelayError::Stopped(_) => Code::QueryTimeout,
             _ if is_cut => {
                 self.state.transaction = Transaction::Lost { code: Code::TransactionCut };
-                return Failure::Refused(transaction_cut());
+                return Failure::Refused(transaction_cut(&cluster));
             }
             RelayError::Protocol(ProtocolError::Farewell) if in_transaction => Code::TransactionLost,
             RelayError::Protocol(ProtocolError::Farewell) => Code::ShardConnectionLost,
