@@ -12,7 +12,8 @@ use crate::drain::{Action, Covers, GateState, Lane, Permit, PermitLimits, Scope,
 use crate::health::Class;
 use crate::ids::ClusterName;
 
-/// Told to who wanted to change a schema: the lane opens ten seconds after the cluster is well, at the earliest.
+/// Told to who wanted to change a schema: the lane opens ten seconds after the cluster is well, at the
+/// earliest.
 const RETRY_AFTER_DDL: Duration = Duration::from_secs(10);
 
 /// One cluster's admission. Shares nothing with another's.
@@ -118,9 +119,9 @@ impl Admission {
         }
     }
 
-    /// Brings a gate into a state, whichever it was in. Statements held there are woken unless it still holds,
-    /// in the order in which they came; each is planned again and asks anew. A drain of the cluster also cuts
-    /// every transaction that is open on it, see [`Admission::drains`].
+    /// Brings a gate into a state, whichever it was in. Statements held there are woken unless it still
+    /// holds, in the order in which they came; each is planned again and asks anew. A drain of the cluster
+    /// also cuts every transaction that is open on it, see [`Admission::drains`].
     ///
     /// The scope is the cluster, or a shard or table that lives on it.
     pub fn set_gate(&self, scope: Scope, state: GateState, covers: Covers, now: Instant) {
@@ -130,8 +131,8 @@ impl Admission {
         self.gates.set(scope, state, covers, now);
     }
 
-    /// How often the cluster was drained. A connection to the primary that was lent before a drain is not used
-    /// after it: the primary may be another one by then.
+    /// How often the cluster was drained. A connection to the primary that was lent before a drain is not
+    /// used after it: the primary may be another one by then.
     pub fn drains(&self) -> u64 {
         self.drains.load(Ordering::Acquire)
     }
@@ -231,8 +232,9 @@ impl Admitted {
         self.admission.gates_changed_since(self.gates_seen)
     }
 
-    /// The statement ended after so many times its usual time, if that is known; `failed`: through the server's
-    /// fault. A statement that was not sent is to be dropped instead: it says nothing about the server.
+    /// The statement ended after so many times its usual time, if that is known; `failed`: through the
+    /// server's fault. A statement that was not sent is to be dropped instead: it says nothing about the
+    /// server.
     pub fn land(mut self, times: Option<f64>, failed: bool, now: Instant) {
         let Some(permit) = self.permit.take() else { return };
         let queue = self.admission.queue(self.class);

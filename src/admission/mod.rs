@@ -6,8 +6,8 @@
 //! three are guards: dropped, they give back what they have. No lock is held while anything waits, and
 //! nothing changeable is shared between clusters.
 //!
-//! **Order**: a statement that has its permit was let through by the gates as they were when it got it. So once
-//! a gate is closed, who reads the number in flight and finds none knows that none will follow.
+//! **Order**: a statement that has its permit was let through by the gates as they were when it got it. So
+//! once a gate is closed, who reads the number in flight and finds none knows that none will follow.
 
 mod clusters;
 mod entry;

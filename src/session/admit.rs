@@ -147,8 +147,8 @@ impl Session {
         }
     }
 
-    /// Gives up what the session holds on a primary that was drained meanwhile: the primary may be another one
-    /// by now, and nothing may be written, or committed, where it was. Gives the cluster if that cut a
+    /// Gives up what the session holds on a primary that was drained meanwhile: the primary may be another
+    /// one by now, and nothing may be written, or committed, where it was. Gives the cluster if that cut a
     /// transaction.
     pub(super) fn cut_if_drained(&mut self) -> Option<ClusterName> {
         let held = self.state.held.take_if(|held| held.role == Role::Primary)?;

@@ -87,8 +87,8 @@ fn the_queue_is_bounded_in_number_bytes_and_time() {
     assert_eq!(permits.try_admit(big, start), shed(Shed::QueueBytes));
     let waiting: Vec<_> = (0..10).map(|n| ticket(permits.try_admit(ask(n), start))).collect();
     assert_eq!(permits.try_admit(ask(99), start), shed(Shed::QueueFull));
-    // The ladder holds the limit, and the queue has stood for longer than half a second: who waited longer than
-    // 50 ms is told so.
+    // The ladder holds the limit, and the queue has stood for longer than half a second: who waited longer
+    // than 50 ms is told so.
     permits.limit.hold(8);
     let late = start + Duration::from_millis(900);
     let mut held = held.into_iter();
