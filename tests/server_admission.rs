@@ -323,7 +323,7 @@ async fn a_closed_lane_refuses_schema_changes_only() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn one_workspaces_flood_leaves_room_for_another() {
-    let stand = Stand::start("[clusters.c1.permits]\nwrites = 6\nqueue = 60\n").await;
+    let stand = Stand::start("[clusters.c1.permits]\nwrites = 6\nqueue = 60\nwait = \"2s\"\n").await;
     let mut flood = Vec::new();
     for id in 0..50 {
         let conn = stand.client(1).await;
@@ -354,6 +354,28 @@ async fn one_workspaces_flood_leaves_room_for_another() {
     assert_eq!(served + shed, 200, "nothing else happens to it");
     assert!(served > 0 && shed > 0);
     assert_eq!(stand.one.sql("SELECT COUNT(*) FROM ws_1.issues").trim(), served.to_string());
+
+    // Transactions hold connections between their statements: of those it has half, too.
+    let (mut open, mut told) = (Vec::new(), Vec::new());
+    for id in 0..5 {
+        let mut conn = stand.client(1).await;
+        match refused(&mut conn, "BEGIN").await {
+            (0, _) => {
+                run(&mut conn, &format!("INSERT INTO issues VALUES ({}, 1)", 5000 + id)).await;
+                open.push(conn);
+            }
+            refusal => told.push(refusal),
+        }
+    }
+    assert_eq!((open.len(), told.len()), (3, 2));
+    assert!(told.iter().all(|told| is_told(told, RETRY, "E5011 workspace_limit")), "{told:?}");
+    run(&mut quiet, "BEGIN").await;
+    run(&mut quiet, "INSERT INTO issues VALUES (5000, 1)").await;
+    run(&mut quiet, "COMMIT").await;
+    run(&mut open[0], "COMMIT").await;
+    let mut next = stand.client(1).await;
+    run(&mut next, "BEGIN").await;
+    run(&mut next, "ROLLBACK").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -148,6 +148,12 @@ impl Admission {
         self.queue(class).lock().permits.in_flight()
     }
 
+    /// A session of the workspace keeps a connection to the primary.
+    pub fn take_seat(self: &Arc<Self>, workspace: u64) -> Seat {
+        self.writes.lock().permits.take_seat(workspace, super::now());
+        Seat { admission: Arc::clone(self), workspace }
+    }
+
     /// Sets other bounds of writes and reads; what is in flight or waits stays.
     pub(super) fn configure(self: &Arc<Self>, limits: [PermitLimits; 2], now: Instant) {
         for (class, limits) in [Class::Write, Class::Read].into_iter().zip(limits) {
@@ -204,6 +210,22 @@ impl Admission {
     /// Statements that were held at a gate since the start.
     pub(super) fn held_total(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that a session keeps between its statements, counted for its workspace until dropped. The
+/// statements of a transaction are admitted at once: what bounds a workspace is how many of them it has.
+#[derive(Debug)]
+pub struct Seat {
+    admission: Arc<Admission>,
+    workspace: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let now = super::now();
+        let (writes, workspace) = (&self.admission.writes, self.workspace);
+        writes.change(&self.admission, Class::Write, |permits| permits.leave_seat(workspace, now));
     }
 }
 

@@ -21,7 +21,7 @@ mod tests;
 mod view;
 
 pub use clusters::{Admissions, NearAdmission};
-pub use entry::{Admission, Admitted, Entry};
+pub use entry::{Admission, Admitted, Entry, Seat};
 pub use gates::{Held, Released};
 pub use limits::{LimitError, OWN_LIMITS_MAX, WorkspaceLimitsBook};
 pub use queue::{Queued, Turn};

@@ -3,9 +3,11 @@
 //! Every call is O(1) but for tickets that it sheds, each of which is shed once. Memory: one entry per
 //! waiting statement (bounded in number and bytes) and per workspace with statements in flight.
 //!
-//! Fairness: no workspace has more than half of the limit in flight nor more than half of the queue, and
-//! those that wait take turns by workspace, each served in order. A workspace at its bound gives its turn up
-//! until one of its own statements ends; it cannot hold up the others.
+//! Fairness: no workspace has more than half of the limit in flight, nor more than half of the ceiling counting
+//! the connections that its transactions keep ("seats"), nor more than half of the queue; and those that wait
+//! take turns by workspace, each served in order. A workspace at its bound gives its turn up until one of its
+//! own statements ends; it cannot hold up the others. A transaction's statements are always admitted, so what
+//! bounds them is how many transactions may begin.
 //!
 //! The adapter keeps who waits by [`Ticket`], wakes what [`Due`] names, and calls [`Permits::cancel`] for who
 //! stops waiting, be it at [`Answer::Wait`]'s `until`.
@@ -65,6 +67,8 @@ pub struct Ticket(u64);
 #[must_use = "a permit that is not given back is lost"]
 pub struct Permit {
     workspace: Option<u64>,
+    /// It was not given at once to a session that had a connection.
+    is_outside: bool,
 }
 
 /// Why a statement was shed.
@@ -187,7 +191,7 @@ impl Permits {
         self.workspaces.forget_idle(now);
         let key = ask.workspace.unwrap_or(NO_WORKSPACE);
         if ask.is_in_transaction {
-            return Answer::Admit(self.admit(ask.workspace, now));
+            return Answer::Admit(self.admit(ask.workspace, false, now));
         }
         let limit = self.limit.current(now);
         if limit == 0 {
@@ -203,7 +207,7 @@ impl Permits {
         }
         let is_first = self.workspaces.find(key).is_none_or(|workspace| workspace.waiting.is_empty());
         if self.in_flight < limit && self.ring.is_empty() && is_first && self.has_room(ask.workspace, now) {
-            return Answer::Admit(self.admit(ask.workspace, now));
+            return Answer::Admit(self.admit(ask.workspace, true, now));
         }
         self.enqueue(ask, now)
     }
@@ -270,9 +274,26 @@ impl Permits {
         let key = permit.workspace.unwrap_or(NO_WORKSPACE);
         if let Some(workspace) = self.workspaces.find(key) {
             workspace.in_flight = workspace.in_flight.saturating_sub(1);
+            workspace.outside = workspace.outside.saturating_sub(u32::from(permit.is_outside));
         }
         self.give_turn(permit.workspace, now);
         self.workspaces.settle(key, now);
+        self.pump(now)
+    }
+
+    /// A session of the workspace keeps a connection beyond its statement: for a transaction, or locks. To be
+    /// ended with [`Permits::leave_seat`].
+    pub fn take_seat(&mut self, workspace: u64, now: Instant) {
+        self.workspaces.get(workspace, now).seats += 1;
+    }
+
+    /// It keeps it no longer.
+    pub fn leave_seat(&mut self, workspace: u64, now: Instant) -> Due {
+        if let Some(own) = self.workspaces.find(workspace) {
+            own.seats = own.seats.saturating_sub(1);
+        }
+        self.give_turn(Some(workspace), now);
+        self.workspaces.settle(workspace, now);
         self.pump(now)
     }
 
@@ -343,7 +364,7 @@ impl Permits {
                 due.shed.push(ticket);
                 continue;
             }
-            due.admitted.push((ticket, self.admit(waiting.workspace, now)));
+            due.admitted.push((ticket, self.admit(waiting.workspace, true, now)));
             break;
         }
         self.give_turn(owner, now);
@@ -361,10 +382,12 @@ impl Permits {
         }
     }
 
-    fn admit(&mut self, owner: Option<u64>, now: Instant) -> Permit {
+    fn admit(&mut self, owner: Option<u64>, is_outside: bool, now: Instant) -> Permit {
         self.in_flight += 1;
-        self.workspaces.get(owner.unwrap_or(NO_WORKSPACE), now).in_flight += 1;
-        Permit { workspace: owner }
+        let workspace = self.workspaces.get(owner.unwrap_or(NO_WORKSPACE), now);
+        workspace.in_flight += 1;
+        workspace.outside += u32::from(is_outside);
+        Permit { workspace: owner, is_outside }
     }
 
     /// Says whether a workspace may have one more in flight.
@@ -373,7 +396,11 @@ impl Permits {
         let share = self.limit.current(now).div_ceil(SHARES_MIN).max(1);
         let own = self.limits_of(key).in_flight_max.filter(|max| *max > 0);
         let max = own.map_or(share, |max| max.min(share));
-        self.workspaces.find(key).is_none_or(|workspace| workspace.in_flight < max)
+        // What keeps connections idle says nothing about the server: its share is of all there can be.
+        let seats_max = self.limits.ceiling.div_ceil(SHARES_MIN);
+        self.workspaces.find(key).is_none_or(|workspace| {
+            workspace.in_flight < max && workspace.seats + workspace.outside < seats_max
+        })
     }
 
     /// Says whether a workspace has as much in flight as it may have, so that its own statements are what it

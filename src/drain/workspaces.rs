@@ -28,6 +28,10 @@ pub struct WorkspaceLimits {
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) in_flight: u32,
+    /// Of these, those whose sessions had no connection before.
+    pub(super) outside: u32,
+    /// Connections that its sessions keep between statements.
+    pub(super) seats: u32,
     /// Tickets in order; some of them may have been cancelled.
     pub(super) waiting: VecDeque<Ticket>,
     /// Those that were not.
@@ -41,7 +45,7 @@ pub(super) struct Workspace {
 
 impl Workspace {
     fn is_unused(&self) -> bool {
-        self.in_flight == 0 && self.waiting.is_empty() && !self.has_turn
+        self.in_flight == 0 && self.seats == 0 && self.waiting.is_empty() && !self.has_turn
     }
 
     fn is_idle(&self, now: Instant) -> bool {
@@ -61,6 +65,8 @@ impl Workspaces {
     pub(super) fn get(&mut self, key: u64, now: Instant) -> &mut Workspace {
         self.known.entry(key).or_insert_with(|| Workspace {
             in_flight: 0,
+            outside: 0,
+            seats: 0,
             waiting: VecDeque::new(),
             waiting_count: 0,
             has_turn: false,

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::admission::{Admitted, Entry, Held, Queued, Refusal, Released, Request, Turn, workspace_key};
+use crate::admission::{Admitted, Entry, Held, Queued, Refusal, Released, Request, Turn};
 use crate::error::{ClientError, Code, Outcome};
 use crate::health::Class;
 use crate::ids::{ClusterName, Role};
@@ -18,6 +18,9 @@ use super::run::job::{Job, Payload};
 use super::run::place::Place;
 use super::state::{self, Transaction};
 
+/// All statements that run at several places, as permits know them: one that is stuck on one cluster has
+/// permits and connections of the others, and together they have half of those at most.
+const WIDE: u64 = 1;
 /// Told to whose transaction was cut: a drain lasts as long as a failover.
 const RETRY_AFTER_CUT: Duration = Duration::from_secs(5);
 /// A statement may be held, or be let in by gates that change at once, so many times; each time is bounded.
@@ -106,7 +109,7 @@ impl Session {
         for of_cluster in places.chunk_by(|a, b| a.cluster == b.cluster) {
             let shards = of_cluster.iter().filter_map(|place| place.shard.clone()).collect::<Vec<_>>();
             let place = of_cluster[0];
-            let request = Request { shards: &shards, workspace: None, ..self.request(job, place) };
+            let request = Request { shards: &shards, workspace: Some(WIDE), ..self.request(job, place) };
             let admission = self.entrance.of(&self.services.admissions, &place.cluster);
             match admission.enter(&request, Instant::now()) {
                 Entry::In(one) => admitted.push(one),
@@ -140,7 +143,7 @@ impl Session {
             has_connection,
             changes_schema: effects.changes_schema,
             was_held: self.asks_anew,
-            workspace: place.shard.as_ref().and_then(|shard| workspace_key(&shard.keyspace, place.owner)),
+            workspace: place.permit_key(),
             shards: place.shard.as_slice(),
             text: job.text,
             bytes: job.text.len() + job.parameter_bytes(),
@@ -169,6 +172,14 @@ impl Session {
             self.state.transaction = Transaction::Lost { code: Code::TransactionCut };
         }
         cluster
+    }
+
+    /// Counts a connection to the primary that the session keeps, for its workspace.
+    pub(super) fn seat(&mut self, held: &mut state::Held) {
+        if let (None, Some(workspace), Role::Primary) = (&held.seat, held.workspace, held.role) {
+            let admission = self.entrance.of(&self.services.admissions, &held.cluster);
+            held.seat = Some(admission.take_seat(workspace));
+        }
     }
 
     /// Says whether the cluster was drained since the connection was lent.

@@ -114,7 +114,10 @@ impl Session {
             () = self.entry.killed() => return Err(Ended::Killed.into()),
         };
         match lent {
-            Ok(checkout) => Ok(Held { checkout, cluster: place.cluster.clone(), role: place.role, drains }),
+            Ok(checkout) => {
+                let (cluster, role, workspace) = (place.cluster.clone(), place.role, place.permit_key());
+                Ok(Held { checkout, cluster, role, drains, workspace, seat: None })
+            }
             Err(error) => Err(Failure::Refused(error.into())),
         }
     }
