@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admission::{Admissions, WorkspaceLimitsBook};
 use crate::backend::{PoolStats, Pools};
 use crate::drain::Stage;
 use crate::error::ClientError;
@@ -26,6 +27,10 @@ pub struct AdminContext {
     pub health: Arc<Health>,
     /// How clusters are.
     pub clusters: Arc<dyn ClustersView>,
+    /// Who may use clusters now.
+    pub admissions: Arc<Admissions>,
+    /// Limits of single workspaces.
+    pub limits: Arc<WorkspaceLimitsBook>,
     /// Connections to servers.
     pub pools: Arc<dyn PoolsView>,
     /// Connected clients.

@@ -40,6 +40,12 @@ pub async fn execute(statement: &str, context: &AdminContext) -> Result<AdminAns
     if words.take("KILL") {
         return commands::kill(&mut words, context).await;
     }
+    if words.take_all(&["SET", "GATE"]) {
+        return commands::set_gate(&mut words, context);
+    }
+    if words.take_all(&["SET", "DDL", "LANE"]) {
+        return commands::set_ddl_lane(&mut words, context);
+    }
     act_on_workspaces(&mut words, context).await
 }
 
@@ -49,6 +55,10 @@ async fn act_on_workspaces(
 ) -> Result<AdminAnswer, ClientError> {
     if words.take_all(&["CREATE", "WORKSPACE"]) {
         commands::create_workspace(words, context).await
+    } else if words.take_all(&["SET", "WORKSPACE", "LIMIT"]) {
+        commands::set_limit(words, context).await
+    } else if words.take_all(&["DROP", "WORKSPACE", "LIMIT"]) {
+        commands::drop_limit(words, context).await
     } else if words.take_all(&["SET", "WORKSPACE"]) {
         commands::set_workspace(words, context).await
     } else if words.take_all(&["DROP", "WORKSPACE"]) {

@@ -12,6 +12,7 @@ use super::keys::{Key, Section, Shape};
 use super::suggest::nearest;
 use super::{
     Admin, Cluster, Config, HealthChecks, KeyspaceTopology, Listen, Log, Routing, Store, Timeouts, User,
+    WorkspaceDefaults,
 };
 use super::{access, fleet, settings};
 
@@ -27,6 +28,7 @@ pub(crate) const ROOT: Section = Section {
         Key::new("routing", Shape::Section(&settings::ROUTING), "How a statement's workspace is told."),
         Key::new("timeouts", Shape::Section(&settings::TIMEOUTS), "Bounds in time."),
         Key::new("health", Shape::Section(&settings::HEALTH), "How a cluster's health is told."),
+        Key::new("limits", Shape::Section(&settings::LIMITS), "What one workspace may use of a cluster."),
         Key::new("users", Shape::Named(&access::USER), "Users that clients log in as."),
         Key::new("clusters", Shape::Named(&fleet::CLUSTER), "MySQL replication groups."),
         Key::new("keyspaces", Shape::Named(&fleet::KEYSPACE), "Where each keyspace's shards live."),
@@ -85,6 +87,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
     let routing = Routing::decode(&root.section_or_defaults("routing"));
     let timeouts = Timeouts::decode(&root.section_or_defaults("timeouts"));
     let health = HealthChecks::decode(&root.section_or_defaults("health"));
+    let limits = WorkspaceDefaults::decode(&root.section_or_defaults("limits"));
     let users = decode_users(&root);
     let clusters: BTreeMap<_, _> = root
         .named("clusters")
@@ -108,6 +111,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
         routing: routing?,
         timeouts,
         health: health?,
+        limits,
         users,
         clusters,
         keyspaces,

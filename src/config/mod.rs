@@ -19,8 +19,12 @@ mod units;
 pub use access::{Access, AuthPlugin, CachingSha2Hash, Password, Reads, User, parse_password_hash};
 pub(crate) use fault::Place;
 pub use fault::{Excerpt, Fault, Severity};
-pub use fleet::{Cluster, ClusterTls, KeyspaceTopology, Login, PoolLimits, ShardPlace, TlsMode};
-pub use settings::{Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts};
+pub use fleet::{
+    Cluster, ClusterTls, KeyspaceTopology, Login, PermitSettings, PoolLimits, ShardPlace, TlsMode,
+};
+pub use settings::{
+    Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts, WorkspaceDefaults,
+};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,6 +52,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How the health of clusters is told.
     pub health: HealthChecks,
+    /// What one workspace may use of a cluster.
+    pub limits: WorkspaceDefaults,
     /// Who may log in.
     pub users: BTreeMap<UserName, User>,
     /// MySQL replication groups.

@@ -10,6 +10,7 @@ use crate::admin::{
     self, AdminContext, AdminFuture, KillTarget, ProxyStats, Reload, ReloadFault, SessionRow, SessionsView,
     StatsView,
 };
+use crate::admission::WorkspaceLimitsBook;
 use crate::error::{ClientError, Code};
 use crate::ids::SessionId;
 use crate::protocol::capability::StatusFlags;
@@ -39,7 +40,7 @@ const IDLE_MAX: Duration = Duration::from_secs(8 * 3600);
 /// An address cannot be listened on.
 pub(super) fn start(
     services: &Arc<Services>,
-    store: &Arc<dyn Store>,
+    (store, limits): (&Arc<dyn Store>, &Arc<WorkspaceLimitsBook>),
     reloader: &Arc<Reloader>,
     board: &Arc<Board>,
     background: &mut JoinSet<()>,
@@ -54,6 +55,8 @@ pub(super) fn start(
         workspaces: DirectoryAdmin::new(store.clone(), services.snapshots.clone()),
         health: services.health.clone(),
         clusters: board.clone(),
+        admissions: services.admissions.clone(),
+        limits: limits.clone(),
         pools: services.pools.clone(),
         sessions: Arc::new(Sessions(services.registry.clone())),
         reload: reloader.clone(),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
+use crate::admission::{Admissions, WorkspaceLimitsBook};
 use crate::backend::Pools;
 use crate::config::{Config, Fault, Listen};
 use crate::health::{Health, Meters};
@@ -53,6 +54,7 @@ fn render(faults: &[Fault]) -> String {
 pub(super) struct Proxy {
     pub services: Arc<Services>,
     pub store: Arc<dyn Store>,
+    pub limits: Arc<WorkspaceLimitsBook>,
 }
 
 /// Builds what sessions share. Opens no connection to a server.
@@ -65,6 +67,9 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let snapshot = snapshot_of(loaded, &store, &Directories::default()).await?;
     let auth = AuthContext::new(RsaKey::generate().map_err(logins)?).map_err(logins)?;
     let serving = serving_of(config, Arc::new(auth))?;
+    let admissions = Arc::new(Admissions::new(config));
+    let limits = Arc::new(WorkspaceLimitsBook::new(store.clone(), admissions.clone()));
+    limits.load().await?;
     let started = Instant::now();
     let services = Arc::new(Services {
         snapshots: Arc::new(SnapshotCell::new(snapshot)),
@@ -73,12 +78,13 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         registry: Arc::new(Registry::new()),
         health: Arc::new(Health::new()),
         meters: Arc::new(Meters::new(started)),
+        admissions,
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,
         plan_lookups: PlanLookups::default(),
     });
-    Ok(Proxy { services, store })
+    Ok(Proxy { services, store, limits })
 }
 
 /// The snapshot of a config, with the directories that its keyspaces need.

@@ -46,11 +46,12 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let workers = Arc::new(workers);
     listen_for_clients(&services, &workers, &mut accepting)?;
     let board = Arc::new(health::Board::default());
-    admin_port::start(&services, &proxy.store, &reloader, &board, &mut background)?;
+    admin_port::start(&services, (&proxy.store, &proxy.limits), &reloader, &board, &mut background)?;
     background.spawn(health::watch(services.clone(), board));
 
     reloader.follow_directories().await;
     background.spawn(reloader.clone().watch_files());
+    background.spawn(proxy.limits.clone().follow());
     let mut signals = Signals::new()?;
     tracing::info!(
         address = %config.listen.address,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::{Directories, Snapshot, SnapshotCell, Store};
 use crate::config::{
     Access, Admin, AuthPlugin, Cluster, ClusterTls, Config, HealthChecks, KeyspaceTopology, Listen, Log,
-    LogFormat, Login, Password, PoolLimits, Reads, Routing, ShardPlace, Timeouts, TlsMode, User,
+    LogFormat, Login, Password, PermitSettings, PoolLimits, Reads, Routing, ShardPlace, Timeouts, TlsMode,
+    User, WorkspaceDefaults,
 };
 use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName, UserName};
 use crate::redact::Secret;
@@ -72,6 +73,7 @@ pub(crate) fn config() -> Config {
         routing: Routing { workspace_variable: "workspace_id".into(), comment_key: "workspace_id".into() },
         timeouts: timeouts(),
         health: HealthChecks { heartbeat: true, heartbeat_database: "bulkhead".into() },
+        limits: WorkspaceDefaults::default(),
         users: BTreeMap::from([
             (UserName::new("app"), user("app", false)),
             (UserName::new("root"), user("root", true)),
@@ -144,6 +146,7 @@ fn cluster(number: u16) -> Cluster {
             idle: Duration::from_secs(300),
             lifetime: Duration::from_secs(3600),
         },
+        permits: PermitSettings::DEFAULT,
     }
 }
 

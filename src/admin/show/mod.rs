@@ -1,5 +1,6 @@
 //! Tables that operators read, one file each.
 
+mod admission;
 mod config;
 mod directories;
 mod errors;
@@ -19,10 +20,12 @@ use super::words::Words;
 use crate::error::{ClientError, Code};
 
 /// Tables that `SELECT * FROM` and `SHOW` know.
-pub(super) const TABLES: [&str; 13] = [
+pub(super) const TABLES: [&str; 15] = [
     "shards",
     "clusters",
     "health",
+    "admission",
+    "gates",
     "servers",
     "pools",
     "sessions",
@@ -37,6 +40,9 @@ pub(super) const TABLES: [&str; 13] = [
 
 /// `SHOW …`.
 pub(super) fn show(words: &mut Words<'_>, context: &AdminContext) -> Result<AdminAnswer, ClientError> {
+    if words.take_all(&["WORKSPACE", "LIMITS"]) {
+        return tail::apply(words, admission::limits(context)).map(AdminAnswer::Rows);
+    }
     if words.take("WORKSPACE") {
         return workspaces::one(words, context);
     }
@@ -69,6 +75,8 @@ fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
         "shards" => shards::shards(context),
         "clusters" => shards::clusters(context),
         "health" => health::health(context),
+        "admission" => admission::admission(context),
+        "gates" => admission::gates(context),
         "servers" => pools::servers(context),
         "pools" => pools::pools(context),
         "sessions" => sessions::sessions(context),
