@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use crate::admission::Admissions;
 use crate::backend::Pools;
 use crate::config::{Config, Fault, Listen};
+use crate::failover::Failovers;
 use crate::health::{Health, Meters};
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
@@ -54,6 +55,7 @@ fn render(faults: &[Fault]) -> String {
 pub(super) struct Proxy {
     pub services: Arc<Services>,
     pub store: Arc<dyn Store>,
+    pub failovers: Arc<Failovers>,
 }
 
 /// Builds what sessions share. Opens no connection to a server.
@@ -80,7 +82,8 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         started,
         plan_lookups: PlanLookups::default(),
     });
-    Ok(Proxy { services, store })
+    let failovers = Arc::new(Failovers::default());
+    Ok(Proxy { services, store, failovers })
 }
 
 /// The snapshot of a config, with the directories that its keyspaces need.
