@@ -183,6 +183,7 @@ fn cluster(primary: &ServerId, replicas: Vec<ServerId>, pool: PoolLimits) -> Clu
         admin_login: login,
         tls,
         pool,
+        ladder: crate::config::Rungs::default(),
     }
 }
 

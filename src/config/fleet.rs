@@ -8,6 +8,7 @@ use crate::redact::Secret;
 
 use super::decode::Object;
 use super::keys::{Key, Section, Shape};
+use super::ladder::{RUNGS, Rungs};
 use super::secrets::{self, Given};
 
 /// Most server connections of one pool.
@@ -31,6 +32,7 @@ pub(super) const CLUSTER: Section = Section {
         ),
         Key::new("tls", Shape::Section(&CLUSTER_TLS), "TLS towards the servers."),
         Key::new("pool", Shape::Section(&POOL), "Bounds of the connection pools."),
+        Key::new("ladder", Shape::Section(&RUNGS), "What differs from `[ladder]` for this cluster."),
     ],
 };
 
@@ -174,6 +176,8 @@ pub struct Cluster {
     pub tls: ClusterTls,
     /// Bounds of the pools.
     pub pool: PoolLimits,
+    /// What differs from the ladder's policy for all.
+    pub ladder: Rungs,
 }
 
 /// Where the shards of a keyspace live.
@@ -223,6 +227,7 @@ impl Cluster {
             login,
             tls,
             pool,
+            ladder: object.section("ladder").map(|own| Rungs::decode(&own)).unwrap_or_default(),
         })
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod document;
 mod fault;
 mod fleet;
 pub(crate) mod keys;
+mod ladder;
 pub(crate) mod load;
 mod secrets;
 mod settings;
@@ -20,7 +21,10 @@ pub use access::{Access, AuthPlugin, CachingSha2Hash, Password, Reads, User, par
 pub(crate) use fault::Place;
 pub use fault::{Excerpt, Fault, Severity};
 pub use fleet::{Cluster, ClusterTls, KeyspaceTopology, Login, PoolLimits, ShardPlace, TlsMode};
+pub(crate) use ladder::RUNGS;
+pub use ladder::{AlertCommand, Alerts, LadderPolicy, RungMode, Rungs, WebAddress, Webhook};
 pub use settings::{Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts};
+pub(crate) use units::parse_duration;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,6 +52,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How the health of clusters is told.
     pub health: HealthChecks,
+    /// What the ladder may do by itself.
+    pub ladder: LadderPolicy,
+    /// Who is told.
+    pub alerts: Alerts,
     /// Who may log in.
     pub users: BTreeMap<UserName, User>,
     /// MySQL replication groups.

@@ -5,6 +5,7 @@ mod client;
 mod explain;
 mod help;
 mod kill;
+mod order;
 mod reload;
 mod workspace;
 
@@ -14,6 +15,7 @@ pub(super) use explain::explain_route;
 pub(super) use help::show_help;
 pub use help::{Help, help};
 pub(super) use kill::kill;
+pub(super) use order::order;
 pub(super) use reload::reload;
 pub(super) use workspace::{create_workspace, drop_workspace, set_workspace, take_state};
 
