@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ladder::LadderView;
+use crate::admission::{Admissions, WorkspaceLimitsBook};
 use crate::backend::{PoolStats, Pools};
 use crate::drain::{Decision, How, Stage};
 use crate::error::ClientError;
@@ -27,6 +28,10 @@ pub struct AdminContext {
     pub health: Arc<Health>,
     /// How clusters are.
     pub clusters: Arc<dyn ClustersView>,
+    /// Who may use clusters now.
+    pub admissions: Arc<Admissions>,
+    /// Limits of single workspaces.
+    pub limits: Arc<WorkspaceLimitsBook>,
     /// Connections to servers.
     pub pools: Arc<dyn PoolsView>,
     /// Connected clients.

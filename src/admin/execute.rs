@@ -46,6 +46,12 @@ pub async fn execute(statement: &str, context: &AdminContext) -> Result<AdminAns
     if let Some(answer) = commands::order(&mut words, context).await {
         return answer;
     }
+    if words.take_all(&["SET", "GATE"]) {
+        return commands::set_gate(&mut words, context);
+    }
+    if words.take_all(&["SET", "DDL", "LANE"]) {
+        return commands::set_ddl_lane(&mut words, context);
+    }
     act_on_workspaces(&mut words, context).await
 }
 
@@ -55,6 +61,10 @@ async fn act_on_workspaces(
 ) -> Result<AdminAnswer, ClientError> {
     if words.take_all(&["CREATE", "WORKSPACE"]) {
         commands::create_workspace(words, context).await
+    } else if words.take_all(&["SET", "WORKSPACE", "LIMIT"]) {
+        commands::set_limit(words, context).await
+    } else if words.take_all(&["DROP", "WORKSPACE", "LIMIT"]) {
+        commands::drop_limit(words, context).await
     } else if words.take_all(&["SET", "WORKSPACE"]) {
         commands::set_workspace(words, context).await
     } else if words.take_all(&["DROP", "WORKSPACE"]) {

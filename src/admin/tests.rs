@@ -6,14 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::admission::{Admissions, Request, WorkspaceLimitsBook};
 use crate::backend::{Counters, PoolStats};
+use crate::config::Config;
 use crate::drain::{
-    ActEnd, Action, Because, By, Command, Decision, Entry, Event, How, Lane, Notice, Order, Ownership,
-    PermitsHeld, Stage, Step, Witness, WriteGate,
+    ActEnd, Action, Because, By, Command, Covers, Decision, Entry, Event, GateState, How, Lane, Notice,
+    Order, Ownership, PermitsHeld, Scope, Stage, Step, Witness, WorkspaceLimits, WriteGate,
 };
 use crate::error::{ClientError, Code};
-use crate::health::{Ended, Evidence, Health, Outcome, Signal, State};
-use crate::ids::{ClusterName, Generation, Role, ServerId, SessionId, ShardName, UserName, WorkspaceId};
+use crate::health::{Class, Ended, Evidence, Health, Outcome, Signal, State};
+use crate::ids::{
+    ClusterName, Generation, Role, ServerId, SessionId, ShardName, TableName, UserName, WorkspaceId,
+};
 use crate::topology::{
     Changed, DirectoryAdmin, EmbeddedStore, NewWorkspace, SnapshotChanges, Store, WorkspaceState, fixture,
 };
@@ -280,7 +284,8 @@ impl StatsView for FixedProxy {
 pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory().unwrap());
     let snapshots = fixture::snapshots(&*store).await;
-    let workspaces = DirectoryAdmin::new(store, Arc::clone(&snapshots));
+    let workspaces = DirectoryAdmin::new(store.clone(), Arc::clone(&snapshots));
+    let (admissions, limits) = fixed_admissions(store, &snapshots.load().config).await;
     for (id, shard, state) in [
         ("1", "ws-a", WorkspaceState::Active),
         ("2", "ws-b", WorkspaceState::ReadOnly),
@@ -310,6 +315,8 @@ pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
         workspaces,
         health: Arc::new(health),
         clusters: Arc::new(FixedClusters),
+        admissions,
+        limits,
         pools: Arc::new(FixedPools),
         sessions: Arc::new(FixedSessions),
         reload: Arc::clone(&proxy) as Arc<dyn Reload>,
@@ -317,6 +324,40 @@ pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
         ladder: Arc::new(FixedLadder),
         operator: UserName::new("ana"),
     }
+}
+
+/// A cluster that the ladder limits, a gate set by hand, a workspace with limits of its own.
+async fn fixed_admissions(
+    store: Arc<dyn Store>,
+    config: &Config,
+) -> (Arc<Admissions>, Arc<WorkspaceLimitsBook>) {
+    let admissions = Arc::new(Admissions::new(config));
+    let limits = Arc::new(WorkspaceLimitsBook::new(store, admissions.clone()));
+    let own = WorkspaceLimits { in_flight_max: Some(3), per_second_max: None };
+    limits.set(&fixture::workspaces(), &WorkspaceId::parse("acme").unwrap(), own).await.unwrap();
+    let (sick, now) = (admissions.of(&ClusterName::new("c2")), std::time::Instant::now());
+    for action in
+        [Action::DdlLane(Lane::Closed), Action::Permits(PermitsHeld::Few), Action::Gate(WriteGate::Refusing)]
+    {
+        sick.apply(&action, now);
+    }
+    let request = Request {
+        class: Class::Write,
+        may_write: true,
+        is_in_transaction: false,
+        has_connection: false,
+        changes_schema: false,
+        was_held: false,
+        workspace: None,
+        shards: &[],
+        text: b"",
+        bytes: 0,
+    };
+    (0..3).for_each(|_| drop(sick.enter(&request, now)));
+    drop(sick.enter(&Request { changes_schema: true, ..request }, now));
+    let scope = Scope::Table(fixture::workspaces(), ShardName::new("ws-a"), TableName::new("issues"));
+    admissions.of(&ClusterName::new("c1")).set_gate(scope, GateState::Limited, Covers::All, now);
+    (admissions, limits)
 }
 
 async fn answer(statement: &str, context: &AdminContext) -> String {
@@ -362,6 +403,9 @@ async fn tables_are_golden() {
         "SHOW INCIDENT c2 SINCE 'yesterday'",
         "SHOW INCIDENT nowhere",
         "SHOW INCIDENT",
+        "SHOW ADMISSION",
+        "SHOW GATES",
+        "SHOW WORKSPACE LIMITS",
         "SHOW SERVERS",
         "SHOW POOLS",
         "SHOW SESSIONS",
@@ -417,6 +461,23 @@ async fn commands_are_golden() {
         "SET WORKSPACE workspaces acme SHARD ws-b",
         "DROP WORKSPACE workspaces 1",
         "DROP WORKSPACE workspaces acme",
+        "SET WORKSPACE LIMIT workspaces 1 IN_FLIGHT 5 PER_SECOND 0.5",
+        "SET WORKSPACE LIMIT workspaces 1 PER_SECOND 0",
+        "SET WORKSPACE LIMIT workspaces 1",
+        "SET WORKSPACE LIMIT workspaces 1 IN_FLIGHT many",
+        "SET WORKSPACE LIMIT workspaces 1 PER_SECOND inf",
+        "DROP WORKSPACE LIMIT workspaces acme",
+        "DROP WORKSPACE LIMIT workspaces 1",
+        "SET GATE CLUSTER c1 DRAINED",
+        "SET GATE SHARD shop 55-aa BUFFERING FOR 3 ALL",
+        "SET GATE TABLE app - users REFUSING",
+        "SET GATE TABLE app - users REFUSING FOR 3",
+        "SET GATE CLUSTER c9 OPEN",
+        "SET GATE SHARD shop nowhere OPEN",
+        "SET GATE CLUSTER c1 AJAR",
+        "SET GATE EVERYWHERE OPEN",
+        "SET DDL LANE c1 CLOSED",
+        "SET DDL LANE c1 HALF",
         "RELOAD",
         "KILL 7",
         "KILL QUERY 7",

@@ -12,7 +12,7 @@ use super::keys::{Key, Section, Shape};
 use super::suggest::nearest;
 use super::{
     Admin, Alerts, Cluster, Config, HealthChecks, KeyspaceTopology, LadderPolicy, Listen, Log, Routing,
-    Rungs, Store, Timeouts, User,
+    Rungs, Store, Timeouts, User, WorkspaceDefaults,
 };
 use super::{access, fleet, ladder, settings};
 
@@ -34,6 +34,7 @@ pub(crate) const ROOT: Section = Section {
             "What may be done by itself about a sick cluster.",
         ),
         Key::new("alerts", Shape::Section(&ladder::ALERTS), "Who is told."),
+        Key::new("limits", Shape::Section(&settings::LIMITS), "What one workspace may use of a cluster."),
         Key::new("users", Shape::Named(&access::USER), "Users that clients log in as."),
         Key::new("clusters", Shape::Named(&fleet::CLUSTER), "MySQL replication groups."),
         Key::new("keyspaces", Shape::Named(&fleet::KEYSPACE), "Where each keyspace's shards live."),
@@ -94,6 +95,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
     let health = HealthChecks::decode(&root.section_or_defaults("health"));
     let ladder = decode_ladder(&root);
     let alerts = Alerts::decode(&root.section_or_defaults("alerts"));
+    let limits = WorkspaceDefaults::decode(&root.section_or_defaults("limits"));
     let users = decode_users(&root);
     let clusters: BTreeMap<_, _> = root
         .named("clusters")
@@ -119,6 +121,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
         health: health?,
         ladder,
         alerts,
+        limits,
         users,
         clusters,
         keyspaces,

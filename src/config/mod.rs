@@ -20,10 +20,14 @@ mod units;
 pub use access::{Access, AuthPlugin, CachingSha2Hash, Password, Reads, User, parse_password_hash};
 pub(crate) use fault::Place;
 pub use fault::{Excerpt, Fault, Severity};
-pub use fleet::{Cluster, ClusterTls, KeyspaceTopology, Login, PoolLimits, ShardPlace, TlsMode};
+pub use fleet::{
+    Cluster, ClusterTls, KeyspaceTopology, Login, PermitSettings, PoolLimits, ShardPlace, TlsMode,
+};
 pub(crate) use ladder::RUNGS;
 pub use ladder::{AlertCommand, Alerts, LadderPolicy, RungMode, Rungs, WebAddress, Webhook};
-pub use settings::{Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts};
+pub use settings::{
+    Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts, WorkspaceDefaults,
+};
 pub(crate) use units::parse_duration;
 
 use std::collections::BTreeMap;
@@ -56,6 +60,8 @@ pub struct Config {
     pub ladder: LadderPolicy,
     /// Who is told.
     pub alerts: Alerts,
+    /// What one workspace may use of a cluster.
+    pub limits: WorkspaceDefaults,
     /// Who may log in.
     pub users: BTreeMap<UserName, User>,
     /// MySQL replication groups.

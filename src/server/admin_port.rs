@@ -10,6 +10,7 @@ use crate::admin::{
     self, AdminContext, AdminFuture, KillTarget, ProxyStats, Reload, ReloadFault, SessionRow, SessionsView,
     StatsView,
 };
+use crate::admission::WorkspaceLimitsBook;
 use crate::error::{ClientError, Code};
 use crate::ids::{SessionId, UserName};
 use crate::protocol::capability::StatusFlags;
@@ -46,7 +47,7 @@ pub(super) struct Views {
 /// An address cannot be listened on.
 pub(super) fn start(
     services: &Arc<Services>,
-    store: &Arc<dyn Store>,
+    (store, limits): (&Arc<dyn Store>, &Arc<WorkspaceLimitsBook>),
     reloader: &Arc<Reloader>,
     views: Views,
     background: &mut JoinSet<()>,
@@ -61,6 +62,8 @@ pub(super) fn start(
         workspaces: DirectoryAdmin::new(store.clone(), services.snapshots.clone()),
         health: services.health.clone(),
         clusters: views.board,
+        admissions: services.admissions.clone(),
+        limits: limits.clone(),
         pools: services.pools.clone(),
         sessions: Arc::new(Sessions(services.registry.clone())),
         reload: reloader.clone(),

@@ -240,7 +240,9 @@ fn put_cluster(text: &mut String, row: &Row) {
     };
     line("servers", format!("primary {}   replicas {}", of("primary"), of("replicas")));
     line("shards", of("shards"));
-    line("gates", format!("ddl {}   permits {}   writes {}", of("ddl"), of("permits"), of("gate")));
+    let (limit, flying, waiting, held) = (of("limit"), of("in_flight"), of("waiting"), of("held"));
+    let permits = format!("permits {} ({flying} of {limit} in flight, {waiting} wait)", of("permits"));
+    line("gates", format!("ddl {}   {permits}   writes {} ({held} held)", of("ddl"), of("gate")));
     if cell(row, "worst_signal").is_some() {
         let (signal, value, unit) = (of("worst_signal"), of("value"), of("unit"));
         line("worst", format!("{signal} {value} {unit} (from {})", of("threshold")));

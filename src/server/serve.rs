@@ -49,11 +49,12 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     listen_for_clients(&services, &workers, &mut accepting)?;
     let board = Arc::new(health::Board::default());
     let views = admin_port::Views { board: board.clone(), ladder: Arc::new(control) };
-    admin_port::start(&services, &proxy.store, &reloader, views, &mut background)?;
+    admin_port::start(&services, (&proxy.store, &proxy.limits), &reloader, views, &mut background)?;
     background.spawn(health::watch(health::Wiring { services: services.clone(), board, reins }));
 
     reloader.follow_directories().await;
     background.spawn(reloader.clone().watch_files());
+    background.spawn(proxy.limits.clone().follow());
     let mut signals = Signals::new()?;
     tracing::info!(
         address = %config.listen.address,

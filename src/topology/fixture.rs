@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::{Directories, Snapshot, SnapshotCell, Store};
 use crate::config::{
     Access, Admin, Alerts, AuthPlugin, Cluster, ClusterTls, Config, HealthChecks, KeyspaceTopology,
-    LadderPolicy, Listen, Log, LogFormat, Login, Password, PoolLimits, Reads, Routing, RungMode, Rungs,
-    ShardPlace, Timeouts, TlsMode, User,
+    LadderPolicy, Listen, Log, LogFormat, Login, Password, PermitSettings, PoolLimits, Reads, Routing,
+    RungMode, Rungs, ShardPlace, Timeouts, TlsMode, User, WorkspaceDefaults,
 };
 use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName, UserName};
 use crate::redact::Secret;
@@ -79,6 +79,7 @@ pub(crate) fn config() -> Config {
             drains_max: 1,
         },
         alerts: Alerts::default(),
+        limits: WorkspaceDefaults::default(),
         users: BTreeMap::from([
             (UserName::new("app"), user("app", false)),
             (UserName::new("root"), user("root", true)),
@@ -152,6 +153,7 @@ fn cluster(number: u16) -> Cluster {
             lifetime: Duration::from_secs(3600),
         },
         ladder: Rungs::default(),
+        permits: PermitSettings::DEFAULT,
     }
 }
 

@@ -24,7 +24,7 @@ pub fn help() -> &'static [Help] {
     &HELP
 }
 
-const HELP: [Help; 35] = [
+const HELP: [Help; 42] = [
     entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
     entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
     entry(
@@ -32,6 +32,12 @@ const HELP: [Help; 35] = [
         "how clusters are, and where they stand on the ladder",
         "SHOW HEALTH WHERE state != healthy",
     ),
+    entry(
+        "SHOW ADMISSION <tail>",
+        "statements in flight, waiting and refused, by cluster",
+        "SHOW ADMISSION WHERE refused > 0",
+    ),
+    entry("SHOW GATES <tail>", "gates that are not open, and what is held there", "SHOW GATES"),
     entry(
         "SHOW SHARD STATUS <tail>",
         "for an on-call: each cluster, its gates, and the command to consider next",
@@ -66,6 +72,11 @@ const HELP: [Help; 35] = [
         "SHOW WORKSPACES <keyspace> [ON <shard>] [STATE <state>] [AFTER <id>] [LIMIT <n>]",
         "workspaces in order, 1000 unless told",
         "SHOW WORKSPACES workspaces ON ws-a LIMIT 2",
+    ),
+    entry(
+        "SHOW WORKSPACE LIMITS <tail>",
+        "what all workspaces may use of a cluster, and those with limits of their own",
+        "SHOW WORKSPACE LIMITS",
     ),
     entry("SHOW SNAPSHOT", "generation and size of the routing snapshot", "SHOW SNAPSHOT"),
     entry("SHOW CONFIG <tail>", "the main config, without secrets", "SHOW CONFIG WHERE section = listen"),
@@ -124,6 +135,27 @@ const HELP: [Help; 35] = [
         "DROP WORKSPACE <keyspace> <id> [FORCE]",
         "takes it out of the directory; needs suspended, or FORCE; its data stays",
         "DROP WORKSPACE workspaces 1 FORCE",
+    ),
+    entry(
+        "SET WORKSPACE LIMIT <keyspace> <id> [IN_FLIGHT <n>] [PER_SECOND <n>]",
+        "limits of its own, for writes and reads each; 0 is none; kept in the store",
+        "SET WORKSPACE LIMIT workspaces 1 IN_FLIGHT 5 PER_SECOND 200",
+    ),
+    entry(
+        "DROP WORKSPACE LIMIT <keyspace> <id>",
+        "gives it the limits of all again",
+        "DROP WORKSPACE LIMIT workspaces acme",
+    ),
+    entry(
+        "SET GATE CLUSTER <cluster> | SHARD <keyspace> <shard> | TABLE <keyspace> <shard> <table> <state> \
+         [FOR <seconds>] [ALL]",
+        "open, limited, buffering (holds for 10 s), refusing or drained; for writes unless ALL",
+        "SET GATE SHARD workspaces ws-b BUFFERING FOR 5",
+    ),
+    entry(
+        "SET DDL LANE <cluster> OPEN | CLOSED",
+        "whether schema changes are let through",
+        "SET DDL LANE c1 CLOSED",
     ),
     entry(
         "IMPORT WORKSPACES <keyspace> FROM '<file>' [FORMAT csv | jsonl] [SKIP EXISTING | REPLACE EXISTING]",

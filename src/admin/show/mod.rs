@@ -1,5 +1,6 @@
 //! Tables that operators read, one file each.
 
+mod admission;
 mod config;
 mod directories;
 mod errors;
@@ -20,12 +21,14 @@ use super::words::Words;
 use crate::error::{ClientError, Code};
 
 /// Tables that `SELECT * FROM` and `SHOW` know.
-pub(super) const TABLES: [&str; 15] = [
+pub(super) const TABLES: [&str; 17] = [
     "shards",
     "clusters",
     "health",
     "shard_status",
     "events",
+    "admission",
+    "gates",
     "servers",
     "pools",
     "sessions",
@@ -42,6 +45,9 @@ pub(super) use ladder::incident;
 
 /// `SHOW …`.
 pub(super) fn show(words: &mut Words<'_>, context: &AdminContext) -> Result<AdminAnswer, ClientError> {
+    if words.take_all(&["WORKSPACE", "LIMITS"]) {
+        return tail::apply(words, admission::limits(context)).map(AdminAnswer::Rows);
+    }
     if words.take("WORKSPACE") {
         return workspaces::one(words, context);
     }
@@ -86,6 +92,8 @@ fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
         "health" => health::health(context),
         "shard_status" => ladder::status(context),
         "events" => ladder::events(context),
+        "admission" => admission::admission(context),
+        "gates" => admission::gates(context),
         "servers" => pools::servers(context),
         "pools" => pools::pools(context),
         "sessions" => sessions::sessions(context),

@@ -103,7 +103,8 @@ impl Bundle {
         let Some(row) = rows.iter().find(|row| row.cluster == *cluster) else {
             return self.line("status", None, &format!("{cluster}: not looked at yet"));
         };
-        let (lane, permits, gate) = row.decision.posture();
+        let view = context.admissions.of(cluster).view();
+        let [writes, _reads] = &view.classes;
         let (state, stage, by) = (row.state.name(), row.decision.stage.name(), set_by(row));
         let (state_s, stage_s) = (row.state_for.as_secs(), row.stage_for.as_secs());
         self.line(
@@ -111,7 +112,8 @@ impl Bundle {
             None,
             &format!("{cluster}: {state} for {state_s} s; {stage} for {stage_s} s by {by}"),
         );
-        let (lane, permits, gate) = (lane.name(), permits.name(), gate.name());
+        let (lane, permits) = (if view.is_ddl_closed { "closed" } else { "open" }, writes.held.name());
+        let gate = view.cluster_gate().name();
         self.line(
             "status",
             None,

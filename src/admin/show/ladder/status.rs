@@ -9,7 +9,7 @@ use crate::ids::ClusterName;
 
 /// One row for each cluster.
 pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
-    use ColumnKind::{Fraction, Text};
+    use ColumnKind::{Fraction, Number, Text};
     let mut table = AdminTable::new([
         ("cluster", Text),
         ("state", Text),
@@ -23,6 +23,10 @@ pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
         ("ddl", Text),
         ("permits", Text),
         ("gate", Text),
+        ("limit", Number),
+        ("in_flight", Number),
+        ("waiting", Number),
+        ("held", Number),
         ("worst_signal", Text),
         ("value", Fraction),
         ("threshold", Fraction),
@@ -42,7 +46,8 @@ pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
             .map(|shard| format!("{}/{}", shard.keyspace, shard.name))
             .collect();
         let replicas: Vec<String> = cluster.replicas.iter().map(ToString::to_string).collect();
-        let (lane, permits, gate) = row.decision.posture();
+        let view = context.admissions.of(&row.cluster).view();
+        let [writes, _reads] = &view.classes;
         let worst = row.worst();
         let fraction = |value: Option<f64>| value.map_or(AdminValue::Null, AdminValue::Fraction);
         table.push([
@@ -55,9 +60,13 @@ pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
             AdminValue::text(&cluster.primary),
             AdminValue::optional((!replicas.is_empty()).then(|| replicas.join(", "))),
             AdminValue::optional((!shards.is_empty()).then(|| shards.join(", "))),
-            (if row.decision.is_ddl_frozen { "frozen" } else { lane.name() }).into(),
-            permits.name().into(),
-            gate.name().into(),
+            ddl(&row, view.is_ddl_closed).into(),
+            writes.held.name().into(),
+            view.cluster_gate().name().into(),
+            writes.limit.into(),
+            writes.in_flight.into(),
+            writes.waiting.into(),
+            view.held().0.into(),
             AdminValue::optional(worst.map(|evidence| evidence.signal)),
             fraction(worst.map(|evidence| evidence.value)),
             fraction(worst.map(|evidence| evidence.threshold)),
@@ -72,6 +81,15 @@ pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
         ]);
     }
     table
+}
+
+/// Whether schema changes begin, as this proxy acts.
+fn ddl(row: &HealthRow, is_closed: bool) -> &'static str {
+    match (row.decision.is_ddl_frozen, is_closed) {
+        (true, _) => "frozen",
+        (false, true) => "closed",
+        (false, false) => "open",
+    }
 }
 
 /// Who brought it to its stage.
