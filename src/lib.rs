@@ -43,6 +43,8 @@ pub mod admission;
 
 pub mod execute;
 
+pub mod failover;
+
 pub mod session;
 
 pub mod admin;

@@ -1,41 +1,37 @@
 //! What keeps each cluster's statements apart from the others': its permits, its gates, its lane for schema
 //! changes. [`crate::drain`] decides; here statements wait, and here what was decided takes effect.
+//!
+//! A statement asks with [`Admission::enter`] once it is placed and before it has a connection. It is
+//! admitted, waits for a permit ([`Queued`]), is held at a gate ([`Held`]), or is refused ([`Refusal`]). All
+//! three are guards: dropped, they give back what they have. No lock is held while anything waits, and
+//! nothing changeable is shared between clusters.
+//!
+//! **Order**: a statement that has its permit was let through by the gates as they were when it got it. So once
+//! a gate is closed, who reads the number in flight and finds none knows that none will follow.
 
-use std::sync::Arc;
+mod clusters;
+mod entry;
+mod gates;
+mod limits;
+mod queue;
+mod refusal;
+mod request;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use clusters::{Admissions, NearAdmission};
+pub use entry::{Admission, Admitted, Entry};
+pub use gates::{Held, Released};
+pub use limits::{LimitError, OWN_LIMITS_MAX, WorkspaceLimitsBook};
+pub use queue::{Queued, Turn};
+pub use refusal::{Refusal, Why};
+pub use request::{Request, owner_of, workspace_key};
+pub use view::{AdmissionView, ClassView, GateView};
+
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
-
-use crate::drain::Action;
-use crate::ids::{ClusterName, NameMap};
-
-/// Every cluster's admission.
-#[derive(Debug, Default)]
-pub struct Admissions {
-    by_cluster: ArcSwap<NameMap<ClusterName, Arc<Admission>>>,
-}
-
-impl Admissions {
-    /// The cluster's admission; made when it is first asked for.
-    pub fn of(&self, cluster: &ClusterName) -> Arc<Admission> {
-        if let Some(admission) = self.by_cluster.load().get(cluster) {
-            return Arc::clone(admission);
-        }
-        let made = Arc::new(Admission::default());
-        self.by_cluster.rcu(|old| {
-            let mut new = NameMap::clone(old);
-            new.entry(cluster.clone()).or_insert_with(|| Arc::clone(&made));
-            new
-        });
-        self.by_cluster.load().get(cluster).cloned().unwrap_or(made)
-    }
-}
-
-/// One cluster's.
-#[derive(Debug, Default)]
-pub struct Admission {}
-
-impl Admission {
-    /// Carries out an action that touches no server; others are not its business.
-    pub fn apply(&self, _action: &Action, _now: Instant) {}
+/// The time, on the runtime's clock, so that tests can step it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

@@ -8,6 +8,7 @@ use crate::redact::Secret;
 
 use super::decode::Object;
 use super::keys::{Key, Section, Shape};
+use super::ladder::{RUNGS, Rungs};
 use super::secrets::{self, Given};
 
 /// Most server connections of one pool.
@@ -31,6 +32,8 @@ pub(super) const CLUSTER: Section = Section {
         ),
         Key::new("tls", Shape::Section(&CLUSTER_TLS), "TLS towards the servers."),
         Key::new("pool", Shape::Section(&POOL), "Bounds of the connection pools."),
+        Key::new("ladder", Shape::Section(&RUNGS), "What differs from `[ladder]` for this cluster."),
+        Key::new("permits", Shape::Section(&PERMITS), "Bounds of the statements in flight."),
     ],
 };
 
@@ -74,6 +77,38 @@ const POOL: Section = Section {
         Key::new("idle", Shape::Duration(0), "An unused connection is closed after this; 0s: never.")
             .or("5m"),
         Key::new("lifetime", Shape::Duration(0), "A connection is replaced after this; 0s: never.").or("1h"),
+    ],
+};
+
+const PERMITS: Section = Section {
+    doc: "Bounds of a cluster's statements in flight and of those that wait for that, writes and reads each.",
+    keys: &[
+        Key::new(
+            "writes",
+            Shape::Number(0, POOL_CONNECTIONS_MAX),
+            "Writes in flight at most; 0: pool.max_connections.",
+        )
+        .or("0"),
+        Key::new(
+            "reads",
+            Shape::Number(0, POOL_CONNECTIONS_MAX),
+            "Reads in flight at most, replicas' included; 0: pool.max_connections of every server.",
+        )
+        .or("0"),
+        Key::new(
+            "floor",
+            Shape::Number(0, POOL_CONNECTIONS_MAX),
+            "What is left of either when the cluster is slow or sick; 0: a tenth, 4 at least.",
+        )
+        .or("0"),
+        Key::new(
+            "queue",
+            Shape::Number(0, 1_000_000),
+            "Statements that may wait for their turn; one workspace's may be half of them.",
+        )
+        .or("2000"),
+        Key::new("queue_bytes", Shape::Size(1 << 10, 1 << 40), "Bytes of those.").or("64MiB"),
+        Key::new("wait", Shape::Duration(1), "No statement waits longer for its turn.").or("5s"),
     ],
 };
 
@@ -157,6 +192,35 @@ pub struct PoolLimits {
     pub lifetime: Duration,
 }
 
+/// Bounds of a cluster's statements in flight, writes and reads each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermitSettings {
+    /// Writes in flight at most; absent: the connections of the primary's pool.
+    pub writes: Option<u32>,
+    /// Reads in flight at most; absent: the connections of all servers' pools.
+    pub reads: Option<u32>,
+    /// What is left of either when the cluster is slow or sick; absent: a tenth, 4 at least.
+    pub floor: Option<u32>,
+    /// Statements that may wait for their turn.
+    pub queue: u32,
+    /// Bytes of those.
+    pub queue_bytes: usize,
+    /// No statement waits longer.
+    pub wait: Duration,
+}
+
+impl PermitSettings {
+    /// What holds where the file says nothing.
+    pub const DEFAULT: Self = Self {
+        writes: None,
+        reads: None,
+        floor: None,
+        queue: 2000,
+        queue_bytes: 64 << 20,
+        wait: Duration::from_secs(5),
+    };
+}
+
 /// One MySQL replication group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
@@ -174,6 +238,10 @@ pub struct Cluster {
     pub tls: ClusterTls,
     /// Bounds of the pools.
     pub pool: PoolLimits,
+    /// What differs from the ladder's policy for all.
+    pub ladder: Rungs,
+    /// Bounds of the statements in flight.
+    pub permits: PermitSettings,
 }
 
 /// Where the shards of a keyspace live.
@@ -214,6 +282,7 @@ impl Cluster {
         let admin = object.section("admin").map(|admin| Login::decode(&admin));
         let tls = ClusterTls::decode(&object.section_or_defaults("tls"));
         let pool = PoolLimits::decode(&object.section_or_defaults("pool"));
+        let permits = PermitSettings::decode(&object.section_or_defaults("permits"));
         let (primary, login) = (object.server("primary")?, login?);
         Some(Self {
             name: ClusterName::new(name),
@@ -223,6 +292,8 @@ impl Cluster {
             login,
             tls,
             pool,
+            ladder: object.section("ladder").map(|own| Rungs::decode(&own)).unwrap_or_default(),
+            permits,
         })
     }
 }
@@ -270,6 +341,20 @@ impl PoolLimits {
             waiters: object.number_u32("waiters"),
             idle: object.duration("idle"),
             lifetime: object.duration("lifetime"),
+        }
+    }
+}
+
+impl PermitSettings {
+    fn decode(object: &Object<'_>) -> Self {
+        let given = |key| Some(object.number_u32(key)).filter(|number| *number > 0);
+        Self {
+            writes: given("writes"),
+            reads: given("reads"),
+            floor: given("floor"),
+            queue: object.number_u32("queue"),
+            queue_bytes: usize::try_from(object.size("queue_bytes")).unwrap_or(usize::MAX),
+            wait: object.duration("wait"),
         }
     }
 }

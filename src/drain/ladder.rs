@@ -24,7 +24,7 @@ use crate::ids::ClusterName;
 /// Limiting may help for so long before a drain: killing DDL takes effect within seconds, or not.
 const DRAIN_AFTER: Duration = Duration::from_secs(10);
 /// Transactions may finish for so long: they are what cannot be replayed.
-const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// DDL that still runs is killed again after this: rolling back a copy takes a while.
 const KILL_AGAIN: Duration = Duration::from_secs(5);
 /// The actor reports a failover's end by then.
@@ -52,6 +52,9 @@ pub enum Ownership {
     Owner,
     /// Another does; its decisions come by [`Ladder::follow`].
     Follower,
+    /// It is not known who does, as the store is away: this proxy decides for itself, touches no server and
+    /// fails nothing over.
+    Alone,
 }
 
 /// What is to be done, and what is to be written down. An event without actions is only told.
@@ -65,10 +68,20 @@ pub struct Step {
     pub event: Event,
 }
 
+impl Step {
+    /// Leaves out what touches a server.
+    fn keep_to_gates(&mut self) {
+        self.actions.retain(|action| !action.touches_server());
+        self.event.actions.retain(|action| !action.touches_server());
+    }
+}
+
 /// All clusters on the ladder.
 #[derive(Clone, Debug)]
 pub struct Ladder {
     policy: Policy,
+    /// Of clusters that have one of their own; `drains_max` is that of `policy`.
+    policies: BTreeMap<ClusterName, Policy>,
     clusters: BTreeMap<ClusterName, Stand>,
 }
 
@@ -88,12 +101,18 @@ enum Next {
 impl Ladder {
     /// No cluster yet.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, clusters: BTreeMap::new() }
+        Self { policy, policies: BTreeMap::new(), clusters: BTreeMap::new() }
     }
 
-    /// Follows another policy from now on.
-    pub fn set_policy(&mut self, policy: Policy) {
-        self.policy = policy;
+    /// Follows other policies from now on: that of all clusters, and those of clusters that have their own.
+    /// What was decided stays.
+    pub fn set_policies(&mut self, policy: Policy, own: BTreeMap<ClusterName, Policy>) {
+        (self.policy, self.policies) = (policy, own);
+    }
+
+    /// What the ladder may do with a cluster by itself.
+    pub fn policy(&self, cluster: &ClusterName) -> &Policy {
+        self.policies.get(cluster).unwrap_or(&self.policy)
     }
 
     /// Where a cluster stands.
@@ -113,18 +132,27 @@ impl Ladder {
             if !self.clusters.contains_key(&facts.cluster) {
                 self.clusters.insert(facts.cluster.clone(), Stand::new(moment.now));
             }
-            if ownership == Ownership::Owner {
-                steps.extend(self.decide(facts, moment));
+            if ownership != Ownership::Follower {
+                steps.extend(self.decide(facts, ownership, moment));
             }
         }
         steps
     }
 
-    fn decide(&mut self, facts: &Facts, moment: Moment) -> Option<Step> {
+    fn decide(&mut self, facts: &Facts, ownership: Ownership, moment: Moment) -> Option<Step> {
         let others = self.own_drains();
+        let policy = self.policies.get(&facts.cluster).unwrap_or(&self.policy);
         let stand = self.clusters.get_mut(&facts.cluster)?;
-        match next(stand, facts, moment.now) {
+        if stand.decision.stage == Stage::Open && facts.state == State::Healthy {
+            stand.told.clear();
+        }
+        let is_alone = ownership == Ownership::Alone;
+        let mut step = match next(stand, facts, moment.now) {
             Next::Stay => None,
+            Next::Do(action, _) if is_alone && action.touches_server() => None,
+            Next::Climb(Rung::FailOver, _) if is_alone && policy.mode(Rung::FailOver) == Mode::Act => {
+                told(stand, facts, (Rung::FailOver, How::HeldBack, Because::StoreAway), moment)
+            }
             Next::Go(stage, because) => {
                 let from = stand.decision.stage;
                 let mut actions = Vec::new();
@@ -147,12 +175,16 @@ impl Ladder {
             Next::Climb(Rung::Drain, _) if others >= self.policy.drains_max => {
                 told(stand, facts, (Rung::Drain, How::HeldBack, Because::OthersDrain), moment)
             }
-            Next::Climb(rung, because) => match self.policy.mode(rung) {
+            Next::Climb(rung, because) => match policy.mode(rung) {
                 Mode::Off => None,
                 Mode::Advise => told(stand, facts, (rung, How::Advised, because), moment),
-                Mode::Act => Some(climb(stand, facts, (rung, because), &self.policy, moment)),
+                Mode::Act => Some(climb(stand, facts, (rung, because), policy, moment)),
             },
+        }?;
+        if is_alone {
+            step.keep_to_gates();
         }
+        Some(step)
     }
 
     /// Clusters drained by the ladder's own decision.
@@ -174,8 +206,12 @@ impl Ladder {
         ownership: Ownership,
         moment: Moment,
     ) -> Result<Step, Refused> {
-        if ownership == Ownership::Follower {
-            return Err(Refused::NotOwner);
+        match ownership {
+            Ownership::Follower => return Err(Refused::NotOwner),
+            Ownership::Alone if matches!(command.order, Order::FailOver(_)) => {
+                return Err(Refused::StoreAway);
+            }
+            Ownership::Alone | Ownership::Owner => {}
         }
         let stand = self.clusters.get_mut(&command.cluster);
         let stand = stand.ok_or_else(|| Refused::UnknownCluster(command.cluster.clone()))?;
@@ -196,7 +232,11 @@ impl Ladder {
             evidence: found.map(|facts| witnesses(facts, moment.now)).unwrap_or_default(),
             actions: actions.clone(),
         };
-        Ok(Step { cluster: command.cluster.clone(), actions, event })
+        let mut step = Step { cluster: command.cluster.clone(), actions, event };
+        if ownership == Ownership::Alone {
+            step.keep_to_gates();
+        }
+        Ok(step)
     }
 
     /// What [`Ladder::order`] would do; nothing changes.
@@ -365,12 +405,7 @@ fn climb(
     moment: Moment,
 ) -> Step {
     let from = stand.decision.stage;
-    let to = match rung {
-        Rung::Contain => Stage::Contained,
-        Rung::Limit => Stage::Limited,
-        Rung::Drain => Stage::Draining,
-        Rung::FailOver => Stage::FailingOver,
-    };
+    let to = rung.stage();
     if rung == Rung::Drain {
         stand.decision.expects_failover = policy.mode(Rung::FailOver) == Mode::Act;
     }
@@ -448,12 +483,7 @@ fn told(stand: &mut Stand, facts: &Facts, what: (Rung, How, Because), moment: Mo
     let (rung, how, because) = what;
     let mut step = acted(facts, stand.decision.stage, stand.decision.stage, (Vec::new(), because), moment);
     step.event.how = how;
-    step.event.to = match rung {
-        Rung::Contain => Stage::Contained,
-        Rung::Limit => Stage::Limited,
-        Rung::Drain => Stage::Draining,
-        Rung::FailOver => Stage::FailingOver,
-    };
+    step.event.to = rung.stage();
     Some(step)
 }
 

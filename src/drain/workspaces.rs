@@ -3,8 +3,10 @@
 //! A workspace is remembered only while it has statements in flight or waiting, or its rate is above zero.
 //! The rate is kept as one instant (the generic cell rate algorithm): a token bucket without a timer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use crate::ids::NameMap;
 
 use super::permits::Ticket;
 
@@ -16,9 +18,9 @@ const FORGET_AT_ONCE: usize = 2;
 /// What one workspace may use of a cluster, set by an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WorkspaceLimits {
-    /// Statements in flight, one at least; absent: only its fair share bounds it.
+    /// Statements in flight; 0: only its fair share bounds it; absent: as all workspaces.
     pub in_flight_max: Option<u32>,
-    /// Statements per second, bursts of a second's worth allowed; absent: no bound.
+    /// Statements per second, bursts of a second's worth allowed; 0: no bound; absent: as all workspaces.
     pub per_second_max: Option<f64>,
 }
 
@@ -26,7 +28,10 @@ pub struct WorkspaceLimits {
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) in_flight: u32,
+    /// Tickets in order; some of them may have been cancelled.
     pub(super) waiting: VecDeque<Ticket>,
+    /// Those that were not.
+    pub(super) waiting_count: usize,
     /// Its next turn is in the ring of turns.
     pub(super) has_turn: bool,
     /// Statements are allowed as if each took its part of a second, one after the other; here the last ends.
@@ -46,7 +51,8 @@ impl Workspace {
 
 #[derive(Debug, Default)]
 pub(super) struct Workspaces {
-    known: HashMap<u64, Workspace>,
+    /// By numbers that are mixed well enough: ids of workspaces with their keyspace, hashed.
+    known: NameMap<u64, Workspace>,
     /// Those that have nothing in flight or waiting but a rate that must be remembered, in no strict order.
     idle: VecDeque<u64>,
 }
@@ -56,6 +62,7 @@ impl Workspaces {
         self.known.entry(key).or_insert_with(|| Workspace {
             in_flight: 0,
             waiting: VecDeque::new(),
+            waiting_count: 0,
             has_turn: false,
             busy_until: now,
             is_listed: false,

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-use crate::admission::Admissions;
+use crate::admission::{Admissions, WorkspaceLimitsBook};
 use crate::backend::Pools;
 use crate::config::{Config, Fault, Listen};
+use crate::failover::Failovers;
 use crate::health::{Health, Meters};
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
@@ -54,6 +55,8 @@ fn render(faults: &[Fault]) -> String {
 pub(super) struct Proxy {
     pub services: Arc<Services>,
     pub store: Arc<dyn Store>,
+    pub failovers: Arc<Failovers>,
+    pub limits: Arc<WorkspaceLimitsBook>,
 }
 
 /// Builds what sessions share. Opens no connection to a server.
@@ -66,6 +69,9 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let snapshot = snapshot_of(loaded, &store, &Directories::default()).await?;
     let auth = AuthContext::new(RsaKey::generate().map_err(logins)?).map_err(logins)?;
     let serving = serving_of(config, Arc::new(auth))?;
+    let admissions = Arc::new(Admissions::new(config));
+    let limits = Arc::new(WorkspaceLimitsBook::new(store.clone(), admissions.clone()));
+    limits.load().await?;
     let started = Instant::now();
     let services = Arc::new(Services {
         snapshots: Arc::new(SnapshotCell::new(snapshot)),
@@ -74,13 +80,14 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         registry: Arc::new(Registry::new()),
         health: Arc::new(Health::new()),
         meters: Arc::new(Meters::new(started)),
-        admissions: Arc::new(Admissions::default()),
+        admissions,
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,
         plan_lookups: PlanLookups::default(),
     });
-    Ok(Proxy { services, store })
+    let failovers = Arc::new(Failovers::default());
+    Ok(Proxy { services, store, failovers, limits })
 }
 
 /// The snapshot of a config, with the directories that its keyspaces need.

@@ -86,6 +86,7 @@ impl Reloader {
         let serving = build::serving_of(&loaded.config, auth)?;
         // The pools first: a snapshot must not name a cluster that has none.
         self.services.pools.reconfigure(&loaded.config)?;
+        self.services.admissions.configure(&loaded.config);
         let changes = self.services.snapshots.swap(snapshot);
         self.follow_directories().await;
         self.services.serving.store(Arc::new(serving));

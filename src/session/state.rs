@@ -75,6 +75,8 @@ pub(super) struct Held {
     pub cluster: ClusterName,
     /// The role it was lent for.
     pub role: Role,
+    /// [`crate::admission::Admission::drains`] as of before it was lent.
+    pub drains: u64,
 }
 
 /// What the last statement left, for questions about it.

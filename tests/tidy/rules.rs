@@ -30,7 +30,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("backend", 7),
     ("health", 8),
     ("drain", 9),
+    ("admission", 10),
     ("execute", 10),
+    ("failover", 10),
     ("migrations", 10),
     ("session", 11),
     ("admin", 12),
@@ -41,7 +43,7 @@ const LAYERS: &[(&str, u8)] = &[
 const PACKAGES: &[(&str, &[&str], &str)] = &[
     (
         "mysql_async",
-        &["config", "health", "migrations", "topology", "admin", "server"],
+        &["config", "failover", "health", "migrations", "topology", "admin", "server"],
         "serves the control plane, never a client's query path",
     ),
     ("sqlparser", &["sql", "plan"], "its tree stays within reading and planning"),

@@ -3,7 +3,7 @@
 use super::super::context::AdminContext;
 use super::super::table::{AdminTable, AdminValue, ColumnKind};
 
-/// Every cluster: its state, what speaks against it, and what the ladder would do.
+/// Every cluster: its state, what speaks against it, and where it stands on the ladder.
 pub(super) fn health(context: &AdminContext) -> AdminTable {
     use ColumnKind::{Fraction, Number, Text};
     let mut table = AdminTable::new([
@@ -20,6 +20,8 @@ pub(super) fn health(context: &AdminContext) -> AdminTable {
         ("heartbeat_age_s", Fraction),
         ("writes_in_flight", Number),
         ("oldest_write_s", Fraction),
+        ("stage", Text),
+        ("stage_s", Fraction),
         ("advice", Text),
     ]);
     for row in context.clusters.clusters() {
@@ -39,7 +41,9 @@ pub(super) fn health(context: &AdminContext) -> AdminTable {
             fraction(row.heartbeat_age.map(|age| age.as_secs_f64())),
             row.writes_in_flight.into(),
             AdminValue::Fraction(row.oldest_write.as_secs_f64()),
-            row.advice.name().into(),
+            row.decision.stage.name().into(),
+            AdminValue::Fraction(row.stage_for.as_secs_f64()),
+            AdminValue::optional(row.advice.as_ref().map(|advice| advice.stage.name())),
         ]);
     }
     table

@@ -17,7 +17,7 @@ const LIMITS: PermitLimits = PermitLimits {
 };
 
 fn ask(workspace: u64) -> Ask {
-    Ask { workspace: Some(workspace), bytes: 10, is_in_transaction: false }
+    Ask { workspace: Some(workspace), bytes: 10, is_in_transaction: false, was_held: false }
 }
 
 fn admitted(answer: Answer) -> Permit {
@@ -87,13 +87,76 @@ fn the_queue_is_bounded_in_number_bytes_and_time() {
     assert_eq!(permits.try_admit(big, start), shed(Shed::QueueBytes));
     let waiting: Vec<_> = (0..10).map(|n| ticket(permits.try_admit(ask(n), start))).collect();
     assert_eq!(permits.try_admit(ask(99), start), shed(Shed::QueueFull));
-    // The queue has stood for longer than half a second: who waited longer than 50 ms is told so.
+    // The ladder holds the limit, and the queue has stood for longer than half a second: who waited longer than
+    // 50 ms is told so.
+    permits.limit.hold(8);
     let late = start + Duration::from_millis(900);
     let mut held = held.into_iter();
     let due = permits.release(held.next().expect("eight"), None, false, late);
     assert_eq!((due.admitted.len(), due.shed.len()), (0, 10));
     assert!(waiting.iter().all(|ticket| !permits.cancel(*ticket, late)), "none waits any more");
     assert_eq!(permits.waiting(), 0);
+}
+
+#[test]
+fn on_a_cluster_that_is_well_a_standing_queue_is_patient() {
+    let start = Instant::now();
+    let mut permits = Permits::new(LIMITS, start);
+    let held: Vec<_> = (10..18).map(|other| admitted(permits.try_admit(ask(other), start))).collect();
+    let waiting: Vec<_> = (20..25).map(|n| ticket(permits.try_admit(ask(n), start))).collect();
+    let late = start + Duration::from_millis(900);
+    let mut order = Vec::new();
+    for permit in held {
+        let due = permits.release(permit, None, false, late);
+        assert_eq!(due.shed, []);
+        order.extend(due.admitted.into_iter().map(|(ticket, _)| ticket));
+    }
+    assert_eq!(order, waiting);
+}
+
+#[test]
+fn one_workspace_cannot_take_all_of_the_queue() {
+    let now = Instant::now();
+    let mut permits = Permits::new(LIMITS, now);
+    let _held: Vec<_> = (10..18).map(|other| admitted(permits.try_admit(ask(other), now))).collect();
+    let mut flood: Vec<_> = (0..5).map(|_| ticket(permits.try_admit(ask(1), now))).collect();
+    let answer = permits.try_admit(ask(1), now);
+    assert!(matches!(answer, Answer::Shed { why: Shed::WorkspaceQueue, .. }), "{answer:?}");
+    ticket(permits.try_admit(ask(2), now));
+    // One that gave up in the middle makes a place.
+    assert!(permits.cancel(flood.remove(2), now));
+    ticket(permits.try_admit(ask(1), now));
+}
+
+#[test]
+fn what_a_gate_held_has_a_place_and_time() {
+    let start = Instant::now();
+    let mut permits = Permits::new(LIMITS, start);
+    let held: Vec<_> = (10..18).map(|other| admitted(permits.try_admit(ask(other), start))).collect();
+    permits.limit.hold(8);
+    let released = Ask { was_held: true, ..ask(1) };
+    let waiting: Vec<_> = (0..20).map(|_| ticket(permits.try_admit(released, start))).collect();
+    let late = start + Duration::from_millis(900);
+    let due = held.into_iter().map(|permit| permits.release(permit, None, false, late));
+    let due: Vec<_> = due.collect();
+    assert!(due.iter().all(|due| due.shed.is_empty()));
+    let admitted = due.iter().flat_map(|due| due.admitted.iter().map(|(ticket, _)| *ticket));
+    // Its workspace's half of the permits.
+    assert_eq!(admitted.collect::<Vec<_>>(), waiting[..4]);
+}
+
+#[test]
+fn own_limits_say_what_is_other_than_for_all() {
+    let now = Instant::now();
+    let all = WorkspaceLimits { in_flight_max: Some(1), per_second_max: Some(1.0) };
+    let mut permits = Permits::new(PermitLimits { workspace: all, ..LIMITS }, now);
+    let own = WorkspaceLimits { in_flight_max: Some(0), per_second_max: None };
+    permits.limit_workspace(1, Some(own));
+    permits.limit_workspace(2, Some(WorkspaceLimits { in_flight_max: None, per_second_max: Some(0.0) }));
+    let _one = admitted(permits.try_admit(ask(1), now));
+    assert!(matches!(permits.try_admit(ask(1), now), Answer::Shed { why: Shed::WorkspaceRate, .. }));
+    let _other = admitted(permits.try_admit(ask(2), now));
+    ticket(permits.try_admit(ask(2), now));
 }
 
 #[test]
@@ -188,7 +251,7 @@ impl Users {
         match what {
             Move::Ask { workspace, bytes, within } => {
                 let owner = (workspace > 0).then_some(workspace);
-                let ask = Ask { workspace: owner, bytes, is_in_transaction: within };
+                let ask = Ask { workspace: owner, bytes, is_in_transaction: within, was_held: false };
                 match self.permits.try_admit(ask, now) {
                     Answer::Admit(permit) => {
                         assert!(within || before < limit as usize, "beyond the limit");

@@ -3,7 +3,7 @@
 //!
 //! Two tasks per cluster talk to its primary, each on a connection of its own by the admin login: `beat` and
 //! `status`. They tell the one task of `watch`, which owns detectors and ladder, logs what changes and puts
-//! it on the [`Board`]. Nothing here acts on a cluster: the ladder is rehearsed.
+//! it on the [`Board`]. What the ladder wants is carried out in `ladder`, beside this module.
 
 mod beat;
 mod board;
@@ -11,7 +11,8 @@ mod status;
 mod watch;
 
 pub(super) use board::Board;
-pub(super) use watch::watch;
+pub(super) use status::{DDL, Listing, listing_of};
+pub(super) use watch::{Wiring, watch};
 
 use std::time::{Duration, Instant};
 
@@ -31,10 +32,12 @@ const DENIED_PAUSE: Duration = Duration::from_secs(10);
 
 /// What is probed, and how.
 #[derive(Clone, Debug, PartialEq)]
-struct Target {
-    cluster: ClusterName,
+pub(super) struct Target {
+    pub(super) cluster: ClusterName,
     server: ServerId,
-    login: Login,
+    pub(super) login: Login,
+    /// The user of clients' statements.
+    pub(super) app_user: Box<str>,
     tls: ClusterTls,
     checks: HealthChecks,
     connect_within: Duration,
@@ -46,15 +49,21 @@ impl Target {
             cluster: cluster.name.clone(),
             server: cluster.primary.clone(),
             login: cluster.admin_login.clone(),
+            app_user: cluster.login.user.clone(),
             tls: cluster.tls.clone(),
             checks: config.health.clone(),
             connect_within: config.timeouts.connect,
         }
     }
 
-    async fn open(&self) -> Result<Conn, Trouble> {
+    pub(super) async fn open(&self) -> Result<Conn, Trouble> {
         Ok(connect::open(&self.server, &self.login, &self.tls, self.connect_within).await?)
     }
+}
+
+/// What is probed of a config.
+pub(super) fn targets(config: &Config) -> Vec<Target> {
+    config.clusters.values().map(|cluster| Target::of(cluster, config)).collect()
 }
 
 /// What the tasks of a cluster tell.
@@ -92,7 +101,7 @@ impl Teller {
 
 /// Why a probe came to nothing.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub(super) enum Trouble {
     #[error(transparent)]
     Connect(#[from] Refused),
     #[error(transparent)]

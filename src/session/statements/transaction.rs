@@ -24,6 +24,7 @@ impl Session {
         snapshot: &Snapshot,
     ) -> Flow {
         let effect = job.plan.effects.transaction;
+        self.cut_if_drained();
         if let Transaction::Lost { code } = self.state.transaction {
             if effect != TransactionEffect::Rollback {
                 return Err(ClientError::of(code).into());

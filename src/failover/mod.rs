@@ -1,0 +1,16 @@
+//! Making another server the primary of its cluster, and following when somebody else did.
+//!
+//! - [`FailoverPlan`]: what is going to be done, what can be lost; or a [`Refusal`].
+//! - [`Failovers`] reads the servers, carries plans out, and publishes who is the primary.
+//!
+//! It decides nothing about health and holds back no statement: the caller's gate does, before and after.
+
+mod end;
+mod gtid;
+mod plan;
+mod run;
+
+pub use end::{Found, PrimaryRow, Undecided};
+pub use gtid::{GtidFault, GtidSet, Origin};
+pub use plan::{FailoverPlan, Loss, Refusal, Step, Unfit};
+pub use run::{FailoverRequest, Failovers};
