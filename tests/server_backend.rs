@@ -47,6 +47,7 @@ fn config_of(cluster: &Cluster, user: &str, password: &str, mode: TlsMode) -> co
             idle: Duration::from_secs(60),
             lifetime: Duration::from_secs(600),
         },
+        failover: config::Failover::default(),
     }
 }
 

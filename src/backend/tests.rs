@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::config::{Cluster, ClusterTls, Login, PoolLimits, TlsMode};
+use crate::config::{Cluster, ClusterTls, Failover, Login, PoolLimits, TlsMode};
 use crate::error::Code;
 use crate::ids::{ClusterName, Role, ServerId, WorkerId};
 use crate::protocol::auth::{AuthContext, AuthRequest, AuthStep, Credentials, Nonce, RsaKey, ServerAuth};
@@ -183,6 +183,7 @@ fn cluster(primary: &ServerId, replicas: Vec<ServerId>, pool: PoolLimits) -> Clu
         admin_login: login,
         tls,
         pool,
+        failover: Failover::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName};
 use crate::redact::Secret;
 
 use super::decode::Object;
+use super::failover::{self, Failover};
 use super::keys::{Key, Section, Shape};
 use super::secrets::{self, Given};
 
@@ -31,6 +32,24 @@ pub(super) const CLUSTER: Section = Section {
         ),
         Key::new("tls", Shape::Section(&CLUSTER_TLS), "TLS towards the servers."),
         Key::new("pool", Shape::Section(&POOL), "Bounds of the connection pools."),
+        Key::new("failover", Shape::Choice(failover::MODES), "Who replaces the primary.").or("built-in"),
+        Key::new(
+            "failover_command",
+            Shape::List(&Shape::Text),
+            "Program and arguments, without a shell; {cluster}, {from}, {to}, {from_host}, {to_host} are \
+             replaced.",
+        ),
+        Key::new(
+            "failover_timeout",
+            Shape::Duration(1),
+            "The command, and the new primary's appearance, may take so long.",
+        )
+        .or("60s"),
+        Key::new(
+            "replication",
+            Shape::Section(&failover::REPLICATION),
+            "User that a former primary is made to replicate with; without it what MySQL replicas tell.",
+        ),
     ],
 };
 
@@ -174,6 +193,8 @@ pub struct Cluster {
     pub tls: ClusterTls,
     /// Bounds of the pools.
     pub pool: PoolLimits,
+    /// How the primary is replaced.
+    pub failover: Failover,
 }
 
 /// Where the shards of a keyspace live.
@@ -214,6 +235,7 @@ impl Cluster {
         let admin = object.section("admin").map(|admin| Login::decode(&admin));
         let tls = ClusterTls::decode(&object.section_or_defaults("tls"));
         let pool = PoolLimits::decode(&object.section_or_defaults("pool"));
+        let failover = Failover::decode(object);
         let (primary, login) = (object.server("primary")?, login?);
         Some(Self {
             name: ClusterName::new(name),
@@ -223,12 +245,13 @@ impl Cluster {
             login,
             tls,
             pool,
+            failover,
         })
     }
 }
 
 impl Login {
-    fn decode(object: &Object<'_>) -> Option<Self> {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
         let given = secrets::decode(object, &["password_env", "password_file", "password"]);
         match (object.text("user")?, given?) {
             (user, Given::Plain(password)) => Some(Self { user, password }),

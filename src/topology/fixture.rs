@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Directories, Snapshot, SnapshotCell, Store};
 use crate::config::{
-    Access, Admin, AuthPlugin, Cluster, ClusterTls, Config, HealthChecks, KeyspaceTopology, Listen, Log,
-    LogFormat, Login, Password, PoolLimits, Reads, Routing, ShardPlace, Timeouts, TlsMode, User,
+    Access, Admin, AuthPlugin, Cluster, ClusterTls, Config, Failover, HealthChecks, KeyspaceTopology, Listen,
+    Log, LogFormat, Login, Password, PoolLimits, Reads, Routing, ShardPlace, Timeouts, TlsMode, User,
 };
 use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName, UserName};
 use crate::redact::Secret;
@@ -144,6 +144,7 @@ fn cluster(number: u16) -> Cluster {
             idle: Duration::from_secs(300),
             lifetime: Duration::from_secs(3600),
         },
+        failover: Failover::default(),
     }
 }
 
