@@ -37,8 +37,8 @@ pub fn serve(path: &Path) -> Result<(), StartError> {
 async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let config = loaded.config.clone();
     let proxy = build::build(loaded).await?;
+    let reloader = Arc::new(Reloader::new(path.to_owned(), &proxy));
     let services = proxy.services;
-    let reloader = Arc::new(Reloader::new(path.to_owned(), services.clone(), proxy.store.clone()));
     let mut accepting = JoinSet::new();
     let mut background = JoinSet::new();
     let workers =
@@ -48,6 +48,7 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let board = Arc::new(health::Board::default());
     admin_port::start(&services, &proxy.store, &reloader, &board, &mut background)?;
     background.spawn(health::watch(services.clone(), board));
+    background.spawn(proxy.failovers.clone().watch());
 
     reloader.follow_directories().await;
     background.spawn(reloader.clone().watch_files());

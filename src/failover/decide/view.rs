@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::gtid::{GtidSet, Origin};
+use super::super::gtid::{GtidSet, Origin};
 use crate::ids::ServerId;
 use crate::protocol::handshake::Flavour;
 

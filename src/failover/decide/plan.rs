@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::end::list;
-use super::gtid::GtidSet;
+use super::super::end::list;
+use super::super::gtid::GtidSet;
 use crate::ids::{ClusterName, ServerId};
 
 /// What is going to be done.
