@@ -25,6 +25,8 @@ pub mod error;
 pub mod config;
 pub mod protocol;
 
+pub mod control;
+
 pub mod sql;
 
 pub mod vschema;

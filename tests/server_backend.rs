@@ -49,6 +49,7 @@ fn config_of(cluster: &Cluster, user: &str, password: &str, mode: TlsMode) -> co
         },
         ladder: config::Rungs::default(),
         permits: PermitSettings::DEFAULT,
+        failover: config::Failover::default(),
     }
 }
 

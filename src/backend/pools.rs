@@ -134,6 +134,9 @@ impl Pools {
                 Some(pools) => Arc::clone(pools),
                 None => ClusterPools::new(cluster.clone(), connect)?,
             };
+            // What must not be sent to a server does not end with a reload.
+            let barred = old.get(name).into_iter().flat_map(|pools| pools.all()).filter(|p| p.is_barred());
+            barred.for_each(|pool| pools.at(&pool.at().server).for_each(Pool::bar));
             new.insert(name.clone(), pools);
         }
         let new = Arc::new(new);
@@ -164,6 +167,21 @@ impl Pools {
         match role {
             Role::Primary => pools.primary.checkout(wanted).await,
             Role::Replica => pools.checkout_replica(wanted).await,
+        }
+    }
+
+    /// Cuts off every connection to a server of a cluster, whoever uses it, and opens none until
+    /// [`Pools::lift`]. Statements that ran there are lost, their outcome unknown.
+    pub fn bar(&self, cluster: &ClusterName, server: &ServerId) {
+        if let Some(pools) = self.clusters.load().get(cluster) {
+            pools.at(server).for_each(Pool::bar);
+        }
+    }
+
+    /// Undoes [`Pools::bar`].
+    pub fn lift(&self, cluster: &ClusterName, server: &ServerId) {
+        if let Some(pools) = self.clusters.load().get(cluster) {
+            pools.at(server).for_each(|pool| pool.lift());
         }
     }
 
@@ -217,6 +235,10 @@ impl ClusterPools {
 
     fn all(&self) -> impl Iterator<Item = &Arc<Pool>> {
         std::iter::once(&self.primary).chain(&self.replicas)
+    }
+
+    fn at(&self, server: &ServerId) -> impl Iterator<Item = &Arc<Pool>> {
+        self.all().filter(move |pool| pool.at().server == *server)
     }
 
     /// Lends from the less busy of two replicas drawn from those that work; from another when that one fails.

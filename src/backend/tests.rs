@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::config::{Cluster, ClusterTls, Login, PermitSettings, PoolLimits, TlsMode};
+use crate::config::{Cluster, ClusterTls, Failover, Login, PermitSettings, PoolLimits, TlsMode};
 use crate::error::Code;
 use crate::ids::{ClusterName, Role, ServerId, WorkerId};
 use crate::protocol::auth::{AuthContext, AuthRequest, AuthStep, Credentials, Nonce, RsaKey, ServerAuth};
@@ -185,6 +185,7 @@ fn cluster(primary: &ServerId, replicas: Vec<ServerId>, pool: PoolLimits) -> Clu
         pool,
         ladder: crate::config::Rungs::default(),
         permits: PermitSettings::DEFAULT,
+        failover: Failover::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName};
 use crate::redact::Secret;
 
 use super::decode::Object;
+use super::failover::{self, Failover};
 use super::keys::{Key, Section, Shape};
 use super::ladder::{RUNGS, Rungs};
 use super::secrets::{self, Given};
@@ -34,6 +35,24 @@ pub(super) const CLUSTER: Section = Section {
         Key::new("pool", Shape::Section(&POOL), "Bounds of the connection pools."),
         Key::new("ladder", Shape::Section(&RUNGS), "What differs from `[ladder]` for this cluster."),
         Key::new("permits", Shape::Section(&PERMITS), "Bounds of the statements in flight."),
+        Key::new("failover", Shape::Choice(failover::MODES), "Who replaces the primary.").or("built-in"),
+        Key::new(
+            "failover_command",
+            Shape::List(&Shape::Text),
+            "Program and arguments, without a shell; {cluster}, {from}, {to}, {from_host}, {to_host} are \
+             replaced.",
+        ),
+        Key::new(
+            "failover_timeout",
+            Shape::Duration(1),
+            "The command, and the new primary's appearance, may take so long.",
+        )
+        .or("60s"),
+        Key::new(
+            "replication",
+            Shape::Section(&failover::REPLICATION),
+            "User that a former primary is made to replicate with; without it what MySQL replicas tell.",
+        ),
     ],
 };
 
@@ -242,6 +261,8 @@ pub struct Cluster {
     pub ladder: Rungs,
     /// Bounds of the statements in flight.
     pub permits: PermitSettings,
+    /// How the primary is replaced.
+    pub failover: Failover,
 }
 
 /// Where the shards of a keyspace live.
@@ -283,6 +304,7 @@ impl Cluster {
         let tls = ClusterTls::decode(&object.section_or_defaults("tls"));
         let pool = PoolLimits::decode(&object.section_or_defaults("pool"));
         let permits = PermitSettings::decode(&object.section_or_defaults("permits"));
+        let failover = Failover::decode(object);
         let (primary, login) = (object.server("primary")?, login?);
         Some(Self {
             name: ClusterName::new(name),
@@ -294,12 +316,13 @@ impl Cluster {
             pool,
             ladder: object.section("ladder").map(|own| Rungs::decode(&own)).unwrap_or_default(),
             permits,
+            failover,
         })
     }
 }
 
 impl Login {
-    fn decode(object: &Object<'_>) -> Option<Self> {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
         let given = secrets::decode(object, &["password_env", "password_file", "password"]);
         match (object.text("user")?, given?) {
             (user, Given::Plain(password)) => Some(Self { user, password }),

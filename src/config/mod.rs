@@ -7,6 +7,7 @@
 mod access;
 pub(crate) mod decode;
 pub(crate) mod document;
+mod failover;
 mod fault;
 mod fleet;
 pub(crate) mod keys;
@@ -18,6 +19,7 @@ pub(crate) mod suggest;
 mod units;
 
 pub use access::{Access, AuthPlugin, CachingSha2Hash, Password, Reads, User, parse_password_hash};
+pub use failover::{Failover, FailoverMode};
 pub(crate) use fault::Place;
 pub use fault::{Excerpt, Fault, Severity};
 pub use fleet::{

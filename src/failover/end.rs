@@ -75,6 +75,8 @@ pub struct PrimaryRow {
     pub configured: ServerId,
     /// Former primaries that are not known to be fenced; nothing is sent to them.
     pub unfenced: Vec<ServerId>,
+    /// Servers that nothing is sent to until they follow the primary; those above among them.
+    pub cut_off: Vec<ServerId>,
     /// Servers besides the primary that take writes, as last seen.
     pub also_writable: Vec<ServerId>,
     /// How long ago the primary was last heard of, `None` when never.

@@ -5,12 +5,24 @@
 //!
 //! It decides nothing about health and holds back no statement: the caller's gate does, before and after.
 
+mod carry;
+mod command;
+mod decide;
 mod end;
 mod gtid;
-mod plan;
+mod link;
+mod ops;
+mod primaries;
+mod read;
 mod run;
+mod tend;
+mod watch;
 
+pub use decide::{
+    Before, FailoverPlan, Heard, Identity, Judgement, Loss, Receiving, Refusal, Replication, Said, SemiSync,
+    ServerView, Situation, Step, Unfit, decide, judge,
+};
 pub use end::{Found, PrimaryRow, Undecided};
 pub use gtid::{GtidFault, GtidSet, Origin};
-pub use plan::{FailoverPlan, Loss, Refusal, Step, Unfit};
+pub use primaries::{Primaries, Record};
 pub use run::{FailoverRequest, Failovers};

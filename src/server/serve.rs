@@ -37,8 +37,8 @@ pub fn serve(path: &Path) -> Result<(), StartError> {
 async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let config = loaded.config.clone();
     let proxy = build::build(loaded).await?;
+    let reloader = Arc::new(Reloader::new(path.to_owned(), &proxy));
     let services = proxy.services;
-    let reloader = Arc::new(Reloader::new(path.to_owned(), services.clone(), proxy.store.clone()));
     let mut accepting = JoinSet::new();
     let mut background = JoinSet::new();
     let workers =
@@ -51,6 +51,7 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let views = admin_port::Views { board: board.clone(), ladder: Arc::new(control) };
     admin_port::start(&services, (&proxy.store, &proxy.limits), &reloader, views, &mut background)?;
     background.spawn(health::watch(health::Wiring { services: services.clone(), board, reins }));
+    background.spawn(proxy.failovers.clone().watch());
 
     reloader.follow_directories().await;
     background.spawn(reloader.clone().watch_files());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Directories, Snapshot, SnapshotCell, Store};
 use crate::config::{
-    Access, Admin, Alerts, AuthPlugin, Cluster, ClusterTls, Config, HealthChecks, KeyspaceTopology,
+    Access, Admin, Alerts, AuthPlugin, Cluster, ClusterTls, Config, Failover, HealthChecks, KeyspaceTopology,
     LadderPolicy, Listen, Log, LogFormat, Login, Password, PermitSettings, PoolLimits, Reads, Routing,
     RungMode, Rungs, ShardPlace, Timeouts, TlsMode, User, WorkspaceDefaults,
 };
@@ -154,6 +154,7 @@ fn cluster(number: u16) -> Cluster {
         },
         ladder: Rungs::default(),
         permits: PermitSettings::DEFAULT,
+        failover: Failover::default(),
     }
 }
 

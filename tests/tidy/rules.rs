@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("error", 1),
     ("config", 2),
     ("protocol", 2),
+    ("control", 3),
     ("sql", 3),
     ("vschema", 4),
     ("plan", 5),
@@ -43,7 +44,7 @@ const LAYERS: &[(&str, u8)] = &[
 const PACKAGES: &[(&str, &[&str], &str)] = &[
     (
         "mysql_async",
-        &["config", "failover", "health", "migrations", "topology", "admin", "server"],
+        &["config", "control", "failover", "health", "migrations", "topology", "admin", "server"],
         "serves the control plane, never a client's query path",
     ),
     ("sqlparser", &["sql", "plan"], "its tree stays within reading and planning"),

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use mysql_async::{Conn, Error};
 use tokio::sync::mpsc;
 
-use super::live::connect::{self, Refused};
 use crate::config::{Cluster, ClusterTls, Config, HealthChecks, Login};
+use crate::control::{self, Refused};
 use crate::health::{Beat, ProbeFault, Reading};
 use crate::ids::{ClusterName, ServerId};
 
@@ -57,7 +57,7 @@ impl Target {
     }
 
     pub(super) async fn open(&self) -> Result<Conn, Trouble> {
-        Ok(connect::open(&self.server, &self.login, &self.tls, self.connect_within).await?)
+        Ok(control::open(&self.server, &self.login, &self.tls, self.connect_within).await?)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::end::list;
-use super::gtid::GtidSet;
+use super::super::end::list;
+use super::super::gtid::GtidSet;
 use crate::ids::{ClusterName, ServerId};
 
 /// What is going to be done.
@@ -116,8 +116,8 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
-    /// Several servers take writes.
-    #[error("several servers take writes: {}; this must be settled first", list(.0))]
+    /// Servers that do not replicate take writes: somebody else has promoted one, or there are two primaries.
+    #[error("these take writes and do not replicate: {}; this must be settled first", list(.0))]
     SeveralWritable(Vec<ServerId>),
     /// One is under way.
     #[error("a failover of the cluster is under way")]
