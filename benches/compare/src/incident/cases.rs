@@ -95,9 +95,9 @@ impl Case {
             Self::FloodOff => seen,
             Self::FloodOn => Promises { flow_after_onset_s: Some(60.0), ..contained },
             Self::FloodDrain => Promises { flow_after_cure_s: Some(30.0), ..contained },
-            Self::PrimaryKilled | Self::PrimaryFrozen => {
-                Promises { flow_after_onset_s: Some(60.0), ..contained }
-            }
+            // One that refuses connections is down at once, and nothing needs to be shed.
+            Self::PrimaryKilled => Promises { flow_after_onset_s: Some(60.0), others: true, ..seen },
+            Self::PrimaryFrozen => Promises { flow_after_onset_s: Some(60.0), ..contained },
             Self::NetworkCut => Promises { flow_after_cure_s: Some(30.0), ..contained },
             // The storm itself is what is tried; the cut before it is judged above.
             Self::Storm => Promises { flow_after_cure_s: Some(30.0), others: true, ..Promises::default() },

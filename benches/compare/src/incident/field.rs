@@ -131,8 +131,7 @@ impl Field {
             name: format!("bulkhead-{name}"),
             pool_max: POOL_MAX,
             fronts: self.clusters.iter().enumerate().map(front).collect(),
-            config: policy::config(may),
-            vschema: policy::vschema(may),
+            config: policy::ladder(may).to_owned(),
             ..BulkheadSetup::standard(self.options.workspaces())
         };
         prepare(&setup, &self.places, &self.clusters)

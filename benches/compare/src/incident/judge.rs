@@ -153,7 +153,7 @@ pub fn measures(record: &Record) -> Vec<Measure> {
     for state in ["suspect", "degraded", "down"] {
         found.push((format!("{state} after onset"), record.first(state), "s"));
     }
-    for stage in ["contained", "limited", "draining", "drained", "failing_over", "failing over", "ramping"] {
+    for stage in ["contained", "limited", "draining", "drained", "failing over", "ramping"] {
         found.push((format!("stage {stage} after onset"), record.first_stage(stage), "s"));
     }
     found.push(("first write shed after onset".into(), record.first_shed(), "s"));

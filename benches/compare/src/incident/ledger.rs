@@ -74,11 +74,15 @@ impl Held {
         let letter = fields.next()?;
         let mut number = || fields.next()?.parse::<u64>().ok();
         match letter {
-            "i" => *self.issues.entry(number()?).or_default() += number()?,
-            "c" => *self.comments.entry(number()?).or_default() += number()?,
+            "i" | "c" => {
+                let (id, count) = (number()?, number()?);
+                let rows = if letter == "i" { &mut self.issues } else { &mut self.comments };
+                *rows.entry(id).or_default() += count;
+            }
             "n" => {
                 let at = (u32::try_from(number()?).ok()?, u8::try_from(number()?).ok()?);
-                *self.counters.entry(at).or_default() += number()?;
+                let value = number()?;
+                *self.counters.entry(at).or_default() += value;
             }
             _ => return None,
         }

@@ -2,12 +2,14 @@
 
 use super::record::Protection;
 
-/// Sections of the main configuration.
-pub fn config(_may: Protection) -> String {
-    String::new()
-}
-
-/// What is added to the keyspace's vschema.
-pub fn vschema(_may: Protection) -> String {
-    String::new()
+/// The section of the main configuration.
+pub fn ladder(may: Protection) -> &'static str {
+    match may {
+        Protection::Off => {
+            "[ladder]\ncontain = \"off\"\nlimit = \"off\"\ndrain = \"off\"\nfailover = \"off\"\n"
+        }
+        // As it comes.
+        Protection::Drain => "",
+        Protection::FailOver => "[ladder]\nfailover = \"act\"\n",
+    }
 }

@@ -150,7 +150,7 @@ impl Scene {
         let began = Instant::now();
         while began.elapsed() < bound {
             let table = client.table("SHOW HEALTH WHERE cluster = c1").await?;
-            let stage = table.get(0, "stage").or_else(|| table.get(0, "advice")).unwrap_or_default();
+            let stage = table.get(0, "stage").unwrap_or_default();
             if stages.contains(&stage) {
                 return Ok(());
             }

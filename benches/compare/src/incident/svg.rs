@@ -32,7 +32,7 @@ const UNKNOWN: &str = "#6c3483";
 const DISCONNECTED: &str = "#7f8c8d";
 
 /// States and stages with their colours, from well to ill.
-const STATE_COLOURS: [(&str, &str); 12] = [
+const STATE_COLOURS: [(&str, &str); 11] = [
     ("healthy", "#d5f5e3"),
     ("open", "#d5f5e3"),
     ("suspect", "#fcf3cf"),
@@ -42,7 +42,6 @@ const STATE_COLOURS: [(&str, &str); 12] = [
     ("draining", "#eb984e"),
     ("down", "#cb4335"),
     ("drained", "#cb4335"),
-    ("failing_over", "#8e44ad"),
     ("failing over", "#8e44ad"),
     ("ramping", "#85c1e9"),
 ];

@@ -58,8 +58,7 @@ async fn once(login: &Login, client: &mut Option<Client>, clusters: &[String]) -
         let row = (0..table.rows.len()).find(|row| table.get(*row, "cluster") == Some(cluster));
         row.map_or_else(silent, |row| {
             let word = |column: &str| table.get(row, column).unwrap_or_default().to_owned();
-            let stage = if table.columns.iter().any(|name| name == "stage") { "stage" } else { "advice" };
-            Health { state: word("state"), stage: word(stage), signal: word("worst_signal") }
+            Health { state: word("state"), stage: word("stage"), signal: word("worst_signal") }
         })
     };
     Ok(clusters.iter().map(of).collect())

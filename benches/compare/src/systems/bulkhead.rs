@@ -15,6 +15,8 @@ const VSCHEMA: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{wor
 const PASSWORD_VARIABLE: &str = "BENCH_PASSWORD";
 /// The control plane's account.
 const ADMIN: &str = "bulkhead_admin";
+/// The account of replication.
+const REPLICATION: &str = "bulkhead_repl";
 
 /// How a Bulkhead differs from the standard one.
 #[derive(Clone, Debug)]
@@ -33,8 +35,6 @@ pub struct BulkheadSetup {
     pub fronts: Vec<Front>,
     /// More sections of the main configuration.
     pub config: String,
-    /// More of the keyspace's vschema.
-    pub vschema: String,
 }
 
 /// A cluster as Bulkhead is told of it.
@@ -61,7 +61,8 @@ impl Front {
             let _ = write!(
                 text,
                 "replicas = [\"127.0.0.1:{replica}\"]\n[clusters.{name}.admin]\nuser = \"{ADMIN}\"\n\
-                 password_env = \"{PASSWORD_VARIABLE}\"\n"
+                 password_env = \"{PASSWORD_VARIABLE}\"\n[clusters.{name}.replication]\n\
+                 user = \"{REPLICATION}\"\npassword_env = \"{PASSWORD_VARIABLE}\"\n"
             );
         }
         let _ = write!(
@@ -83,7 +84,6 @@ impl BulkheadSetup {
             wrapper: Vec::new(),
             fronts: Vec::new(),
             config: String::new(),
-            vschema: String::new(),
         }
     }
 
@@ -126,7 +126,7 @@ impl Files {
             clusters.iter().map(|cluster| format!("\"ws-{0}\" = \"{0}\"", cluster.name)).collect();
         let _ = writeln!(text, "{} }}\n{}", shards.join(", "), setup.config);
         fs::create_dir_all(self.folder.join("vschema"))?;
-        fs::write(self.folder.join("vschema/workspaces.toml"), format!("{VSCHEMA}{}", setup.vschema))?;
+        fs::write(self.folder.join("vschema/workspaces.toml"), VSCHEMA)?;
         fs::write(self.config(), text)
     }
 
