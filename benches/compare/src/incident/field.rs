@@ -20,6 +20,8 @@ use crate::systems::{BulkheadSetup, Front, Prepared, prepare};
 pub const SICK: usize = 0;
 /// Connections of Bulkhead to each server.
 const POOL_MAX: u32 = 64;
+/// How much the sick cluster's servers give way to others, as `nice` counts.
+const YIELD: &str = "5";
 
 /// The servers, and where things are. On drop everything is ended.
 pub struct Field {
@@ -199,10 +201,10 @@ fn copy(from: &std::path::Path, to: &std::path::Path) -> io::Result<()> {
 fn yield_cpu(pid: u32) {
     // Sessions have shares of their own where the kernel groups by session; threads, where it does not. That one
     // of the two is missing, or both, is no reason to stop.
-    let _ = std::fs::write(format!("/proc/{pid}/autogroup"), "19");
+    let _ = std::fs::write(format!("/proc/{pid}/autogroup"), YIELD);
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let ids = threads.map(|thread| thread.file_name().to_string_lossy().into_owned());
-    let _ = run(Command::new("renice").args(["-n", "19", "-p"]).args(ids));
+    let _ = run(Command::new("renice").args(["-n", YIELD, "-p"]).args(ids));
 }
 
 impl Drop for Field {
