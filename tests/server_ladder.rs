@@ -1,5 +1,5 @@
-//! The ladder on real servers: a sick cluster is contained, limited, drained and let in again; what floods it is
-//! killed; operators order; what was decided outlives the process; the other cluster does not notice.
+//! The ladder on real servers: a sick cluster is contained, limited, drained and let in again; what floods it
+//! is killed; operators order; what was decided outlives the process; the other cluster does not notice.
 
 mod common;
 
@@ -183,12 +183,10 @@ fn is_whole(request: &str) -> bool {
     length.is_some_and(|length| body.len() >= length)
 }
 
-fn healthy(admin: &mut Conn) -> impl Future<Output = ()> + '_ {
-    async move {
-        for cluster in ["c1", "c2"] {
-            until(admin, (cluster, "state"), 30, "healthy").await;
-            until(admin, (cluster, "stage"), 60, "open").await;
-        }
+async fn healthy(admin: &mut Conn) {
+    for cluster in ["c1", "c2"] {
+        until(admin, (cluster, "state"), 30, "healthy").await;
+        until(admin, (cluster, "stage"), 60, "open").await;
     }
 }
 
@@ -292,7 +290,8 @@ async fn wait_for_event(admin: &mut Conn, what: &str) -> [String; 5] {
     }
 }
 
-/// Schema changes pile up behind open transactions, and writes behind them; with the changes killed, all goes on.
+/// Schema changes pile up behind open transactions, and writes behind them; with the changes killed, all goes
+/// on.
 async fn flood_and_see_it_killed(sick: &Cluster, admin: &mut Conn) {
     let mut readers = Vec::new();
     let mut floods = Vec::new();

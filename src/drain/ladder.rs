@@ -33,8 +33,8 @@ const FAILOVER_WITHIN: Duration = Duration::from_secs(120);
 const SEEK_AGAIN: Duration = Duration::from_secs(30);
 /// No second failover by itself before: it would meet what the first met (orchestrator's recovery block).
 const FAILOVER_PAUSE: Duration = Duration::from_secs(3600);
-/// After a decision was taken over, detectors that began at that moment know nothing yet: for so long nothing is
-/// concluded from a cluster's looking well, and for twice as long it must look well without any doubt.
+/// After a decision was taken over, detectors that began at that moment know nothing yet: for so long nothing
+/// is concluded from a cluster's looking well, and for twice as long it must look well without any doubt.
 const LOOKED_AT: Duration = Duration::from_secs(15);
 /// By then a cap that doubles every three seconds binds no limit in use.
 const RAMP_WITHIN: Duration = Duration::from_secs(30);

@@ -1,7 +1,7 @@
 //! How far one replica is behind, asked every second.
 //!
-//! A replica whose applier is stopped falls behind by as much as time passes, from what it was when it last ran.
-//! One that does not answer, or is none, is not known: neither raises nor clears anything.
+//! A replica whose applier is stopped falls behind by as much as time passes, from what it was when it last
+//! ran. One that does not answer, or is none, is not known: neither raises nor clears anything.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use super::{DENIED_PAUSE, Target, Teller, Told, Trouble};
 use crate::health::{BEAT_WITHIN, PROBE_EVERY};
 
 /// Statements that show replication, and the columns for the lag and the applier: MySQL 8.0.22 and later,
-/// MariaDB 10.5 and later, and those before. **Source**: MySQL manual, SHOW REPLICA STATUS; MariaDB, SHOW SLAVE
-/// STATUS.
+/// MariaDB 10.5 and later, and those before. **Source**: MySQL manual, SHOW REPLICA STATUS; MariaDB, SHOW
+/// SLAVE STATUS.
 const STATEMENTS: [&str; 2] = ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"];
 const LAG_COLUMNS: [&str; 2] = ["Seconds_Behind_Source", "Seconds_Behind_Master"];
 const APPLIER_COLUMNS: [&str; 2] = ["Replica_SQL_Running", "Slave_SQL_Running"];

@@ -160,8 +160,8 @@ impl Reserve {
         Ok(())
     }
 
-    /// First statements: a client that is told so knows that nothing was applied, which one whose connection is
-    /// gone does not. Then the connections whose transaction has written, and those whose statement goes on.
+    /// First statements: a client that is told so knows that nothing was applied, which one whose connection
+    /// is gone does not. Then the connections whose transaction has written, and those whose statement goes on.
     async fn hunt_writers(
         &self,
         connection: &mut Conn,
