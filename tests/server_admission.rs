@@ -18,9 +18,8 @@ const SHARED: &str = "layout = \"shared_tables\"\nworkspace_column = \"workspace
                       [tables.facts]\n";
 /// Few permits, a short queue, a short wait.
 const SMALL: &str = "[clusters.c1.permits]\nwrites = 4\nfloor = 4\nqueue = 8\nwait = \"300ms\"\n";
-/// ER_LOCK_WAIT_TIMEOUT and ER_LOCK_DEADLOCK: what clients retry, and keep their connection for.
+/// ER_LOCK_WAIT_TIMEOUT: what clients run again, and keep their connection for.
 const RETRY: u16 = 1205;
-const RETRY_TRANSACTION: u16 = 1213;
 
 struct Stand {
     one: Cluster,
@@ -59,15 +58,20 @@ impl Stand {
 
     /// Waits until as many statements are held at the cluster's gates.
     async fn wait_held(&mut self, cluster: &str, count: u64) {
+        self.wait_for(cluster, "held", count).await;
+    }
+
+    /// Waits until a column of the cluster's writes says so.
+    async fn wait_for(&mut self, cluster: &str, column: &str, count: u64) {
         let sql = format!("SHOW ADMISSION WHERE cluster = {cluster} AND class = write");
         let began = Instant::now();
         loop {
             let row: mysql_async::Row = self.admin.query_first(&sql).await.expect("works").expect("a row");
-            let held: u64 = row.get("held").expect("a number");
-            if held == count {
+            let found: u64 = row.get(column).expect("a number");
+            if found == count {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_secs(5), "{held} of {count} are held");
+            assert!(began.elapsed() < Duration::from_secs(5), "{column} is {found}, not {count}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -144,10 +148,8 @@ async fn a_stalled_clusters_clients_are_told_and_the_others_do_not_notice() {
     let counts = stand.one.sql("SELECT COUNT(*) FROM ws_1.issues; SELECT COUNT(*) FROM ws_2.issues");
     assert_eq!(counts.split_whitespace().collect::<Vec<_>>(), ["3", "2"]);
     run(&mut idle, "INSERT INTO issues VALUES (1001, 0)").await;
-    let row: mysql_async::Row =
-        stand.admin.query_first("SHOW ADMISSION WHERE class = write").await.expect("works").expect("c1");
-    assert_eq!(row.get::<u64, _>("in_flight"), Some(0));
-    assert_eq!(row.get::<u64, _>("refused"), Some(36));
+    stand.wait_for("c1", "in_flight", 0).await;
+    stand.wait_for("c1", "refused", 36).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +212,7 @@ async fn holding_ends_with_its_time_and_tables_have_gates() {
     run(&mut stand.admin, "SET GATE TABLE spaces a issues BUFFERING FOR 1 ALL").await;
     run(&mut conn, "INSERT INTO others VALUES (1)").await;
     let began = Instant::now();
-    let told = refused(&mut conn, "SELECT * FROM Issues").await;
+    let told = refused(&mut conn, "SELECT * FROM issues").await;
     assert!(is_told(&told, RETRY, "E4009 held_too_long"), "{told:?}");
     assert!((0.9..3.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
     let told = refused(&mut conn, "INSERT INTO issues VALUES (1, 1)").await;
@@ -251,7 +253,13 @@ async fn nothing_is_committed_behind_a_drain() {
     }
     run(&mut stand.admin, "SET GATE CLUSTER c1 REFUSING").await;
     let mut free = stand.client(2).await;
-    for sql in ["INSERT INTO issues VALUES (1, 1)", "BEGIN", "SELECT * FROM issues FOR UPDATE"] {
+    for sql in [
+        "INSERT INTO issues VALUES (1, 1)",
+        "BEGIN",
+        "SELECT * FROM issues FOR UPDATE",
+        "LOCK TABLES issues WRITE",
+        "XA START 'a'",
+    ] {
         let told = refused(&mut free, sql).await;
         assert!(is_told(&told, RETRY, "E4007 shard_draining"), "{sql}: {told:?}");
     }
@@ -268,12 +276,12 @@ async fn nothing_is_committed_behind_a_drain() {
     assert!(is_told(&told, RETRY, "E4008 shard_drained"), "{told:?}");
     assert_eq!(value(&mut free, "SELECT COUNT(*) FROM issues WHERE id = 2").await, 0, "reads go on");
     let told = refused(writing, "INSERT INTO issues VALUES (10, 0)").await;
-    assert!(is_told(&told, RETRY_TRANSACTION, "E4011 transaction_cut"), "{told:?}");
+    assert!(is_told(&told, RETRY, "E4011 transaction_cut"), "{told:?}");
     let told = refused(writing, "INSERT INTO issues VALUES (11, 0)").await;
-    assert!(is_told(&told, RETRY_TRANSACTION, "E4011"), "until ROLLBACK: {told:?}");
+    assert!(is_told(&told, RETRY, "E4011"), "until ROLLBACK: {told:?}");
     run(writing, "ROLLBACK").await;
     let told = refused(committing, "COMMIT").await;
-    assert!(is_told(&told, RETRY_TRANSACTION, "E4011"), "{told:?}");
+    assert!(is_told(&told, RETRY, "E4011"), "{told:?}");
     run(committing, "ROLLBACK").await;
     run(giving_up, "ROLLBACK").await;
     // What was sent before the drain is not killed by it.
@@ -283,7 +291,7 @@ async fn nothing_is_committed_behind_a_drain() {
     run(&mut stand.admin, "SET GATE CLUSTER c1 OPEN").await;
     // It slept through all of that: the primary may be another one by now.
     let told = refused(sleeping, "COMMIT").await;
-    assert!(is_told(&told, RETRY_TRANSACTION, "E4011"), "{told:?}");
+    assert!(is_told(&told, RETRY, "E4011"), "{told:?}");
     run(sleeping, "ROLLBACK").await;
     for (at, conn) in conns.iter_mut().enumerate() {
         run(conn, &format!("INSERT INTO issues VALUES ({}, 5)", 100 + at)).await;
@@ -321,7 +329,7 @@ async fn a_closed_lane_refuses_schema_changes_only() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn one_workspaces_flood_leaves_room_for_another() {
-    let stand = Stand::start("[clusters.c1.permits]\nwrites = 6\nqueue = 60\n").await;
+    let stand = Stand::start("[clusters.c1.permits]\nwrites = 6\nqueue = 60\nwait = \"2s\"\n").await;
     let mut flood = Vec::new();
     for id in 0..50 {
         let conn = stand.client(1).await;
@@ -352,6 +360,28 @@ async fn one_workspaces_flood_leaves_room_for_another() {
     assert_eq!(served + shed, 200, "nothing else happens to it");
     assert!(served > 0 && shed > 0);
     assert_eq!(stand.one.sql("SELECT COUNT(*) FROM ws_1.issues").trim(), served.to_string());
+
+    // Transactions hold connections between their statements: of those it has half, too.
+    let (mut open, mut told) = (Vec::new(), Vec::new());
+    for id in 0..5 {
+        let mut conn = stand.client(1).await;
+        match refused(&mut conn, "BEGIN").await {
+            (0, _) => {
+                run(&mut conn, &format!("INSERT INTO issues VALUES ({}, 1)", 5000 + id)).await;
+                open.push(conn);
+            }
+            refusal => told.push(refusal),
+        }
+    }
+    assert_eq!((open.len(), told.len()), (3, 2));
+    assert!(told.iter().all(|told| is_told(told, RETRY, "E5011 workspace_limit")), "{told:?}");
+    run(&mut quiet, "BEGIN").await;
+    run(&mut quiet, "INSERT INTO issues VALUES (5000, 1)").await;
+    run(&mut quiet, "COMMIT").await;
+    run(&mut open[0], "COMMIT").await;
+    let mut next = stand.client(1).await;
+    run(&mut next, "BEGIN").await;
+    run(&mut next, "ROLLBACK").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,8 @@ use crate::drain::{Action, Covers, GateState, Lane, Permit, PermitLimits, Scope,
 use crate::health::Class;
 use crate::ids::ClusterName;
 
-/// Told to who wanted to change a schema: the lane opens ten seconds after the cluster is well, at the earliest.
+/// Told to who wanted to change a schema: the lane opens ten seconds after the cluster is well, at the
+/// earliest.
 const RETRY_AFTER_DDL: Duration = Duration::from_secs(10);
 
 /// One cluster's admission. Shares nothing with another's.
@@ -23,8 +24,6 @@ pub struct Admission {
     writes: ClassQueue,
     reads: ClassQueue,
     is_ddl_closed: AtomicBool,
-    /// How often the cluster was drained.
-    drains: AtomicU64,
     /// By class and [`Why`], since the start.
     refused: [[AtomicU64; Why::ALL.len()]; 2],
     held: AtomicU64,
@@ -53,7 +52,6 @@ impl Admission {
             writes: ClassQueue::new(writes, now),
             reads: ClassQueue::new(reads, now),
             is_ddl_closed: AtomicBool::new(false),
-            drains: AtomicU64::new(0),
             refused: Default::default(),
             held: AtomicU64::new(0),
         }
@@ -118,22 +116,19 @@ impl Admission {
         }
     }
 
-    /// Brings a gate into a state, whichever it was in. Statements held there are woken unless it still holds,
-    /// in the order in which they came; each is planned again and asks anew. A drain of the cluster also cuts
-    /// every transaction that is open on it, see [`Admission::drains`].
+    /// Brings a gate into a state, whichever it was in. Statements held there are woken unless it still
+    /// holds, in the order in which they came; each is planned again and asks anew. A drain of the cluster
+    /// also cuts every transaction that is open on it, see [`Admission::drains`].
     ///
     /// The scope is the cluster, or a shard or table that lives on it.
     pub fn set_gate(&self, scope: Scope, state: GateState, covers: Covers, now: Instant) {
-        if state == GateState::Drained && matches!(scope, Scope::Cluster(_)) {
-            self.drains.fetch_add(1, Ordering::AcqRel);
-        }
         self.gates.set(scope, state, covers, now);
     }
 
-    /// How often the cluster was drained. A connection to the primary that was lent before a drain is not used
-    /// after it: the primary may be another one by then.
+    /// How often the cluster was drained. A connection to the primary that was lent before a drain is not
+    /// used after it: the primary may be another one by then.
     pub fn drains(&self) -> u64 {
-        self.drains.load(Ordering::Acquire)
+        self.gates.drains()
     }
 
     /// Says whether schema changes are refused.
@@ -145,6 +140,12 @@ impl Admission {
     /// is asked, but those of open transactions.
     pub fn in_flight(&self, class: Class) -> u32 {
         self.queue(class).lock().permits.in_flight()
+    }
+
+    /// A session of the workspace keeps a connection to the primary.
+    pub fn take_seat(self: &Arc<Self>, workspace: u64) -> Seat {
+        self.writes.lock().permits.take_seat(workspace, super::now());
+        Seat { admission: Arc::clone(self), workspace }
     }
 
     /// Sets other bounds of writes and reads; what is in flight or waits stays.
@@ -206,6 +207,22 @@ impl Admission {
     }
 }
 
+/// A connection that a session keeps between its statements, counted for its workspace until dropped. The
+/// statements of a transaction are admitted at once: what bounds a workspace is how many of them it has.
+#[derive(Debug)]
+pub struct Seat {
+    admission: Arc<Admission>,
+    workspace: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let now = super::now();
+        let (writes, workspace) = (&self.admission.writes, self.workspace);
+        writes.change(&self.admission, Class::Write, |permits| permits.leave_seat(workspace, now));
+    }
+}
+
 /// The right of one statement to be in flight; given back when dropped.
 #[derive(Debug)]
 pub struct Admitted {
@@ -231,8 +248,9 @@ impl Admitted {
         self.admission.gates_changed_since(self.gates_seen)
     }
 
-    /// The statement ended after so many times its usual time, if that is known; `failed`: through the server's
-    /// fault. A statement that was not sent is to be dropped instead: it says nothing about the server.
+    /// The statement ended after so many times its usual time, if that is known; `failed`: through the
+    /// server's fault. A statement that was not sent is to be dropped instead: it says nothing about the
+    /// server.
     pub fn land(mut self, times: Option<f64>, failed: bool, now: Instant) {
         let Some(permit) = self.permit.take() else { return };
         let queue = self.admission.queue(self.class);

@@ -98,7 +98,8 @@ impl WorkspaceLimitsBook {
         Ok(())
     }
 
-    /// Takes over changes that other proxies make, until dropped. While the store is away, what is known holds.
+    /// Takes over changes that other proxies make, until dropped. While the store is away, what is known
+    /// holds.
     pub async fn follow(self: Arc<Self>) {
         loop {
             let mut changes = self.store.watch(PREFIX);

@@ -6,8 +6,8 @@
 //! three are guards: dropped, they give back what they have. No lock is held while anything waits, and
 //! nothing changeable is shared between clusters.
 //!
-//! **Order**: a statement that has its permit was let through by the gates as they were when it got it. So once
-//! a gate is closed, who reads the number in flight and finds none knows that none will follow.
+//! **Order**: a statement that has its permit was let through by the gates as they were when it got it. So
+//! once a gate is closed, who reads the number in flight and finds none knows that none will follow.
 
 mod clusters;
 mod entry;
@@ -21,7 +21,7 @@ mod tests;
 mod view;
 
 pub use clusters::{Admissions, NearAdmission};
-pub use entry::{Admission, Admitted, Entry};
+pub use entry::{Admission, Admitted, Entry, Seat};
 pub use gates::{Held, Released};
 pub use limits::{LimitError, OWN_LIMITS_MAX, WorkspaceLimitsBook};
 pub use queue::{Queued, Turn};

@@ -33,6 +33,9 @@ const FAILOVER_WITHIN: Duration = Duration::from_secs(120);
 const SEEK_AGAIN: Duration = Duration::from_secs(30);
 /// No second failover by itself before: it would meet what the first met (orchestrator's recovery block).
 const FAILOVER_PAUSE: Duration = Duration::from_secs(3600);
+/// After a decision was taken over, detectors that began at that moment know nothing yet: for so long nothing
+/// is concluded from a cluster's looking well, and for twice as long it must look well without any doubt.
+const LOOKED_AT: Duration = Duration::from_secs(15);
 /// By then a cap that doubles every three seconds binds no limit in use.
 const RAMP_WITHIN: Duration = Duration::from_secs(30);
 
@@ -149,7 +152,6 @@ impl Ladder {
         let is_alone = ownership == Ownership::Alone;
         let mut step = match next(stand, facts, moment.now) {
             Next::Stay => None,
-            Next::Do(action, _) if is_alone && action.touches_server() => None,
             Next::Climb(Rung::FailOver, _) if is_alone && policy.mode(Rung::FailOver) == Mode::Act => {
                 told(stand, facts, (Rung::FailOver, How::HeldBack, Because::StoreAway), moment)
             }
@@ -184,7 +186,9 @@ impl Ladder {
         if is_alone {
             step.keep_to_gates();
         }
-        Some(step)
+        // Nothing is left of what would only have touched a server.
+        let is_void = step.event.from == step.event.to && step.actions.is_empty();
+        (!is_alone || !is_void).then_some(step)
     }
 
     /// Clusters drained by the ladder's own decision.
@@ -316,16 +320,17 @@ fn next(stand: &Stand, facts: &Facts, now: Instant) -> Next {
         Stage::Contained if facts.state == State::Healthy => Next::Go(Stage::Open, Because::Recovered),
         Stage::Contained => Next::Stay,
         // → Draining, → Ramping
-        Stage::Limited if !is_sick => Next::Go(Stage::Ramping, Because::Recovered),
+        Stage::Limited if is_well(stand, facts, now) => Next::Go(Stage::Ramping, Because::Recovered),
+        Stage::Limited if !is_sick => Next::Stay,
         Stage::Limited if ddl_is_due(stand, facts, now) => Next::Do(Action::KillDdl, Because::DdlStillRuns),
         Stage::Limited if stands_for >= DRAIN_AFTER => drain_due(facts),
         Stage::Limited => Next::Stay,
         // → Drained, → Ramping: not before the transactions had their time, or they would be cut for nothing
         Stage::Draining if stands_for < DRAIN_WITHIN => Next::Stay,
-        Stage::Draining if is_own_recovery(stand, facts) => Next::Go(Stage::Ramping, Because::Recovered),
+        Stage::Draining if is_own_recovery(stand, facts, now) => Next::Go(Stage::Ramping, Because::Recovered),
         Stage::Draining => Next::Go(Stage::Drained, Because::DrainIsOver),
         // → FailingOver, → Ramping
-        Stage::Drained if is_own_recovery(stand, facts) => Next::Go(Stage::Ramping, Because::Recovered),
+        Stage::Drained if is_own_recovery(stand, facts, now) => Next::Go(Stage::Ramping, Because::Recovered),
         Stage::Drained if stand.decision.is_operators || stand.decision.is_unsure || !is_sick => Next::Stay,
         Stage::Drained => fail_over_due(stand, facts, now),
         // → Drained; to Ramping by `failover_ended`
@@ -380,8 +385,15 @@ fn why_not(facts: &Facts) -> Option<Because> {
     (!is_backed).then_some(Because::OneSided)
 }
 
-fn is_own_recovery(stand: &Stand, facts: &Facts) -> bool {
-    !stand.decision.is_operators && !stand.decision.is_unsure && facts.state < State::Degraded
+fn is_own_recovery(stand: &Stand, facts: &Facts, now: Instant) -> bool {
+    !stand.decision.is_operators && !stand.decision.is_unsure && is_well(stand, facts, now)
+}
+
+/// Works again, as far as can be known by now.
+fn is_well(stand: &Stand, facts: &Facts, now: Instant) -> bool {
+    let looked = stand.taken.map_or(Duration::MAX, |taken| now.saturating_duration_since(taken));
+    let bound = if looked < 2 * LOOKED_AT { State::Healthy } else { State::Suspect };
+    facts.state <= bound && looked >= LOOKED_AT
 }
 
 fn seek_is_due(stand: &Stand, facts: &Facts, now: Instant) -> bool {

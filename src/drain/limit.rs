@@ -15,9 +15,9 @@ const WINDOW_ANSWERS: u32 = 20;
 /// Statements may take so many times their usual on average before the limit shrinks: Netflix' Gradient2
 /// tolerates 1.5 of a mean; against a median the mean of everyday latencies is already at 1.2.
 const TOLERANCE: f64 = 2.0;
-/// A single statement counts for so many times its usual at most: one lock wait is not a sick server, nor is a
-/// kind of statement of which every fifth takes twenty times what the others take. When all of them take four
-/// times the usual, the limit shrinks as fast as it can.
+/// A single statement counts for so many times its usual at most: one lock wait is not a sick server, nor is
+/// a kind of statement of which every fifth takes twenty times what the others take. When all of them take
+/// four times the usual, the limit shrinks as fast as it can.
 const TIMES_MAX: f64 = 4.0;
 /// The most a window shrinks the limit to, before smoothing.
 const GRADIENT_MIN: f64 = 0.5;

@@ -3,9 +3,11 @@
 //! Every call is O(1) but for tickets that it sheds, each of which is shed once. Memory: one entry per
 //! waiting statement (bounded in number and bytes) and per workspace with statements in flight.
 //!
-//! Fairness: no workspace has more than half of the limit in flight nor more than half of the queue, and those
-//! that wait take turns by workspace, each served in order. A workspace at its bound gives its turn up until
-//! one of its own statements ends; it cannot hold up the others.
+//! Fairness: no workspace has more than half of the limit in flight, nor more than half of the ceiling counting
+//! the connections that its transactions keep ("seats"), nor more than half of the queue; and those that wait
+//! take turns by workspace, each served in order. A workspace at its bound gives its turn up until one of its
+//! own statements ends; it cannot hold up the others. A transaction's statements are always admitted, so what
+//! bounds them is how many transactions may begin.
 //!
 //! The adapter keeps who waits by [`Ticket`], wakes what [`Due`] names, and calls [`Permits::cancel`] for who
 //! stops waiting, be it at [`Answer::Wait`]'s `until`.
@@ -17,7 +19,7 @@ use crate::ids::NameMap;
 
 use super::limit::Limit;
 use super::turns::Turns;
-use super::workspaces::{WorkspaceLimits, Workspaces};
+use super::workspaces::{Bounds, WorkspaceLimits, Workspaces};
 
 /// One in so many of the permits, and of the queue's places, is what one workspace may have at most.
 const SHARES_MIN: u32 = 2;
@@ -65,6 +67,8 @@ pub struct Ticket(u64);
 #[must_use = "a permit that is not given back is lost"]
 pub struct Permit {
     workspace: Option<u64>,
+    /// It was not given at once to a session that had a connection.
+    is_outside: bool,
 }
 
 /// Why a statement was shed.
@@ -187,7 +191,7 @@ impl Permits {
         self.workspaces.forget_idle(now);
         let key = ask.workspace.unwrap_or(NO_WORKSPACE);
         if ask.is_in_transaction {
-            return Answer::Admit(self.admit(ask.workspace, now));
+            return Answer::Admit(self.admit(ask.workspace, false, now));
         }
         let limit = self.limit.current(now);
         if limit == 0 {
@@ -198,19 +202,24 @@ impl Permits {
         if let Some(rate) = rate
             && let Err(retry_after) = self.workspaces.take_rate(key, rate, now)
         {
-            self.workspaces.settle(key, now);
+            self.workspaces.settle(key);
             return Answer::Shed { why: Shed::WorkspaceRate, retry_after };
         }
-        let is_first = self.workspaces.find(key).is_none_or(|workspace| workspace.waiting.is_empty());
-        if self.in_flight < limit && self.ring.is_empty() && is_first && self.has_room(ask.workspace, now) {
-            return Answer::Admit(self.admit(ask.workspace, now));
+        let bounds = self.bounds(ask.workspace, limit);
+        let own = self.workspaces.get(key, now);
+        let is_first = self.ring.is_empty() && own.waiting.is_empty();
+        if self.in_flight < limit && is_first && own.has_room(bounds) {
+            self.in_flight += 1;
+            own.in_flight += 1;
+            own.outside += 1;
+            return Answer::Admit(Permit { workspace: ask.workspace, is_outside: true });
         }
         self.enqueue(ask, now)
     }
 
     fn enqueue(&mut self, ask: Ask, now: Instant) -> Answer {
         if let Some(why) = self.no_place(&ask).filter(|_| !ask.was_held) {
-            self.workspaces.settle(ask.workspace.unwrap_or(NO_WORKSPACE), now);
+            self.workspaces.settle(ask.workspace.unwrap_or(NO_WORKSPACE));
             return Answer::Shed { why, retry_after: RETRY_AFTER };
         }
         if self.waiting.is_empty() {
@@ -268,11 +277,27 @@ impl Permits {
     pub fn give_back(&mut self, permit: Permit, now: Instant) -> Due {
         self.in_flight = self.in_flight.saturating_sub(1);
         let key = permit.workspace.unwrap_or(NO_WORKSPACE);
-        if let Some(workspace) = self.workspaces.find(key) {
-            workspace.in_flight = workspace.in_flight.saturating_sub(1);
+        let waits = self.workspaces.change(key, |own| {
+            own.in_flight = own.in_flight.saturating_sub(1);
+            own.outside = own.outside.saturating_sub(u32::from(permit.is_outside));
+        });
+        if waits {
+            self.give_turn(permit.workspace, now);
         }
-        self.give_turn(permit.workspace, now);
-        self.workspaces.settle(key, now);
+        self.pump(now)
+    }
+
+    /// A session of the workspace keeps a connection beyond its statement: for a transaction, or locks. To be
+    /// ended with [`Permits::leave_seat`].
+    pub fn take_seat(&mut self, workspace: u64, now: Instant) {
+        self.workspaces.get(workspace, now).seats += 1;
+    }
+
+    /// It keeps it no longer.
+    pub fn leave_seat(&mut self, workspace: u64, now: Instant) -> Due {
+        if self.workspaces.change(workspace, |own| own.seats = own.seats.saturating_sub(1)) {
+            self.give_turn(Some(workspace), now);
+        }
         self.pump(now)
     }
 
@@ -291,7 +316,7 @@ impl Permits {
             }
         }
         self.note_if_empty(now);
-        self.workspaces.settle(key, now);
+        self.workspaces.settle(key);
         if self.ring.len() > RING_SPARE + 2 * self.waiting.len() {
             self.tidy_ring(now);
         }
@@ -305,7 +330,7 @@ impl Permits {
             let Some(workspace) = self.workspaces.find(key) else { continue };
             if workspace.waiting.is_empty() {
                 workspace.has_turn = false;
-                self.workspaces.settle(key, now);
+                self.workspaces.settle(key);
             } else {
                 self.ring.push_back(key);
             }
@@ -315,6 +340,9 @@ impl Permits {
     /// Gives turns out while there are permits: after a release, and when the limit or its cap has grown.
     pub fn pump(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
+        if self.ring.is_empty() {
+            return due;
+        }
         let limit = self.limit.current(now);
         while self.in_flight < limit {
             let Some(key) = self.ring.pop_front() else { break };
@@ -343,37 +371,47 @@ impl Permits {
                 due.shed.push(ticket);
                 continue;
             }
-            due.admitted.push((ticket, self.admit(waiting.workspace, now)));
+            due.admitted.push((ticket, self.admit(waiting.workspace, true, now)));
             break;
         }
         self.give_turn(owner, now);
-        self.workspaces.settle(key, now);
+        self.workspaces.settle(key);
     }
 
     /// Puts a workspace into the ring if it waits, may have more, and is not there.
     fn give_turn(&mut self, owner: Option<u64>, now: Instant) {
         let key = owner.unwrap_or(NO_WORKSPACE);
-        let has_room = self.has_room(owner, now);
-        let Some(workspace) = self.workspaces.find(key) else { return };
-        if has_room && !workspace.has_turn && !workspace.waiting.is_empty() {
-            workspace.has_turn = true;
+        let limit = self.limit.current(now);
+        let bounds = self.bounds(owner, limit);
+        let Some(own) = self.workspaces.find(key) else { return };
+        if own.wants_turn() && own.has_room(bounds) {
+            own.has_turn = true;
             self.ring.push_back(key);
         }
     }
 
-    fn admit(&mut self, owner: Option<u64>, now: Instant) -> Permit {
+    fn admit(&mut self, owner: Option<u64>, is_outside: bool, now: Instant) -> Permit {
         self.in_flight += 1;
-        self.workspaces.get(owner.unwrap_or(NO_WORKSPACE), now).in_flight += 1;
-        Permit { workspace: owner }
+        let workspace = self.workspaces.get(owner.unwrap_or(NO_WORKSPACE), now);
+        workspace.in_flight += 1;
+        workspace.outside += u32::from(is_outside);
+        Permit { workspace: owner, is_outside }
     }
 
     /// Says whether a workspace may have one more in flight.
     fn has_room(&mut self, owner: Option<u64>, now: Instant) -> bool {
-        let Some(key) = owner else { return true };
-        let share = self.limit.current(now).div_ceil(SHARES_MIN).max(1);
-        let own = self.limits_of(key).in_flight_max.filter(|max| *max > 0);
-        let max = own.map_or(share, |max| max.min(share));
-        self.workspaces.find(key).is_none_or(|workspace| workspace.in_flight < max)
+        let limit = self.limit.current(now);
+        let bounds = self.bounds(owner, limit);
+        self.workspaces.find(owner.unwrap_or(NO_WORKSPACE)).is_none_or(|own| own.has_room(bounds))
+    }
+
+    /// What a workspace may have at the most while this is the limit; absent where there is no workspace.
+    fn bounds(&self, owner: Option<u64>, limit: u32) -> Option<Bounds> {
+        let share = limit.div_ceil(SHARES_MIN).max(1);
+        let own = self.limits_of(owner?).in_flight_max.filter(|max| *max > 0);
+        let in_flight = own.map_or(share, |max| max.min(share));
+        // What keeps connections idle says nothing about the server: its share is of all there can be.
+        Some(Bounds { in_flight, connections: self.limits.ceiling.div_ceil(SHARES_MIN) })
     }
 
     /// Says whether a workspace has as much in flight as it may have, so that its own statements are what it
@@ -414,8 +452,8 @@ impl Permits {
         self.waiting_bytes
     }
 
-    /// Workspaces remembered.
+    /// Workspaces that use the cluster at this moment. Looks at all that are remembered.
     pub fn workspaces(&self) -> usize {
-        self.workspaces.len()
+        self.workspaces.in_use()
     }
 }

@@ -105,6 +105,8 @@ pub struct Stand {
     pub decision: Decision,
     /// It stands there since.
     pub since: Instant,
+    /// What was decided was taken over then: detectors may have begun at that moment.
+    pub(super) taken: Option<Instant>,
     /// A failover was tried and failed: none by itself before this.
     pub(super) no_failover_until: Option<Instant>,
     /// DDL was last killed then.
@@ -120,6 +122,7 @@ impl Stand {
         Self {
             decision: Decision::OPEN,
             since: now,
+            taken: None,
             no_failover_until: None,
             ddl_killed: None,
             primary_sought: None,
@@ -172,6 +175,7 @@ impl Stand {
                 stand.since = now;
                 stand.told.clear();
             }
+            stand.taken = (decision.stage >= Stage::Limited).then_some(now);
             stand.decision = decision;
         })
     }

@@ -106,7 +106,7 @@ codes! {
     4008 ShardDrained "shard_drained", 1205 "HY000", Shard Replan, "the shard is drained; nothing was sent", "run the statement or transaction again after the time given; see `SHOW GATES` on the admin port";
     4009 HeldTooLong "held_too_long", 1205 "HY000", Shard Replan, "the statement was held for the shard's gate to open, which it did not in time; nothing was sent", "run the statement or transaction again after the time given; see `SHOW GATES` on the admin port";
     4010 DdlLaneClosed "ddl_lane_closed", 1205 "HY000", Shard Replan, "the cluster takes no schema changes while it is not well; nothing was sent", "run it again when `SHOW ADMISSION` on the admin port shows its ddl_lane open";
-    4011 TransactionCut "transaction_cut", 1213 "40001", Shard Replan, "the transaction was rolled back: its shard is drained", "ROLLBACK, then run the whole transaction again";
+    4011 TransactionCut "transaction_cut", 1205 "HY000", Shard Replan, "the transaction was rolled back, its shard is drained; nothing of it is left", "ROLLBACK, then run the whole transaction again";
     4004 ShardProtocol "shard_protocol", 1105 "HY000", Shard Never, "the shard's server sent something that is not MySQL protocol", "check the server";
     4005 ShardLogin "shard_login", 1105 "HY000", Shard Never, "the shard's server refused the proxy's login", "check the cluster's user and password in the config";
 

@@ -128,7 +128,7 @@ enum Command {
         /// The command; HELP lists all of them.
         statement: String,
     },
-    /// Shows and drains shards, fails them over, freezes schema changes; through a running proxy's admin port.
+    /// Shows and drains shards, fails them over, freezes schema changes; by a running proxy's admin port.
     #[command(after_help = SHARD_HELP)]
     Shard {
         #[command(subcommand)]

@@ -128,7 +128,7 @@ pub(super) enum ShardCommand {
 /// What is shown of incidents.
 #[derive(Debug, Subcommand)]
 pub(super) enum IncidentCommand {
-    /// The evidence: events with signals and values, what was done and by whom, samples, digests, running DDL.
+    /// The evidence: events with signals and values, what was done, by whom, samples, digests, running DDL.
     #[command(after_help = SHOW_HELP)]
     Show {
         #[command(flatten)]

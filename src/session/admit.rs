@@ -3,12 +3,12 @@
 //! What is held at a gate is planned again when it is let go, by the one retry loop: the snapshot may be
 //! another one by then. What cannot be planned again (it is no statement) waits where it is.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::admission::{Admitted, Entry, Held, Queued, Refusal, Released, Request, Turn, workspace_key};
+use crate::admission::{Admitted, Entry, Held, Queued, Refusal, Released, Request, Turn};
 use crate::error::{ClientError, Code, Outcome};
 use crate::health::Class;
-use crate::ids::Role;
+use crate::ids::{ClusterName, Role};
 use crate::plan::{Pins, TransactionEffect};
 use crate::topology::Shard;
 
@@ -18,6 +18,11 @@ use super::run::job::{Job, Payload};
 use super::run::place::Place;
 use super::state::{self, Transaction};
 
+/// All statements that run at several places, as permits know them: one that is stuck on one cluster has
+/// permits and connections of the others, and together they have half of those at most.
+const WIDE: u64 = 1;
+/// Told to whose transaction was cut: a drain lasts as long as a failover.
+const RETRY_AFTER_CUT: Duration = Duration::from_secs(5);
 /// A statement may be held, or be let in by gates that change at once, so many times; each time is bounded.
 pub(super) const ANEW_MAX: u32 = 8;
 
@@ -28,6 +33,9 @@ impl Session {
     /// It is refused; it is held ([`Failure::Anew`]); the client left or was killed while it waited.
     pub(super) async fn admit(&mut self, job: &Job<'_>, place: &Place) -> Flow<Option<Admitted>> {
         self.cut_if_drained();
+        if let Transaction::Lost { code: Code::TransactionCut } = self.state.transaction {
+            return Err(transaction_cut(&place.cluster).into());
+        }
         let is_lost = matches!(self.state.transaction, Transaction::Lost { .. });
         let is_elsewhere = self.state.held.as_ref().is_some_and(|held| held.cluster != place.cluster);
         if is_lost || is_elsewhere {
@@ -101,7 +109,7 @@ impl Session {
         for of_cluster in places.chunk_by(|a, b| a.cluster == b.cluster) {
             let shards = of_cluster.iter().filter_map(|place| place.shard.clone()).collect::<Vec<_>>();
             let place = of_cluster[0];
-            let request = Request { shards: &shards, workspace: None, ..self.request(job, place) };
+            let request = Request { shards: &shards, workspace: Some(WIDE), ..self.request(job, place) };
             let admission = self.entrance.of(&self.services.admissions, &place.cluster);
             match admission.enter(&request, Instant::now()) {
                 Entry::In(one) => admitted.push(one),
@@ -135,20 +143,21 @@ impl Session {
             has_connection,
             changes_schema: effects.changes_schema,
             was_held: self.asks_anew,
-            workspace: place.shard.as_ref().and_then(|shard| workspace_key(&shard.keyspace, place.owner)),
+            workspace: place.permit_key(),
             shards: place.shard.as_slice(),
             text: job.text,
             bytes: job.text.len() + job.parameter_bytes(),
         }
     }
 
-    /// Gives up what the session holds on a primary that was drained meanwhile: the primary may be another one
-    /// by now, and nothing may be written, or committed, where it was.
-    pub(super) fn cut_if_drained(&mut self) {
-        let Some(held) = self.state.held.take_if(|held| held.role == Role::Primary) else { return };
+    /// Gives up what the session holds on a primary that was drained meanwhile: the primary may be another
+    /// one by now, and nothing may be written, or committed, where it was. Gives the cluster if that cut a
+    /// transaction.
+    pub(super) fn cut_if_drained(&mut self) -> Option<ClusterName> {
+        let held = self.state.held.take_if(|held| held.role == Role::Primary)?;
         if !self.was_drained(&held) {
             self.state.held = Some(held);
-            return;
+            return None;
         }
         tracing::info!(
             session = self.admission.id.0,
@@ -157,10 +166,19 @@ impl Session {
             in_transaction = self.state.transaction.is_open(),
             "connection given up: the cluster was drained"
         );
-        let was_open = self.state.transaction.is_open();
+        let cluster = self.state.transaction.is_open().then(|| held.cluster.clone());
         self.lose(held);
-        if was_open {
+        if cluster.is_some() {
             self.state.transaction = Transaction::Lost { code: Code::TransactionCut };
+        }
+        cluster
+    }
+
+    /// Counts a connection to the primary that the session keeps, for its workspace.
+    pub(super) fn seat(&mut self, held: &mut state::Held) {
+        if let (None, Some(workspace), Role::Primary) = (&held.seat, held.workspace, held.role) {
+            let admission = self.entrance.of(&self.services.admissions, &held.cluster);
+            held.seat = Some(admission.take_seat(workspace));
         }
     }
 
@@ -173,7 +191,9 @@ impl Session {
 /// The class whose permits a statement takes.
 fn class_of(job: &Job<'_>) -> Class {
     let effects = &job.plan.effects;
-    let writes = effects.writes || effects.locks_rows || effects.changes_schema;
+    // What follows behind these counts as a transaction's, which gates let pass.
+    let locks = effects.pins.contains(Pins::TABLE_LOCK) || effects.pins.contains(Pins::XA);
+    let writes = effects.writes || effects.locks_rows || effects.changes_schema || locks;
     if writes || effects.transaction != TransactionEffect::None { Class::Write } else { Class::Read }
 }
 
@@ -181,9 +201,11 @@ fn told(refusal: Refusal, place: &Place) -> ClientError {
     refusal.error(&place.cluster, place.shard.as_deref())
 }
 
-/// The transaction ended with its connection, before anything of the statement was sent.
-pub(super) fn transaction_cut() -> ClientError {
-    ClientError::of(Code::TransactionCut).with_outcome(Outcome::Refused)
+/// The transaction ended with its connection, and was not committed.
+pub(super) fn transaction_cut(cluster: &ClusterName) -> ClientError {
+    let ms = RETRY_AFTER_CUT.as_millis();
+    let message = format!("{} (cluster {cluster}; retry after {ms} ms)", Code::TransactionCut.sentence());
+    ClientError::new(Code::TransactionCut, message).with_outcome(Outcome::Refused)
 }
 
 /// What a statement is told that was let go and held too often.

@@ -32,8 +32,8 @@ pub(super) enum Failure {
     Retry(ClientError),
     /// As `Refused`, and the server connection at hand is in a state that nobody may use.
     Unusable(ClientError),
-    /// Nothing was sent: the statement is to be planned again and to ask anew, after it was let go by the gate
-    /// that holds it, if one does.
+    /// Nothing was sent: the statement is to be planned again and to ask anew, after it was let go by the
+    /// gate that holds it, if one does.
     Anew(Option<Box<Held>>),
     /// The session ends.
     End(Ended),

@@ -84,9 +84,9 @@ fn take_scope(words: &mut Words<'_>, context: &AdminContext) -> Result<(ClusterN
     let shard = ShardName::new(words.name("a shard")?);
     let snapshot = context.snapshots.load();
     let found = snapshot.shards(&keyspace).iter().find(|known| known.name == shard);
-    let cluster = found.map(|shard| shard.cluster.clone()).ok_or_else(|| {
-        ClientError::new(Code::AdminNotFound, format!("no shard {shard} of {keyspace}; see SHOW SHARDS"))
-    })?;
+    let cluster = found
+        .map(|shard| shard.cluster.clone())
+        .ok_or_else(|| ClientError::new(Code::AdminNotFound, format!("no shard {shard} of {keyspace}")))?;
     let scope = match is_table {
         true => Scope::Table(keyspace, shard, TableName::new(words.name("a table")?)),
         false => Scope::Shard(keyspace, shard),
@@ -99,7 +99,7 @@ fn take_cluster(words: &mut Words<'_>, context: &AdminContext) -> Result<Cluster
     if context.snapshots.load().config.clusters.contains_key(&cluster) {
         return Ok(cluster);
     }
-    let message = format!("no cluster {cluster}; see SHOW CLUSTERS");
+    let message = format!("no cluster {cluster}");
     Err(ClientError::new(Code::AdminNotFound, message))
 }
 

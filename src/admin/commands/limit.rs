@@ -7,8 +7,8 @@ use super::{done, take_workspace};
 use crate::drain::WorkspaceLimits;
 use crate::error::ClientError;
 
-/// `SET WORKSPACE LIMIT <keyspace> <id> [IN_FLIGHT <n>] [PER_SECOND <n>]`: 0 is no limit of that kind; what is
-/// not named is as for all.
+/// `SET WORKSPACE LIMIT <keyspace> <id> [IN_FLIGHT <n>] [PER_SECOND <n>]`: 0 is no limit of that kind; what
+/// is not named is as for all.
 pub(in crate::admin) async fn set_limit(
     words: &mut Words<'_>,
     context: &AdminContext,

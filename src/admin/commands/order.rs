@@ -53,9 +53,18 @@ async fn give(
         return Err(ClientError::new(Code::AdminNotFound, format!("no cluster {cluster}")));
     }
     let by = context.operator.to_string();
-    let command = Command { cluster, order: rest.order, by, why };
+    let command = Command { cluster: cluster.clone(), order: rest.order, by, why };
+    let lasting = match &command.order {
+        Order::FreezeDdl => Some("until THAW DDL no schema change begins"),
+        Order::ThawDdl => Some("schema changes begin again where the ladder allows them"),
+        Order::Drain | Order::Undrain | Order::FailOver(_) => None,
+    };
     let done = context.ladder.order(command, rest.is_rehearsal).await?;
-    Ok(AdminAnswer::Rows(table(&done, rest.is_rehearsal)))
+    let mut table = table(&done, rest.is_rehearsal);
+    if let Some(what) = lasting {
+        table.push([cluster.as_str().into(), "lasting".into(), what.into()]);
+    }
+    Ok(AdminAnswer::Rows(table))
 }
 
 struct Rest {

@@ -12,8 +12,9 @@ const DRAIN: &str = "One that limiting does not help: no new writes; after a whi
 const FAILOVER: &str = "A drained one that stays sick: a replica is promoted.";
 
 pub(in crate::config) const LADDER: Section = Section {
-    doc: "What may be done by itself about a sick cluster: `off`, `advise` (it is told what would be done), or \
-          `act`. A rung is never more than those above it in this list. Operators' orders are not bound by it.",
+    doc: "What may be done by itself about a sick cluster: `off`, `advise` (it is told what would be done), \
+          or `act`. A rung is never more than those above it in this list. Operators' orders are not bound by \
+          it.",
     keys: &[
         Key::new("contain", Shape::Choice(MODES), CONTAIN).or("act"),
         Key::new("limit", Shape::Choice(MODES), LIMIT).or("act"),

@@ -2,11 +2,12 @@
 //! of it.
 //!
 //! Two tasks per cluster talk to its primary, each on a connection of its own by the admin login: `beat` and
-//! `status`. They tell the one task of `watch`, which owns detectors and ladder, logs what changes and puts
-//! it on the [`Board`]. What the ladder wants is carried out in `ladder`, beside this module.
+//! `status`; one talks to each replica. They tell the one task of `watch`, which owns detectors and ladder, logs
+//! what changes and puts it on the [`Board`]. What the ladder wants is carried out in `ladder`, beside this module.
 
 mod beat;
 mod board;
+mod replica;
 mod status;
 mod watch;
 
@@ -35,6 +36,7 @@ const DENIED_PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Target {
     pub(super) cluster: ClusterName,
     server: ServerId,
+    replicas: Vec<ServerId>,
     pub(super) login: Login,
     /// The user of clients' statements.
     pub(super) app_user: Box<str>,
@@ -44,10 +46,16 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// The same for another server of the cluster.
+    fn at(&self, server: &ServerId) -> Self {
+        Self { server: server.clone(), ..self.clone() }
+    }
+
     fn of(cluster: &Cluster, config: &Config) -> Self {
         Self {
             cluster: cluster.name.clone(),
             server: cluster.primary.clone(),
+            replicas: cluster.replicas.clone(),
             login: cluster.admin_login.clone(),
             app_user: cluster.login.user.clone(),
             tls: cluster.tls.clone(),
@@ -70,11 +78,21 @@ pub(super) fn targets(config: &Config) -> Vec<Target> {
 #[derive(Debug)]
 enum Told {
     BeatSent,
-    BeatEnded { beat: Beat, note: String },
-    BeatDenied { note: String },
+    BeatEnded {
+        beat: Beat,
+        note: String,
+    },
+    BeatDenied {
+        note: String,
+    },
     ProbeSent,
     ProbeEnded(Result<Reading, ProbeFault>),
     ProbeDenied,
+    /// How far a replica is behind; absent: not known.
+    ReplicaSeen {
+        server: ServerId,
+        behind: Option<Duration>,
+    },
 }
 
 #[derive(Debug)]

@@ -101,7 +101,7 @@ async fn read(connection: &mut Conn, listing: Listing) -> Result<Reading, Error>
         metadata_lock_waiters: counts.map(|(waiters, _)| waiters),
         ddl_running: counts.map(|(_, ddl)| ddl),
         history_list: first(connection, history).await?,
-        // Replicas are not asked.
+        // Replicas are asked by `replica`.
         replica_lag: None,
         is_read_only: is_read_only.map(|is_on| is_on != 0),
     })

@@ -11,12 +11,15 @@ use tokio::task::JoinSet;
 
 use super::super::ladder::{Acting, Call, History, Reins, Told};
 use super::board::Board;
-use super::{NEWS_MAX, News, Target, Teller, beat, status};
+use super::{NEWS_MAX, News, Target, Teller, beat, replica, status};
 use crate::admin::{Advice, ClusterSample, HealthRow};
 use crate::drain::{Decision, Moment};
-use crate::health::{Alert, Beat, Facts, Fleet, State, TICK_EVERY, Tick};
-use crate::ids::{ClusterName, Generation};
+use crate::health::{Alert, Beat, Facts, Fleet, Reading, State, TICK_EVERY, Tick};
+use crate::ids::{ClusterName, Generation, ServerId};
 use crate::session::Services;
+
+/// What a replica said is out of date after this.
+const LAG_KNOWN_FOR: Duration = Duration::from_secs(5);
 
 /// What the watching task is connected with.
 pub(in crate::server) struct Wiring {
@@ -71,6 +74,8 @@ struct Watched {
     state: State,
     heartbeat: String,
     answered: Option<(Instant, Duration)>,
+    /// How far each replica is behind, and when it was asked.
+    behind: BTreeMap<ServerId, (Instant, Option<Duration>)>,
 }
 
 struct Watch {
@@ -113,7 +118,13 @@ impl Watch {
                 self.fleet.beat_withdrawn(&cluster);
             }
             super::Told::ProbeSent => self.fleet.probe_sent(&cluster, at),
-            super::Told::ProbeEnded(reading) => self.fleet.probe_ended(&cluster, reading, at),
+            super::Told::ReplicaSeen { server, behind } => {
+                watched.behind.insert(server, (at, behind));
+            }
+            super::Told::ProbeEnded(reading) => {
+                let reading = reading.map(|reading| Reading { replica_lag: watched.lag(at), ..reading });
+                self.fleet.probe_ended(&cluster, reading, at);
+            }
             super::Told::ProbeDenied => self.fleet.probe_withdrawn(&cluster),
         }
     }
@@ -244,9 +255,20 @@ impl Watched {
         let teller = Teller { cluster: target.cluster.clone(), to: tell };
         let mut probing = JoinSet::new();
         probing.spawn(beat::keep_beating(target.clone(), teller.clone()));
-        probing.spawn(status::keep_asking(target.clone(), teller));
+        probing.spawn(status::keep_asking(target.clone(), teller.clone()));
+        for server in &target.replicas {
+            probing.spawn(replica::keep_asking(target.at(server), teller.clone()));
+        }
         let (state, heartbeat) = (State::Healthy, "none yet".to_owned());
-        Self { target, _probing: probing, state, heartbeat, answered: None }
+        Self { target, _probing: probing, state, heartbeat, answered: None, behind: BTreeMap::new() }
+    }
+
+    /// Lag of the replica that is furthest behind, as far as it is known.
+    fn lag(&self, now: Instant) -> Option<Duration> {
+        let fresh = |(asked, behind): &(Instant, Option<Duration>)| {
+            behind.filter(|_| now.saturating_duration_since(*asked) < LAG_KNOWN_FOR)
+        };
+        self.behind.values().filter_map(fresh).max()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Carries out what the ladder decides.
 //!
 //! Gates, permits and lanes are set at once, by every proxy for itself. What touches a server is done by the
-//! owner of the decisions, in a task of its own; its end comes back as a [`Call`] and is an event, also when it
-//! failed or is not known. Nothing in here waits.
+//! owner of the decisions, in a task of its own; its end comes back as a [`Call`] and is an event, also when
+//! it failed or is not known. Nothing in here waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -168,7 +168,7 @@ impl Acting {
         }
     }
 
-    /// A failover that this proxy does not run was begun by one that is gone: what became of it is looked for.
+    /// A failover that this proxy does not run was begun by one that is gone: what became of it is sought.
     fn settle_foreign_failovers(&mut self, now: Instant) {
         let is_sole = self.ledger.lease.with(|lease| lease.is_exclusive());
         let is_time =

@@ -1,5 +1,5 @@
-//! One HTTP request: a POST with a JSON body, and the status of its answer. Nothing else of HTTP is needed for
-//! webhooks: no redirect is followed, no connection kept, no body of an answer read.
+//! One HTTP request: a POST with a JSON body, and the status of its answer. Nothing else of HTTP is needed
+//! for webhooks: no redirect is followed, no connection kept, no body of an answer read.
 //!
 //! **Source**: RFC 9112 (HTTP/1.1).
 

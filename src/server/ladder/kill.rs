@@ -21,6 +21,8 @@ use crate::sql::{self, Scan, SqlMode, quote};
 const KILL_WITHIN: Duration = Duration::from_secs(5);
 /// Looking at what runs takes no longer.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
+/// A killed statement ends within this, or it is stuck where no KILL reaches.
+const ENDS_WITHIN: Duration = Duration::from_millis(300);
 /// Connections killed at once, at most.
 const KILLED_MAX: usize = 1000;
 /// Statements told with what was done, at most.
@@ -121,25 +123,23 @@ impl Reserve {
     async fn kill(&self, prey: Prey) -> Killed {
         let mut tally = Tally::default();
         let done = timeout(KILL_WITHIN, self.hunt(prey, &mut tally)).await;
-        let what = if prey == Prey::Ddl { "schema changes" } else { "writing connections" };
-        let Tally { found, killed, refused, note, statements } = tally;
-        let (ended, said) = match done {
-            Ok(Ok(())) if refused.is_none() => (Ended::Done, format!("{killed} {what} killed{note}")),
-            Ok(Ok(())) => {
-                let why = refused.unwrap_or_default();
-                (Ended::Failed, format!("{killed} of {found} {what} killed; the server refused: {why}{note}"))
+        let Tally { queries, connections, refused, note, statements } = tally;
+        let count = match prey {
+            Prey::Ddl => format!("{queries} schema changes were killed"),
+            Prey::Writers => {
+                format!("{queries} statements and {connections} connections that wrote were killed")
             }
-            // Nothing was sent, or its answer came.
-            Ok(Err(trouble)) if killed == 0 => (Ended::Failed, trouble.to_string()),
-            Ok(Err(trouble)) => {
-                (Ended::Unknown, format!("{killed} of {found} {what} killed, then: {trouble}"))
+        };
+        let (ended, said) = match (done, refused) {
+            (Ok(Ok(())), None) => (Ended::Done, format!("{count}{note}")),
+            (Ok(Ok(())), Some(why)) => {
+                (Ended::Failed, format!("{count}; the server refused others: {why}{note}"))
             }
-            Err(_elapsed) => {
-                let within = KILL_WITHIN.as_secs();
-                (
-                    Ended::Unknown,
-                    format!("no end within {within} s; {killed} of {found} {what} killed by then"),
-                )
+            // No KILL was sent.
+            (Ok(Err(trouble)), _) if queries + connections == 0 => (Ended::Failed, trouble.to_string()),
+            (Ok(Err(trouble)), _) => (Ended::Unknown, format!("{count}, then: {trouble}")),
+            (Err(_elapsed), _) => {
+                (Ended::Unknown, format!("no end within {} s; {count} by then", KILL_WITHIN.as_secs()))
             }
         };
         Killed { ended, said, statements }
@@ -148,43 +148,42 @@ impl Reserve {
     async fn hunt(&self, prey: Prey, tally: &mut Tally) -> Result<(), Trouble> {
         let mut open = self.open.lock().await;
         let (mut connection, listing) = self.take(&mut open).await?;
-        let found = match prey {
-            Prey::Ddl => list(&mut connection, &ddl_sql(listing)).await?,
-            Prey::Writers => self.writers(&mut connection, listing, tally).await?,
-        };
-        tally.found = found.len();
-        tally.statements = found.iter().take(TOLD_MAX).map(ToString::to_string).collect();
-        for running in &found {
-            // A statement's end, but the transaction's only with its connection.
-            let what = if prey == Prey::Ddl { "QUERY" } else { "CONNECTION" };
-            match connection.query_drop(format!("KILL {what} {}", running.id)).await {
-                Ok(()) => tally.killed += 1,
-                Err(Error::Server(error)) if error.code == ER_NO_SUCH_THREAD => {}
-                Err(Error::Server(error)) => tally.refused = Some(error.message),
-                Err(error) => return Err(error.into()),
+        match prey {
+            Prey::Ddl => {
+                let found = list(&mut connection, &ddl_sql(listing)).await?;
+                tally.tell(&found);
+                kill_all(&mut connection, Victim::Query, &found, tally).await?;
             }
+            Prey::Writers => self.hunt_writers(&mut connection, listing, tally).await?,
         }
         *open = Some((connection, listing));
         Ok(())
     }
 
-    /// Those whose statement writes, and those whose transaction has written.
-    async fn writers(
+    /// First statements: a client that is told so knows that nothing was applied, which one whose connection
+    /// is gone does not. Then the connections whose transaction has written, and those whose statement goes on.
+    async fn hunt_writers(
         &self,
         connection: &mut Conn,
         listing: Listing,
         tally: &mut Tally,
-    ) -> Result<Vec<RunningStatement>, Error> {
+    ) -> Result<(), Error> {
         let own = &self.target;
         // Clients may use the same login; then the heartbeat is killed too, and comes again.
         let except = (own.login.user != own.app_user).then_some(&*own.login.user);
-        let mut found = list(connection, &writers_sql(listing, except, None)).await?;
+        let running_sql = writers_sql(listing, except, None);
+        let running = list(connection, &running_sql).await?;
+        tally.tell(&running);
+        kill_all(connection, Victim::Query, &running, tally).await?;
+        if !running.is_empty() {
+            tokio::time::sleep(ENDS_WITHIN).await;
+        }
         let with_transactions = "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx \
                                  WHERE trx_rows_modified > 0 OR trx_state = 'LOCK WAIT'";
         match list(connection, &writers_sql(listing, except, Some(with_transactions))).await {
             Ok(open) => {
-                let new = open.into_iter().filter(|running| !found.iter().any(|one| one.id == running.id));
-                found.extend(new.collect::<Vec<_>>());
+                tally.tell(&open);
+                kill_all(connection, Victim::Connection, &open, tally).await?;
             }
             // The privilege to see transactions is missing: what runs is killed, what is idle is not.
             Err(Error::Server(error)) => {
@@ -192,17 +191,54 @@ impl Reserve {
             }
             Err(error) => return Err(error),
         }
-        Ok(found)
+        let is_still_there = |one: &RunningStatement| running.iter().any(|before| before.id == one.id);
+        let mut left = list(connection, &running_sql).await?;
+        left.retain(is_still_there);
+        kill_all(connection, Victim::Connection, &left, tally).await
     }
+}
+
+/// What of a connection is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    Query,
+    Connection,
+}
+
+async fn kill_all(
+    connection: &mut Conn,
+    victim: Victim,
+    found: &[RunningStatement],
+    tally: &mut Tally,
+) -> Result<(), Error> {
+    for running in found {
+        let what = if victim == Victim::Query { "QUERY" } else { "CONNECTION" };
+        match connection.query_drop(format!("KILL {what} {}", running.id)).await {
+            Ok(()) if victim == Victim::Query => tally.queries += 1,
+            Ok(()) => tally.connections += 1,
+            Err(Error::Server(error)) if error.code == ER_NO_SUCH_THREAD => {}
+            Err(Error::Server(error)) => tally.refused = Some(error.message),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Default)]
 struct Tally {
-    found: usize,
-    killed: usize,
+    queries: usize,
+    connections: usize,
     refused: Option<String>,
     note: String,
     statements: Vec<String>,
+}
+
+impl Tally {
+    /// Remembers the first of what is killed.
+    fn tell(&mut self, found: &[RunningStatement]) {
+        let left = TOLD_MAX.saturating_sub(self.statements.len());
+        self.statements.extend(found.iter().take(left).map(ToString::to_string));
+    }
 }
 
 /// Names of the columns, and the table.

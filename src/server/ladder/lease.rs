@@ -248,13 +248,18 @@ mod tests {
             (seed >> 33) % below
         };
         let start = Instant::now();
+        #[derive(Clone, Copy)]
+        enum Answer {
+            Wrote { version: u64, sent: u64 },
+            Refused,
+        }
         struct Proxy {
             lease: Lease,
             paused_until: u64,
             /// A write under way: when it was sent, what it expects, when it arrives.
             sent: Option<(u64, Expect, u64)>,
             /// An answer under way: when it comes, and what it says.
-            answer: Option<(u64, Result<(u64, u64), u64>)>,
+            answer: Option<(u64, Answer)>,
             saw_at: u64,
         }
         let mut proxies: Vec<Proxy> = ["a", "b", "c"]
@@ -286,7 +291,8 @@ mod tests {
                         stored = Some((proxy.lease.me.clone(), version));
                     }
                     let back = now_ms + random(400);
-                    proxy.answer = Some((back, if matches { Ok((version, sent)) } else { Err(now_ms) }));
+                    proxy.answer =
+                        Some((back, if matches { Answer::Wrote { version, sent } } else { Answer::Refused }));
                 }
                 if now_ms < proxy.paused_until {
                     continue;
@@ -298,10 +304,10 @@ mod tests {
                 if let Some((_, answer)) = proxy.answer.filter(|(due, _)| *due <= now_ms) {
                     proxy.answer = None;
                     match answer {
-                        Ok((version, sent)) => {
+                        Answer::Wrote { version, sent } => {
                             proxy.lease.wrote(version, start + Duration::from_millis(sent), at);
                         }
-                        Err(_) => proxy.lease.lost(at),
+                        Answer::Refused => proxy.lease.lost(at),
                     }
                 }
                 if !is_away && now_ms >= proxy.saw_at {

@@ -227,11 +227,11 @@ impl Keeper {
     }
 
     fn saw_lease(&self, value: Option<Versioned>) {
-        let found = value.and_then(|value| {
+        let found = value.map(|value| {
             let holder = serde_json::from_slice::<Holder>(&value.value);
             // What cannot be read is a lease of which nothing is known but its version.
             let unknown = Holder { owner: "unknown".into(), lasts_ms: 0 };
-            Some((holder.unwrap_or(unknown), value.version))
+            (holder.unwrap_or(unknown), value.version)
         });
         self.ledger.lease.with(|lease| lease.saw(found, Instant::now()));
     }

@@ -1,5 +1,5 @@
-//! The log of events: ordered keys in the store, bounded in number and age, and the same in memory, so that it
-//! can be read while the store is away.
+//! The log of events: ordered keys in the store, bounded in number and age, and the same in memory, so that
+//! it can be read while the store is away.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

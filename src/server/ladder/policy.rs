@@ -32,3 +32,28 @@ fn policy_of(ladder: &LadderPolicy) -> Policy {
     let drains_max = usize::try_from(ladder.drains_max).unwrap_or(usize::MAX);
     Policy { contain, limit, drain, fail_over, drains_max }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::drain::Mode;
+    use crate::ids::ClusterName;
+    use crate::vschema;
+
+    use super::policies;
+
+    #[test]
+    fn clusters_differ_and_keyspaces_only_lower() {
+        let path = std::path::Path::new("tests/config/ladder_warnings/bulkhead.toml");
+        let loaded = vschema::load(path).expect("usable");
+        let (all, own) = policies(&loaded.config, &loaded.vschema);
+        let modes =
+            |policy: &crate::drain::Policy| [policy.contain, policy.limit, policy.drain, policy.fail_over];
+        assert_eq!(modes(&all), [Mode::Act, Mode::Act, Mode::Advise, Mode::Act]);
+        // c1 has a shard of the keyspace that allows no failover; c2 has none.
+        let c1 = &own[&ClusterName::new("c1")];
+        assert_eq!(modes(c1), [Mode::Act, Mode::Off, Mode::Advise, Mode::Off]);
+        let c2 = &own[&ClusterName::new("c2")];
+        assert_eq!(modes(c2), [Mode::Act, Mode::Act, Mode::Act, Mode::Act]);
+        assert_eq!(all.drains_max, 1);
+    }
+}

@@ -114,7 +114,10 @@ impl Session {
             () = self.entry.killed() => return Err(Ended::Killed.into()),
         };
         match lent {
-            Ok(checkout) => Ok(Held { checkout, cluster: place.cluster.clone(), role: place.role, drains }),
+            Ok(checkout) => {
+                let (cluster, role, workspace) = (place.cluster.clone(), place.role, place.permit_key());
+                Ok(Held { checkout, cluster, role, drains, workspace, seat: None })
+            }
             Err(error) => Err(Failure::Refused(error.into())),
         }
     }
@@ -426,7 +429,7 @@ impl Session {
             RelayError::Stopped(_) => Code::QueryTimeout,
             _ if is_cut => {
                 self.state.transaction = Transaction::Lost { code: Code::TransactionCut };
-                return Failure::Refused(transaction_cut());
+                return Failure::Refused(transaction_cut(&cluster));
             }
             RelayError::Protocol(ProtocolError::Farewell) if in_transaction => Code::TransactionLost,
             RelayError::Protocol(ProtocolError::Farewell) => Code::ShardConnectionLost,

@@ -34,6 +34,14 @@ pub(in crate::session) struct Place {
     pub begins: bool,
 }
 
+impl Place {
+    /// Whose statement it is, as permits know it.
+    pub(in crate::session) fn permit_key(&self) -> Option<u64> {
+        let shard = self.shard.as_ref()?;
+        admission::workspace_key(&shard.keyspace, self.owner)
+    }
+}
+
 /// What the statement needs of the place.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct Needs {

@@ -153,9 +153,10 @@ impl Session {
             parts.into_iter().for_each(|part| part.held.checkout.discard());
             return Err(ClientError::of(Code::QueryInterrupted).into());
         }
-        if in_transactions && parts.iter().any(|part| self.was_drained(&part.held)) {
+        let drained = parts.iter().find(|part| self.was_drained(&part.held));
+        if let Some(cluster) = drained.filter(|_| in_transactions).map(|part| part.place.cluster.clone()) {
             parts.into_iter().for_each(|part| part.held.checkout.discard());
-            return Err(transaction_cut().into());
+            return Err(transaction_cut(&cluster).into());
         }
         if in_transactions {
             self.commit_parts(&mut parts).await?;

@@ -35,52 +35,59 @@ pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
         ("last_event", Text),
         ("consider", Text),
     ]);
-    let snapshot = context.snapshots.load();
     let events = context.ladder.events();
     for row in context.clusters.clusters() {
-        let Some(cluster) = snapshot.config.clusters.get(&row.cluster) else { continue };
-        let shards: Vec<String> = snapshot
-            .keyspaces()
-            .flat_map(|keyspace| snapshot.shards(keyspace))
-            .filter(|shard| shard.cluster == row.cluster)
-            .map(|shard| format!("{}/{}", shard.keyspace, shard.name))
-            .collect();
-        let replicas: Vec<String> = cluster.replicas.iter().map(ToString::to_string).collect();
-        let view = context.admissions.of(&row.cluster).view();
-        let [writes, _reads] = &view.classes;
-        let worst = row.worst();
-        let fraction = |value: Option<f64>| value.map_or(AdminValue::Null, AdminValue::Fraction);
-        table.push([
-            AdminValue::text(&row.cluster),
-            row.state.name().into(),
-            AdminValue::Fraction(row.state_for.as_secs_f64()),
-            row.decision.stage.name().into(),
-            AdminValue::Fraction(row.stage_for.as_secs_f64()),
-            set_by(&row).into(),
-            AdminValue::text(&cluster.primary),
-            AdminValue::optional((!replicas.is_empty()).then(|| replicas.join(", "))),
-            AdminValue::optional((!shards.is_empty()).then(|| shards.join(", "))),
-            ddl(&row, view.is_ddl_closed).into(),
-            writes.held.name().into(),
-            view.cluster_gate().name().into(),
-            writes.limit.into(),
-            writes.in_flight.into(),
-            writes.waiting.into(),
-            view.held().0.into(),
-            AdminValue::optional(worst.map(|evidence| evidence.signal)),
-            fraction(worst.map(|evidence| evidence.value)),
-            fraction(worst.map(|evidence| evidence.threshold)),
-            AdminValue::optional(worst.map(|evidence| evidence.signal.unit())),
-            AdminValue::optional(
-                row.advice
-                    .as_ref()
-                    .map(|advice| format!("{} {}: {}", advice.how.name(), advice.stage.name(), advice.why)),
-            ),
-            AdminValue::optional(last_event(&events, &row.cluster)),
-            AdminValue::optional(consider(&row, !cluster.replicas.is_empty())),
-        ]);
+        if let Some(cells) = cells(&row, &events, context) {
+            table.push(cells);
+        }
     }
     table
+}
+
+/// One cluster's row; `None` when the config no longer has it.
+fn cells(row: &HealthRow, events: &[LoggedEntry], context: &AdminContext) -> Option<Vec<AdminValue>> {
+    let snapshot = context.snapshots.load();
+    let cluster = snapshot.config.clusters.get(&row.cluster)?;
+    let shards: Vec<String> = snapshot
+        .keyspaces()
+        .flat_map(|keyspace| snapshot.shards(keyspace))
+        .filter(|shard| shard.cluster == row.cluster)
+        .map(|shard| format!("{}/{}", shard.keyspace, shard.name))
+        .collect();
+    let replicas: Vec<String> = cluster.replicas.iter().map(ToString::to_string).collect();
+    let view = context.admissions.of(&row.cluster).view();
+    let [writes, _reads] = &view.classes;
+    let worst = row.worst();
+    let fraction = |value: Option<f64>| value.map_or(AdminValue::Null, AdminValue::Fraction);
+    let advice = row
+        .advice
+        .as_ref()
+        .map(|advice| format!("{} {}: {}", advice.how.name(), advice.stage.name(), advice.why));
+    Some(vec![
+        AdminValue::text(&row.cluster),
+        row.state.name().into(),
+        AdminValue::Fraction(row.state_for.as_secs_f64()),
+        row.decision.stage.name().into(),
+        AdminValue::Fraction(row.stage_for.as_secs_f64()),
+        set_by(row).into(),
+        AdminValue::text(&cluster.primary),
+        AdminValue::optional((!replicas.is_empty()).then(|| replicas.join(", "))),
+        AdminValue::optional((!shards.is_empty()).then(|| shards.join(", "))),
+        ddl(row, view.is_ddl_closed).into(),
+        writes.held.name().into(),
+        view.cluster_gate().name().into(),
+        writes.limit.into(),
+        writes.in_flight.into(),
+        writes.waiting.into(),
+        view.held().0.into(),
+        AdminValue::optional(worst.map(|evidence| evidence.signal)),
+        fraction(worst.map(|evidence| evidence.value)),
+        fraction(worst.map(|evidence| evidence.threshold)),
+        AdminValue::optional(worst.map(|evidence| evidence.signal.unit())),
+        AdminValue::optional(advice),
+        AdminValue::optional(last_event(events, &row.cluster)),
+        AdminValue::optional(consider(row, !cluster.replicas.is_empty())),
+    ])
 }
 
 /// Whether schema changes begin, as this proxy acts.
@@ -118,9 +125,10 @@ pub(super) fn consider(row: &HealthRow, has_replica: bool) -> Option<String> {
     let command = |what: &str| Some(format!("bulkhead shard {what} {cluster} --why '…'"));
     let is_sick = row.state >= State::Degraded;
     match row.decision.stage {
-        _ if row.decision.is_unsure => Some(format!(
-            "find out which server is the primary, then: bulkhead shard failover {cluster} --to HOST:PORT --why '…'"
-        )),
+        _ if row.decision.is_unsure => {
+            let next = format!("bulkhead shard failover {cluster} --to HOST:PORT --why '…'");
+            Some(format!("find out who is the primary, then: {next}"))
+        }
         Stage::Open if row.decision.is_ddl_frozen && row.state == State::Healthy => command("thaw-ddl"),
         Stage::Open if row.state == State::Healthy => None,
         Stage::Open | Stage::Contained => Some(format!("bulkhead incident show {cluster}")),

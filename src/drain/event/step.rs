@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
-use super::rung::Stage;
+use super::super::action::Action;
+use super::super::rung::Stage;
 use crate::health::Evidence;
 use crate::ids::ClusterName;
 

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
-use super::event::{Event, How, Witness};
+use super::super::action::Action;
+use super::step::{Event, How, Witness};
 use crate::ids::ClusterName;
 
 /// How something that touched a server ended.
