@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The replay of a bad day: builds Bulkhead and the harness, gets what it needs, runs it. `make incident` calls this.
-# With --bulkhead FILE that program is tried, and none is built.
+# The replay of a bad day: builds Bulkhead and the harness, gets what it needs, runs it. `make incident` calls
+# this. With --bulkhead FILE that program is tried, and none is built.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../docker/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../docker/lib.sh"

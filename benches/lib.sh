@@ -4,8 +4,8 @@
 # Where Cargo puts things.
 target=${CARGO_TARGET_DIR:-$ROOT/target}
 
-# build_bulkhead FOLDER: Bulkhead as it is released, copied to FOLDER/bin: building benches or tests later puts
-# another one, with the test packages' features, in its place.
+# build_bulkhead FOLDER: Bulkhead as it is released, copied to FOLDER/bin: building benches or tests later
+# puts another one, with the test packages' features, in its place.
 build_bulkhead() {
     step "building Bulkhead (release; not part of the measured time)"
     cargo build --release --locked --bin bulkhead

@@ -1,8 +1,9 @@
-//! The pieces of two benchmarks: `make bench` (what Bulkhead costs, `src/main.rs`) and `make incident` (what it
-//! does on the worst day, `incident`).
+//! The pieces of two benchmarks: `make bench` (what Bulkhead costs, `src/main.rs`) and `make incident` (what
+//! it does on the worst day, `incident`).
 //!
 //! `servers` and `systems` start what is measured, `client` talks to it, `report` and `histogram` count. The
-//! comparison's own parts are `stage`, `scenarios`, `load`, `sysbench`, `bars`; the replay's are in `incident`.
+//! comparison's own parts are `stage`, `scenarios`, `load`, `sysbench`, `bars`; the replay's are in
+//! `incident`.
 
 pub mod bars;
 pub mod callgrind;

@@ -19,8 +19,8 @@ pub const USER: &str = "bulkhead_app";
 /// Every server takes the connections of 500 relayed clients and the pools' besides.
 const CONNECTIONS_MAX: u32 = 2_000;
 
-/// A running cluster: a primary, and a replica if asked for. Removed with its data on drop, and when this process
-/// ends in any way.
+/// A running cluster: a primary, and a replica if asked for. Removed with its data on drop, and when this
+/// process ends in any way.
 #[derive(Debug)]
 pub struct Cluster {
     /// `c1` to `c3`.
@@ -71,8 +71,8 @@ impl Cluster {
         self.ask(Role::Primary, sql).map(drop)
     }
 
-    /// Runs SQL as root on one of the servers; gives the rows of all statements, a line each, values separated
-    /// by tabs.
+    /// Runs SQL as root on one of the servers; gives the rows of all statements, a line each, values
+    /// separated by tabs.
     ///
     /// # Errors
     /// The server's, or it does not run.
@@ -185,8 +185,8 @@ impl Drop for Cluster {
     }
 }
 
-/// Starts three primaries at once, empty, with the run's password for all accounts, as the comparison wants them:
-/// without the performance schema.
+/// Starts three primaries at once, empty, with the run's password for all accounts, as the comparison wants
+/// them: without the performance schema.
 ///
 /// # Errors
 /// A server does not start; with the script's words.

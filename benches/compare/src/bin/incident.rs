@@ -1,5 +1,5 @@
-//! `make incident`: the worst day, replayed against Bulkhead on real servers. How to read what comes of it is in
-//! docs/incident.md.
+//! `make incident`: the worst day, replayed against Bulkhead on real servers. How to read what comes of it is
+//! in docs/incident.md.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,9 @@
 //! A proxy below Bulkhead that can make a server's writes stall, or cut the network to it.
 //!
 //! It stands in front of one server, in this process. While writes stall, every other write waits before the
-//! server gets it, and the others' answers wait: as on a server whose commits hang, some are done and some are
-//! not. Everything else passes at once. A connection that is ended by either side takes what waits with it.
+//! server gets it, and the others' answers wait: as on a server whose commits hang, some are done and some
+//! are not. Everything else passes at once. A connection that is ended by either side takes what waits with
+//! it.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -119,8 +120,8 @@ impl Way {
         joined.map(drop).map_err(io::Error::other)
     }
 
-    /// Waits until then, or until writes do not stall any more. Goes on reading, so that the sender's going is
-    /// noticed.
+    /// Waits until then, or until writes do not stall any more. Goes on reading, so that the sender's going
+    /// is noticed.
     async fn hold(&mut self, until: Instant) -> io::Result<()> {
         let mut mode = self.mode.clone();
         let over = async {

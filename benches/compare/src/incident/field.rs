@@ -101,8 +101,8 @@ impl Field {
         Ok(())
     }
 
-    /// Fault proxies in front of the sick cluster's servers, primary first. Its replica replicates through them,
-    /// too: a server has one address for everybody.
+    /// Fault proxies in front of the sick cluster's servers, primary first. Its replica replicates through
+    /// them, too: a server has one address for everybody.
     ///
     /// # Errors
     /// There are no ports, or the replica refuses.
@@ -139,8 +139,8 @@ impl Field {
         prepare(&setup, &self.places, &self.clusters)
     }
 
-    /// Compares the ledgers, by cluster, with what the servers hold that take writes now. Gives the verdict, and
-    /// how many of the sick cluster's servers take writes.
+    /// Compares the ledgers, by cluster, with what the servers hold that take writes now. Gives the verdict,
+    /// and how many of the sick cluster's servers take writes.
     ///
     /// # Errors
     /// A server does not answer.
@@ -196,11 +196,12 @@ fn copy(from: &std::path::Path, to: &std::path::Path) -> io::Result<()> {
     run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to)).map(drop)
 }
 
-/// The sick cluster's servers get the CPU that others leave. On a day of its own each server has a machine of its
-/// own; here a flood must not slow the others down by taking the processors, which Bulkhead could not prevent.
+/// The sick cluster's servers get the CPU that others leave. On a day of its own each server has a machine of
+/// its own; here a flood must not slow the others down by taking the processors, which Bulkhead could not
+/// prevent.
 fn yield_cpu(pid: u32) {
-    // Sessions have shares of their own where the kernel groups by session; threads, where it does not. That one
-    // of the two is missing, or both, is no reason to stop.
+    // Sessions have shares of their own where the kernel groups by session; threads, where it does not. That
+    // one of the two is missing, or both, is no reason to stop.
     let _ = std::fs::write(format!("/proc/{pid}/autogroup"), YIELD);
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let ids = threads.map(|thread| thread.file_name().to_string_lossy().into_owned());

@@ -1,7 +1,8 @@
 //! What clients were told about their writes, checked against what the servers hold.
 //!
-//! A write is *acknowledged* (it must be there exactly once), *refused* (it must not be there) or *unknown* (its
-//! connection was lost, or the answer says so: 0 or 1 times). Pure: rows and counters are read elsewhere.
+//! A write is *acknowledged* (it must be there exactly once), *refused* (it must not be there) or *unknown*
+//! (its connection was lost, or the answer says so: 0 or 1 times). Pure: rows and counters are read
+//! elsewhere.
 
 use std::collections::HashMap;
 
@@ -57,8 +58,8 @@ pub struct Held {
 }
 
 impl Held {
-    /// Adds lines as the shell prints them: a table's letter (`i`, `c`), number, count; or `n`, workspace, slot,
-    /// value.
+    /// Adds lines as the shell prints them: a table's letter (`i`, `c`), number, count; or `n`, workspace,
+    /// slot, value.
     ///
     /// # Errors
     /// The line that cannot be read.

@@ -1,9 +1,9 @@
 //! `make incident`: the worst day, replayed.
 //!
-//! `field` has the servers; `cases` says what befalls one cluster, with `fault` (a proxy below Bulkhead that stalls
-//! writes or cuts the network) and `flood` (direct schema changes); `scene` plays a case: `workers` are the
-//! application, `watch` notes what Bulkhead says. `ledger`, `series`, `record`, `judge`, `svg`, `wire`, `schema`
-//! are pure. How to read what comes of it is in docs/incident.md.
+//! `field` has the servers; `cases` says what befalls one cluster, with `fault` (a proxy below Bulkhead that
+//! stalls writes or cuts the network) and `flood` (direct schema changes); `scene` plays a case: `workers`
+//! are the application, `watch` notes what Bulkhead says. `ledger`, `series`, `record`, `judge`, `svg`,
+//! `wire`, `schema` are pure. How to read what comes of it is in docs/incident.md.
 
 pub mod cases;
 pub mod events;

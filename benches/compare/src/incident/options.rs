@@ -8,12 +8,14 @@ use super::cases::Case;
 
 /// Replays a bad day against Bulkhead: three clusters, a load on all of them, and what befalls one of them.
 ///
-/// Starts its own MySQL servers, Bulkhead and load on loopback, prints the bars, and writes report.json and a picture
-/// of each case. Ends with 1 when a case could not be played; bars that do not hold are a result, not a failure.
+/// Starts its own MySQL servers, Bulkhead and load on loopback, prints the bars, and writes report.json and a
+/// picture of each case. Ends with 1 when a case could not be played; bars that do not hold are a result, not
+/// a failure.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "make incident ARGS=…", max_term_width = 100)]
 pub struct Options {
-    /// Less of everything, and only the flood (off and on) and the switchover: ends within four minutes on two cores.
+    /// Less of everything, and only the flood (off and on) and the switchover: ends within four minutes on
+    /// two cores.
     #[arg(long)]
     pub quick: bool,
     /// Only these cases (may be repeated, or separated by commas).

@@ -25,7 +25,8 @@ pub fn create(cluster: usize, workspaces: u64) -> String {
              KEY index_issues_on_state (state));
              CREATE TABLE comments (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
              ledger_id BIGINT NOT NULL DEFAULT 0, issue_id BIGINT NOT NULL, body TEXT,
-             created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), KEY index_comments_on_issue_id (issue_id));
+             created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+             KEY index_comments_on_issue_id (issue_id));
              CREATE TABLE labels (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, name VARCHAR(100) NOT NULL,
              weight INT NOT NULL DEFAULT 0);
              CREATE TABLE counters (slot INT NOT NULL PRIMARY KEY, n BIGINT NOT NULL);"
@@ -36,7 +37,8 @@ pub fn create(cluster: usize, workspaces: u64) -> String {
         let labels = rows(&|id| format!("({id}, 'label {id}')"));
         let _ = writeln!(
             sql,
-            "INSERT INTO users (id, email, name) VALUES {users}; INSERT INTO issues (id, title, state) VALUES {issues};
+            "INSERT INTO users (id, email, name) VALUES {users};
+             INSERT INTO issues (id, title, state) VALUES {issues};
              INSERT INTO labels (id, name) VALUES {labels}; INSERT INTO counters VALUES {};",
             (0..SLOTS).map(|slot| format!("({slot}, 0)")).collect::<Vec<_>>().join(", ")
         );
@@ -67,8 +69,8 @@ pub fn ask(cluster: usize, workspaces: u64, run: u32) -> String {
     sql
 }
 
-/// Makes semi-synchronous replication persistent, on the primary and on the replica. The primary waits for its
-/// replica for an hour: what it acknowledges is on both. A promoted replica waits for nobody.
+/// Makes semi-synchronous replication persistent, on the primary and on the replica. The primary waits for
+/// its replica for an hour: what it acknowledges is on both. A promoted replica waits for nobody.
 pub const SEMI_SYNC: [&str; 2] = [
     "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so';
      SET PERSIST rpl_semi_sync_source_timeout = 3600000; SET PERSIST rpl_semi_sync_source_enabled = ON;",

@@ -185,8 +185,8 @@ impl Series {
         all
     }
 
-    /// From when on writes flow, and go on flowing until the end of the span, at the usual rate's half at least;
-    /// seconds since the load began. None if they do not at the span's end.
+    /// From when on writes flow, and go on flowing until the end of the span, at the usual rate's half at
+    /// least; seconds since the load began. None if they do not at the span's end.
     pub fn flows_from(&self, span: Span, usual_rate: f64) -> Option<usize> {
         let flows = |from: usize| {
             let window = Span { from_s: from, to_s: from + FLOW_OVER_S };

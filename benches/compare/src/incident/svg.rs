@@ -1,6 +1,7 @@
 //! The picture of a case, or of several side by side: throughput, p99, failures, states, over time. Pure.
 //!
-//! One column per case, one row per panel, a list of what happened below. Plain SVG without script or font files.
+//! One column per case, one row per panel, a list of what happened below. Plain SVG without script or font
+//! files.
 
 use std::fmt::Write as _;
 

@@ -1,8 +1,8 @@
 //! What the fault proxy reads of the protocol: which of a client's packets are writes. Pure.
 //!
-//! A *write* is a statement that a server whose writes stall would not answer: changes of rows and of schemas, and
-//! COMMIT. Reads, pings, SET, KILL, SHOW and the commands of replication pass. Prepared statements are told by
-//! what was prepared: the server's answer to COM_STMT_PREPARE names the id.
+//! A *write* is a statement that a server whose writes stall would not answer: changes of rows and of
+//! schemas, and COMMIT. Reads, pings, SET, KILL, SHOW and the commands of replication pass. Prepared
+//! statements are told by what was prepared: the server's answer to COM_STMT_PREPARE names the id.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -119,7 +119,8 @@ impl Reader {
         }
         let (sequence, body) = (packet[3], &packet[HEADER..]);
         // Number 1 begins an answer, but behind number 255 and 0, where a long one goes on. (An answer of 256
-        // packets exactly would hide the next one's begin; nothing that prepares statements here asks for it.)
+        // packets exactly would hide the next one's begin; nothing that prepares statements here asks for
+        // it.)
         let begins = sequence == 1 && self.last != 0;
         self.last = sequence;
         if !begins || !self.has_answered {
@@ -217,6 +218,6 @@ mod tests {
             !reader.from_client(&packet(0, b"")) && !reader.from_client(&command(COM_STMT_EXECUTE, b"1"))
         );
         reader.from_server(&packet(1, b""));
-        assert!(packet_length(&[1, 0, 0]).is_none() && packet_length(&[5, 1, 0, 0]) == Some(261));
+        assert!(packet_length(&[1, 0, 0]).is_none() && packet_length(&[5, 1, 0, 0]) == Some(265));
     }
 }

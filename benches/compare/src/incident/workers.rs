@@ -1,9 +1,9 @@
-//! The application: clients that read, write and run transactions in the workspaces of one cluster each, and keep
-//! a ledger of what they were told.
+//! The application: clients that read, write and run transactions in the workspaces of one cluster each, and
+//! keep a ledger of what they were told.
 //!
-//! A client has one connection, thinks for a while between two operations, and waits ten seconds at most for an
-//! answer; then it gives the connection up, as applications do. It does nothing twice: what failed is noted, and
-//! the next operation is another one.
+//! A client has one connection, thinks for a while between two operations, and waits ten seconds at most for
+//! an answer; then it gives the connection up, as applications do. It does nothing twice: what failed is
+//! noted, and the next operation is another one.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -356,7 +356,8 @@ impl Worker {
 
     fn insert_issue(&self, id: u64) -> String {
         format!(
-            "INSERT INTO issues (ledger_id, title, state, position) VALUES ({id}, 'written by a client', 'closed', {})",
+            "INSERT INTO issues (ledger_id, title, state, position) \
+             VALUES ({id}, 'written by a client', 'closed', {})",
             id % 100
         )
     }
