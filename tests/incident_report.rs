@@ -6,8 +6,6 @@
 
 #[path = "../benches/compare/src/histogram.rs"]
 mod histogram;
-#[path = "../benches/compare/src/report.rs"]
-mod report;
 #[path = "../benches/compare/src/incident/judge.rs"]
 mod judge;
 #[path = "../benches/compare/src/incident/ledger.rs"]
@@ -16,6 +14,8 @@ mod ledger;
 mod moment;
 #[path = "../benches/compare/src/incident/record.rs"]
 mod record;
+#[path = "../benches/compare/src/report.rs"]
+mod report;
 #[path = "../benches/compare/src/incident/series.rs"]
 mod series;
 #[path = "../benches/compare/src/incident/svg.rs"]
