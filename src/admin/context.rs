@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::backend::{PoolStats, Pools};
 use crate::drain::Stage;
 use crate::error::ClientError;
+use crate::failover::{Failovers, PrimaryRow};
 use crate::health::{Evidence, Health, SignalKind, State};
 use crate::ids::{ClusterName, SessionId, UserName};
 use crate::topology::{DirectoryAdmin, SnapshotCell, SnapshotChanges};
@@ -26,6 +27,8 @@ pub struct AdminContext {
     pub health: Arc<Health>,
     /// How clusters are.
     pub clusters: Arc<dyn ClustersView>,
+    /// Which servers are primaries.
+    pub primaries: Arc<dyn PrimariesView>,
     /// Connections to servers.
     pub pools: Arc<dyn PoolsView>,
     /// Connected clients.
@@ -34,6 +37,18 @@ pub struct AdminContext {
     pub reload: Arc<dyn Reload>,
     /// Counts of the proxy itself.
     pub stats: Arc<dyn StatsView>,
+}
+
+/// Shows which servers are primaries.
+pub trait PrimariesView: Send + Sync {
+    /// Every cluster, by name.
+    fn primaries(&self) -> Vec<PrimaryRow>;
+}
+
+impl PrimariesView for Failovers {
+    fn primaries(&self) -> Vec<PrimaryRow> {
+        self.rows()
+    }
 }
 
 /// Shows pools.

@@ -10,7 +10,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinSet;
 
 use super::decide::FailoverPlan;
@@ -19,7 +18,7 @@ use super::link::Link;
 use super::ops::{self, Clients};
 use super::primaries::{Record, servers};
 use super::read::ReadError;
-use super::run::{Context, FailoverRequest, Failovers, VIEW_WITHIN, VIEW_WITHIN_PLANNED};
+use super::run::{Context, Failing, FailoverRequest, Failovers, VIEW_WITHIN, VIEW_WITHIN_PLANNED};
 use crate::drain::FailoverEnd;
 use crate::ids::ServerId;
 
@@ -86,7 +85,7 @@ impl Failovers {
         self: &Arc<Self>,
         context: &Context,
         request: &FailoverRequest,
-        turn: OwnedMutexGuard<()>,
+        failing: Failing,
     ) -> FailoverEnd {
         let clock = Clock::new(request.planned);
         let within = if request.planned { VIEW_WITHIN_PLANNED } else { VIEW_WITHIN };
@@ -113,7 +112,7 @@ impl Failovers {
                 // Writes need not wait for it, another failover must.
                 tokio::spawn(async move {
                     failovers.repoint(&context, &ready).await;
-                    drop(turn);
+                    drop(failing);
                 });
                 FailoverEnd::Done(to)
             }
@@ -200,9 +199,10 @@ impl Failovers {
                 Err(error) => tracing::warn!(%server, %error, "does not stop receiving"),
             }
         }
-        let mut views = context.views(VIEW_WITHIN).await;
-        let primary = views.iter_mut().filter(|view| view.server == *from);
-        primary.for_each(|view| view.said = Err("it cannot be fenced".to_owned()));
+        let others = servers(&context.declared).into_iter().filter(|server| server != from);
+        let mut views = context.views_of(others.collect(), VIEW_WITHIN).await;
+        // Asking it once more would only cost time.
+        views.push(ServerView { server: from.clone(), said: Err("it cannot be fenced".to_owned()) });
         let plan = context.decide(&views, request.to.as_ref(), false).map_err(|why| why.to_string())?;
         tracing::warn!(cluster = %context.name, %plan, "fails over without the old primary");
         Ok(plan)
@@ -235,6 +235,7 @@ impl Failovers {
         }
         let mut record = self.record_of(context, &ready, &request.why);
         let begun = Record { primary: from.clone(), promoting: Some(to.clone()), ..record.clone() };
+        let _changing = context.turn.changing().await;
         let noted = self.primaries.write(&context.name, begun).await;
         noted.map_err(|error| undone(format!("it could not be noted: {error}")))?;
         undo.is_noted = true;
@@ -294,6 +295,7 @@ impl Failovers {
         }
         while let Some(followed) = following.join_next().await {
             let Ok((server, done)) = followed else { continue };
+            let _changing = context.turn.changing().await;
             let Some(mut record) = self.primaries.record(&context.name) else { return };
             record.cut_off.retain(|cut_off| *cut_off != server);
             match done {
@@ -326,6 +328,7 @@ impl Failovers {
             }
         }
         if undo.is_noted {
+            let _changing = context.turn.changing().await;
             let record = self.primaries.record(&context.name);
             let undone =
                 record.map(|record| Record { promoting: None, cut_off: context.cut_off.clone(), ..record });

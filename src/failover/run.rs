@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use tokio::sync::OwnedMutexGuard;
 
 use super::decide::{FailoverPlan, Refusal};
 use super::decide::{Heard, Said, ServerView};
@@ -46,9 +45,20 @@ pub struct Failovers {
 /// One cluster's.
 #[derive(Default)]
 pub(super) struct Turn {
-    /// Held by whoever changes who is primary.
-    busy: Arc<tokio::sync::Mutex<()>>,
+    /// A failover is under way.
+    failing: Arc<AtomicBool>,
+    /// Held from reading the store's record to writing it.
+    changing: tokio::sync::Mutex<()>,
     seen: Mutex<Seen>,
+}
+
+/// A failover under way, until dropped.
+pub(super) struct Failing(Arc<AtomicBool>);
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// What was last seen of a cluster. Written by its watching task and by failovers.
@@ -69,9 +79,20 @@ impl Turn {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to change who is primary, if nobody has it.
-    pub(super) fn take(&self) -> Option<OwnedMutexGuard<()>> {
-        Arc::clone(&self.busy).try_lock_owned().ok()
+    /// Begins a failover, if none is under way.
+    fn begin(&self) -> Option<Failing> {
+        let was_failing = self.failing.swap(true, Ordering::AcqRel);
+        (!was_failing).then(|| Failing(Arc::clone(&self.failing)))
+    }
+
+    /// Says whether a failover is under way.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
+    /// The right to change the store's record; held for moments.
+    pub(super) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     /// The primary as it was last heard of.
@@ -136,19 +157,15 @@ impl Failovers {
         let Some(context) = self.context(name) else {
             return FailoverEnd::Undone(Refusal::UnknownCluster(name.clone()).to_string());
         };
-        let Some(turn) = context.turn.take() else {
+        let Some(failing) = context.turn.begin() else {
             return FailoverEnd::Undone(Refusal::UnderWay.to_string());
         };
         tracing::warn!(cluster = %name, from = %context.cluster.primary, to = ?request.to, planned = request.planned,
             why = request.why, "a failover begins");
         let end = match context.cluster.failover.mode {
             FailoverMode::Follow => FailoverEnd::Undone(Refusal::OthersDo(name.clone()).to_string()),
-            FailoverMode::Command => {
-                // The command changes who is primary; looking for it takes the turn itself.
-                drop(turn);
-                self.by_command(&context, &request).await
-            }
-            FailoverMode::BuiltIn => self.by_itself(&context, &request, turn).await,
+            FailoverMode::Command => self.by_command(&context, &request).await,
+            FailoverMode::BuiltIn => self.by_itself(&context, &request, failing).await,
         };
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &end {
@@ -187,9 +204,11 @@ impl Failovers {
         let Some(context) = self.context(name) else {
             return Found::Undecided(Undecided::UnknownCluster(name.clone()));
         };
-        let Some(_turn) = context.turn.take() else { return Found::Undecided(Undecided::FailingOver) };
+        if context.turn.is_failing() {
+            return Found::Undecided(Undecided::FailingOver);
+        }
         let views = context.views(VIEW_WITHIN).await;
-        self.settle_found(&context, &views).await
+        self.settle_found(&context, &views, false).await
     }
 
     /// Every cluster, by name.
@@ -256,7 +275,7 @@ impl Context {
         views
     }
 
-    async fn views_of(&self, servers: Vec<ServerId>, within: Duration) -> Vec<ServerView> {
+    pub(super) async fn views_of(&self, servers: Vec<ServerId>, within: Duration) -> Vec<ServerView> {
         let asked: Vec<_> = servers
             .iter()
             .map(|server| {

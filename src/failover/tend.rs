@@ -23,8 +23,13 @@ const FOLLOW_WITHIN: Duration = Duration::from_secs(10);
 const STEP_WITHIN: Duration = Duration::from_secs(2);
 
 impl Failovers {
-    /// Leads to the primary that the views show, if it is another one. Whoever calls holds the turn.
-    pub(super) async fn settle_found(&self, context: &Context, views: &[ServerView]) -> Found {
+    /// Leads to the primary that the views show, if it is another one.
+    pub(super) async fn settle_found(
+        &self,
+        context: &Context,
+        views: &[ServerView],
+        is_failing: bool,
+    ) -> Found {
         let primary = &context.cluster.primary;
         let heard = context.turn.heard(primary);
         let strays = context.turn.seen().also_writable.clone();
@@ -46,6 +51,12 @@ impl Failovers {
             Judgement::Same => Found::Same(primary.clone()),
             Judgement::Undecided(why) => Found::Undecided(why),
             Judgement::Changed(to) => {
+                let _changing = context.turn.changing().await;
+                // What was seen before somebody changed it says nothing.
+                let is_new = self.primaries.cluster(&context.name).is_none_or(|now| now.primary != *primary);
+                if is_new || context.turn.is_failing() != is_failing {
+                    return Found::Undecided(Undecided::FailingOver);
+                }
                 let record = followed(context, views, &to);
                 match self.lead(&context.name, record).await {
                     Ok(()) => {
@@ -63,7 +74,7 @@ impl Failovers {
         }
     }
 
-    /// Finishes, or undoes, what a proxy that ended had begun. Whoever calls holds the turn.
+    /// Finishes, or undoes, what a proxy that ended had begun.
     pub(super) async fn resume(&self, context: &Context, record: Record) {
         let Some(to) = record.promoting.clone() else { return };
         let (cluster, from, access) = (&context.name, &record.primary, &context.access);
@@ -75,15 +86,18 @@ impl Failovers {
             }
             return;
         };
+        let _changing = context.turn.changing().await;
+        if context.turn.is_failing() || self.primaries.record(cluster).as_ref() != Some(&record) {
+            return;
+        }
         let done = if said.is_writable() {
             tracing::warn!(%cluster, %from, %to, "a failover that was begun is finished");
-            // Whether the old primary was fenced is not known any more.
-            context.turn.seen().unfenced = vec![from.clone()];
-            let old = from.clone();
-            let mut cut_off = record.cut_off.clone();
-            if !cut_off.contains(&old) {
-                cut_off.push(old);
+            if let Err(error) = ops::forget_source(access, &to, STEP_WITHIN).await {
+                tracing::warn!(%to, %error, "still knows what it replicated from");
             }
+            // Whether the old primary was fenced is not known any more, nor who follows whom.
+            context.turn.seen().unfenced = vec![from.clone()];
+            let cut_off = servers(&context.declared).into_iter().filter(|server| *server != to).collect();
             self.lead(cluster, Record { primary: to.clone(), promoting: None, cut_off, ..record }).await
         } else {
             tracing::warn!(%cluster, %from, %to, "a failover that was begun is undone");
@@ -104,7 +118,7 @@ impl Failovers {
         context.turn.seen().notes.remove(&to);
     }
 
-    /// Looks after the servers that were left behind. Whoever calls holds the turn.
+    /// Looks after the servers that were left behind.
     pub(super) async fn tend(&self, context: &Context, views: &[ServerView]) {
         // The context is older than what following another primary may just have changed.
         let Some(record) = self.primaries.record(&context.name) else { return };
@@ -114,13 +128,16 @@ impl Failovers {
         let primary = views.iter().find(|view| view.server == record.primary);
         let primary = primary.and_then(|view| view.said.as_ref().ok());
         for server in record.cut_off.clone() {
+            if context.turn.is_failing() {
+                return;
+            }
             let view = views.iter().find(|view| view.server == server);
             let note = match view.map(|view| &view.said) {
                 None => continue,
                 Some(Err(why)) => why.clone(),
                 Some(Ok(said)) => match self.take_back(context, (&server, said), &record, primary).await {
                     Ok(()) => {
-                        self.take_in(context, &server).await;
+                        self.take_in(context, &server, &record.primary).await;
                         continue;
                     }
                     Err(why) => why,
@@ -167,7 +184,7 @@ impl Failovers {
         let primary = primary.ok_or("the primary does not answer")?;
         // Read anew: before the fence it may have written, and the primary is newer than what it gave.
         let view = context.access.view(server, STEP_WITHIN).await;
-        let beyond = primary.lacks(&view.said?.executed);
+        let beyond = primary.never_had(&view.said?.executed);
         if !beyond.is_empty() {
             return Err(stranded(&beyond));
         }
@@ -176,8 +193,12 @@ impl Failovers {
     }
 
     /// Uses a server again.
-    async fn take_in(&self, context: &Context, server: &ServerId) {
+    async fn take_in(&self, context: &Context, server: &ServerId, primary: &ServerId) {
+        let _changing = context.turn.changing().await;
         let Some(mut record) = self.primaries.record(&context.name) else { return };
+        if record.primary != *primary || context.turn.is_failing() {
+            return;
+        }
         record.cut_off.retain(|cut_off| cut_off != server);
         match self.lead(&context.name, record).await {
             Ok(()) => {

@@ -72,6 +72,8 @@ struct Watcher {
     probes: BTreeMap<ServerId, Probe>,
     looked_at_all: Option<Instant>,
     silent_since: Option<Instant>,
+    /// Servers that were left behind are looked after beside: it takes seconds.
+    tending: JoinSet<()>,
     /// As it was last told.
     told: Option<Found>,
 }
@@ -136,8 +138,8 @@ impl Failovers {
             let Some(context) = self.context(&name) else { return name };
             let kept = watcher.take().filter(|watcher| watcher.access == context.access);
             let mut current = kept.unwrap_or_else(|| Watcher::new(&context));
-            // While somebody fails it over, what is seen is half done.
-            if let Some(_turn) = context.turn.take() {
+            // While it is failed over, what is seen is half done.
+            if !context.turn.is_failing() {
                 current.look(&self, &context).await;
             }
             watcher = Some(current);
@@ -153,6 +155,7 @@ impl Watcher {
             probes: BTreeMap::new(),
             looked_at_all: None,
             silent_since: None,
+            tending: JoinSet::new(),
             told: None,
         }
     }
@@ -183,10 +186,14 @@ impl Watcher {
         views.extend(self.ask(others.collect(), true).await);
         let is_too_soon = self.silent_since.is_some_and(|since| since.elapsed() < SILENT_FOR);
         if !is_too_soon {
-            let found = failovers.settle_found(context, &views).await;
+            let found = failovers.settle_found(context, &views, false).await;
             self.tell(found);
         }
-        failovers.tend(context, &views).await;
+        while self.tending.try_join_next().is_some() {}
+        if self.tending.is_empty() {
+            let (failovers, context) = (Arc::clone(failovers), context.clone());
+            self.tending.spawn(async move { failovers.tend(&context, &views).await });
+        }
     }
 
     /// Asks servers at the same time.

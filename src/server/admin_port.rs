@@ -11,6 +11,7 @@ use crate::admin::{
     StatsView,
 };
 use crate::error::{ClientError, Code};
+use crate::failover::Failovers;
 use crate::ids::SessionId;
 use crate::protocol::capability::StatusFlags;
 use crate::protocol::command::Command;
@@ -41,7 +42,7 @@ pub(super) fn start(
     services: &Arc<Services>,
     store: &Arc<dyn Store>,
     reloader: &Arc<Reloader>,
-    board: &Arc<Board>,
+    (board, failovers): (&Arc<Board>, &Arc<Failovers>),
     background: &mut JoinSet<()>,
 ) -> Result<(), StartError> {
     let config = services.serving.load().config.clone();
@@ -54,6 +55,7 @@ pub(super) fn start(
         workspaces: DirectoryAdmin::new(store.clone(), services.snapshots.clone()),
         health: services.health.clone(),
         clusters: board.clone(),
+        primaries: failovers.clone(),
         pools: services.pools.clone(),
         sessions: Arc::new(Sessions(services.registry.clone())),
         reload: reloader.clone(),

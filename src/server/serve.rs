@@ -46,7 +46,7 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let workers = Arc::new(workers);
     listen_for_clients(&services, &workers, &mut accepting)?;
     let board = Arc::new(health::Board::default());
-    admin_port::start(&services, &proxy.store, &reloader, &board, &mut background)?;
+    admin_port::start(&services, &proxy.store, &reloader, (&board, &proxy.failovers), &mut background)?;
     background.spawn(health::watch(services.clone(), board));
     background.spawn(proxy.failovers.clone().watch());
 

@@ -24,13 +24,18 @@ pub fn help() -> &'static [Help] {
     &HELP
 }
 
-const HELP: [Help; 27] = [
+const HELP: [Help; 28] = [
     entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
     entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
     entry(
         "SHOW HEALTH <tail>",
         "how clusters are, and what the ladder would do",
         "SHOW HEALTH WHERE state != healthy",
+    ),
+    entry(
+        "SHOW PRIMARIES <tail>",
+        "which server is each cluster's primary, and which are not used",
+        "SHOW PRIMARIES WHERE cut_off != ''",
     ),
     entry("SHOW SERVERS <tail>", "servers and whether connections to them open", "SHOW SERVERS"),
     entry(

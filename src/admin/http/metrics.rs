@@ -4,6 +4,7 @@ use std::fmt::{Display, Write};
 
 use super::super::context::{AdminContext, HealthRow};
 use crate::backend::{PoolStats, WAIT_BUCKETS_US};
+use crate::failover::PrimaryRow;
 use crate::health::{ShardReport, Signal};
 use crate::topology::WorkspaceState;
 
@@ -16,6 +17,7 @@ pub fn metrics_text(context: &AdminContext) -> String {
     build_and_snapshot(&mut out, context);
     proxy(&mut out, context);
     clusters(&mut out, &context.clusters.clusters());
+    primaries(&mut out, &context.primaries.primaries());
     shards(&mut out, &context.health.shards());
     pools(&mut out, &context.pools.pools());
     out.text
@@ -132,6 +134,32 @@ fn clusters(out: &mut Text, rows: &[HealthRow]) {
             let is_raised = row.evidence.iter().any(|evidence| evidence.signal == signal);
             let labels = [("cluster", row.cluster.as_str()), ("signal", signal.name())];
             out.sample(name, &labels, u8::from(is_raised));
+        }
+    }
+}
+
+fn primaries(out: &mut Text, rows: &[PrimaryRow]) {
+    type Value = fn(&PrimaryRow) -> usize;
+    let values: [(&str, &str, Value); 4] = [
+        (
+            "bulkhead_cluster_primary_moved",
+            "1 while the primary is not the one that the config names.",
+            |row| usize::from(row.primary != row.configured),
+        ),
+        ("bulkhead_cluster_also_writable", "Servers besides the primary that take writes.", |row| {
+            row.also_writable.len()
+        }),
+        ("bulkhead_cluster_unfenced", "Former primaries that are not known to be read-only.", |row| {
+            row.unfenced.len()
+        }),
+        ("bulkhead_cluster_cut_off", "Servers that are not used until they follow the primary.", |row| {
+            row.cut_off.len()
+        }),
+    ];
+    for (name, help, value) in values {
+        out.head(name, "gauge", help);
+        for row in rows {
+            out.sample(name, &[("cluster", row.cluster.as_str())], value(row));
         }
     }
 }

@@ -19,10 +19,11 @@ use super::words::Words;
 use crate::error::{ClientError, Code};
 
 /// Tables that `SELECT * FROM` and `SHOW` know.
-pub(super) const TABLES: [&str; 13] = [
+pub(super) const TABLES: [&str; 14] = [
     "shards",
     "clusters",
     "health",
+    "primaries",
     "servers",
     "pools",
     "sessions",
@@ -69,6 +70,7 @@ fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
         "shards" => shards::shards(context),
         "clusters" => shards::clusters(context),
         "health" => health::health(context),
+        "primaries" => health::primaries(context),
         "servers" => pools::servers(context),
         "pools" => pools::pools(context),
         "sessions" => sessions::sessions(context),
