@@ -32,6 +32,9 @@ const FENCE_WITHIN: Duration = Duration::from_secs(5);
 const APPLY_WITHIN: Duration = Duration::from_secs(60);
 /// Any other step on one server.
 const STEP_WITHIN: Duration = Duration::from_secs(5);
+/// What a session holds on the former primary, for a transaction or a pin, is cut after this: it can read
+/// there, not write.
+pub(super) const HELD_FOR: Duration = Duration::from_secs(30);
 /// Making a server follow takes no longer.
 const FOLLOW_WITHIN: Duration = Duration::from_secs(15);
 
@@ -96,6 +99,7 @@ impl Failovers {
         };
         // Said before anything is done.
         tracing::warn!(cluster = %context.name, %plan, "fails over");
+        let lent = self.pools.lent(&context.name, &plan.from);
         let mut undo = Undo::default();
         let ready = match request.planned {
             true => self.stand_still(context, plan, &views, &mut undo, clock).await,
@@ -113,6 +117,8 @@ impl Failovers {
                 tokio::spawn(async move {
                     failovers.repoint(&context, &ready).await;
                     drop(failing);
+                    tokio::time::sleep(HELD_FOR).await;
+                    lent.cut();
                 });
                 FailoverEnd::Done(to)
             }
@@ -172,7 +178,8 @@ impl Failovers {
                     return Ok(Ready { plan, is_fenced: true, is_semi_sync, link });
                 }
                 Err(error) => {
-                    tracing::error!(cluster = %context.name, %from, %error, "cannot be fenced; goes on without");
+                    let cluster = &context.name;
+                    tracing::error!(%cluster, %from, %error, "cannot be fenced; goes on without");
                 }
             }
         }
@@ -256,7 +263,6 @@ impl Failovers {
             }
         }
         record.promoting = None;
-        context.turn.seen().unfenced = if ready.is_fenced { Vec::new() } else { vec![from.clone()] };
         let led = self.lead(&context.name, record).await;
         led.map_err(|why| FailoverEnd::Unknown(format!("{to} is the primary, but {why}")))?;
         Ok(ready)
@@ -270,6 +276,7 @@ impl Failovers {
         Record {
             primary: plan.to.clone(),
             cut_off: servers(&context.declared).into_iter().filter(|server| !stays(server)).collect(),
+            unfenced: if ready.is_fenced { Vec::new() } else { vec![plan.from.clone()] },
             promoting: None,
             is_ours: true,
             configured: context.declared.primary.clone(),
@@ -330,14 +337,17 @@ impl Failovers {
         if undo.is_noted {
             let _changing = context.turn.changing().await;
             let record = self.primaries.record(&context.name);
-            let undone =
-                record.map(|record| Record { promoting: None, cut_off: context.cut_off.clone(), ..record });
+            let undone = record.map(|record| Record {
+                promoting: None,
+                cut_off: context.cut_off.clone(),
+                unfenced: context.unfenced.clone(),
+                ..record
+            });
             if let Some(record) = undone
                 && let Err(error) = self.primaries.write(&context.name, record).await
             {
-                return FailoverEnd::Unknown(format!(
-                    "{why}; that it was undone could not be noted: {error}"
-                ));
+                // The watching task finds it so, and undoes what is undone already.
+                tracing::error!(cluster = %context.name, %error, "that it was undone could not be noted");
             }
         }
         if let Some(server) = &undo.fenced {

@@ -24,9 +24,12 @@ pub struct Record {
     pub primary: ServerId,
     /// Servers that were left behind: nothing is sent to them until they replicate from the primary.
     pub cut_off: Vec<ServerId>,
+    /// Those of them that are not known to refuse writes.
+    pub unfenced: Vec<ServerId>,
     /// A failover was begun: this one is being promoted, or was when the proxy ended.
     pub promoting: Option<ServerId>,
-    /// Bulkhead left them behind itself, so that it also fences them and makes them follow when they are back.
+    /// Bulkhead left them behind itself, so that it also fences them and makes them follow when they are
+    /// back.
     pub is_ours: bool,
     /// What the config named when this was written.
     pub configured: ServerId,
@@ -93,8 +96,8 @@ impl Primaries {
             }
             if cluster.primary != configured {
                 let (primary, why) = (&cluster.primary, &record.why);
-                tracing::warn!(cluster = %name, %primary, %configured, why, "the primary is not the one \
-                    that the config file names; to make them agree, write it there, or fail over to the other");
+                tracing::warn!(cluster = %name, %primary, %configured, why, "the primary is not the one that \
+                    the config file names; to make them agree, write it there, or fail over to the other");
             }
         }
         derived
@@ -231,6 +234,7 @@ mod tests {
         Record {
             primary: server(primary),
             cut_off: cut_off.iter().map(|port| server(*port)).collect(),
+            unfenced: Vec::new(),
             promoting: None,
             is_ours: true,
             configured: server(13_310),

@@ -68,8 +68,8 @@ pub(super) struct Seen {
     pub heard: Option<(Instant, ServerId, Said)>,
     /// Other servers that take writes.
     pub also_writable: Vec<ServerId>,
-    /// Those of the cut off that are not known to be fenced.
-    pub unfenced: Vec<ServerId>,
+    /// Those of them that do not replicate.
+    pub strays: Vec<ServerId>,
     /// What keeps each of the cut off away.
     pub notes: BTreeMap<ServerId, String>,
 }
@@ -112,6 +112,7 @@ pub(super) struct Context {
     /// As it is.
     pub cluster: Cluster,
     pub cut_off: Vec<ServerId>,
+    pub unfenced: Vec<ServerId>,
     pub access: Access,
     pub turn: Arc<Turn>,
 }
@@ -135,11 +136,14 @@ impl Failovers {
 
     pub(super) fn context(&self, name: &ClusterName) -> Option<Context> {
         let declared = self.primaries.declared(name)?;
+        let record = self.primaries.record(name);
+        let (cut_off, unfenced) = record.map(|record| (record.cut_off, record.unfenced)).unwrap_or_default();
         let connect = self.snapshots.peek().config.timeouts.connect;
         Some(Context {
             name: name.clone(),
             cluster: self.primaries.cluster(name)?,
-            cut_off: self.primaries.record(name).map(|record| record.cut_off).unwrap_or_default(),
+            cut_off,
+            unfenced,
             access: Access::of(&declared, connect),
             turn: self.turn(name),
             declared,
@@ -160,13 +164,17 @@ impl Failovers {
         let Some(failing) = context.turn.begin() else {
             return FailoverEnd::Undone(Refusal::UnderWay.to_string());
         };
-        tracing::warn!(cluster = %name, from = %context.cluster.primary, to = ?request.to, planned = request.planned,
-            why = request.why, "a failover begins");
+        let (from, FailoverRequest { to, planned, why }) = (&context.cluster.primary, &request);
+        tracing::warn!(cluster = %name, %from, ?to, planned, why, "a failover begins");
         let end = match context.cluster.failover.mode {
             FailoverMode::Follow => FailoverEnd::Undone(Refusal::OthersDo(name.clone()).to_string()),
             FailoverMode::Command => self.by_command(&context, &request).await,
             FailoverMode::BuiltIn => self.by_itself(&context, &request, failing).await,
         };
+        // What others wrote meanwhile was left for this moment.
+        if let Err(why) = self.republish(name).await {
+            tracing::error!(cluster = %name, why, "what the store says could not be followed");
+        }
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &end {
             FailoverEnd::Done(server) => {
@@ -226,7 +234,7 @@ impl Failovers {
             cluster: name.clone(),
             primary: context.cluster.primary.clone(),
             configured: context.declared.primary.clone(),
-            unfenced: seen.unfenced.clone(),
+            unfenced: context.unfenced.clone(),
             cut_off: context.cut_off.clone(),
             also_writable: seen.also_writable.clone(),
             heard_ago: heard.map(|(at, _, _)| at.elapsed()),

@@ -1,6 +1,7 @@
 //! What is done about what was seen: leading to another primary, finishing what an ended proxy began, taking
 //! back the servers that were left behind.
 
+use super::carry::HELD_FOR;
 use super::decide::{Before, Judgement, judge};
 use super::decide::{Receiving, Said, ServerView};
 use super::end::{Found, Undecided};
@@ -32,7 +33,7 @@ impl Failovers {
     ) -> Found {
         let primary = &context.cluster.primary;
         let heard = context.turn.heard(primary);
-        let strays = context.turn.seen().also_writable.clone();
+        let strays = context.turn.seen().strays.clone();
         let before = Before {
             primary,
             heard: heard.as_ref().map(|heard| &heard.said),
@@ -41,11 +42,16 @@ impl Failovers {
         };
         let judgement = judge(before, views);
         if let Judgement::Same | Judgement::Undecided(Undecided::SeveralWritable(_)) = judgement {
-            let others = views.iter().filter(|view| {
+            let others = views.iter().filter_map(|view| {
                 let is_used = view.server != *primary && !context.cut_off.contains(&view.server);
-                is_used && view.said.as_ref().is_ok_and(Said::is_writable)
+                let said = view.said.as_ref().ok().filter(|said| is_used && said.is_writable())?;
+                Some((view.server.clone(), said.follows_someone()))
             });
-            context.turn.seen().also_writable = others.map(|view| view.server.clone()).collect();
+            let others: Vec<_> = others.collect();
+            let strays = others.iter().filter(|(_, follows)| !follows);
+            let mut seen = context.turn.seen();
+            seen.strays = strays.map(|(server, _)| server.clone()).collect();
+            seen.also_writable = others.into_iter().map(|(server, _)| server).collect();
         }
         match judgement {
             Judgement::Same => Found::Same(primary.clone()),
@@ -58,20 +64,36 @@ impl Failovers {
                     return Found::Undecided(Undecided::FailingOver);
                 }
                 let record = followed(context, views, &to);
+                self.let_go(context, views);
                 match self.lead(&context.name, record).await {
                     Ok(()) => {
                         let (cluster, from) = (&context.name, primary);
                         tracing::warn!(%cluster, %from, %to, "another server takes writes; followed");
                         let mut seen = context.turn.seen();
                         seen.also_writable.clear();
+                        seen.strays.clear();
                         seen.notes.clear();
-                        seen.unfenced.clear();
                         Found::Followed { from: primary.clone(), to }
                     }
                     Err(why) => Found::Undecided(Undecided::Unpublished { server: to, why }),
                 }
             }
         }
+    }
+
+    /// The connections to a primary that others replaced: cut at once if it is silent, for what it
+    /// acknowledges later may exist nowhere else; else a while later.
+    fn let_go(&self, context: &Context, views: &[ServerView]) {
+        let (cluster, primary) = (&context.name, &context.cluster.primary);
+        let answers = views.iter().any(|view| view.server == *primary && view.said.is_ok());
+        if !answers {
+            return self.pools.bar(cluster, primary);
+        }
+        let lent = self.pools.lent(cluster, primary);
+        tokio::spawn(async move {
+            tokio::time::sleep(HELD_FOR).await;
+            lent.cut();
+        });
     }
 
     /// Finishes, or undoes, what a proxy that ended had begun.
@@ -82,7 +104,7 @@ impl Failovers {
         let Ok(said) = &view.said else {
             let why = "it was being promoted when the proxy ended, and does not answer".to_owned();
             if context.turn.seen().notes.insert(to.clone(), why).is_none() {
-                tracing::error!(%cluster, %from, %to, "a failover was begun; how far it came is not known yet");
+                tracing::error!(%cluster, %from, %to, "a failover was begun; how far is not known yet");
             }
             return;
         };
@@ -96,9 +118,10 @@ impl Failovers {
                 tracing::warn!(%to, %error, "still knows what it replicated from");
             }
             // Whether the old primary was fenced is not known any more, nor who follows whom.
-            context.turn.seen().unfenced = vec![from.clone()];
             let cut_off = servers(&context.declared).into_iter().filter(|server| *server != to).collect();
-            self.lead(cluster, Record { primary: to.clone(), promoting: None, cut_off, ..record }).await
+            let unfenced = vec![from.clone()];
+            let primary = to.clone();
+            self.lead(cluster, Record { primary, promoting: None, cut_off, unfenced, ..record }).await
         } else {
             tracing::warn!(%cluster, %from, %to, "a failover that was begun is undone");
             if let Err(error) = ops::replicate(access, &to, true, STEP_WITHIN).await {
@@ -110,7 +133,8 @@ impl Failovers {
                 Err(error) => tracing::error!(%cluster, %from, %error, "the primary may be read-only"),
             }
             let silent = record.cut_off.iter().filter(|server| **server != *from).cloned().collect();
-            self.lead(cluster, Record { promoting: None, cut_off: silent, ..record }).await
+            let unfenced = Vec::new();
+            self.lead(cluster, Record { promoting: None, cut_off: silent, unfenced, ..record }).await
         };
         if let Err(why) = done {
             tracing::error!(%cluster, why, "what became of the failover could not be published");
@@ -177,7 +201,9 @@ impl Failovers {
             fenced.map_err(|error| format!("takes writes and could not be fenced: {error}"))?;
             tracing::warn!(cluster = %context.name, %server, "the former primary is back; fenced");
         }
-        context.turn.seen().unfenced.retain(|unfenced| unfenced != server);
+        if record.unfenced.contains(server) {
+            self.note_fenced(context, server).await;
+        }
         if follows_primary {
             return Ok(());
         }
@@ -192,6 +218,16 @@ impl Failovers {
         ops::follow(&context.access, server, &record.primary, link.as_ref(), FOLLOW_WITHIN).await
     }
 
+    /// Writes down that a server refuses writes.
+    async fn note_fenced(&self, context: &Context, server: &ServerId) {
+        let _changing = context.turn.changing().await;
+        let Some(mut record) = self.primaries.record(&context.name) else { return };
+        record.unfenced.retain(|unfenced| unfenced != server);
+        if let Err(error) = self.primaries.write(&context.name, record).await {
+            tracing::error!(cluster = %context.name, %server, %error, "that it is fenced could not be noted");
+        }
+    }
+
     /// Uses a server again.
     async fn take_in(&self, context: &Context, server: &ServerId, primary: &ServerId) {
         let _changing = context.turn.changing().await;
@@ -200,12 +236,11 @@ impl Failovers {
             return;
         }
         record.cut_off.retain(|cut_off| cut_off != server);
+        record.unfenced.retain(|unfenced| unfenced != server);
         match self.lead(&context.name, record).await {
             Ok(()) => {
                 tracing::info!(cluster = %context.name, %server, "follows the primary; used again");
-                let mut seen = context.turn.seen();
-                seen.notes.remove(server);
-                seen.unfenced.retain(|unfenced| unfenced != server);
+                context.turn.seen().notes.remove(server);
             }
             Err(why) => tracing::error!(cluster = %context.name, %server, why, "could not be taken in"),
         }
@@ -262,6 +297,7 @@ fn followed(context: &Context, views: &[ServerView], to: &ServerId) -> Record {
             .into_iter()
             .filter(|server| server != to && !follows(server))
             .collect(),
+        unfenced: Vec::new(),
         promoting: None,
         is_ours: false,
         configured: context.declared.primary.clone(),

@@ -118,14 +118,31 @@ impl Failovers {
 
     /// Takes over what the store says of a cluster.
     async fn take_over(&self, name: &ClusterName) {
+        let is_failing = self.turn(name).is_failing();
         match self.primaries.refresh(name).await {
+            // A failover of our own publishes at its end.
+            Ok(true) if is_failing => {}
             Ok(false) => {}
             Ok(true) => {
+                self.cut_unfenced(name);
                 if let Err(why) = self.republish(name).await {
                     tracing::error!(cluster = %name, why, "what the store says could not be followed");
                 }
             }
             Err(error) => tracing::error!(cluster = %name, %error, "the store's primary cannot be read"),
+        }
+    }
+
+    /// Another proxy found that a server cannot be fenced: what it acknowledges from here on reaches no
+    /// client of ours either.
+    fn cut_unfenced(&self, name: &ClusterName) {
+        let Some(context) = self.context(name) else { return };
+        for server in servers(&context.declared) {
+            if context.unfenced.contains(&server) {
+                self.pools.bar(name, &server);
+            } else {
+                self.pools.lift(name, &server);
+            }
         }
     }
 
@@ -161,6 +178,9 @@ impl Watcher {
     }
 
     async fn look(&mut self, failovers: &Arc<Failovers>, context: &Context) {
+        if context.declared.replicas.is_empty() {
+            return;
+        }
         let record = failovers.primaries.record(&self.name);
         if let Some(record) = record.filter(|record| record.promoting.is_some()) {
             return failovers.resume(context, record).await;
@@ -177,7 +197,7 @@ impl Watcher {
             context.turn.seen().heard = Some((Instant::now(), primary.clone(), said.clone()));
         }
         let is_due = self.looked_at_all.is_none_or(|at| at.elapsed() >= LOOK_AT_ALL_EVERY);
-        let has_unfenced = !context.turn.seen().unfenced.is_empty();
+        let has_unfenced = !context.unfenced.is_empty();
         if is_well && !is_due && !has_unfenced {
             return;
         }

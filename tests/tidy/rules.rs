@@ -31,6 +31,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("backend", 7),
     ("health", 8),
     ("drain", 9),
+    ("admission", 10),
     ("execute", 10),
     ("failover", 10),
     ("migrations", 10),

@@ -370,7 +370,8 @@ proptest! {
         scene.heard.as_mut().unwrap().said.executed = gtids(flavour, &format!("1:1-{heard}"));
         for at in 0..2 {
             let text = |last: u64| if last == 0 { String::new() } else { format!("1:1-{last}") };
-            let mut said = replica(flavour, at as u16 + 2, &text(executed[at]), &text(received[at].max(executed[at])));
+            let (executed, received) = (text(executed[at]), text(received[at].max(executed[at])));
+            let mut said = replica(flavour, at as u16 + 2, &executed, &received);
             if own[at] {
                 said.executed = said.executed.union(&gtids(flavour, &format!("{}:1", at + 2)));
             }
