@@ -47,8 +47,8 @@ impl Site {
             [Role::Replica, Role::Replica2].map(|role| format!("\"127.0.0.1:{}\"", cluster.port(role)));
         let text = format!(
             "[users.app]\npassword_file = \"password\"\n[clusters.c1]\nprimary = \"127.0.0.1:{}\"\n\
-             replicas = [{}]\nuser = \"bulkhead_app\"\npassword_file = \"password\"\n{more}\n[clusters.c1.admin]\nuser = \"bulkhead_admin\"\n\
-             password_file = \"password\"\n[clusters.c1.replication]\nuser = \"bulkhead_repl\"\n\
+             replicas = [{}]\nuser = \"bulkhead_app\"\npassword_file = \"password\"\n\
+             {more}\n[clusters.c1.admin]\nuser = \"bulkhead_admin\"\npassword_file = \"password\"\n[clusters.c1.replication]\nuser = \"bulkhead_repl\"\n\
              password_file = \"password\"\n[keyspaces.app]\nshards = {{ \"-\" = \"c1\" }}\n",
             cluster.primary_port,
             ports.join(", ")
@@ -667,6 +667,9 @@ async fn finished_or_undone(flavour: Flavour) {
     run(&mut new, "SET GLOBAL read_only = OFF").await;
     let site = Site::on(&cluster, "", store_with_begun(&cluster).await).await;
     site.until("it is led to", |row| row.primary == server(&cluster, Role::Replica)).await;
+    let (from, to) = (server(&cluster, Role::Primary), server(&cluster, Role::Replica));
+    assert_eq!(site.failovers.find_primary(&name()).await, Found::Followed { from, to: to.clone() });
+    assert_eq!(site.failovers.find_primary(&name()).await, Found::Same(to));
     site.until("the others follow", |row| row.cut_off.is_empty()).await;
     let mut app = cluster.connect(Role::Replica, "bulkhead_app").await;
     run(&mut app, "INSERT INTO shop.t (id) VALUES (3)").await;

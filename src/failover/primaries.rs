@@ -5,7 +5,7 @@
 //! servers, so a config that names another one moves nothing: a warning says how to make them agree. A record
 //! of a server that the config no longer lists means nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,8 @@ struct State {
     declared: BTreeMap<ClusterName, Cluster>,
     /// With the version that each had in the store.
     records: BTreeMap<ClusterName, (Record, u64)>,
+    /// Clusters whose promotion that is noted nobody is carrying out any more.
+    left: BTreeSet<ClusterName>,
 }
 
 impl Primaries {
@@ -58,13 +60,17 @@ impl Primaries {
     /// # Errors
     /// The store cannot be read, or holds something else.
     pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let mut records = BTreeMap::new();
+        let (mut records, mut left) = (BTreeMap::new(), BTreeSet::new());
         for (key, value) in store.list(PREFIX).await? {
-            if let Some(cluster) = cluster_of(&key) {
-                records.insert(cluster, (decode(&key, &value)?, value.version));
+            let Some(cluster) = cluster_of(&key) else { continue };
+            let record = decode(&key, &value)?;
+            // The store belongs to one proxy: who began it has ended.
+            if record.promoting.is_some() {
+                left.insert(cluster.clone());
             }
+            records.insert(cluster, (record, value.version));
         }
-        let state = Mutex::new(State { declared: BTreeMap::new(), records });
+        let state = Mutex::new(State { declared: BTreeMap::new(), records, left });
         Ok(Self { store, state, publishing: tokio::sync::Mutex::new(()) })
     }
 
@@ -133,6 +139,16 @@ impl Primaries {
         effective(state.declared.get(name)?, record).map(|_| record.clone())
     }
 
+    /// Says that a promotion that is noted is not being carried out any more: its end is not known.
+    pub(super) fn leave(&self, name: &ClusterName) {
+        self.state().left.insert(name.clone());
+    }
+
+    /// Says whether a promotion that is noted was left so.
+    pub(super) fn is_left(&self, name: &ClusterName) -> bool {
+        self.state().left.contains(name)
+    }
+
     /// Writes a record, if nobody else has written one since it was last read.
     ///
     /// # Errors
@@ -145,7 +161,9 @@ impl Primaries {
             .map_err(|error| StoreError::Failed { action: "write", reason: error.to_string() })?;
         match self.store.put_if(&key, value, expect).await {
             Ok(version) => {
-                self.state().records.insert(cluster.clone(), (record, version));
+                let mut state = self.state();
+                state.left.remove(cluster);
+                state.records.insert(cluster.clone(), (record, version));
                 Ok(())
             }
             Err(error) => {

@@ -70,6 +70,8 @@ pub(super) struct Seen {
     pub also_writable: Vec<ServerId>,
     /// Those of them that do not replicate.
     pub strays: Vec<ServerId>,
+    /// From where to where a failover went that was left half done and then finished.
+    pub finished: Option<(ServerId, ServerId)>,
     /// What keeps each of the cut off away.
     pub notes: BTreeMap<ServerId, String>,
 }
@@ -171,6 +173,9 @@ impl Failovers {
             FailoverMode::Command => self.by_command(&context, &request).await,
             FailoverMode::BuiltIn => self.by_itself(&context, &request, failing).await,
         };
+        if matches!(end, FailoverEnd::Unknown(_)) {
+            self.primaries.leave(name);
+        }
         // What others wrote meanwhile was left for this moment.
         if let Err(why) = self.republish(name).await {
             tracing::error!(cluster = %name, why, "what the store says could not be followed");
@@ -213,6 +218,21 @@ impl Failovers {
             return Found::Undecided(Undecided::UnknownCluster(name.clone()));
         };
         if context.turn.is_failing() {
+            return Found::Undecided(Undecided::FailingOver);
+        }
+        match self.primaries.record(name).filter(|record| record.promoting.is_some()) {
+            Some(_) if !self.primaries.is_left(name) => return Found::Undecided(Undecided::FailingOver),
+            Some(record) => self.resume(&context, record).await,
+            None => {}
+        }
+        // Whoever asks after a failover that was left hears of its end once, also if it was finished before.
+        if let Some((from, to)) = context.turn.seen().finished.take() {
+            return Found::Followed { from, to };
+        }
+        let Some(context) = self.context(name) else {
+            return Found::Undecided(Undecided::UnknownCluster(name.clone()));
+        };
+        if self.primaries.is_left(name) {
             return Found::Undecided(Undecided::FailingOver);
         }
         let views = context.views(VIEW_WITHIN).await;

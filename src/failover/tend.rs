@@ -112,7 +112,8 @@ impl Failovers {
         if context.turn.is_failing() || self.primaries.record(cluster).as_ref() != Some(&record) {
             return;
         }
-        let done = if said.is_writable() {
+        let is_promoted = said.is_writable();
+        let done = if is_promoted {
             tracing::warn!(%cluster, %from, %to, "a failover that was begun is finished");
             if let Err(error) = ops::forget_source(access, &to, STEP_WITHIN).await {
                 tracing::warn!(%to, %error, "still knows what it replicated from");
@@ -121,7 +122,11 @@ impl Failovers {
             let cut_off = servers(&context.declared).into_iter().filter(|server| *server != to).collect();
             let unfenced = vec![from.clone()];
             let primary = to.clone();
-            self.lead(cluster, Record { primary, promoting: None, cut_off, unfenced, ..record }).await
+            let why = record.why.clone();
+            let configured = context.declared.primary.clone();
+            let is_ours = true;
+            let record = Record { primary, cut_off, unfenced, promoting: None, is_ours, configured, why };
+            self.lead(cluster, record).await
         } else {
             tracing::warn!(%cluster, %from, %to, "a failover that was begun is undone");
             if let Err(error) = ops::replicate(access, &to, true, STEP_WITHIN).await {
@@ -134,8 +139,11 @@ impl Failovers {
             }
             let silent = record.cut_off.iter().filter(|server| **server != *from).cloned().collect();
             let unfenced = Vec::new();
-            self.lead(cluster, Record { promoting: None, cut_off: silent, unfenced, ..record }).await
+            self.lead(cluster, Record { promoting: None, cut_off: silent, unfenced, ..record.clone() }).await
         };
+        if done.is_ok() && is_promoted {
+            context.turn.seen().finished = Some((from.clone(), to.clone()));
+        }
         if let Err(why) = done {
             tracing::error!(%cluster, why, "what became of the failover could not be published");
         }

@@ -27,6 +27,8 @@ const LOOK_AT_ALL_EVERY: Duration = Duration::from_secs(2);
 const LOOK_WITHIN: Duration = Duration::from_millis(700);
 /// What rarely changes is read again after this.
 const READ_AGAIN: Duration = Duration::from_secs(5);
+/// No failover takes so long: one that is noted still was left by a proxy that ended.
+const LEFT_AFTER: Duration = Duration::from_secs(150);
 /// A silent primary's successor is only believed after this: a short silence may be ours.
 const SILENT_FOR: Duration = Duration::from_millis(800);
 
@@ -72,6 +74,8 @@ struct Watcher {
     probes: BTreeMap<ServerId, Probe>,
     looked_at_all: Option<Instant>,
     silent_since: Option<Instant>,
+    /// A promotion that the store notes, and since when it is seen there.
+    begun: Option<(ServerId, Instant)>,
     /// Servers that were left behind are looked after beside: it takes seconds.
     tending: JoinSet<()>,
     /// As it was last told.
@@ -172,6 +176,7 @@ impl Watcher {
             probes: BTreeMap::new(),
             looked_at_all: None,
             silent_since: None,
+            begun: None,
             tending: JoinSet::new(),
             told: None,
         }
@@ -182,8 +187,17 @@ impl Watcher {
             return;
         }
         let record = failovers.primaries.record(&self.name);
-        if let Some(record) = record.filter(|record| record.promoting.is_some()) {
-            return failovers.resume(context, record).await;
+        self.begun =
+            record.as_ref().and_then(|record| record.promoting.as_ref()).map(|to| match &self.begun {
+                Some((server, since)) if server == to => (to.clone(), *since),
+                _ => (to.clone(), Instant::now()),
+            });
+        if let (Some(record), Some((_, since))) = (record, &self.begun) {
+            // Another proxy may be at it.
+            if failovers.primaries.is_left(&self.name) || since.elapsed() >= LEFT_AFTER {
+                failovers.resume(context, record).await;
+            }
+            return;
         }
         let primary = context.cluster.primary.clone();
         let mut views = self.ask(vec![primary.clone()], false).await;
