@@ -199,8 +199,8 @@ make_files() {
 
 save_settings() {
     local variable
-    for variable in flavour prefix primary_port replica_port replica2_port replica durable performance_schema \
-        app_password admin_password repl_password root_password; do
+    for variable in flavour prefix primary_port replica_port replica2_port replica durable \
+        performance_schema app_password admin_password repl_password root_password; do
         printf '%s=%q\n' "$variable" "${!variable}"
     done >"$home/settings.new"
     chmod 600 "$home/settings.new"
@@ -363,7 +363,8 @@ show_status() {
 
 show_env() {
     local variable
-    for variable in flavour primary_port replica_port replica2_port app_password admin_password root_password; do
+    for variable in flavour primary_port replica_port replica2_port app_password admin_password \
+        root_password; do
         printf '%s=%q\n' "$variable" "${!variable}"
     done
     printf 'primary_socket=%q\n' "$(socket_of primary)"

@@ -10,6 +10,7 @@ use crate::admission::{Admissions, WorkspaceLimitsBook};
 use crate::backend::{PoolStats, Pools};
 use crate::drain::{Decision, How, Stage};
 use crate::error::ClientError;
+use crate::failover::{Failovers, PrimaryRow};
 use crate::health::{Evidence, Health, SignalKind, State};
 use crate::ids::{ClusterName, SessionId, UserName};
 use crate::topology::{DirectoryAdmin, SnapshotCell, SnapshotChanges};
@@ -32,6 +33,8 @@ pub struct AdminContext {
     pub admissions: Arc<Admissions>,
     /// Limits of single workspaces.
     pub limits: Arc<WorkspaceLimitsBook>,
+    /// Which servers are primaries.
+    pub primaries: Arc<dyn PrimariesView>,
     /// Connections to servers.
     pub pools: Arc<dyn PoolsView>,
     /// Connected clients.
@@ -44,6 +47,18 @@ pub struct AdminContext {
     pub ladder: Arc<dyn LadderView>,
     /// Who asks; it is written down with every order.
     pub operator: UserName,
+}
+
+/// Shows which servers are primaries.
+pub trait PrimariesView: Send + Sync {
+    /// Every cluster, by name.
+    fn primaries(&self) -> Vec<PrimaryRow>;
+}
+
+impl PrimariesView for Failovers {
+    fn primaries(&self) -> Vec<PrimaryRow> {
+        self.rows()
+    }
 }
 
 /// Shows pools.

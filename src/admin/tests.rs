@@ -14,6 +14,7 @@ use crate::drain::{
     Order, Ownership, PermitsHeld, Scope, Stage, Step, Witness, WorkspaceLimits, WriteGate,
 };
 use crate::error::{ClientError, Code};
+use crate::failover::PrimaryRow;
 use crate::health::{Class, Ended, Evidence, Health, Outcome, Signal, State};
 use crate::ids::{
     ClusterName, Generation, Role, ServerId, SessionId, ShardName, TableName, UserName, WorkspaceId,
@@ -21,6 +22,35 @@ use crate::ids::{
 use crate::topology::{
     Changed, DirectoryAdmin, EmbeddedStore, NewWorkspace, SnapshotChanges, Store, WorkspaceState, fixture,
 };
+
+struct FixedPrimaries;
+
+impl PrimariesView for FixedPrimaries {
+    fn primaries(&self) -> Vec<PrimaryRow> {
+        let server = |port| ServerId { host: "127.0.0.1".into(), port };
+        let well = PrimaryRow {
+            cluster: ClusterName::new("c1"),
+            primary: server(13_310),
+            configured: server(13_310),
+            unfenced: Vec::new(),
+            cut_off: Vec::new(),
+            also_writable: Vec::new(),
+            heard_ago: Some(Duration::from_millis(250)),
+            note: String::new(),
+        };
+        let moved = PrimaryRow {
+            cluster: ClusterName::new("c2"),
+            primary: server(13_321),
+            configured: server(13_320),
+            unfenced: vec![server(13_320)],
+            cut_off: vec![server(13_320)],
+            also_writable: vec![server(13_322)],
+            heard_ago: None,
+            note: "127.0.0.1:13320: no answer within 700 ms".to_owned(),
+        };
+        vec![well, moved]
+    }
+}
 
 struct FixedPools;
 
@@ -317,6 +347,7 @@ pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
         clusters: Arc::new(FixedClusters),
         admissions,
         limits,
+        primaries: Arc::new(FixedPrimaries),
         pools: Arc::new(FixedPools),
         sessions: Arc::new(FixedSessions),
         reload: Arc::clone(&proxy) as Arc<dyn Reload>,
@@ -406,6 +437,7 @@ async fn tables_are_golden() {
         "SHOW ADMISSION",
         "SHOW GATES",
         "SHOW WORKSPACE LIMITS",
+        "SHOW PRIMARIES",
         "SHOW SERVERS",
         "SHOW POOLS",
         "SHOW SESSIONS",

@@ -72,6 +72,16 @@ pub struct Wanted<'a> {
     pub within: Duration,
 }
 
+/// Connections to one server as they were lent at one time.
+pub struct Lent(Vec<Arc<Pool>>);
+
+impl Lent {
+    /// Cuts off those that are lent still, and lends no more of them.
+    pub fn cut(self) {
+        self.0.iter().for_each(Pool::bar);
+    }
+}
+
 /// All pools.
 pub struct Pools {
     clusters: ArcSwap<NameMap<ClusterName, Arc<ClusterPools>>>,
@@ -176,6 +186,13 @@ impl Pools {
         if let Some(pools) = self.clusters.load().get(cluster) {
             pools.at(server).for_each(Pool::bar);
         }
+    }
+
+    /// What is lent of a server now, to be cut off later: sessions that a transaction or a pin holds there
+    /// would stay with a server that is no longer what they think.
+    pub fn lent(&self, cluster: &ClusterName, server: &ServerId) -> Lent {
+        let clusters = self.clusters.load();
+        Lent(clusters.get(cluster).map(|pools| pools.at(server).cloned().collect()).unwrap_or_default())
     }
 
     /// Undoes [`Pools::bar`].

@@ -10,7 +10,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinSet;
 
 use super::decide::FailoverPlan;
@@ -19,7 +18,7 @@ use super::link::Link;
 use super::ops::{self, Clients};
 use super::primaries::{Record, servers};
 use super::read::ReadError;
-use super::run::{Context, FailoverRequest, Failovers, VIEW_WITHIN, VIEW_WITHIN_PLANNED};
+use super::run::{Context, Failing, FailoverRequest, Failovers, VIEW_WITHIN, VIEW_WITHIN_PLANNED};
 use crate::drain::FailoverEnd;
 use crate::ids::ServerId;
 
@@ -33,6 +32,9 @@ const FENCE_WITHIN: Duration = Duration::from_secs(5);
 const APPLY_WITHIN: Duration = Duration::from_secs(60);
 /// Any other step on one server.
 const STEP_WITHIN: Duration = Duration::from_secs(5);
+/// What a session holds on the former primary, for a transaction or a pin, is cut after this: it can read
+/// there, not write.
+pub(super) const HELD_FOR: Duration = Duration::from_secs(30);
 /// Making a server follow takes no longer.
 const FOLLOW_WITHIN: Duration = Duration::from_secs(15);
 
@@ -86,7 +88,7 @@ impl Failovers {
         self: &Arc<Self>,
         context: &Context,
         request: &FailoverRequest,
-        turn: OwnedMutexGuard<()>,
+        failing: Failing,
     ) -> FailoverEnd {
         let clock = Clock::new(request.planned);
         let within = if request.planned { VIEW_WITHIN_PLANNED } else { VIEW_WITHIN };
@@ -97,6 +99,7 @@ impl Failovers {
         };
         // Said before anything is done.
         tracing::warn!(cluster = %context.name, %plan, "fails over");
+        let lent = self.pools.lent(&context.name, &plan.from);
         let mut undo = Undo::default();
         let ready = match request.planned {
             true => self.stand_still(context, plan, &views, &mut undo, clock).await,
@@ -113,7 +116,9 @@ impl Failovers {
                 // Writes need not wait for it, another failover must.
                 tokio::spawn(async move {
                     failovers.repoint(&context, &ready).await;
-                    drop(turn);
+                    drop(failing);
+                    tokio::time::sleep(HELD_FOR).await;
+                    lent.cut();
                 });
                 FailoverEnd::Done(to)
             }
@@ -173,7 +178,8 @@ impl Failovers {
                     return Ok(Ready { plan, is_fenced: true, is_semi_sync, link });
                 }
                 Err(error) => {
-                    tracing::error!(cluster = %context.name, %from, %error, "cannot be fenced; goes on without");
+                    let cluster = &context.name;
+                    tracing::error!(%cluster, %from, %error, "cannot be fenced; goes on without");
                 }
             }
         }
@@ -200,9 +206,10 @@ impl Failovers {
                 Err(error) => tracing::warn!(%server, %error, "does not stop receiving"),
             }
         }
-        let mut views = context.views(VIEW_WITHIN).await;
-        let primary = views.iter_mut().filter(|view| view.server == *from);
-        primary.for_each(|view| view.said = Err("it cannot be fenced".to_owned()));
+        let others = servers(&context.declared).into_iter().filter(|server| server != from);
+        let mut views = context.views_of(others.collect(), VIEW_WITHIN).await;
+        // Asking it once more would only cost time.
+        views.push(ServerView { server: from.clone(), said: Err("it cannot be fenced".to_owned()) });
         let plan = context.decide(&views, request.to.as_ref(), false).map_err(|why| why.to_string())?;
         tracing::warn!(cluster = %context.name, %plan, "fails over without the old primary");
         Ok(plan)
@@ -235,6 +242,7 @@ impl Failovers {
         }
         let mut record = self.record_of(context, &ready, &request.why);
         let begun = Record { primary: from.clone(), promoting: Some(to.clone()), ..record.clone() };
+        let _changing = context.turn.changing().await;
         let noted = self.primaries.write(&context.name, begun).await;
         noted.map_err(|error| undone(format!("it could not be noted: {error}")))?;
         undo.is_noted = true;
@@ -255,7 +263,6 @@ impl Failovers {
             }
         }
         record.promoting = None;
-        context.turn.seen().unfenced = if ready.is_fenced { Vec::new() } else { vec![from.clone()] };
         let led = self.lead(&context.name, record).await;
         led.map_err(|why| FailoverEnd::Unknown(format!("{to} is the primary, but {why}")))?;
         Ok(ready)
@@ -269,6 +276,7 @@ impl Failovers {
         Record {
             primary: plan.to.clone(),
             cut_off: servers(&context.declared).into_iter().filter(|server| !stays(server)).collect(),
+            unfenced: if ready.is_fenced { Vec::new() } else { vec![plan.from.clone()] },
             promoting: None,
             is_ours: true,
             configured: context.declared.primary.clone(),
@@ -294,6 +302,7 @@ impl Failovers {
         }
         while let Some(followed) = following.join_next().await {
             let Ok((server, done)) = followed else { continue };
+            let _changing = context.turn.changing().await;
             let Some(mut record) = self.primaries.record(&context.name) else { return };
             record.cut_off.retain(|cut_off| *cut_off != server);
             match done {
@@ -326,15 +335,19 @@ impl Failovers {
             }
         }
         if undo.is_noted {
+            let _changing = context.turn.changing().await;
             let record = self.primaries.record(&context.name);
-            let undone =
-                record.map(|record| Record { promoting: None, cut_off: context.cut_off.clone(), ..record });
+            let undone = record.map(|record| Record {
+                promoting: None,
+                cut_off: context.cut_off.clone(),
+                unfenced: context.unfenced.clone(),
+                ..record
+            });
             if let Some(record) = undone
                 && let Err(error) = self.primaries.write(&context.name, record).await
             {
-                return FailoverEnd::Unknown(format!(
-                    "{why}; that it was undone could not be noted: {error}"
-                ));
+                // The watching task finds it so, and undoes what is undone already.
+                tracing::error!(cluster = %context.name, %error, "that it was undone could not be noted");
             }
         }
         if let Some(server) = &undo.fenced {

@@ -7,8 +7,8 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::end::{Found, Undecided};
-use super::run::{Context, FailoverRequest, Failovers};
+use super::end::Found;
+use super::run::{Context, FailoverRequest, Failovers, VIEW_WITHIN};
 use crate::config::Failover;
 use crate::drain::FailoverEnd;
 use crate::ids::{ClusterName, ServerId};
@@ -32,15 +32,12 @@ impl Failovers {
         };
         tracing::warn!(%cluster, %from, ended, "the failover command is over");
         let end = loop {
-            match self.find_primary(cluster).await {
+            let views = context.views(VIEW_WITHIN).await;
+            match self.settle_found(context, &views, true).await {
                 Found::Followed { to, .. } => break FailoverEnd::Done(to),
-                // The watching task was quicker.
-                Found::Same(now) if now != *from => break FailoverEnd::Done(now),
                 Found::Same(_) if ran.is_err() => {
                     break FailoverEnd::Undone(format!("{ended}; {from} still takes writes"));
                 }
-                // Somebody looks at this moment.
-                Found::Undecided(Undecided::FailingOver) => {}
                 found if Instant::now() >= until => {
                     break FailoverEnd::Unknown(format!("{ended}; {found}"));
                 }

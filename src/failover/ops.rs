@@ -167,7 +167,7 @@ pub(super) async fn await_executed(
             }
             sleep(LOOK_EVERY).await;
             let (executed, position) = read::read_gtids(&mut conn, said.flavour).await?;
-            (said.executed, said.position) = (executed, position.last_by_domain());
+            (said.executed, said.position) = (executed, position);
         }
     };
     match timeout(within, waiting).await {

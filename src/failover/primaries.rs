@@ -5,7 +5,7 @@
 //! servers, so a config that names another one moves nothing: a warning says how to make them agree. A record
 //! of a server that the config no longer lists means nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -24,9 +24,12 @@ pub struct Record {
     pub primary: ServerId,
     /// Servers that were left behind: nothing is sent to them until they replicate from the primary.
     pub cut_off: Vec<ServerId>,
+    /// Those of them that are not known to refuse writes.
+    pub unfenced: Vec<ServerId>,
     /// A failover was begun: this one is being promoted, or was when the proxy ended.
     pub promoting: Option<ServerId>,
-    /// Bulkhead left them behind itself, so that it also fences them and makes them follow when they are back.
+    /// Bulkhead left them behind itself, so that it also fences them and makes them follow when they are
+    /// back.
     pub is_ours: bool,
     /// What the config named when this was written.
     pub configured: ServerId,
@@ -47,6 +50,8 @@ struct State {
     declared: BTreeMap<ClusterName, Cluster>,
     /// With the version that each had in the store.
     records: BTreeMap<ClusterName, (Record, u64)>,
+    /// Clusters whose promotion that is noted nobody is carrying out any more.
+    left: BTreeSet<ClusterName>,
 }
 
 impl Primaries {
@@ -55,13 +60,17 @@ impl Primaries {
     /// # Errors
     /// The store cannot be read, or holds something else.
     pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let mut records = BTreeMap::new();
+        let (mut records, mut left) = (BTreeMap::new(), BTreeSet::new());
         for (key, value) in store.list(PREFIX).await? {
-            if let Some(cluster) = cluster_of(&key) {
-                records.insert(cluster, (decode(&key, &value)?, value.version));
+            let Some(cluster) = cluster_of(&key) else { continue };
+            let record = decode(&key, &value)?;
+            // The store belongs to one proxy: who began it has ended.
+            if record.promoting.is_some() {
+                left.insert(cluster.clone());
             }
+            records.insert(cluster, (record, value.version));
         }
-        let state = Mutex::new(State { declared: BTreeMap::new(), records });
+        let state = Mutex::new(State { declared: BTreeMap::new(), records, left });
         Ok(Self { store, state, publishing: tokio::sync::Mutex::new(()) })
     }
 
@@ -93,8 +102,8 @@ impl Primaries {
             }
             if cluster.primary != configured {
                 let (primary, why) = (&cluster.primary, &record.why);
-                tracing::warn!(cluster = %name, %primary, %configured, why, "the primary is not the one \
-                    that the config file names; to make them agree, write it there, or fail over to the other");
+                tracing::warn!(cluster = %name, %primary, %configured, why, "the primary is not the one that \
+                    the config file names; to make them agree, write it there, or fail over to the other");
             }
         }
         derived
@@ -130,6 +139,16 @@ impl Primaries {
         effective(state.declared.get(name)?, record).map(|_| record.clone())
     }
 
+    /// Says that a promotion that is noted is not being carried out any more: its end is not known.
+    pub(super) fn leave(&self, name: &ClusterName) {
+        self.state().left.insert(name.clone());
+    }
+
+    /// Says whether a promotion that is noted was left so.
+    pub(super) fn is_left(&self, name: &ClusterName) -> bool {
+        self.state().left.contains(name)
+    }
+
     /// Writes a record, if nobody else has written one since it was last read.
     ///
     /// # Errors
@@ -142,7 +161,9 @@ impl Primaries {
             .map_err(|error| StoreError::Failed { action: "write", reason: error.to_string() })?;
         match self.store.put_if(&key, value, expect).await {
             Ok(version) => {
-                self.state().records.insert(cluster.clone(), (record, version));
+                let mut state = self.state();
+                state.left.remove(cluster);
+                state.records.insert(cluster.clone(), (record, version));
                 Ok(())
             }
             Err(error) => {
@@ -231,6 +252,7 @@ mod tests {
         Record {
             primary: server(primary),
             cut_off: cut_off.iter().map(|port| server(*port)).collect(),
+            unfenced: Vec::new(),
             promoting: None,
             is_ours: true,
             configured: server(13_310),

@@ -15,9 +15,9 @@ use crate::ids::ServerId;
 use crate::protocol::handshake::Flavour;
 
 /// Variables that tell what a server is; those that it does not have are missing.
-const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', 'server_id', \
-     'read_only', 'innodb_read_only', 'gtid_mode', 'log_bin', 'log_replica_updates', 'log_slave_updates', \
-     'aurora_server_id', 'rpl_semi_sync_source_enabled', 'rpl_semi_sync_source_timeout', \
+const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', \
+     'server_id', 'read_only', 'innodb_read_only', 'gtid_mode', 'log_bin', 'log_replica_updates', \
+     'log_slave_updates', 'aurora_server_id', 'rpl_semi_sync_source_enabled', 'rpl_semi_sync_source_timeout', \
      'rpl_semi_sync_master_enabled', 'rpl_semi_sync_master_timeout')";
 /// Whether semi-synchronous replication is at work.
 const SEMI_SYNC: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_source_status', \
@@ -106,7 +106,7 @@ pub(super) async fn read(conn: &mut Conn) -> Result<Said, ReadError> {
         logs: is_on("log_bin"),
         logs_updates: is_on("log_replica_updates") || is_on("log_slave_updates"),
         executed,
-        position: position.last_by_domain(),
+        position,
         sources,
         semi_sync: semi_sync_of(&variables, &semi_sync),
         unbound: read_unbound(conn, flavour).await?,
@@ -120,7 +120,7 @@ pub(super) async fn refresh(conn: &mut Conn, said: &mut Said) -> Result<(), Read
     let read_only: Option<i64> = conn.query_first(read_only).await?;
     said.is_read_only = read_only != Some(0);
     let (executed, position) = read_gtids(conn, said.flavour).await?;
-    (said.executed, said.position) = (executed, position.last_by_domain());
+    (said.executed, said.position) = (executed, position);
     if said.semi_sync.is_source {
         let status: Vec<(String, String)> = conn.query(SEMI_SYNC).await?;
         said.semi_sync.is_source = has_status(&status, &SOURCE_STATUS);

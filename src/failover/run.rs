@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use tokio::sync::OwnedMutexGuard;
 
 use super::decide::{FailoverPlan, Refusal};
 use super::decide::{Heard, Said, ServerView};
@@ -46,9 +45,20 @@ pub struct Failovers {
 /// One cluster's.
 #[derive(Default)]
 pub(super) struct Turn {
-    /// Held by whoever changes who is primary.
-    busy: Arc<tokio::sync::Mutex<()>>,
+    /// A failover is under way.
+    failing: Arc<AtomicBool>,
+    /// Held from reading the store's record to writing it.
+    changing: tokio::sync::Mutex<()>,
     seen: Mutex<Seen>,
+}
+
+/// A failover under way, until dropped.
+pub(super) struct Failing(Arc<AtomicBool>);
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// What was last seen of a cluster. Written by its watching task and by failovers.
@@ -58,8 +68,10 @@ pub(super) struct Seen {
     pub heard: Option<(Instant, ServerId, Said)>,
     /// Other servers that take writes.
     pub also_writable: Vec<ServerId>,
-    /// Those of the cut off that are not known to be fenced.
-    pub unfenced: Vec<ServerId>,
+    /// Those of them that do not replicate.
+    pub strays: Vec<ServerId>,
+    /// From where to where a failover went that was left half done and then finished.
+    pub finished: Option<(ServerId, ServerId)>,
     /// What keeps each of the cut off away.
     pub notes: BTreeMap<ServerId, String>,
 }
@@ -69,9 +81,20 @@ impl Turn {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to change who is primary, if nobody has it.
-    pub(super) fn take(&self) -> Option<OwnedMutexGuard<()>> {
-        Arc::clone(&self.busy).try_lock_owned().ok()
+    /// Begins a failover, if none is under way.
+    fn begin(&self) -> Option<Failing> {
+        let was_failing = self.failing.swap(true, Ordering::AcqRel);
+        (!was_failing).then(|| Failing(Arc::clone(&self.failing)))
+    }
+
+    /// Says whether a failover is under way.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
+    /// The right to change the store's record; held for moments.
+    pub(super) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     /// The primary as it was last heard of.
@@ -91,6 +114,7 @@ pub(super) struct Context {
     /// As it is.
     pub cluster: Cluster,
     pub cut_off: Vec<ServerId>,
+    pub unfenced: Vec<ServerId>,
     pub access: Access,
     pub turn: Arc<Turn>,
 }
@@ -114,11 +138,14 @@ impl Failovers {
 
     pub(super) fn context(&self, name: &ClusterName) -> Option<Context> {
         let declared = self.primaries.declared(name)?;
+        let record = self.primaries.record(name);
+        let (cut_off, unfenced) = record.map(|record| (record.cut_off, record.unfenced)).unwrap_or_default();
         let connect = self.snapshots.peek().config.timeouts.connect;
         Some(Context {
             name: name.clone(),
             cluster: self.primaries.cluster(name)?,
-            cut_off: self.primaries.record(name).map(|record| record.cut_off).unwrap_or_default(),
+            cut_off,
+            unfenced,
             access: Access::of(&declared, connect),
             turn: self.turn(name),
             declared,
@@ -136,20 +163,23 @@ impl Failovers {
         let Some(context) = self.context(name) else {
             return FailoverEnd::Undone(Refusal::UnknownCluster(name.clone()).to_string());
         };
-        let Some(turn) = context.turn.take() else {
+        let Some(failing) = context.turn.begin() else {
             return FailoverEnd::Undone(Refusal::UnderWay.to_string());
         };
-        tracing::warn!(cluster = %name, from = %context.cluster.primary, to = ?request.to, planned = request.planned,
-            why = request.why, "a failover begins");
+        let (from, FailoverRequest { to, planned, why }) = (&context.cluster.primary, &request);
+        tracing::warn!(cluster = %name, %from, ?to, planned, why, "a failover begins");
         let end = match context.cluster.failover.mode {
             FailoverMode::Follow => FailoverEnd::Undone(Refusal::OthersDo(name.clone()).to_string()),
-            FailoverMode::Command => {
-                // The command changes who is primary; looking for it takes the turn itself.
-                drop(turn);
-                self.by_command(&context, &request).await
-            }
-            FailoverMode::BuiltIn => self.by_itself(&context, &request, turn).await,
+            FailoverMode::Command => self.by_command(&context, &request).await,
+            FailoverMode::BuiltIn => self.by_itself(&context, &request, failing).await,
         };
+        if matches!(end, FailoverEnd::Unknown(_)) {
+            self.primaries.leave(name);
+        }
+        // What others wrote meanwhile was left for this moment.
+        if let Err(why) = self.republish(name).await {
+            tracing::error!(cluster = %name, why, "what the store says could not be followed");
+        }
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &end {
             FailoverEnd::Done(server) => {
@@ -187,9 +217,26 @@ impl Failovers {
         let Some(context) = self.context(name) else {
             return Found::Undecided(Undecided::UnknownCluster(name.clone()));
         };
-        let Some(_turn) = context.turn.take() else { return Found::Undecided(Undecided::FailingOver) };
+        if context.turn.is_failing() {
+            return Found::Undecided(Undecided::FailingOver);
+        }
+        match self.primaries.record(name).filter(|record| record.promoting.is_some()) {
+            Some(_) if !self.primaries.is_left(name) => return Found::Undecided(Undecided::FailingOver),
+            Some(record) => self.resume(&context, record).await,
+            None => {}
+        }
+        // Whoever asks after a failover that was left hears of its end once, also if it was finished before.
+        if let Some((from, to)) = context.turn.seen().finished.take() {
+            return Found::Followed { from, to };
+        }
+        let Some(context) = self.context(name) else {
+            return Found::Undecided(Undecided::UnknownCluster(name.clone()));
+        };
+        if self.primaries.is_left(name) {
+            return Found::Undecided(Undecided::FailingOver);
+        }
         let views = context.views(VIEW_WITHIN).await;
-        self.settle_found(&context, &views).await
+        self.settle_found(&context, &views, false).await
     }
 
     /// Every cluster, by name.
@@ -207,7 +254,7 @@ impl Failovers {
             cluster: name.clone(),
             primary: context.cluster.primary.clone(),
             configured: context.declared.primary.clone(),
-            unfenced: seen.unfenced.clone(),
+            unfenced: context.unfenced.clone(),
             cut_off: context.cut_off.clone(),
             also_writable: seen.also_writable.clone(),
             heard_ago: heard.map(|(at, _, _)| at.elapsed()),
@@ -256,7 +303,7 @@ impl Context {
         views
     }
 
-    async fn views_of(&self, servers: Vec<ServerId>, within: Duration) -> Vec<ServerView> {
+    pub(super) async fn views_of(&self, servers: Vec<ServerId>, within: Duration) -> Vec<ServerView> {
         let asked: Vec<_> = servers
             .iter()
             .map(|server| {

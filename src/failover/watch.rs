@@ -27,6 +27,8 @@ const LOOK_AT_ALL_EVERY: Duration = Duration::from_secs(2);
 const LOOK_WITHIN: Duration = Duration::from_millis(700);
 /// What rarely changes is read again after this.
 const READ_AGAIN: Duration = Duration::from_secs(5);
+/// No failover takes so long: one that is noted still was left by a proxy that ended.
+const LEFT_AFTER: Duration = Duration::from_secs(150);
 /// A silent primary's successor is only believed after this: a short silence may be ours.
 const SILENT_FOR: Duration = Duration::from_millis(800);
 
@@ -72,6 +74,10 @@ struct Watcher {
     probes: BTreeMap<ServerId, Probe>,
     looked_at_all: Option<Instant>,
     silent_since: Option<Instant>,
+    /// A promotion that the store notes, and since when it is seen there.
+    begun: Option<(ServerId, Instant)>,
+    /// Servers that were left behind are looked after beside: it takes seconds.
+    tending: JoinSet<()>,
     /// As it was last told.
     told: Option<Found>,
 }
@@ -116,14 +122,31 @@ impl Failovers {
 
     /// Takes over what the store says of a cluster.
     async fn take_over(&self, name: &ClusterName) {
+        let is_failing = self.turn(name).is_failing();
         match self.primaries.refresh(name).await {
+            // A failover of our own publishes at its end.
+            Ok(true) if is_failing => {}
             Ok(false) => {}
             Ok(true) => {
+                self.cut_unfenced(name);
                 if let Err(why) = self.republish(name).await {
                     tracing::error!(cluster = %name, why, "what the store says could not be followed");
                 }
             }
             Err(error) => tracing::error!(cluster = %name, %error, "the store's primary cannot be read"),
+        }
+    }
+
+    /// Another proxy found that a server cannot be fenced: what it acknowledges from here on reaches no
+    /// client of ours either.
+    fn cut_unfenced(&self, name: &ClusterName) {
+        let Some(context) = self.context(name) else { return };
+        for server in servers(&context.declared) {
+            if context.unfenced.contains(&server) {
+                self.pools.bar(name, &server);
+            } else {
+                self.pools.lift(name, &server);
+            }
         }
     }
 
@@ -136,8 +159,8 @@ impl Failovers {
             let Some(context) = self.context(&name) else { return name };
             let kept = watcher.take().filter(|watcher| watcher.access == context.access);
             let mut current = kept.unwrap_or_else(|| Watcher::new(&context));
-            // While somebody fails it over, what is seen is half done.
-            if let Some(_turn) = context.turn.take() {
+            // While it is failed over, what is seen is half done.
+            if !context.turn.is_failing() {
                 current.look(&self, &context).await;
             }
             watcher = Some(current);
@@ -153,14 +176,28 @@ impl Watcher {
             probes: BTreeMap::new(),
             looked_at_all: None,
             silent_since: None,
+            begun: None,
+            tending: JoinSet::new(),
             told: None,
         }
     }
 
     async fn look(&mut self, failovers: &Arc<Failovers>, context: &Context) {
+        if context.declared.replicas.is_empty() {
+            return;
+        }
         let record = failovers.primaries.record(&self.name);
-        if let Some(record) = record.filter(|record| record.promoting.is_some()) {
-            return failovers.resume(context, record).await;
+        self.begun =
+            record.as_ref().and_then(|record| record.promoting.as_ref()).map(|to| match &self.begun {
+                Some((server, since)) if server == to => (to.clone(), *since),
+                _ => (to.clone(), Instant::now()),
+            });
+        if let (Some(record), Some((_, since))) = (record, &self.begun) {
+            // Another proxy may be at it.
+            if failovers.primaries.is_left(&self.name) || since.elapsed() >= LEFT_AFTER {
+                failovers.resume(context, record).await;
+            }
+            return;
         }
         let primary = context.cluster.primary.clone();
         let mut views = self.ask(vec![primary.clone()], false).await;
@@ -174,7 +211,7 @@ impl Watcher {
             context.turn.seen().heard = Some((Instant::now(), primary.clone(), said.clone()));
         }
         let is_due = self.looked_at_all.is_none_or(|at| at.elapsed() >= LOOK_AT_ALL_EVERY);
-        let has_unfenced = !context.turn.seen().unfenced.is_empty();
+        let has_unfenced = !context.unfenced.is_empty();
         if is_well && !is_due && !has_unfenced {
             return;
         }
@@ -183,10 +220,14 @@ impl Watcher {
         views.extend(self.ask(others.collect(), true).await);
         let is_too_soon = self.silent_since.is_some_and(|since| since.elapsed() < SILENT_FOR);
         if !is_too_soon {
-            let found = failovers.settle_found(context, &views).await;
+            let found = failovers.settle_found(context, &views, false).await;
             self.tell(found);
         }
-        failovers.tend(context, &views).await;
+        while self.tending.try_join_next().is_some() {}
+        if self.tending.is_empty() {
+            let (failovers, context) = (Arc::clone(failovers), context.clone());
+            self.tending.spawn(async move { failovers.tend(&context, &views).await });
+        }
     }
 
     /// Asks servers at the same time.

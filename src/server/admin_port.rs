@@ -12,6 +12,7 @@ use crate::admin::{
 };
 use crate::admission::WorkspaceLimitsBook;
 use crate::error::{ClientError, Code};
+use crate::failover::Failovers;
 use crate::ids::{SessionId, UserName};
 use crate::protocol::capability::StatusFlags;
 use crate::protocol::command::Command;
@@ -39,6 +40,7 @@ const IDLE_MAX: Duration = Duration::from_secs(8 * 3600);
 pub(super) struct Views {
     pub(super) board: Arc<Board>,
     pub(super) ladder: Arc<Control>,
+    pub(super) failovers: Arc<Failovers>,
 }
 
 /// Binds both admin addresses and serves them.
@@ -64,6 +66,7 @@ pub(super) fn start(
         clusters: views.board,
         admissions: services.admissions.clone(),
         limits: limits.clone(),
+        primaries: views.failovers,
         pools: services.pools.clone(),
         sessions: Arc::new(Sessions(services.registry.clone())),
         reload: reloader.clone(),

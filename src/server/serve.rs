@@ -48,7 +48,11 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let (reins, control) = ladder::start(&services, &proxy.store, &proxy.failovers, &mut background).await?;
     listen_for_clients(&services, &workers, &mut accepting)?;
     let board = Arc::new(health::Board::default());
-    let views = admin_port::Views { board: board.clone(), ladder: Arc::new(control) };
+    let views = admin_port::Views {
+        board: board.clone(),
+        ladder: Arc::new(control),
+        failovers: proxy.failovers.clone(),
+    };
     admin_port::start(&services, (&proxy.store, &proxy.limits), &reloader, views, &mut background)?;
     background.spawn(health::watch(health::Wiring { services: services.clone(), board, reins }));
     background.spawn(proxy.failovers.clone().watch());

@@ -161,6 +161,11 @@ impl Cluster {
         run(Command::new("kill").args([&format!("-{name}"), pid.trim()]));
     }
 
+    /// The folder that holds the cluster's, as in `cluster.sh --dir`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Starts one server again; what it does then is up to it.
     pub fn start_one(&self, role: Role) {
         run(self.script("start").args(["--role", role.name()]));

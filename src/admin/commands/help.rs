@@ -24,13 +24,18 @@ pub fn help() -> &'static [Help] {
     &HELP
 }
 
-const HELP: [Help; 42] = [
+const HELP: [Help; 43] = [
     entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
     entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
     entry(
         "SHOW HEALTH <tail>",
         "how clusters are, and where they stand on the ladder",
         "SHOW HEALTH WHERE state != healthy",
+    ),
+    entry(
+        "SHOW PRIMARIES <tail>",
+        "which server is each cluster's primary, and which are not used",
+        "SHOW PRIMARIES WHERE cut_off != ''",
     ),
     entry(
         "SHOW ADMISSION <tail>",

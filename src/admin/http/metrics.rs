@@ -7,6 +7,7 @@ use super::super::ladder::LadderStanding;
 use crate::admission::{AdmissionView, ClassView};
 use crate::backend::{PoolStats, WAIT_BUCKETS_US};
 use crate::drain::{GateState, Ownership};
+use crate::failover::PrimaryRow;
 use crate::health::{ShardReport, Signal};
 use crate::topology::WorkspaceState;
 
@@ -21,6 +22,7 @@ pub fn metrics_text(context: &AdminContext) -> String {
     clusters(&mut out, &context.clusters.clusters());
     ladder(&mut out, &context.ladder.standing());
     admission(&mut out, &context.admissions.views());
+    primaries(&mut out, &context.primaries.primaries());
     shards(&mut out, &context.health.shards());
     pools(&mut out, &context.pools.pools());
     out.text
@@ -220,6 +222,32 @@ fn gate_number(state: GateState) -> u64 {
         GateState::Buffering { .. } => 2,
         GateState::Refusing => 3,
         GateState::Drained => 4,
+    }
+}
+
+fn primaries(out: &mut Text, rows: &[PrimaryRow]) {
+    type Value = fn(&PrimaryRow) -> usize;
+    let values: [(&str, &str, Value); 4] = [
+        (
+            "bulkhead_cluster_primary_moved",
+            "1 while the primary is not the one that the config names.",
+            |row| usize::from(row.primary != row.configured),
+        ),
+        ("bulkhead_cluster_also_writable", "Servers besides the primary that take writes.", |row| {
+            row.also_writable.len()
+        }),
+        ("bulkhead_cluster_unfenced", "Former primaries that are not known to be read-only.", |row| {
+            row.unfenced.len()
+        }),
+        ("bulkhead_cluster_cut_off", "Servers that are not used until they follow the primary.", |row| {
+            row.cut_off.len()
+        }),
+    ];
+    for (name, help, value) in values {
+        out.head(name, "gauge", help);
+        for row in rows {
+            out.sample(name, &[("cluster", row.cluster.as_str())], value(row));
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::words::Words;
 use crate::error::{ClientError, Code};
 
 /// Tables that `SELECT * FROM` and `SHOW` know.
-pub(super) const TABLES: [&str; 17] = [
+pub(super) const TABLES: [&str; 18] = [
     "shards",
     "clusters",
     "health",
@@ -29,6 +29,7 @@ pub(super) const TABLES: [&str; 17] = [
     "events",
     "admission",
     "gates",
+    "primaries",
     "servers",
     "pools",
     "sessions",
@@ -94,6 +95,7 @@ fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
         "events" => ladder::events(context),
         "admission" => admission::admission(context),
         "gates" => admission::gates(context),
+        "primaries" => health::primaries(context),
         "servers" => pools::servers(context),
         "pools" => pools::pools(context),
         "sessions" => sessions::sessions(context),

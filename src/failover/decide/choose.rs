@@ -198,16 +198,16 @@ impl<'a> Situation<'a> {
     /// Transactions that a replica has and the primary never had.
     fn errant(&self, view: &ServerView, said: &Said) -> GtidSet {
         let (primary, beyond) = match self.known() {
-            Some(primary) => (primary.identity, primary.lacks(&said.executed)),
+            Some(primary) => (primary.identity, primary.never_had(&said.executed)),
             None => {
                 let identity = said.sources.first().map(|s| s.source_identity).unwrap_or_default();
-                let mut others = self.others().filter(|other| other.server != view.server).peekable();
-                if !others.by_ref().any(|other| other.said.is_ok()) {
+                let others = self.others().filter(|other| other.server != view.server);
+                let others: Vec<_> = others.filter_map(|other| other.said.as_ref().ok()).collect();
+                if others.is_empty() {
                     return GtidSet::default();
                 }
-                let others = self.others().filter(|other| other.server != view.server);
-                let said_of = others.filter_map(|other| other.said.as_ref().ok());
-                (identity, said_of.fold(said.executed.clone(), |left, other| other.never_got(&left)))
+                let left_by = |left: GtidSet, other: &&Said| other.never_had(&left).subtract(&other.has());
+                (identity, others.iter().fold(said.executed.clone(), left_by))
             }
         };
         // What the primary committed since it was heard of is its own. MariaDB's servers forget what others
@@ -267,15 +267,21 @@ impl<'a> Situation<'a> {
         let Some(best) = wanted.iter().copied().find(is_ahead_of_all) else {
             return Err(self.nobody_is_ahead(&wanted, fit));
         };
-        let ahead = self.reachable().find(|(_, said)| !lacking(&best, said).is_empty());
-        match ahead {
-            Some((ahead, said)) if self.to.is_none() => Err(Refusal::Behind {
-                server: best.server.clone(),
-                ahead: ahead.clone(),
-                gtids: lacking(&best, said),
-            }),
+        let beyond = self.reachable().map(|(server, _)| (server, self.beyond(best, server)));
+        match beyond.into_iter().find(|(_, gtids)| !gtids.is_empty()) {
+            Some((ahead, gtids)) if self.to.is_none() => {
+                let (server, ahead) = (best.server.clone(), ahead.clone());
+                Err(Refusal::Behind { server, ahead, gtids })
+            }
             _ => Ok(best),
         }
+    }
+
+    /// The primary's transactions that another replica has and `chosen` lacks; not that one's own.
+    fn beyond(&self, chosen: Fit<'_>, other: &ServerId) -> GtidSet {
+        let Some(view) = self.others().find(|view| view.server == *other) else { return GtidSet::default() };
+        let Ok(said) = &view.said else { return GtidSet::default() };
+        chosen.said.never_got(&said.has()).subtract(&self.errant(view, said))
     }
 
     fn nobody_is_ahead(&self, wanted: &[Fit<'a>], fit: &[Fit<'a>]) -> Refusal {
@@ -311,8 +317,9 @@ impl<'a> Situation<'a> {
             return Loss::NothingPrimaryAnswers;
         }
         let Some(Heard { said, ago }) = self.heard else { return Loss::Unknown };
-        let all = self.reachable().fold(said.executed.clone(), |all, (_, said)| all.union(&said.has()));
-        let gtids = chosen.said.never_got(&all);
+        let lost = chosen.said.never_got(&said.executed);
+        let beyond = self.reachable().map(|(server, _)| self.beyond(chosen, server));
+        let gtids = beyond.fold(lost, |all, gtids| all.union(&gtids));
         let semi_sync = said.semi_sync;
         // A primary that has heard of no replica for `timeout` goes on alone; before, it cannot have.
         let is_in_time = semi_sync.is_source && *ago < semi_sync.timeout;
@@ -347,9 +354,14 @@ impl<'a> Situation<'a> {
             if said.is_writable() {
                 warnings.push(format!("{server} takes writes though it is a replica (read_only is off)"));
             }
-            let ahead = chosen.said.never_got(&said.has());
+            let ahead = self.beyond(chosen, server);
             if !self.answers() && !ahead.is_empty() {
                 warnings.push(format!("{server} has transactions that {} lacks: {ahead}", chosen.server));
+            }
+            let view = self.others().find(|view| view.server == *server);
+            let own = view.map(|view| self.errant(view, said)).unwrap_or_default();
+            if !own.is_empty() {
+                warnings.push(format!("{server} has transactions of its own: {own}"));
             }
         }
         if self.cut_off.contains(chosen.server) {

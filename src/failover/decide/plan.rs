@@ -229,8 +229,8 @@ impl fmt::Display for Loss {
                 heard_ago.as_millis()
             ),
             Self::Unknown => f.write_str(
-                "what is lost is not known: the old primary was never heard of by this proxy, and replication \
-                 may have been behind",
+                "what is lost is not known: the old primary was never heard of by this proxy, and \
+                 replication may have been behind",
             ),
         }
     }

@@ -1,6 +1,5 @@
 //! What one server says of itself, and what follows from it alone.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::gtid::{GtidSet, Origin};
@@ -46,8 +45,8 @@ pub struct Said {
     pub logs_updates: bool,
     /// What it has executed: `gtid_executed`, `gtid_binlog_state`.
     pub executed: GtidSet,
-    /// MariaDB: how far replication has come in each domain.
-    pub position: BTreeMap<u32, u64>,
+    /// MariaDB: `gtid_slave_pos`, how far replication has come.
+    pub position: GtidSet,
     /// What it replicates from; one at most, usually.
     pub sources: Vec<Replication>,
     /// Its part in semi-synchronous replication.
@@ -117,12 +116,18 @@ pub struct Heard {
 }
 
 impl Said {
-    /// Of these transactions, those that it has not executed.
+    /// Of the primary's transactions, those that it has not executed.
     pub fn lacks(&self, of: &GtidSet) -> GtidSet {
-        of.subtract(&self.executed).subtract(&of.up_to(&self.position))
+        of.subtract(&self.executed).subtract(&of.up_to(&self.position.last_by_domain()))
     }
 
-    /// Of these transactions, those that it has neither executed nor received.
+    /// Of a replica's transactions, those that it never had. A position in a MariaDB domain is no proof here:
+    /// a replica's own transaction takes a number that another one has too.
+    pub fn never_had(&self, of: &GtidSet) -> GtidSet {
+        of.subtract(&self.executed).subtract(&self.position)
+    }
+
+    /// Of the primary's transactions, those that it has neither executed nor received.
     pub fn never_got(&self, of: &GtidSet) -> GtidSet {
         self.sources.iter().fold(self.lacks(of), |left, source| {
             let position = source.received.last_by_domain();
