@@ -27,6 +27,8 @@ pub mod error;
 pub mod config;
 pub mod protocol;
 
+pub mod control;
+
 pub mod sql;
 
 pub mod vschema;
@@ -44,6 +46,8 @@ pub mod drain;
 pub mod admission;
 
 pub mod execute;
+
+pub mod failover;
 
 pub mod session;
 

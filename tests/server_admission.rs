@@ -253,7 +253,13 @@ async fn nothing_is_committed_behind_a_drain() {
     }
     run(&mut stand.admin, "SET GATE CLUSTER c1 REFUSING").await;
     let mut free = stand.client(2).await;
-    for sql in ["INSERT INTO issues VALUES (1, 1)", "BEGIN", "SELECT * FROM issues FOR UPDATE"] {
+    for sql in [
+        "INSERT INTO issues VALUES (1, 1)",
+        "BEGIN",
+        "SELECT * FROM issues FOR UPDATE",
+        "LOCK TABLES issues WRITE",
+        "XA START 'a'",
+    ] {
         let told = refused(&mut free, sql).await;
         assert!(is_told(&told, RETRY, "E4007 shard_draining"), "{sql}: {told:?}");
     }

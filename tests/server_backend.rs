@@ -47,7 +47,9 @@ fn config_of(cluster: &Cluster, user: &str, password: &str, mode: TlsMode) -> co
             idle: Duration::from_secs(60),
             lifetime: Duration::from_secs(600),
         },
+        ladder: config::Rungs::default(),
         permits: PermitSettings::DEFAULT,
+        failover: config::Failover::default(),
     }
 }
 

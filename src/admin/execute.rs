@@ -22,6 +22,9 @@ pub async fn execute(statement: &str, context: &AdminContext) -> Result<AdminAns
     if let Some(answer) = commands::answer_client(&words, context) {
         return answer;
     }
+    if words.take_all(&["SHOW", "INCIDENT"]) {
+        return show::incident(&mut words, context).await;
+    }
     if words.take("SHOW") {
         return show::show(&mut words, context);
     }
@@ -39,6 +42,9 @@ pub async fn execute(statement: &str, context: &AdminContext) -> Result<AdminAns
     }
     if words.take("KILL") {
         return commands::kill(&mut words, context).await;
+    }
+    if let Some(answer) = commands::order(&mut words, context).await {
+        return answer;
     }
     if words.take_all(&["SET", "GATE"]) {
         return commands::set_gate(&mut words, context);

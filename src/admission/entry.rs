@@ -24,8 +24,6 @@ pub struct Admission {
     writes: ClassQueue,
     reads: ClassQueue,
     is_ddl_closed: AtomicBool,
-    /// How often the cluster was drained.
-    drains: AtomicU64,
     /// By class and [`Why`], since the start.
     refused: [[AtomicU64; Why::ALL.len()]; 2],
     held: AtomicU64,
@@ -54,7 +52,6 @@ impl Admission {
             writes: ClassQueue::new(writes, now),
             reads: ClassQueue::new(reads, now),
             is_ddl_closed: AtomicBool::new(false),
-            drains: AtomicU64::new(0),
             refused: Default::default(),
             held: AtomicU64::new(0),
         }
@@ -125,16 +122,13 @@ impl Admission {
     ///
     /// The scope is the cluster, or a shard or table that lives on it.
     pub fn set_gate(&self, scope: Scope, state: GateState, covers: Covers, now: Instant) {
-        if state == GateState::Drained && matches!(scope, Scope::Cluster(_)) {
-            self.drains.fetch_add(1, Ordering::AcqRel);
-        }
         self.gates.set(scope, state, covers, now);
     }
 
     /// How often the cluster was drained. A connection to the primary that was lent before a drain is not
     /// used after it: the primary may be another one by then.
     pub fn drains(&self) -> u64 {
-        self.drains.load(Ordering::Acquire)
+        self.gates.drains()
     }
 
     /// Says whether schema changes are refused.

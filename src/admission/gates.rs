@@ -23,6 +23,8 @@ pub(super) struct GateBook {
     /// Changes of gates so far, times two; one more while some gate is not open. Written under the lock; an
     /// open cluster costs a statement no more than reading it.
     state: AtomicU64,
+    /// How often the cluster was drained; written under the lock.
+    drains: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -61,10 +63,21 @@ impl GateBook {
         (state >> 1, state & 1 == 1)
     }
 
-    /// Brings a gate into a state, and wakes those held there if they have to ask anew.
+    /// How often the cluster was drained.
+    pub(super) fn drains(&self) -> u64 {
+        self.drains.load(Ordering::Acquire)
+    }
+
+    /// Brings a gate into a state, and wakes those held there if they have to ask anew. A cluster that is
+    /// drained, and was not, is counted before any statement can see it.
     pub(super) fn set(&self, scope: Scope, state: GateState, covers: Covers, now: Instant) {
         let woken: Vec<_> = {
             let mut inner = self.lock();
+            if state == GateState::Drained && matches!(scope, Scope::Cluster(_)) {
+                let known = inner.gates.closed().find(|(known, _)| **known == scope);
+                let is_new = known.is_none_or(|(_, gate)| gate.state().0 != GateState::Drained);
+                self.drains.fetch_add(u64::from(is_new), Ordering::AcqRel);
+            }
             let wakes = inner.gates.set(scope.clone(), state, covers, now);
             self.note(&inner, 1);
             let is_woken = |entry: &HeldEntry| wakes && entry.scope == scope;

@@ -149,6 +149,8 @@ async fn each_gate_does_what_it_says() {
     gate(&admission, WriteGate::Drained);
     assert_eq!((refused(&admission, &WRITE), refused(&admission, &WITHIN)), (Why::Drained, Why::Drained));
     assert_eq!(admission.drains(), 1);
+    gate(&admission, WriteGate::Drained);
+    assert_eq!(admission.drains(), 1, "it is drained already");
     flying.push(let_in(&admission, &READ));
     gate(&admission, WriteGate::Open);
     drop(flying);

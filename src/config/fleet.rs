@@ -7,7 +7,9 @@ use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName};
 use crate::redact::Secret;
 
 use super::decode::Object;
+use super::failover::{self, Failover};
 use super::keys::{Key, Section, Shape};
+use super::ladder::{RUNGS, Rungs};
 use super::secrets::{self, Given};
 
 /// Most server connections of one pool.
@@ -31,7 +33,26 @@ pub(super) const CLUSTER: Section = Section {
         ),
         Key::new("tls", Shape::Section(&CLUSTER_TLS), "TLS towards the servers."),
         Key::new("pool", Shape::Section(&POOL), "Bounds of the connection pools."),
+        Key::new("ladder", Shape::Section(&RUNGS), "What differs from `[ladder]` for this cluster."),
         Key::new("permits", Shape::Section(&PERMITS), "Bounds of the statements in flight."),
+        Key::new("failover", Shape::Choice(failover::MODES), "Who replaces the primary.").or("built-in"),
+        Key::new(
+            "failover_command",
+            Shape::List(&Shape::Text),
+            "Program and arguments, without a shell; {cluster}, {from}, {to}, {from_host}, {to_host} are \
+             replaced.",
+        ),
+        Key::new(
+            "failover_timeout",
+            Shape::Duration(1),
+            "The command, and the new primary's appearance, may take so long.",
+        )
+        .or("60s"),
+        Key::new(
+            "replication",
+            Shape::Section(&failover::REPLICATION),
+            "User that a former primary is made to replicate with; without it what MySQL replicas tell.",
+        ),
     ],
 };
 
@@ -236,8 +257,12 @@ pub struct Cluster {
     pub tls: ClusterTls,
     /// Bounds of the pools.
     pub pool: PoolLimits,
+    /// What differs from the ladder's policy for all.
+    pub ladder: Rungs,
     /// Bounds of the statements in flight.
     pub permits: PermitSettings,
+    /// How the primary is replaced.
+    pub failover: Failover,
 }
 
 /// Where the shards of a keyspace live.
@@ -279,6 +304,7 @@ impl Cluster {
         let tls = ClusterTls::decode(&object.section_or_defaults("tls"));
         let pool = PoolLimits::decode(&object.section_or_defaults("pool"));
         let permits = PermitSettings::decode(&object.section_or_defaults("permits"));
+        let failover = Failover::decode(object);
         let (primary, login) = (object.server("primary")?, login?);
         Some(Self {
             name: ClusterName::new(name),
@@ -288,13 +314,15 @@ impl Cluster {
             login,
             tls,
             pool,
+            ladder: object.section("ladder").map(|own| Rungs::decode(&own)).unwrap_or_default(),
             permits,
+            failover,
         })
     }
 }
 
 impl Login {
-    fn decode(object: &Object<'_>) -> Option<Self> {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
         let given = secrets::decode(object, &["password_env", "password_file", "password"]);
         match (object.text("user")?, given?) {
             (user, Given::Plain(password)) => Some(Self { user, password }),

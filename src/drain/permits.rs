@@ -19,7 +19,7 @@ use crate::ids::NameMap;
 
 use super::limit::Limit;
 use super::turns::Turns;
-use super::workspaces::{WorkspaceLimits, Workspaces};
+use super::workspaces::{Bounds, WorkspaceLimits, Workspaces};
 
 /// One in so many of the permits, and of the queue's places, is what one workspace may have at most.
 const SHARES_MIN: u32 = 2;
@@ -202,19 +202,24 @@ impl Permits {
         if let Some(rate) = rate
             && let Err(retry_after) = self.workspaces.take_rate(key, rate, now)
         {
-            self.workspaces.settle(key, now);
+            self.workspaces.settle(key);
             return Answer::Shed { why: Shed::WorkspaceRate, retry_after };
         }
-        let is_first = self.workspaces.find(key).is_none_or(|workspace| workspace.waiting.is_empty());
-        if self.in_flight < limit && self.ring.is_empty() && is_first && self.has_room(ask.workspace, now) {
-            return Answer::Admit(self.admit(ask.workspace, true, now));
+        let bounds = self.bounds(ask.workspace, limit);
+        let own = self.workspaces.get(key, now);
+        let is_first = self.ring.is_empty() && own.waiting.is_empty();
+        if self.in_flight < limit && is_first && own.has_room(bounds) {
+            self.in_flight += 1;
+            own.in_flight += 1;
+            own.outside += 1;
+            return Answer::Admit(Permit { workspace: ask.workspace, is_outside: true });
         }
         self.enqueue(ask, now)
     }
 
     fn enqueue(&mut self, ask: Ask, now: Instant) -> Answer {
         if let Some(why) = self.no_place(&ask).filter(|_| !ask.was_held) {
-            self.workspaces.settle(ask.workspace.unwrap_or(NO_WORKSPACE), now);
+            self.workspaces.settle(ask.workspace.unwrap_or(NO_WORKSPACE));
             return Answer::Shed { why, retry_after: RETRY_AFTER };
         }
         if self.waiting.is_empty() {
@@ -272,12 +277,13 @@ impl Permits {
     pub fn give_back(&mut self, permit: Permit, now: Instant) -> Due {
         self.in_flight = self.in_flight.saturating_sub(1);
         let key = permit.workspace.unwrap_or(NO_WORKSPACE);
-        if let Some(workspace) = self.workspaces.find(key) {
-            workspace.in_flight = workspace.in_flight.saturating_sub(1);
-            workspace.outside = workspace.outside.saturating_sub(u32::from(permit.is_outside));
+        let waits = self.workspaces.change(key, |own| {
+            own.in_flight = own.in_flight.saturating_sub(1);
+            own.outside = own.outside.saturating_sub(u32::from(permit.is_outside));
+        });
+        if waits {
+            self.give_turn(permit.workspace, now);
         }
-        self.give_turn(permit.workspace, now);
-        self.workspaces.settle(key, now);
         self.pump(now)
     }
 
@@ -289,11 +295,9 @@ impl Permits {
 
     /// It keeps it no longer.
     pub fn leave_seat(&mut self, workspace: u64, now: Instant) -> Due {
-        if let Some(own) = self.workspaces.find(workspace) {
-            own.seats = own.seats.saturating_sub(1);
+        if self.workspaces.change(workspace, |own| own.seats = own.seats.saturating_sub(1)) {
+            self.give_turn(Some(workspace), now);
         }
-        self.give_turn(Some(workspace), now);
-        self.workspaces.settle(workspace, now);
         self.pump(now)
     }
 
@@ -312,7 +316,7 @@ impl Permits {
             }
         }
         self.note_if_empty(now);
-        self.workspaces.settle(key, now);
+        self.workspaces.settle(key);
         if self.ring.len() > RING_SPARE + 2 * self.waiting.len() {
             self.tidy_ring(now);
         }
@@ -326,7 +330,7 @@ impl Permits {
             let Some(workspace) = self.workspaces.find(key) else { continue };
             if workspace.waiting.is_empty() {
                 workspace.has_turn = false;
-                self.workspaces.settle(key, now);
+                self.workspaces.settle(key);
             } else {
                 self.ring.push_back(key);
             }
@@ -336,6 +340,9 @@ impl Permits {
     /// Gives turns out while there are permits: after a release, and when the limit or its cap has grown.
     pub fn pump(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
+        if self.ring.is_empty() {
+            return due;
+        }
         let limit = self.limit.current(now);
         while self.in_flight < limit {
             let Some(key) = self.ring.pop_front() else { break };
@@ -368,16 +375,17 @@ impl Permits {
             break;
         }
         self.give_turn(owner, now);
-        self.workspaces.settle(key, now);
+        self.workspaces.settle(key);
     }
 
     /// Puts a workspace into the ring if it waits, may have more, and is not there.
     fn give_turn(&mut self, owner: Option<u64>, now: Instant) {
         let key = owner.unwrap_or(NO_WORKSPACE);
-        let has_room = self.has_room(owner, now);
-        let Some(workspace) = self.workspaces.find(key) else { return };
-        if has_room && !workspace.has_turn && !workspace.waiting.is_empty() {
-            workspace.has_turn = true;
+        let limit = self.limit.current(now);
+        let bounds = self.bounds(owner, limit);
+        let Some(own) = self.workspaces.find(key) else { return };
+        if own.wants_turn() && own.has_room(bounds) {
+            own.has_turn = true;
             self.ring.push_back(key);
         }
     }
@@ -392,15 +400,18 @@ impl Permits {
 
     /// Says whether a workspace may have one more in flight.
     fn has_room(&mut self, owner: Option<u64>, now: Instant) -> bool {
-        let Some(key) = owner else { return true };
-        let share = self.limit.current(now).div_ceil(SHARES_MIN).max(1);
-        let own = self.limits_of(key).in_flight_max.filter(|max| *max > 0);
-        let max = own.map_or(share, |max| max.min(share));
+        let limit = self.limit.current(now);
+        let bounds = self.bounds(owner, limit);
+        self.workspaces.find(owner.unwrap_or(NO_WORKSPACE)).is_none_or(|own| own.has_room(bounds))
+    }
+
+    /// What a workspace may have at the most while this is the limit; absent where there is no workspace.
+    fn bounds(&self, owner: Option<u64>, limit: u32) -> Option<Bounds> {
+        let share = limit.div_ceil(SHARES_MIN).max(1);
+        let own = self.limits_of(owner?).in_flight_max.filter(|max| *max > 0);
+        let in_flight = own.map_or(share, |max| max.min(share));
         // What keeps connections idle says nothing about the server: its share is of all there can be.
-        let seats_max = self.limits.ceiling.div_ceil(SHARES_MIN);
-        self.workspaces.find(key).is_none_or(|workspace| {
-            workspace.in_flight < max && workspace.seats + workspace.outside < seats_max
-        })
+        Some(Bounds { in_flight, connections: self.limits.ceiling.div_ceil(SHARES_MIN) })
     }
 
     /// Says whether a workspace has as much in flight as it may have, so that its own statements are what it
@@ -441,8 +452,8 @@ impl Permits {
         self.waiting_bytes
     }
 
-    /// Workspaces remembered.
+    /// Workspaces that use the cluster at this moment. Looks at all that are remembered.
     pub fn workspaces(&self) -> usize {
-        self.workspaces.len()
+        self.workspaces.in_use()
     }
 }

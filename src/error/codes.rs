@@ -125,6 +125,8 @@ codes! {
     6001 AdminSyntax "admin_syntax", 1064 "42000", Client Never, "the admin statement cannot be read", "HELP lists the admin statements";
     6002 AdminNotFound "admin_not_found", 1146 "42S02", Client Never, "there is nothing of that name", "see the SHOW statements in HELP";
     6003 ReloadRefused "reload_refused", 1105 "HY000", Client Never, "the files have faults; the running configuration stays", "run `bulkhead check`";
+    6005 OrderRefused "order_refused", 1105 "HY000", Client Never, "the ladder does not follow the order as things are", "SHOW SHARD STATUS says where the cluster stands";
+    6006 OtherProxyDecides "other_proxy_decides", 1105 "HY000", Client Never, "another proxy decides about clusters now", "give the order to the proxy that the message names";
     6004 AdminFailed "admin_failed", 1105 "HY000", Proxy Never, "the admin statement failed", "see the proxy's log";
 
     9001 Internal "internal", 1815 "HY000", Proxy Never, "internal error", "report this with the proxy's log";

@@ -191,7 +191,9 @@ impl Session {
 /// The class whose permits a statement takes.
 fn class_of(job: &Job<'_>) -> Class {
     let effects = &job.plan.effects;
-    let writes = effects.writes || effects.locks_rows || effects.changes_schema;
+    // What follows behind these counts as a transaction's, which gates let pass.
+    let locks = effects.pins.contains(Pins::TABLE_LOCK) || effects.pins.contains(Pins::XA);
+    let writes = effects.writes || effects.locks_rows || effects.changes_schema || locks;
     if writes || effects.transaction != TransactionEffect::None { Class::Write } else { Class::Read }
 }
 

@@ -24,13 +24,18 @@ pub fn help() -> &'static [Help] {
     &HELP
 }
 
-const HELP: [Help; 34] = [
+const HELP: [Help; 43] = [
     entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
     entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
     entry(
         "SHOW HEALTH <tail>",
-        "how clusters are, and what the ladder would do",
+        "how clusters are, and where they stand on the ladder",
         "SHOW HEALTH WHERE state != healthy",
+    ),
+    entry(
+        "SHOW PRIMARIES <tail>",
+        "which server is each cluster's primary, and which are not used",
+        "SHOW PRIMARIES WHERE cut_off != ''",
     ),
     entry(
         "SHOW ADMISSION <tail>",
@@ -38,6 +43,21 @@ const HELP: [Help; 34] = [
         "SHOW ADMISSION WHERE refused > 0",
     ),
     entry("SHOW GATES <tail>", "gates that are not open, and what is held there", "SHOW GATES"),
+    entry(
+        "SHOW SHARD STATUS <tail>",
+        "for an on-call: each cluster, its gates, and the command to consider next",
+        "SHOW SHARD STATUS WHERE stage != open",
+    ),
+    entry(
+        "SHOW EVENTS [LIKE '<pattern>'] <tail>",
+        "what happened and what was done, newest first",
+        "SHOW EVENTS LIKE '%limited%' LIMIT 5",
+    ),
+    entry(
+        "SHOW INCIDENT [<cluster>] [SINCE '<duration>']",
+        "the evidence about a cluster, or that of the last step",
+        "SHOW INCIDENT c2",
+    ),
     entry("SHOW SERVERS <tail>", "servers and whether connections to them open", "SHOW SERVERS"),
     entry(
         "SHOW POOLS <tail>",
@@ -76,6 +96,31 @@ const HELP: [Help; 34] = [
     ),
     entry("RELOAD", "reads config and vschema again; swaps all or nothing", "RELOAD"),
     entry("KILL [QUERY] <session>", "ends a session, or what it runs", "KILL QUERY 7"),
+    entry(
+        "DRAIN CLUSTER <cluster> WHY '<reason>' [DRY RUN]",
+        "no new writes, then none; also DRAIN SHARD <keyspace>/<shard>, here and below",
+        "DRAIN CLUSTER c2 WHY 'writes stall' DRY RUN",
+    ),
+    entry(
+        "UNDRAIN CLUSTER <cluster> WHY '<reason>' [DRY RUN]",
+        "lets writes in again, slowly",
+        "UNDRAIN CLUSTER c2 WHY 'the disk is replaced'",
+    ),
+    entry(
+        "FAILOVER CLUSTER <cluster> [TO '<host>:<port>'] WHY '<reason>' [DRY RUN]",
+        "makes the most advanced replica, or this one, the primary",
+        "FAILOVER CLUSTER c2 WHY 'it does not recover' DRY RUN",
+    ),
+    entry(
+        "FREEZE DDL ON <cluster> WHY '<reason>' [DRY RUN]",
+        "no schema change begins",
+        "FREEZE DDL ON c2 WHY 'a flood of ALTERs'",
+    ),
+    entry(
+        "THAW DDL ON <cluster> WHY '<reason>' [DRY RUN]",
+        "schema changes may begin again",
+        "THAW DDL ON c2 WHY 'the campaign is over'",
+    ),
     entry(
         "CREATE WORKSPACE <keyspace> <id> [ON <shard>] [STATE <state>] [WITH DATABASE]",
         "adds a workspace, by weight unless a shard is named; WITH DATABASE runs the template first",

@@ -7,6 +7,7 @@ mod gate;
 mod help;
 mod kill;
 mod limit;
+mod order;
 mod reload;
 mod workspace;
 
@@ -18,6 +19,7 @@ pub(super) use help::show_help;
 pub use help::{Help, help};
 pub(super) use kill::kill;
 pub(super) use limit::{drop_limit, set_limit};
+pub(super) use order::order;
 pub(super) use reload::reload;
 pub(super) use workspace::{create_workspace, drop_workspace, set_workspace, take_state};
 

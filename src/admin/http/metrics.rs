@@ -3,9 +3,11 @@
 use std::fmt::{Display, Write};
 
 use super::super::context::{AdminContext, HealthRow};
+use super::super::ladder::LadderStanding;
 use crate::admission::{AdmissionView, ClassView};
 use crate::backend::{PoolStats, WAIT_BUCKETS_US};
-use crate::drain::GateState;
+use crate::drain::{GateState, Ownership};
+use crate::failover::PrimaryRow;
 use crate::health::{ShardReport, Signal};
 use crate::topology::WorkspaceState;
 
@@ -18,7 +20,9 @@ pub fn metrics_text(context: &AdminContext) -> String {
     build_and_snapshot(&mut out, context);
     proxy(&mut out, context);
     clusters(&mut out, &context.clusters.clusters());
+    ladder(&mut out, &context.ladder.standing());
     admission(&mut out, &context.admissions.views());
+    primaries(&mut out, &context.primaries.primaries());
     shards(&mut out, &context.health.shards());
     pools(&mut out, &context.pools.pools());
     out.text
@@ -103,9 +107,17 @@ fn proxy(out: &mut Text, context: &AdminContext) {
 
 fn clusters(out: &mut Text, rows: &[HealthRow]) {
     type Value = fn(&HealthRow) -> Option<f64>;
-    let values: [(&str, &str, Value); 5] = [
+    let values: [(&str, &str, Value); 7] = [
         ("bulkhead_cluster_state", "0 healthy, 1 suspect, 2 degraded, 3 down.", |row| {
             Some(f64::from(row.state as u8))
+        }),
+        (
+            "bulkhead_cluster_stage",
+            "0 open, 1 contained, 2 limited, 3 draining, 4 drained, 5 failing over, 6 ramping.",
+            |row| Some(f64::from(row.decision.stage as u8)),
+        ),
+        ("bulkhead_cluster_needs_operator", "1 when it is not known which server is the primary.", |row| {
+            Some(f64::from(u8::from(row.decision.is_unsure)))
         }),
         ("bulkhead_cluster_heartbeat_seconds", "The last heartbeat that was answered took.", |row| {
             row.heartbeat_took.map(|took| took.as_secs_f64())
@@ -136,6 +148,22 @@ fn clusters(out: &mut Text, rows: &[HealthRow]) {
             let labels = [("cluster", row.cluster.as_str()), ("signal", signal.name())];
             out.sample(name, &labels, u8::from(is_raised));
         }
+    }
+}
+
+fn ladder(out: &mut Text, standing: &LadderStanding) {
+    let owns = u8::from(standing.ownership == Ownership::Owner);
+    out.single("bulkhead_ladder_owner", "gauge", "1 when this proxy decides about clusters.", owns);
+    let away = u8::from(standing.store_away.is_some());
+    out.single("bulkhead_store_away", "gauge", "1 while the state store does not answer.", away);
+    let counts = [
+        ("bulkhead_events_given_up_total", "Events never stored.", standing.events_given_up),
+        ("bulkhead_alerts_delivered_total", "Alerts that a receiver took.", standing.alerts_delivered),
+        ("bulkhead_alerts_failed_total", "Alerts that a receiver did not take.", standing.alerts_failed),
+        ("bulkhead_alerts_dropped_total", "Alerts not sent: too many waited.", standing.alerts_dropped),
+    ];
+    for (name, help, count) in counts {
+        out.single(name, "counter", help, count);
     }
 }
 
@@ -194,6 +222,32 @@ fn gate_number(state: GateState) -> u64 {
         GateState::Buffering { .. } => 2,
         GateState::Refusing => 3,
         GateState::Drained => 4,
+    }
+}
+
+fn primaries(out: &mut Text, rows: &[PrimaryRow]) {
+    type Value = fn(&PrimaryRow) -> usize;
+    let values: [(&str, &str, Value); 4] = [
+        (
+            "bulkhead_cluster_primary_moved",
+            "1 while the primary is not the one that the config names.",
+            |row| usize::from(row.primary != row.configured),
+        ),
+        ("bulkhead_cluster_also_writable", "Servers besides the primary that take writes.", |row| {
+            row.also_writable.len()
+        }),
+        ("bulkhead_cluster_unfenced", "Former primaries that are not known to be read-only.", |row| {
+            row.unfenced.len()
+        }),
+        ("bulkhead_cluster_cut_off", "Servers that are not used until they follow the primary.", |row| {
+            row.cut_off.len()
+        }),
+    ];
+    for (name, help, value) in values {
+        out.head(name, "gauge", help);
+        for row in rows {
+            out.sample(name, &[("cluster", row.cluster.as_str())], value(row));
+        }
     }
 }
 

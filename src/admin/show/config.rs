@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::context::AdminContext;
 use super::super::table::{AdminTable, AdminValue, ColumnKind};
-use crate::config::{Access, AuthPlugin, Cluster, Config, Password, Reads, User};
+use crate::config::{Access, AuthPlugin, Cluster, Config, FailoverMode, Password, Reads, User};
 
 /// One row for each setting.
 pub(super) fn config(context: &AdminContext) -> AdminTable {
@@ -141,4 +141,18 @@ fn cluster(rows: &mut Rows, cluster: &Cluster) {
     rows.add(&section, "permits.queue", permits.queue);
     rows.add(&section, "permits.queue_bytes", permits.queue_bytes);
     rows.add_time(&section, "permits.wait", permits.wait);
+    let mode = match cluster.failover.mode {
+        FailoverMode::BuiltIn => "built-in",
+        FailoverMode::Command => "command",
+        FailoverMode::Follow => "follow",
+    };
+    rows.add(&section, "failover", mode);
+    if let Some(program) = cluster.failover.command.first() {
+        // Its arguments may hold secrets.
+        rows.add(&section, "failover_command", format!("{program} …"));
+        rows.add_time(&section, "failover_timeout", cluster.failover.command_within);
+    }
+    if let Some(login) = &cluster.failover.replication {
+        rows.add(&section, "replication.user", &login.user);
+    }
 }

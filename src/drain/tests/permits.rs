@@ -369,6 +369,6 @@ proptest! {
         }
         prop_assert_eq!(users.waiting.len(), 0);
         prop_assert_eq!(users.permits.in_flight(), 0);
-        prop_assert!(users.permits.workspaces() <= 6);
+        prop_assert_eq!(users.permits.workspaces(), 0);
     }
 }
