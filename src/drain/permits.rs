@@ -318,13 +318,13 @@ impl Permits {
         self.note_if_empty(now);
         self.workspaces.settle(key);
         if self.ring.len() > RING_SPARE + 2 * self.waiting.len() {
-            self.tidy_ring(now);
+            self.tidy_ring();
         }
         true
     }
 
     /// Takes out turns of workspaces that wait no more; as rare as it is long.
-    fn tidy_ring(&mut self, now: Instant) {
+    fn tidy_ring(&mut self) {
         for _ in 0..self.ring.len() {
             let Some(key) = self.ring.pop_front() else { return };
             let Some(workspace) = self.workspaces.find(key) else { continue };
