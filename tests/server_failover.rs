@@ -46,10 +46,12 @@ impl Site {
         let ports =
             [Role::Replica, Role::Replica2].map(|role| format!("\"127.0.0.1:{}\"", cluster.port(role)));
         let text = format!(
-            "[users.app]\npassword_file = \"password\"\n[clusters.c1]\nprimary = \"127.0.0.1:{}\"\n\
-             replicas = [{}]\nuser = \"bulkhead_app\"\npassword_file = \"password\"\n\
-             {more}\n[clusters.c1.admin]\nuser = \"bulkhead_admin\"\npassword_file = \"password\"\n[clusters.c1.replication]\nuser = \"bulkhead_repl\"\n\
-             password_file = \"password\"\n[keyspaces.app]\nshards = {{ \"-\" = \"c1\" }}\n",
+            "[users.app]\npassword_file = \"password\"\n\
+             [keyspaces.app]\nshards = {{ \"-\" = \"c1\" }}\n\
+             [clusters.c1]\nprimary = \"127.0.0.1:{}\"\nreplicas = [{}]\n\
+             user = \"bulkhead_app\"\npassword_file = \"password\"\n{more}\n\
+             [clusters.c1.admin]\nuser = \"bulkhead_admin\"\npassword_file = \"password\"\n\
+             [clusters.c1.replication]\nuser = \"bulkhead_repl\"\npassword_file = \"password\"\n",
             cluster.primary_port,
             ports.join(", ")
         );
