@@ -27,6 +27,8 @@ pub mod protocol;
 
 pub mod sql;
 
+pub mod ddl;
+
 pub mod vschema;
 
 pub mod plan;

@@ -24,6 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("config", 2),
     ("protocol", 2),
     ("sql", 3),
+    ("ddl", 4),
     ("vschema", 4),
     ("plan", 5),
     ("topology", 6),

@@ -13,6 +13,18 @@ pub struct Expression {
     pub text: String,
 }
 
+impl Expression {
+    /// Says whether one of its tokens is this name.
+    pub fn mentions(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        if name.contains(' ') {
+            self.text.contains(&name)
+        } else {
+            self.text.split(' ').any(|token| token == name)
+        }
+    }
+}
+
 /// A part that is not known here. It is kept, never guessed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownPart {
