@@ -35,12 +35,7 @@ pub fn edited(text: &[u8], edits: &[Edit]) -> Vec<u8> {
 }
 
 /// What makes the server refuse anything worse than the offer. The client's own ALGORITHM and LOCK give way.
-pub fn assert_edits(
-    text: &[u8],
-    change: &TableChange,
-    offer: Offer,
-    server: ServerVersion,
-) -> Vec<Edit> {
+pub fn assert_edits(text: &[u8], change: &TableChange, offer: Offer, server: ServerVersion) -> Vec<Edit> {
     let (algorithm, lock) = offer.assertion(server);
     let mut edits = Vec::new();
     let (mut has_algorithm, mut has_lock) = (false, false);

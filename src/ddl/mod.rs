@@ -26,5 +26,5 @@ pub use edit::{Edit, assert_edits, edited};
 pub use offer::{Class, Lock, Offer, Work};
 pub use resolved::ResolvedType;
 pub use rules::{Effect, Rule};
-pub use script::{FILE_BYTES_MAX, Script, ScriptError, Step, read_definitions, read_script};
+pub use script::{FILE_BYTES_MAX, Permits, Script, ScriptError, Step, read_definitions, read_script};
 pub use table::Table;

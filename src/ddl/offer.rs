@@ -130,8 +130,9 @@ impl Offer {
         match (self.instant, self.in_place, self.work) {
             (true, _, _) if !server.mariadb || self.lock == Lock::Exclusive => ("INSTANT", None),
             (true, _, _) => ("INSTANT", Some("NONE")),
-            (false, true, work) if server.mariadb && work < Work::Rebuild => {
-                ("NOCOPY", Some(self.lock.word()))
+            // MariaDB calls an index that blocks writes while it is built no NOCOPY.
+            (false, true, work) if server.mariadb && work < Work::Rebuild && self.lock == Lock::None => {
+                ("NOCOPY", Some("NONE"))
             }
             (false, true, _) => ("INPLACE", Some(self.lock.word())),
             (false, false, _) => ("COPY", Some("SHARED")),

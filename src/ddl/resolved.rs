@@ -75,10 +75,7 @@ fn takes_charset(kind: &TypeKind) -> bool {
 pub(super) fn resolve(data_type: &DataType, table: &Charset, server: ServerVersion) -> ResolvedType {
     let mut kind = data_type.kind.clone();
     let mut own = Charset::default();
-    if kind == TypeKind::Json && server.mariadb {
-        kind = TypeKind::Text(4);
-        own = Charset::of(Some("utf8mb4"), Some("utf8mb4_bin"), server);
-    } else if takes_charset(&kind) {
+    if takes_charset(&kind) {
         own = own_charset(data_type, table, server);
     }
     if own.charset.as_deref() == Some("binary") {

@@ -30,11 +30,22 @@ pub struct Script {
     tables: HashMap<String, TableDefinition>,
 }
 
+/// What is allowed for every statement; a comment `/* bulkhead: ddl_prove, ddl_acknowledged */` allows it for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permits {
+    /// The rows may be scanned first.
+    pub prove: bool,
+    /// It is known that running code breaks or rows are dropped.
+    pub acknowledged: bool,
+}
+
 /// A statement of a file that changes a table, and what was decided about it.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Where its text begins in the file; spans of the decision count from here.
     pub start: usize,
+    /// Where its text ends, the semicolon included.
+    pub end: usize,
     /// The statement's text in the file.
     pub span: Span,
     /// The table.
@@ -62,6 +73,11 @@ impl Script {
     /// Makes a definition known.
     pub fn define(&mut self, table: TableDefinition) {
         self.tables.insert(table.name.name.text.to_lowercase(), table);
+    }
+
+    /// Makes all definitions of another known; they win.
+    pub fn extend(&mut self, other: Self) {
+        self.tables.extend(other.tables);
     }
 
     /// Follows a change.
@@ -160,7 +176,7 @@ pub fn read_script(
     text: &[u8],
     known: &mut Script,
     server: ServerVersion,
-    flags: (bool, bool),
+    permits: Permits,
 ) -> Result<Vec<Step>, ScriptError> {
     check_size(text)?;
     let mut steps = Vec::new();
@@ -169,11 +185,20 @@ pub fn read_script(
         let change = sql::read_change(one, &found, mode_of(server))
             .map_err(|unread| place(text, start + unread.at, &unread.why))?;
         let Some(change) = change else { continue };
-        let (prove, acknowledged) = flags;
+        let said = sql::directives(one, &found)
+            .map_err(|error| place(text, start + found.body.start as usize, error))?;
+        let prove = permits.prove || said.ddl_prove;
+        let acknowledged = permits.acknowledged || said.ddl_acknowledged;
         let table = known.table(&change.table.name.text);
         let decision = decide(&Request { text: one, change: &change, table, server, prove, acknowledged });
         let span = Span::new(start + change.span.start as usize, start + change.span.end as usize);
-        steps.push(Step { start, span, table: change.table.name.text.clone(), decision });
+        steps.push(Step {
+            start,
+            end: start + found.end,
+            span,
+            table: change.table.name.text.clone(),
+            decision,
+        });
         known.follow(&change);
     }
     Ok(steps)

@@ -44,7 +44,14 @@ impl<'a> Table<'a> {
 
     /// A column's type with the table's character set filled in.
     pub fn resolve(&self, column: &ColumnDefinition) -> ResolvedType {
-        resolve(&column.data_type, &self.charset(), self.server)
+        let mut resolved = resolve(&column.data_type, &self.charset(), self.server);
+        // MariaDB shows JSON as what it is made of: LONGTEXT with a check.
+        let is_json = column.checks.iter().any(|check| check.condition.mentions("json_valid"));
+        if self.server.mariadb && resolved.kind == TypeKind::Text(4) && is_json {
+            resolved.kind = TypeKind::Json;
+            (resolved.charset, resolved.collation) = (None, None);
+        }
+        resolved
     }
 
     /// Says whether a key of this kind holds the column.

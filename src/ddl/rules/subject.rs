@@ -5,7 +5,8 @@ use crate::ddl::offer::Offer;
 use crate::ddl::resolved::{Charset, resolve};
 use crate::ddl::table::{Table, is_same};
 use crate::sql::{
-    ChangeForm, Clause, ClauseKind, ColumnDefinition, KeyKind, KeyPart, PartitionKind, Position, TableChange,
+    ChangeForm, Clause, ClauseKind, ColumnDefinition, KeyKind, KeyPart, ObjectName, PartitionKind, Position,
+    TableChange,
 };
 
 /// One clause, in its statement, on its table.
@@ -103,6 +104,13 @@ impl<'a> Subject<'a> {
     /// How the table is partitioned.
     pub(super) fn partition_kind(&self) -> Option<PartitionKind> {
         self.table.definition?.partitioning.as_ref().map(|by| by.kind)
+    }
+
+    /// The table that the clause renames: each clause of RENAME TABLE has its own.
+    pub(super) fn renamed_from(&self) -> &'a ObjectName {
+        let at = self.change.clauses.iter().position(|clause| std::ptr::eq(clause, self.clause));
+        let more = at.and_then(|at| at.checked_sub(1)).and_then(|at| self.change.more_tables.get(at));
+        more.filter(|_| self.change.form == ChangeForm::Rename).unwrap_or(&self.change.table)
     }
 
     /// What bears the name.

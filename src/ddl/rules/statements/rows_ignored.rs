@@ -1,5 +1,6 @@
 //! ALTER IGNORE.
 
+use crate::ddl::offer::Offer;
 use crate::ddl::rules::{Check, Effect, Rule, Ruling, Whole};
 use crate::sql::ChangeForm;
 
@@ -14,6 +15,9 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(whole: &Whole<'_>) -> Option<Ruling> {
     let is_alter = matches!(whole.change.form, ChangeForm::Alter { .. });
-    (is_alter && whole.change.ignore)
-        .then(|| Ruling::says(Effect::Refuse, "rows that do not fit are dropped".to_owned()).losing())
+    (is_alter && whole.change.ignore).then(|| {
+        Ruling::says(Effect::Refuse, "rows that do not fit are dropped".to_owned())
+            .offering(Offer::COPY)
+            .losing()
+    })
 }

@@ -1,5 +1,6 @@
 //! A system-versioned table.
 
+use crate::ddl::offer::Offer;
 use crate::ddl::rules::{Check, Effect, Rule, Ruling, Whole};
 
 pub(super) static RULE: Rule = Rule {
@@ -16,6 +17,7 @@ fn check(whole: &Whole<'_>) -> Option<Ruling> {
         || whole.table.columns().iter().any(|column| {
             column.storage.iter().any(|word| word.starts_with("ROW ") || word == "WITH SYSTEM VERSIONING")
         });
-    (is_versioned && whole.is_alter())
-        .then(|| Ruling::says(Effect::Refuse, "the table keeps its history".to_owned()).losing())
+    (is_versioned && whole.is_alter()).then(|| {
+        Ruling::says(Effect::Refuse, "the table keeps its history".to_owned()).offering(Offer::COPY).losing()
+    })
 }

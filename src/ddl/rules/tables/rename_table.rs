@@ -3,7 +3,7 @@
 use crate::ddl::offer::Lock;
 use crate::ddl::offer::Offer;
 use crate::ddl::rules::{Check, Effect, Rule, Ruling, Subject};
-use crate::sql::{ChangeForm, ClauseKind};
+use crate::sql::{ClauseKind, ObjectName};
 
 pub(super) static RULE: Rule = Rule {
     id: "D407",
@@ -16,7 +16,8 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>) -> Option<Ruling> {
     let ClauseKind::RenameTable(to) = &subject.clause.kind else { return None };
-    let across = to.qualifier.is_some() && subject.change.form != ChangeForm::Rename;
+    let database = |name: &ObjectName| name.qualifier.as_ref().map(|database| database.text.clone());
+    let across = to.qualifier.is_some() && database(to) != database(subject.renamed_from());
     let why = format!("the table becomes `{}`", to.name.text);
     let lock = if subject.is_mariadb() { Lock::Exclusive } else { Lock::None };
     let effect = if across { Effect::Refuse } else { Effect::Acknowledge };

@@ -1,0 +1,171 @@
+//! Asks MySQL and MariaDB whether they agree with the matrices in `tests/ddl`: every row with a definition is run
+//! with the assertion that is promised, and with the milder ones that are not.
+//!
+//! A server that refuses what is promised is a fault. A server that would do more than is made use of, or does
+//! not take the statement at all, must be listed in `tests/ddl/exceptions.txt` with the reason; a line there that
+//! no longer holds is a fault too.
+
+mod common;
+#[path = "ddl/golden.rs"]
+#[allow(dead_code, reason = "tests/ddl.rs uses the rest")]
+mod golden;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bulkhead::ddl::{Lock, Offer, Work, assert_edits, edited};
+use bulkhead::sql::{ChangeForm, SqlMode, TableChange};
+use common::servers::{Cluster, Flavour, Role};
+use golden::Case;
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+/// The table of every case, and those that cases refer to.
+async fn set_up(conn: &mut Conn, table: &str) {
+    for sql in [
+        "SET foreign_key_checks = 0",
+        "DROP TABLE IF EXISTS t, t2, u, parent",
+        "SET foreign_key_checks = 1",
+        "CREATE TABLE parent (id BIGINT NOT NULL PRIMARY KEY)",
+        table,
+    ] {
+        conn.query_drop(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}
+
+/// Runs a statement on a fresh table; the server's refusal, if it refuses.
+async fn ask(conn: &mut Conn, table: &str, sql: &str) -> Result<(), String> {
+    set_up(conn, table).await;
+    conn.query_drop(sql).await.map_err(|error| error.to_string())
+}
+
+/// Assertions that are milder than the offer: the server is expected to refuse them.
+fn milder(offer: Offer) -> Vec<Offer> {
+    let mut asked = Vec::new();
+    if !offer.instant {
+        asked.push(Offer::INSTANT);
+    }
+    if !offer.in_place && !offer.instant {
+        asked.push(Offer { lock: Lock::Exclusive, ..Offer::REBUILD });
+    }
+    if offer.in_place && !offer.instant && offer.lock > Lock::None {
+        asked.push(Offer { lock: Lock::None, ..offer });
+    }
+    asked
+}
+
+fn asserted(case: &Case, change: &TableChange, offer: Offer) -> String {
+    let edits = assert_edits(case.statement.as_bytes(), change, offer, case.setting.server);
+    String::from_utf8(edited(case.statement.as_bytes(), &edits)).expect("cases are UTF-8")
+}
+
+fn named(offer: Offer, case: &Case) -> String {
+    let (algorithm, lock) = offer.assertion(case.setting.server);
+    lock.map_or(algorithm.to_owned(), |lock| format!("{algorithm} {lock}"))
+}
+
+/// One case: what the server says otherwise, as lines of the exceptions, and faults.
+async fn check(conn: &mut Conn, case: &Case, faults: &mut Vec<String>) -> Vec<String> {
+    let Some(table) = case.setting.table_text() else { return Vec::new() };
+    let (Some(decision), Ok(Some(change))) = (case.decide(), case.change()) else { return Vec::new() };
+    let Some(offer) = decision.offer else { return Vec::new() };
+    let name = case.setting.table.as_deref().unwrap_or_default();
+    let line = |what: &str| format!("{name} | {} | {what}", case.statement);
+    check_definition(conn, case, &table, faults).await;
+    let unasserted = decision.all_findings().any(|found| found.rule.name == "no_assertion")
+        || change.form == ChangeForm::Optimize;
+    if offer.class() == bulkhead::ddl::Class::Copy || unasserted {
+        if let Err(why) = ask(conn, &table, &case.statement).await {
+            println!("not taken: {} {}: {why}", name, case.statement);
+            return vec![line("not taken")];
+        }
+    } else {
+        let sql = asserted(case, &change, offer);
+        if let Err(why) = ask(conn, &table, &sql).await {
+            faults.push(format!("{name}: {sql}: {why}"));
+            return Vec::new();
+        }
+    }
+    let mut laxer = Vec::new();
+    for milder in milder(offer).into_iter().filter(|_| !unasserted) {
+        let sql = asserted(case, &change, milder);
+        if ask(conn, &table, &sql).await.is_ok() {
+            laxer.push(line(&named(milder, case)));
+        }
+    }
+    laxer
+}
+
+/// What the server shows of the table is read completely and means the same as the file.
+async fn check_definition(conn: &mut Conn, case: &Case, table: &str, faults: &mut Vec<String>) {
+    set_up(conn, table).await;
+    let shown: Option<(String, String)> = conn.query_first("SHOW CREATE TABLE t").await.expect("it is there");
+    let (_, shown) = shown.expect("one row");
+    let mode = SqlMode { server: case.setting.server, ..SqlMode::default() };
+    let (live, filed) = (golden::define(&shown, mode), case.setting.definition().expect("there is a file"));
+    if !live.unknown.is_empty() || live != filed && shown.trim() == table.trim() {
+        faults.push(format!("{:?} is read otherwise: {shown}", case.setting.table));
+    }
+}
+
+/// Lines of the exceptions of a flavour, each with its reason.
+fn exceptions(flavour: &str) -> BTreeMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ddl/exceptions.txt");
+    let text = std::fs::read_to_string(path).expect("the exceptions are there");
+    let mut reason = String::new();
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(said) = line.strip_prefix("# ") {
+            said.clone_into(&mut reason);
+        } else if let Some(rest) = line.strip_prefix(&format!("{flavour} | ")) {
+            assert!(!reason.is_empty(), "no reason for {line}");
+            assert!(found.insert(rest.to_owned(), reason.clone()).is_none(), "twice: {line}");
+        }
+    }
+    found
+}
+
+async fn agrees(flavour: Flavour, name: &str, file: &str) {
+    let cluster = Cluster::shared(flavour);
+    let mut conn = cluster.connect(Role::Primary, "root").await;
+    conn.query_drop("CREATE DATABASE ddl_matrix").await.expect("may be created");
+    conn.query_drop("USE ddl_matrix").await.expect("is there");
+    let files = golden::files();
+    let file = files.iter().find(|found| found.path.ends_with(file)).expect("the file is there");
+    let (mut faults, mut otherwise) = (Vec::new(), Vec::new());
+    for case in &file.cases {
+        otherwise.extend(check(&mut conn, case, &mut faults).await);
+    }
+    let listed = exceptions(name);
+    let unlisted: Vec<&String> = otherwise.iter().filter(|line| !listed.contains_key(*line)).collect();
+    let idle: Vec<&String> = listed.keys().filter(|line| !otherwise.contains(line)).collect();
+    unlisted.iter().for_each(|line| println!("{name} | {line}"));
+    println!(
+        "{name}: {} cases, {} promises refused, {} laxer or not taken ({} listed)",
+        file.cases.len(),
+        faults.len(),
+        otherwise.len(),
+        listed.len()
+    );
+    assert!(file.cases.len() > 200, "{} cases", file.cases.len());
+    assert!(faults.is_empty(), "the server refuses what is promised:\n{}", faults.join("\n"));
+    assert!(unlisted.is_empty(), "not listed: {unlisted:#?}");
+    assert!(idle.is_empty(), "listed for nothing: {idle:#?}");
+    // Rows without a rebuild are only worth something while some are promised.
+    let promised = |case: &&Case| {
+        case.decide().and_then(|decision| decision.offer).is_some_and(|offer| offer.work < Work::Rebuild)
+    };
+    assert!(file.cases.iter().filter(promised).count() > 50);
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn mysql_agrees_with_its_matrix() {
+    agrees(Flavour::MySql, "mysql", "mysql-9.7.plan").await;
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn mariadb_agrees_with_its_matrix() {
+    agrees(Flavour::MariaDb, "mariadb", "mariadb-10.11.plan").await;
+}
