@@ -136,6 +136,39 @@ fn clauses_of(server: &str) -> Vec<String> {
     clauses
 }
 
+/// Whatever changes a table in the corpus of statements is read, and every clause of it is known.
+#[test]
+fn every_clause_of_the_corpus_is_known() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let (mut faults, mut count) = (Vec::new(), 0);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let content = std::fs::read_to_string(&path).unwrap();
+        let mut server = ServerVersion::default();
+        for line in content.lines() {
+            if let Some(version) = line.strip_prefix("# server: ") {
+                server = ServerVersion::parse(version).unwrap();
+            }
+            let mode = SqlMode { server, ..SqlMode::default() };
+            let mut found = Scan::default();
+            scan(line.as_bytes(), mode, &mut found);
+            match read_change(line.as_bytes(), &found, mode) {
+                Ok(None) => continue,
+                Err(unread) => faults.push(format!("{unread}: {line}")),
+                Ok(Some(change)) => {
+                    let is_unknown = |clause: &bulkhead::sql::Clause| clause.kind == ClauseKind::Unknown;
+                    if change.clauses.iter().any(is_unknown) {
+                        faults.push(format!("{:?}: {line}", change.clauses));
+                    }
+                }
+            }
+            count += 1;
+        }
+    }
+    assert!(faults.is_empty(), "{} of {count}:\n{}", faults.len(), faults.join("\n"));
+    assert!(count > 60, "only {count}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -30,7 +30,8 @@ pub struct Script {
     tables: HashMap<String, TableDefinition>,
 }
 
-/// What is allowed for every statement; a comment `/* bulkhead: ddl_prove, ddl_acknowledged */` allows it for one.
+/// What is allowed for every statement; a comment `/* bulkhead: ddl_prove, ddl_acknowledged */` allows it for
+/// one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permits {
     /// The rows may be scanned first.

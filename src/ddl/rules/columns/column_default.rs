@@ -7,9 +7,11 @@ use crate::sql::{ClauseKind, ColumnChange};
 pub(super) static RULE: Rule = Rule {
     id: "D109",
     name: "column_default",
-    sentence: "changes a default or the visibility of a column: stored rows stay as they are; processes that cached the old default (Rails does) keep sending it",
+    sentence: "changes a default or the visibility of a column: stored rows stay as they are; processes that \
+               cached the old default (Rails does) keep sending it",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

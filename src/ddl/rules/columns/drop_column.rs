@@ -7,9 +7,11 @@ use crate::sql::ClauseKind;
 pub(super) static RULE: Rule = Rule {
     id: "D106",
     name: "drop_column",
-    sentence: "drops a column: its values are gone, and running code that has cached the columns (Rails does) names it in its next INSERT",
+    sentence: "drops a column: its values are gone, and running code that has cached the columns (Rails \
+               does) names it in its next INSERT",
     remedy: "first deploy code that ignores it (self.ignored_columns), then drop it with an acknowledgement",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

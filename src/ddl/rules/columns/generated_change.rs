@@ -8,7 +8,8 @@ pub(super) static RULE: Rule = Rule {
     name: "generated_change",
     sentence: "the expression of a generated column changes, or whether it is generated or stored",
     remedy: "add a column with the new expression and drop the old one",
-    source: "MySQL manual, Online DDL Operations: Generated Column Operations; MariaDB documentation, Generated Columns",
+    source: "MySQL manual, Online DDL Operations: Generated Column Operations; MariaDB documentation, \
+               Generated Columns",
     check: Check::Clause(check),
 };
 

@@ -7,7 +7,8 @@ use crate::sql::ClauseKind;
 pub(super) static RULE: Rule = Rule {
     id: "D116",
     name: "name_used_again",
-    sentence: "a name is given up and taken again in one statement: the new column would not carry the old values, and a copy could not tell them apart",
+    sentence: "a name is given up and taken again in one statement: the new column would not carry the old \
+               values, and a copy could not tell them apart",
     remedy: "use two statements",
     source: "Bulkhead, docs/schema-changes.md",
     check: Check::Clause(check),

@@ -6,9 +6,12 @@ use crate::ddl::rules::{Check, Effect, Rule, Ruling, Subject};
 pub(super) static RULE: Rule = Rule {
     id: "D111",
     name: "not_null",
-    sentence: "a column that may hold NULL must not any more: rows that hold it are in the way, and running code may still write it",
-    remedy: "fill the rows, deploy code that writes a value, then ask for a proof (--prove): the rows are scanned first",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    sentence: "a column that may hold NULL must not any more: rows that hold it are in the way, and running \
+               code may still write it",
+    remedy: "fill the rows, deploy code that writes a value, then ask for a proof (--prove): the rows are \
+               scanned first",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

@@ -8,7 +8,8 @@ pub(super) static RULE: Rule = Rule {
     name: "nullable",
     sentence: "a column that must not be NULL may be: every row is written anew, and readers may meet NULL",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

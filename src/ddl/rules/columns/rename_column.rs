@@ -8,8 +8,10 @@ pub(super) static RULE: Rule = Rule {
     id: "D107",
     name: "rename_column",
     sentence: "renames a column: running code uses the old name until it has restarted, new code the new one",
-    remedy: "add a column of the new name, write both, fill it, read it, then drop the old one; or acknowledge",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    remedy: "add a column of the new name, write both, fill it, read it, then drop the old one; or \
+               acknowledge",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

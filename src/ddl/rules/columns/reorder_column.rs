@@ -9,7 +9,8 @@ pub(super) static RULE: Rule = Rule {
     name: "reorder_column",
     sentence: "moves a column to another place",
     remedy: "leave the order as it is: no statement that names its columns depends on it",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

@@ -7,9 +7,11 @@ use crate::sql::ClauseKind;
 pub(super) static RULE: Rule = Rule {
     id: "D307",
     name: "add_foreign_key",
-    sentence: "a foreign key makes writes of one table wait for locks of another, blocks writes while it is added, and cannot reach across shards",
+    sentence: "a foreign key makes writes of one table wait for locks of another, blocks writes while it is \
+               added, and cannot reach across shards",
     remedy: "keep the reference in the application, or a plain index",
-    source: "MySQL manual, Online DDL Operations: Foreign Key Operations; MariaDB documentation, Foreign Keys",
+    source: "MySQL manual, Online DDL Operations: Foreign Key Operations; MariaDB documentation, Foreign \
+               Keys",
     check: Check::Clause(check),
 };
 

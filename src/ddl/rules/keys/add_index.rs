@@ -9,7 +9,8 @@ pub(super) static RULE: Rule = Rule {
     name: "add_index",
     sentence: "builds an index while writes go on; replicas replay it as one step and lag meanwhile",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL Operations with the NOCOPY Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL \
+               Operations with the NOCOPY Alter Algorithm",
     check: Check::Clause(check),
 };
 

@@ -9,7 +9,8 @@ pub(super) static RULE: Rule = Rule {
     name: "add_special_index",
     sentence: "building a FULLTEXT, SPATIAL or VECTOR index in place blocks writes, so the table is copied",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL Operations with the NOCOPY Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL \
+               Operations with the NOCOPY Alter Algorithm",
     check: Check::Clause(check),
 };
 

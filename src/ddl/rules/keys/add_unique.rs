@@ -6,9 +6,12 @@ use crate::sql::{ClauseKind, ColumnKey, KeyKind};
 pub(super) static RULE: Rule = Rule {
     id: "D302",
     name: "add_unique",
-    sentence: "adds a unique key: built by the server it fails when there are duplicates; built with a copy, rows would have to be scanned first",
-    remedy: "look for duplicates and deploy code that makes none before the change; with a copy, ask for a proof (--prove)",
-    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL Operations with the NOCOPY Alter Algorithm",
+    sentence: "adds a unique key: built by the server it fails when there are duplicates; built with a copy, \
+               rows would have to be scanned first",
+    remedy: "look for duplicates and deploy code that makes none before the change; with a copy, ask for a \
+               proof (--prove)",
+    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL \
+               Operations with the NOCOPY Alter Algorithm",
     check: Check::Clause(check),
 };
 
@@ -18,6 +21,7 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
         ClauseKind::AddColumn { column, .. } => {
             column.key == Some(ColumnKey::Unique) && !column.auto_increment
         }
+        ClauseKind::ChangeColumn { column, .. } => column.key == Some(ColumnKey::Unique),
         _ => return None,
     };
     is_unique.then(|| {

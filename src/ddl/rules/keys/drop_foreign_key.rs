@@ -10,7 +10,8 @@ pub(super) static RULE: Rule = Rule {
     name: "drop_foreign_key",
     sentence: "drops a foreign key",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Foreign Key Operations; MariaDB documentation, Foreign Keys",
+    source: "MySQL manual, Online DDL Operations: Foreign Key Operations; MariaDB documentation, Foreign \
+               Keys",
     check: Check::Clause(check),
 };
 

@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     name: "drop_index",
     sentence: "drops an index: at once, and it takes hours to get back",
     remedy: "first make it INVISIBLE (MySQL) or IGNORED (MariaDB), and drop it when nothing got slower",
-    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL Operations with the NOCOPY Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL \
+               Operations with the NOCOPY Alter Algorithm",
     check: Check::Clause(check),
 };
 

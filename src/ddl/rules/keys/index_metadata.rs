@@ -9,7 +9,8 @@ pub(super) static RULE: Rule = Rule {
     name: "index_metadata",
     sentence: "renames an index or changes whether it is used",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL Operations with the NOCOPY Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Index Operations; MariaDB documentation, InnoDB Online DDL \
+               Operations with the NOCOPY Alter Algorithm",
     check: Check::Clause(check),
 };
 

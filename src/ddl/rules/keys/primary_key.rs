@@ -9,15 +9,17 @@ pub(super) static RULE: Rule = Rule {
     name: "primary_key",
     sentence: "changes the primary key: every row is written anew",
     remedy: "keep another unique key over NOT NULL columns before and after the change",
-    source: "MySQL manual, Online DDL Operations: Primary Key Operations; MariaDB documentation, InnoDB Online DDL Operations with the INPLACE Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Primary Key Operations; MariaDB documentation, InnoDB \
+               Online DDL Operations with the INPLACE Alter Algorithm",
     check: Check::Clause(check),
 };
 
 fn check(subject: &Subject<'_>) -> Option<Ruling> {
     let drops = |clause: &crate::sql::Clause| clause.kind == ClauseKind::DropPrimaryKey;
-    let adds = |clause: &crate::sql::Clause| {
-        matches!(&clause.kind, ClauseKind::AddKey(key) if key.kind == KeyKind::Primary)
-            || matches!(&clause.kind, ClauseKind::AddColumn { column, .. } if column.key == Some(ColumnKey::Primary))
+    let adds = |clause: &crate::sql::Clause| match &clause.kind {
+        ClauseKind::AddKey(key) => key.kind == KeyKind::Primary,
+        ClauseKind::AddColumn { column, .. } => column.key == Some(ColumnKey::Primary),
+        _ => false,
     };
     if !drops(subject.clause) && !adds(subject.clause) {
         return None;

@@ -9,7 +9,8 @@ pub(super) static RULE: Rule = Rule {
     name: "counting_column",
     sentence: "adds an AUTO_INCREMENT column: every row gets a number, and writes wait meanwhile",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

@@ -7,7 +7,8 @@ use crate::sql::{ClauseKind, DefaultValue};
 pub(super) static RULE: Rule = Rule {
     id: "D103",
     name: "expression_default",
-    sentence: "the default of a new column is an expression: the server copies the table to fill it, and replicas may compute other values",
+    sentence: "the default of a new column is an expression: the server copies the table to fill it, and \
+               replicas may compute other values",
     remedy: "add the column without it, set the default in a second statement, fill old rows in batches",
     source: "MySQL manual, Data Type Default Values; MariaDB documentation, CREATE TABLE: DEFAULT",
     check: Check::Clause(check),

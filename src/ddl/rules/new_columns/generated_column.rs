@@ -9,7 +9,8 @@ pub(super) static RULE: Rule = Rule {
     name: "generated_column",
     sentence: "adds a generated column: a virtual one is instant, a stored one is written into every row",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Generated Column Operations; MariaDB documentation, Generated Columns",
+    source: "MySQL manual, Online DDL Operations: Generated Column Operations; MariaDB documentation, \
+               Generated Columns",
     check: Check::Clause(check),
 };
 

@@ -6,7 +6,8 @@ use crate::sql::ClauseKind;
 pub(super) static RULE: Rule = Rule {
     id: "D102",
     name: "required_column",
-    sentence: "a column without a default must not be NULL: inserts of running code that does not know it fail, or silently get an implicit value",
+    sentence: "a column without a default must not be NULL: inserts of running code that does not know it \
+               fail, or silently get an implicit value",
     remedy: "give it a DEFAULT, or add it nullable, fill it, and make it NOT NULL later; or acknowledge",
     source: "Bulkhead, docs/schema-changes.md",
     check: Check::Clause(check),

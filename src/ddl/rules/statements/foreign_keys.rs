@@ -5,7 +5,8 @@ use crate::ddl::rules::{Check, Effect, Rule, Ruling, Whole};
 pub(super) static RULE: Rule = Rule {
     id: "D506",
     name: "foreign_keys",
-    sentence: "a table with foreign keys cannot be copied: the keys would point to the table that is put aside",
+    sentence: "a table with foreign keys cannot be copied: the keys would point to the table that is put \
+               aside",
     remedy: "drop the foreign key first",
     source: "Bulkhead, docs/schema-changes.md",
     check: Check::Statement(check),

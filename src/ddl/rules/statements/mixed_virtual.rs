@@ -7,9 +7,11 @@ use crate::sql::ClauseKind;
 pub(super) static RULE: Rule = Rule {
     id: "D511",
     name: "mixed_virtual",
-    sentence: "adding or dropping virtual columns does not go together with other changes, and with MariaDB a virtual column in the table makes other changes copy",
+    sentence: "adding or dropping virtual columns does not go together with other changes, and with MariaDB \
+               a virtual column in the table makes other changes copy",
     remedy: "use a statement for each",
-    source: "MySQL manual, Online DDL Operations: Generated Column Operations; MariaDB documentation, Generated Columns",
+    source: "MySQL manual, Online DDL Operations: Generated Column Operations; MariaDB documentation, \
+               Generated Columns",
     check: Check::Clause(check),
 };
 

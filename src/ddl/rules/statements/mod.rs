@@ -8,6 +8,7 @@ mod mixed_virtual;
 mod no_assertion;
 mod no_row_key;
 mod not_innodb;
+mod online_copy;
 mod rows_ignored;
 mod unknown_clause;
 mod versioned_table;
@@ -26,4 +27,5 @@ pub(super) const RULES: &[&Rule] = &[
     &rows_ignored::RULE,
     &versioned_table::RULE,
     &mixed_virtual::RULE,
+    &online_copy::RULE,
 ];

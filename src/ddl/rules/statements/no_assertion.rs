@@ -6,9 +6,11 @@ use crate::sql::ClauseKind;
 pub(super) static RULE: Rule = Rule {
     id: "D508",
     name: "no_assertion",
-    sentence: "MariaDB takes no ALGORITHM with actions on partitions, and nothing is changed in place without one",
+    sentence: "MariaDB takes no ALGORITHM with actions on partitions, and nothing is changed in place \
+               without one",
     remedy: "run it on the server, by hand",
-    source: "MySQL manual, Online DDL Operations: Partitioning Operations; MariaDB documentation, Partition Maintenance",
+    source: "MySQL manual, Online DDL Operations: Partitioning Operations; MariaDB documentation, Partition \
+               Maintenance",
     check: Check::Statement(check),
 };
 

@@ -7,8 +7,10 @@ use crate::sql::{ClauseKind, ColumnKey, KeyKind, TableDefinition};
 pub(super) static RULE: Rule = Rule {
     id: "D505",
     name: "no_row_key",
-    sentence: "a copy needs a primary key or a unique key over NOT NULL columns that the table has before and after",
-    remedy: "add such a key first",
+    sentence: "a copy needs a primary key or a unique key over NOT NULL columns that the table has before \
+               and after",
+    remedy: "first add a unique key over NOT NULL columns, which needs no copy; where there can be none, \
+               change the table by hand",
     source: "Bulkhead, docs/schema-changes.md",
     check: Check::Statement(check),
 };

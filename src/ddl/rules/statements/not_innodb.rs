@@ -7,7 +7,8 @@ use crate::ddl::table::is_known;
 pub(super) static RULE: Rule = Rule {
     id: "D504",
     name: "not_innodb",
-    sentence: "what is known is about InnoDB on MySQL from 8.0 and MariaDB from 10.11; anything else is copied",
+    sentence: "what is known is about InnoDB on MySQL from 8.0 and MariaDB from 10.11; anything else is \
+               copied",
     remedy: "none needed",
     source: "Bulkhead, docs/schema-changes.md",
     check: Check::Statement(check),

@@ -6,7 +6,8 @@ use crate::ddl::rules::{Check, Effect, Rule, Ruling, Whole};
 pub(super) static RULE: Rule = Rule {
     id: "D510",
     name: "versioned_table",
-    sentence: "the history of a system-versioned table would not survive a copy, and MariaDB refuses most changes of it",
+    sentence: "the history of a system-versioned table would not survive a copy, and MariaDB refuses most \
+               changes of it",
     remedy: "drop the versioning by hand first",
     source: "MariaDB documentation, System-Versioned Tables",
     check: Check::Statement(check),

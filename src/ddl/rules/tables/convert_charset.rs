@@ -8,7 +8,8 @@ pub(super) static RULE: Rule = Rule {
     id: "D405",
     name: "convert_charset",
     sentence: "converts every text of the table",
-    remedy: "change joined tables together; when it can lose characters or make duplicates, ask for a proof (--prove)",
+    remedy: "change joined tables together; when it can lose characters or make duplicates, ask for a proof \
+               (--prove)",
     source: "MySQL manual, Online DDL Operations: Table Operations; MariaDB documentation, ALTER TABLE",
     check: Check::Clause(check),
 };

@@ -8,7 +8,8 @@ use crate::sql::ClauseKind;
 pub(super) static RULE: Rule = Rule {
     id: "D403",
     name: "engine",
-    sentence: "ENGINE=InnoDB rebuilds an InnoDB table; any other engine is refused, because transactions and online changes end there",
+    sentence: "ENGINE=InnoDB rebuilds an InnoDB table; any other engine is refused, because transactions and \
+               online changes end there",
     remedy: "keep InnoDB",
     source: "MySQL manual, Online DDL Operations: Table Operations; MariaDB documentation, ALTER TABLE",
     check: Check::Clause(check),

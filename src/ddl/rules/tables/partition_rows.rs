@@ -7,9 +7,11 @@ use crate::sql::{ClauseKind, PartitionAction, PartitionKind};
 pub(super) static RULE: Rule = Rule {
     id: "D409",
     name: "partition_rows",
-    sentence: "adds, drops or empties partitions: done directly, because a copy would put the rows of a dropped partition into its neighbour",
+    sentence: "adds, drops or empties partitions: done directly, because a copy would put the rows of a \
+               dropped partition into its neighbour",
     remedy: "acknowledge that rows are dropped",
-    source: "MySQL manual, Online DDL Operations: Partitioning Operations; MariaDB documentation, Partition Maintenance",
+    source: "MySQL manual, Online DDL Operations: Partitioning Operations; MariaDB documentation, Partition \
+               Maintenance",
     check: Check::Clause(check),
 };
 

@@ -7,9 +7,11 @@ use crate::sql::{ClauseKind, PartitionAction, PartitionKind};
 pub(super) static RULE: Rule = Rule {
     id: "D410",
     name: "repartition",
-    sentence: "moves rows between partitions, or partitions the table otherwise: writes would wait, so it is copied",
+    sentence: "moves rows between partitions, or partitions the table otherwise: writes would wait, so it is \
+               copied",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Partitioning Operations; MariaDB documentation, Partition Maintenance",
+    source: "MySQL manual, Online DDL Operations: Partitioning Operations; MariaDB documentation, Partition \
+               Maintenance",
     check: Check::Clause(check),
 };
 

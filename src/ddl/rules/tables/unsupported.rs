@@ -23,7 +23,8 @@ const UNSUPPORTED: [&str; 12] = [
 pub(super) static RULE: Rule = Rule {
     id: "D411",
     name: "unsupported",
-    sentence: "is about files, engines, maintenance or versions of rows, which a change through the proxy cannot carry",
+    sentence: "is about files, engines, maintenance or versions of rows, which a change through the proxy \
+               cannot carry",
     remedy: "run it on the server, by hand",
     source: "MySQL manual, Online DDL Operations: Table Operations; MariaDB documentation, ALTER TABLE",
     check: Check::Clause(check),

@@ -9,7 +9,8 @@ pub(super) static RULE: Rule = Rule {
     name: "longer_string",
     sentence: "a VARCHAR or VARBINARY grows and its length still takes as many bytes: rows stay as they are",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

@@ -7,9 +7,11 @@ use crate::ddl::rules::{Check, Rule, Ruling, Subject};
 pub(super) static RULE: Rule = Rule {
     id: "D204",
     name: "members_appended",
-    sentence: "members are appended to an ENUM or SET that takes as many bytes as before: rows stay as they are",
+    sentence: "members are appended to an ENUM or SET that takes as many bytes as before: rows stay as they \
+               are",
     remedy: "none needed",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

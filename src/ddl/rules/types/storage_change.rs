@@ -8,7 +8,8 @@ pub(super) static RULE: Rule = Rule {
     name: "storage_change",
     sentence: "the storage format, compression, versioning or reference system of a column changes",
     remedy: "none needed: it is copied online",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 

@@ -7,9 +7,11 @@ use crate::ddl::rules::{Check, Effect, Rule, Ruling, Subject};
 pub(super) static RULE: Rule = Rule {
     id: "D201",
     name: "type_change",
-    sentence: "a column type change is always copied, whatever the size of the table; no option turns that off",
+    sentence: "a column type change is always copied, whatever the size of the table; no option turns that \
+               off",
     remedy: "none needed: it is copied online",
-    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online DDL Operations with the INSTANT Alter Algorithm",
+    source: "MySQL manual, Online DDL Operations: Column Operations; MariaDB documentation, InnoDB Online \
+               DDL Operations with the INSTANT Alter Algorithm",
     check: Check::Clause(check),
 };
 
