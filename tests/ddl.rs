@@ -1,8 +1,8 @@
 //! Golden cases and properties of what is decided about schema changes.
 //!
 //! `tests/ddl/*.plan` has the rows of the servers' matrices and the refusals; the format is in
-//! `tests/ddl/README.md`. `UPDATE_GOLDEN=1 cargo test --test ddl` writes what is decided now. Whether the servers
-//! agree is asked by `tests/server_ddl.rs`.
+//! `tests/ddl/README.md`. `UPDATE_GOLDEN=1 cargo test --test ddl` writes what is decided now. Whether the
+//! servers agree is asked by `tests/server_ddl.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test: a panic is its failure")]
 
@@ -196,7 +196,12 @@ proptest! {
         let judge = |text: &str| {
             let change = read(text.as_bytes(), server).unwrap();
             decide(&Request {
-                text: text.as_bytes(), change: &change, table: definition.as_ref(), server, prove, acknowledged,
+                text: text.as_bytes(),
+                change: &change,
+                table: definition.as_ref(),
+                server,
+                prove,
+                acknowledged,
             })
         };
         let whole_text = text(&picked);

@@ -1,9 +1,9 @@
-//! Asks MySQL and MariaDB whether they agree with the matrices in `tests/ddl`: every row with a definition is run
-//! with the assertion that is promised, and with the milder ones that are not.
+//! Asks MySQL and MariaDB whether they agree with the matrices in `tests/ddl`: every row with a definition is
+//! run with the assertion that is promised, and with the milder ones that are not.
 //!
-//! A server that refuses what is promised is a fault. A server that would do more than is made use of, or does
-//! not take the statement at all, must be listed in `tests/ddl/exceptions.txt` with the reason; a line there that
-//! no longer holds is a fault too.
+//! A server that refuses what is promised is a fault. A server that would do more than is made use of, or
+//! does not take the statement at all, must be listed in `tests/ddl/exceptions.txt` with the reason; a line
+//! there that no longer holds is a fault too.
 
 mod common;
 #[path = "ddl/golden.rs"]

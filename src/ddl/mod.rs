@@ -1,9 +1,9 @@
 //! Schema changes, decided: what a statement would do to a table, and which way it may take.
 //!
 //! Pure: a statement, the table's current definition and the server's version go in, a [`Decision`] comes
-//! out. Every clause is looked at by every rule in [`rules`]; a rule may say what the server can do ([`Offer`])
-//! and what follows ([`Effect`]). What the rules say is only ever combined to the stricter side, so a
-//! statement is never judged milder than its strictest clause. A clause that no rule knows is refused.
+//! out. Every clause is looked at by every rule in [`rules`]; a rule may say what the server can do
+//! ([`Offer`]) and what follows ([`Effect`]). What the rules say is only ever combined to the stricter side,
+//! so a statement is never judged milder than its strictest clause. A clause that no rule knows is refused.
 //!
 //! It sends nothing, reads no server, and holds no state; sessions do not ask it yet.
 

@@ -237,8 +237,8 @@ pub enum WorkspaceCommand {
     },
 }
 
-/// Runs the command line and gives the process's exit code: 0 done, 1 failed, 2 wrong usage (by clap); `ddl` has
-/// its own.
+/// Runs the command line and gives the process's exit code: 0 done, 1 failed, 2 wrong usage (by clap); `ddl`
+/// has its own.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve { config } => super::serve(&config.config).map_err(|error| error.to_string()),

@@ -273,7 +273,8 @@ pub async fn welcome_client(
 }
 
 impl WelcomedClient {
-    /// Serves the client to its end, on `worker`, which is the one that is to poll this; `seat` is dropped then.
+    /// Serves the client to its end, on `worker`, which is the one that is to poll this; `seat` is dropped
+    /// then.
     pub fn serve<S: Send + 'static>(
         self,
         worker: WorkerId,

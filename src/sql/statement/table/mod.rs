@@ -1,9 +1,9 @@
 //! Tables: their definitions and what changes them, read completely for MySQL and MariaDB.
 //!
-//! [`read_definition`] reads CREATE TABLE and what SHOW CREATE TABLE prints; [`read_change`] reads ALTER TABLE
-//! and its kin, clause by clause. Names and expressions keep their places in the text. What is not known is
-//! kept as unknown ([`UnknownPart`], [`ClauseKind::Unknown`]) so that whoever decides can refuse. It judges
-//! nothing.
+//! [`read_definition`] reads CREATE TABLE and what SHOW CREATE TABLE prints; [`read_change`] reads ALTER
+//! TABLE and its kin, clause by clause. Names and expressions keep their places in the text. What is not
+//! known is kept as unknown ([`UnknownPart`], [`ClauseKind::Unknown`]) so that whoever decides can refuse. It
+//! judges nothing.
 
 mod alter;
 mod clauses;
@@ -56,8 +56,8 @@ pub fn read_definition(text: &[u8], scan: &Scan, mode: SqlMode) -> Result<TableD
 /// TRUNCATE and CREATE TABLE. `None` for any other statement.
 ///
 /// # Errors
-/// [`Unread`] with the place, when it is such a statement and cannot be read. A clause that is not known is no
-/// error: it is [`ClauseKind::Unknown`].
+/// [`Unread`] with the place, when it is such a statement and cannot be read. A clause that is not known is
+/// no error: it is [`ClauseKind::Unknown`].
 pub fn read_change(text: &[u8], scan: &Scan, mode: SqlMode) -> Result<Option<TableChange>, Unread> {
     let mut cursor = open(text, scan, mode)?;
     alter::read_change(&mut cursor)
