@@ -1,6 +1,6 @@
 # What there is to do here; `make help` lists it. The work is in the scripts named below.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz bench simulate
+.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz bench incident simulate
 
 help: ## this list
 	@echo "Bulkhead: a MySQL-protocol sharding proxy."
@@ -49,3 +49,6 @@ fuzz: ## feeds mutated packets, SQL and vschema files for a minute (BULKHEAD_FUZ
 
 bench: ## what Bulkhead costs, next to HAProxy and others (make bench ARGS=--quick: three minutes)
 	@benches/run.sh $(ARGS)
+
+incident: ## a bad day replayed on real servers, protection off and on (make incident ARGS=--quick: four minutes)
+	@benches/incident.sh $(ARGS)

@@ -1,13 +1,15 @@
-//! Single steps of a statement's life, by criterion: lexer, scan, plan, bind, vindexes, codec.
+//! Single steps of a statement's life, by criterion: lexer, scan, plan, bind, admission, vindexes, codec.
 //!
 //! `cargo bench --bench micro`; `-- scan` runs those whose name holds "scan". What the whole path costs is
 //! measured by `make bench`.
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bulkhead::ids::{Generation, Keyspace, WorkspaceId};
+use bulkhead::admission::{Admissions, Entry, NearAdmission, Request, workspace_key};
+use bulkhead::health::Class;
+use bulkhead::ids::{ClusterName, Generation, Keyspace, WorkspaceId};
 use bulkhead::plan::{Bound, NoParams, PlanCache, PlanInput, PlanKey, Planned, TargetShape, WorkspacePins};
 use bulkhead::protocol::capability::{Capabilities, StatusFlags};
 use bulkhead::protocol::command::{self, Command};
@@ -125,6 +127,38 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// What a statement pays for being admitted to a cluster that is well, and for giving its permit back.
+fn admitting(criterion: &mut Criterion) {
+    let admissions = Admissions::default();
+    let mut near = NearAdmission::default();
+    let cluster = ClusterName::new("c1");
+    let shop = Keyspace::new("shop");
+    let mut group = criterion.benchmark_group("admission");
+    for (name, owner) in [("of_a_workspace", 42), ("of_none", 0)] {
+        group.bench_function(format!("enter_and_land/{name}"), |bencher| {
+            bencher.iter(|| {
+                let request = Request {
+                    class: Class::Read,
+                    may_write: false,
+                    is_in_transaction: false,
+                    has_connection: false,
+                    changes_schema: false,
+                    was_held: false,
+                    workspace: workspace_key(black_box(&shop), owner),
+                    shards: &[],
+                    text: b"",
+                    bytes: 40,
+                };
+                match near.of(&admissions, &cluster).enter(&request, Instant::now()) {
+                    Entry::In(admitted) => admitted.land(Some(1.0), false, Instant::now()),
+                    other => panic!("{other:?}"),
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
 fn planning(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan");
     for case in cases() {
@@ -219,6 +253,7 @@ fn main() {
         .configure_from_args();
     lexing(&mut criterion);
     planning(&mut criterion);
+    admitting(&mut criterion);
     vindexes(&mut criterion);
     codec(&mut criterion);
     criterion.final_summary();

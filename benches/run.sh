@@ -3,8 +3,9 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../docker/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../docker/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
-target=${CARGO_TARGET_DIR:-$ROOT/target}
 
 # install_missing PROGRAM…: Debian packages of the programs that are not there.
 install_missing() {
@@ -21,26 +22,17 @@ install_missing() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# build ARGUMENT…: Bulkhead as it is released, and the harness. Bulkhead is copied away: building benches or
-# tests later puts another one, with the test packages' features, in its place.
+# build ARGUMENT…: what the scenarios that are asked for need.
 build() {
-    step "building Bulkhead and the harness (release; not part of the measured time)"
-    cargo build --release --locked --bin bulkhead
-    mkdir -p target/bench/bin
-    cp "$target/release/bulkhead" target/bench/bin/bulkhead
+    build_bulkhead target/bench
     # Its lookups are a bar of the scenario `directory`.
     if [[ " $* " != *" --scenario"* || $* == *directory* ]]; then
         cargo bench --locked --no-run --bench directory
     fi
-    CARGO_TARGET_DIR=$target/compare cargo build --release --locked --manifest-path benches/compare/Cargo.toml
+    build_harness
 }
 
-for argument in "$@"; do
-    # Help needs nothing but the harness.
-    [[ $argument != --help && $argument != -h ]] ||
-        exec env CARGO_TARGET_DIR="$target/compare" cargo run --release --locked --quiet \
-            --manifest-path benches/compare/Cargo.toml --bin compare -- --help
-done
+help_if_asked compare "$@"
 install_missing haproxy sysbench
 # One scenario needs it, and says so.
 [[ $(id -u) -ne 0 ]] || install_missing valgrind

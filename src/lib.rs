@@ -8,10 +8,12 @@
 //!    text and [`plan::plan`] decides; a plan is a value, free of IO, and bears the digest for statistics.
 //! 4. [`plan::Plan::bind`] ties the plan to literals, parameters and the session's workspace: a
 //!    [`plan::Destination`], which the snapshot in [`topology`] resolves to a cluster and a role.
-//! 5. [`backend`] lends a connection; what differs in session state is queued before the statement and sent
+//! 5. [`admission`] admits it to the cluster: gates, then a permit. It may wait, be refused, or be held and
+//!    planned again.
+//! 6. [`backend`] lends a connection; what differs in session state is queued before the statement and sent
 //!    in the same write.
-//! 6. [`execute`] relays the answer as bytes.
-//! 7. The outcome feeds [`health`]: digests, per-shard counters, and the cluster's meter, which its detector
+//! 7. [`execute`] relays the answer as bytes.
+//! 8. The outcome feeds [`health`]: digests, per-shard counters, and the cluster's meter, which its detector
 //!    reads.
 //!
 //! [`ddl`] decides about schema changes; sessions do not ask it yet, the command line does.
@@ -26,6 +28,8 @@ pub mod error;
 
 pub mod config;
 pub mod protocol;
+
+pub mod control;
 
 pub mod sql;
 
@@ -43,7 +47,11 @@ pub mod health;
 
 pub mod drain;
 
+pub mod admission;
+
 pub mod execute;
+
+pub mod failover;
 
 pub mod session;
 

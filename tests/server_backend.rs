@@ -11,7 +11,7 @@ use bulkhead::backend::{
     ApplyError, Behind, Checkout, CheckoutError, OpenError, Pools, Prepared, PreparedKey, SessionSettings,
     SettingChange, TextHash, Wanted, stable_literal,
 };
-use bulkhead::config::{self, ClusterTls, Login, PoolLimits, TlsMode};
+use bulkhead::config::{self, ClusterTls, Login, PermitSettings, PoolLimits, TlsMode};
 use bulkhead::ids::{ClusterName, Role, ServerId, WorkerId};
 use bulkhead::protocol::capability::{CLASS_MASK, Capabilities, OFFERED};
 use bulkhead::redact::Secret;
@@ -47,6 +47,9 @@ fn config_of(cluster: &Cluster, user: &str, password: &str, mode: TlsMode) -> co
             idle: Duration::from_secs(60),
             lifetime: Duration::from_secs(600),
         },
+        ladder: config::Rungs::default(),
+        permits: PermitSettings::DEFAULT,
+        failover: config::Failover::default(),
     }
 }
 

@@ -146,7 +146,8 @@ impl Writers {
 #[ignore = "needs servers: make test"]
 async fn a_stalled_cluster_is_told_and_the_other_stays_healthy() {
     let (sick, well) = (Cluster::start("c1", Flavour::MySql), Cluster::start("c2", Flavour::MariaDb));
-    let bulkhead = start(&sick, &well, "");
+    // Only advised from there on: no write is to fail.
+    let bulkhead = start(&sick, &well, "[ladder]\nlimit = \"advise\"\n");
     let mut admin = bulkhead.connect_admin().await;
     for workspace in 1..=2 * WORKSPACES {
         let shard = if workspace <= WORKSPACES { "a" } else { "b" };
@@ -189,7 +190,7 @@ async fn a_stalled_cluster_is_told_and_the_other_stays_healthy() {
     writers.finish().await;
 
     let log = bulkhead.log();
-    for word in ["health changed", "overdue_writes", "heartbeat", "advised: open → contained"] {
+    for word in ["health changed", "overdue_writes", "heartbeat", "advised: contained → limited"] {
         assert!(log.contains(word), "no {word:?} in\n{log}");
     }
 }
@@ -219,6 +220,31 @@ async fn a_read_only_primary_is_told_and_not_written_to() {
     let took = until(&mut admin, ("c1", "state"), Duration::from_secs(5), |found| found == "down").await;
     println!("down after {took:?}");
     assert_eq!(state(&mut admin, "c2").await, "healthy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_replica_that_falls_behind_is_told_and_moves_nothing() {
+    let mysql = Cluster::start_with_replica("c1", Flavour::MySql);
+    let mariadb = Cluster::start_with_replica("c2", Flavour::MariaDb);
+    let bulkhead = start(&mysql, &mariadb, "");
+    let mut admin = bulkhead.connect_admin().await;
+    for (cluster, name) in [(&mysql, "c1"), (&mariadb, "c2")] {
+        until(&mut admin, (name, "heartbeat"), Duration::from_secs(10), |found| found == "written").await;
+        assert_eq!(text(&mut admin, name, "worst_signal").await, "");
+        let stop = if name == "c1" { "STOP REPLICA SQL_THREAD" } else { "STOP SLAVE SQL_THREAD" };
+        let mut replica = cluster.connect(Role::Replica, "root").await;
+        run(&mut replica, stop).await;
+        let took = until(&mut admin, (name, "worst_signal"), Duration::from_secs(12), |found| {
+            found == "replica_lag"
+        })
+        .await;
+        println!("{name}: told after {took:?}");
+        assert_eq!(state(&mut admin, name).await, "healthy");
+        assert_eq!(text(&mut admin, name, "stage").await, "open");
+        run(&mut replica, &stop.replace("STOP", "START")).await;
+        until(&mut admin, (name, "worst_signal"), Duration::from_secs(10), str::is_empty).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

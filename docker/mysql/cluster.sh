@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs one cluster on loopback: a primary and a replica with GTID and row-based binary log.
+# Runs one cluster on loopback: a primary and replicas, with GTID and row-based binary log.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -9,8 +9,10 @@ usage() {
     cat <<'EOF'
 usage: docker/mysql/cluster.sh start --name N --dir DIR --primary-port P (--replica-port R | --no-replica)
                                      [option…]
-       docker/mysql/cluster.sh start|stop|kill|status|env|destroy --name N --dir DIR [--role primary|replica]
-       docker/mysql/cluster.sh sql --name N --dir DIR [--role replica] [-- mysql arguments…]
+       docker/mysql/cluster.sh start|stop|kill|status|env|destroy --name N --dir DIR [--role ROLE]
+       docker/mysql/cluster.sh sql --name N --dir DIR [--role ROLE] [-- mysql arguments…]
+
+  A ROLE is primary, replica or replica2: as the servers were made, whatever became of them.
 
   start     makes the cluster in DIR/N, or starts again what is not running; waits until it replicates
   stop      shuts the servers down in good order        kill      as a crash would (SIGKILL)
@@ -19,6 +21,7 @@ usage: docker/mysql/cluster.sh start --name N --dir DIR --primary-port P (--repl
 
 options of the first start:
   --flavour mysql|mariadb    default mysql
+  --replica2-port P          a second replica
   --no-replica               the primary alone
   --durable                  flush on every commit (default: fast; a crash of the machine loses data)
   --no-performance-schema    saves memory and start-up time
@@ -31,7 +34,7 @@ EOF
 
 [[ $# -gt 0 ]] || { usage >&2 && exit 2; }
 action=$1 && shift
-name="" dir="" role="" flavour=mysql primary_port="" replica_port="" owner=""
+name="" dir="" role="" flavour=mysql primary_port="" replica_port="" replica2_port="" owner=""
 replica=yes durable=no performance_schema=yes
 while [[ $# -gt 0 ]]; do
     case $1 in
@@ -41,6 +44,7 @@ while [[ $# -gt 0 ]]; do
         --flavour) need_value "$1" $# && flavour=$2 && shift 2 ;;
         --primary-port) need_value "$1" $# && primary_port=$2 && shift 2 ;;
         --replica-port) need_value "$1" $# && replica_port=$2 && shift 2 ;;
+        --replica2-port) need_value "$1" $# && replica2_port=$2 && shift 2 ;;
         --owner) need_value "$1" $# && owner=$2 && shift 2 ;;
         --no-replica) replica=no && shift ;;
         --durable) durable=yes && shift ;;
@@ -53,7 +57,7 @@ done
 [[ $action == --help || $action == -h || $action == help ]] && usage && exit 0
 [[ $name =~ ^[a-z0-9_]+$ ]] || die "--name must be given: small letters, digits, underscore"
 [[ -n $dir ]] || die "--dir must be given: the folder that holds the cluster's folder"
-[[ -z $role || $role == primary || $role == replica ]] || die "--role is primary or replica"
+[[ -z $role || $role =~ ^(primary|replica|replica2)$ ]] || die "--role is primary, replica or replica2"
 mkdir -p "$dir"
 home=$(cd "$dir" && pwd)/$name
 
@@ -71,6 +75,8 @@ load_settings() {
 roles() {
     if [[ -n $role ]]; then
         echo "$role"
+    elif [[ $replica == yes && (-n $replica2_port || -f $home/replica2.cnf) ]]; then
+        echo primary replica replica2
     elif [[ $replica == yes ]]; then
         echo primary replica
     else
@@ -78,7 +84,10 @@ roles() {
     fi
 }
 
-port_of() { if [[ $1 == primary ]]; then echo "$primary_port"; else echo "$replica_port"; fi; }
+# replicas: those among the roles.
+replicas() { roles | tr ' ' '\n' | grep replica || true; }
+
+port_of() { local variable=$1_port && echo "${!variable}"; }
 
 # socket_of ROLE: beside the data, or in the temporary folder where that path is too long for a socket.
 socket_of() {
@@ -190,8 +199,8 @@ make_files() {
 
 save_settings() {
     local variable
-    for variable in flavour prefix primary_port replica_port replica durable performance_schema \
-        app_password admin_password repl_password root_password; do
+    for variable in flavour prefix primary_port replica_port replica2_port replica durable \
+        performance_schema app_password admin_password repl_password root_password; do
         printf '%s=%q\n' "$variable" "${!variable}"
     done >"$home/settings.new"
     chmod 600 "$home/settings.new"
@@ -226,24 +235,24 @@ wait_for_server() {
     done
 }
 
-# start_replication: makes the replica follow its primary.
+# start_replication ROLE: makes the replica follow the primary.
 start_replication() {
     if [[ $flavour == mysql ]]; then
-        client replica mysql -e "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1',
+        client "$1" mysql -e "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1',
             SOURCE_PORT = $primary_port, SOURCE_USER = 'bulkhead_repl', SOURCE_PASSWORD = '$repl_password',
             SOURCE_AUTO_POSITION = 1, SOURCE_SSL = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400;
             START REPLICA; SET GLOBAL super_read_only = ON"
     else
-        client replica mysql -e "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = $primary_port,
+        client "$1" mysql -e "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = $primary_port,
             MASTER_USER = 'bulkhead_repl', MASTER_PASSWORD = '$repl_password', MASTER_USE_GTID = slave_pos,
             MASTER_CONNECT_RETRY = 1; START SLAVE; SET GLOBAL read_only = ON"
     fi
 }
 
-# replication_state: "ok, lag N s", or what is wrong.
+# replication_state ROLE: "ok, lag N s", or what is wrong.
 replication_state() {
     local status io sql lag error
-    status=$(client replica mysql --vertical -e "SHOW REPLICA STATUS" 2>&1) || { echo "no answer" && return; }
+    status=$(client "$1" mysql --vertical -e "SHOW REPLICA STATUS" 2>&1) || { echo "no answer" && return; }
     status=${status//Slave_/Replica_}
     io=$(sed -nE 's/^ *Replica_IO_Running: //p' <<<"$status")
     sql=$(sed -nE 's/^ *Replica_SQL_Running: //p' <<<"$status")
@@ -256,12 +265,12 @@ replication_state() {
     fi
 }
 
-# wait_for_replication: until both threads of the replica run.
+# wait_for_replication ROLE: until both threads of the replica run.
 wait_for_replication() {
     local tries=0
-    until [[ $(replication_state) == ok* ]]; do
+    until [[ $(replication_state "$1") == ok* ]]; do
         tries=$((tries + 1))
-        [[ $tries -lt 150 ]] || die "the replica of $name does not replicate: $(replication_state)"
+        [[ $tries -lt 150 ]] || die "the $1 of $name does not replicate: $(replication_state "$1")"
         sleep 0.2
     done
 }
@@ -284,7 +293,7 @@ start_new() {
     done
     for where in $(roles); do wait_for_server "$where"; done
     rm -f "$home/accounts.sql"
-    [[ $replica == no ]] || start_replication
+    for where in $(replicas); do start_replication "$where"; done
     save_settings
 }
 
@@ -303,11 +312,14 @@ start_again() {
 }
 
 start() {
+    local where
     # Two starts of one cluster at once: the second waits, then finds it running.
     exec 9>"$home.lock"
     flock 9
     if is_made; then start_again; else start_new; fi
-    if [[ $replica == yes && $role != primary ]] && is_up primary; then wait_for_replication; fi
+    if is_up primary; then
+        for where in $(replicas); do wait_for_replication "$where"; done
+    fi
     [[ -z $owner ]] || destroy_after "$owner"
     show_status
 }
@@ -343,7 +355,7 @@ show_status() {
     local where state failed=0
     for where in $(roles); do
         if is_up "$where"; then state=running; else state=down && failed=1; fi
-        [[ $where == primary || $state == down ]] || state="$state, replication $(replication_state)"
+        [[ $where == primary || $state == down ]] || state="$state, replication $(replication_state "$where")"
         printf '%-4s %-8s 127.0.0.1:%-6s %s\n' "$name" "$where" "$(port_of "$where")" "$state"
     done
     return "$failed"
@@ -351,7 +363,8 @@ show_status() {
 
 show_env() {
     local variable
-    for variable in flavour primary_port replica_port app_password admin_password root_password; do
+    for variable in flavour primary_port replica_port replica2_port app_password admin_password \
+        root_password; do
         printf '%s=%q\n' "$variable" "${!variable}"
     done
     printf 'primary_socket=%q\n' "$(socket_of primary)"
@@ -369,7 +382,7 @@ case $action in
     destroy)
         if [[ -d $home ]]; then
             end_servers KILL
-            rm -f "$(socket_of primary)" "$(socket_of replica)"
+            rm -f "$(socket_of primary)" "$(socket_of replica)" "$(socket_of replica2)"
             rm -rf "$home" "$home.lock"
         fi
         ;;

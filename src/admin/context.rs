@@ -5,9 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ladder::LadderView;
+use crate::admission::{Admissions, WorkspaceLimitsBook};
 use crate::backend::{PoolStats, Pools};
-use crate::drain::Stage;
+use crate::drain::{Decision, How, Stage};
 use crate::error::ClientError;
+use crate::failover::{Failovers, PrimaryRow};
 use crate::health::{Evidence, Health, SignalKind, State};
 use crate::ids::{ClusterName, SessionId, UserName};
 use crate::topology::{DirectoryAdmin, SnapshotCell, SnapshotChanges};
@@ -26,6 +29,12 @@ pub struct AdminContext {
     pub health: Arc<Health>,
     /// How clusters are.
     pub clusters: Arc<dyn ClustersView>,
+    /// Who may use clusters now.
+    pub admissions: Arc<Admissions>,
+    /// Limits of single workspaces.
+    pub limits: Arc<WorkspaceLimitsBook>,
+    /// Which servers are primaries.
+    pub primaries: Arc<dyn PrimariesView>,
     /// Connections to servers.
     pub pools: Arc<dyn PoolsView>,
     /// Connected clients.
@@ -34,6 +43,22 @@ pub struct AdminContext {
     pub reload: Arc<dyn Reload>,
     /// Counts of the proxy itself.
     pub stats: Arc<dyn StatsView>,
+    /// Orders and events.
+    pub ladder: Arc<dyn LadderView>,
+    /// Who asks; it is written down with every order.
+    pub operator: UserName,
+}
+
+/// Shows which servers are primaries.
+pub trait PrimariesView: Send + Sync {
+    /// Every cluster, by name.
+    fn primaries(&self) -> Vec<PrimaryRow>;
+}
+
+impl PrimariesView for Failovers {
+    fn primaries(&self) -> Vec<PrimaryRow> {
+        self.rows()
+    }
 }
 
 /// Shows pools.
@@ -160,8 +185,23 @@ pub struct HealthRow {
     pub writes_in_flight: u32,
     /// Age of the oldest of them.
     pub oldest_write: Duration,
-    /// The stage of the ladder that it would be on.
-    pub advice: Stage,
+    /// Where it stands on the ladder, and what else was decided about it.
+    pub decision: Decision,
+    /// It stands there for so long.
+    pub stage_for: Duration,
+    /// What was last advised or held back since it was open.
+    pub advice: Option<Advice>,
+}
+
+/// A step that was due and not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// To where.
+    pub stage: Stage,
+    /// Advised, or held back.
+    pub how: How,
+    /// Why.
+    pub why: String,
 }
 
 impl HealthRow {

@@ -22,6 +22,9 @@ pub async fn execute(statement: &str, context: &AdminContext) -> Result<AdminAns
     if let Some(answer) = commands::answer_client(&words, context) {
         return answer;
     }
+    if words.take_all(&["SHOW", "INCIDENT"]) {
+        return show::incident(&mut words, context).await;
+    }
     if words.take("SHOW") {
         return show::show(&mut words, context);
     }
@@ -40,6 +43,15 @@ pub async fn execute(statement: &str, context: &AdminContext) -> Result<AdminAns
     if words.take("KILL") {
         return commands::kill(&mut words, context).await;
     }
+    if let Some(answer) = commands::order(&mut words, context).await {
+        return answer;
+    }
+    if words.take_all(&["SET", "GATE"]) {
+        return commands::set_gate(&mut words, context);
+    }
+    if words.take_all(&["SET", "DDL", "LANE"]) {
+        return commands::set_ddl_lane(&mut words, context);
+    }
     act_on_workspaces(&mut words, context).await
 }
 
@@ -49,6 +61,10 @@ async fn act_on_workspaces(
 ) -> Result<AdminAnswer, ClientError> {
     if words.take_all(&["CREATE", "WORKSPACE"]) {
         commands::create_workspace(words, context).await
+    } else if words.take_all(&["SET", "WORKSPACE", "LIMIT"]) {
+        commands::set_limit(words, context).await
+    } else if words.take_all(&["DROP", "WORKSPACE", "LIMIT"]) {
+        commands::drop_limit(words, context).await
     } else if words.take_all(&["SET", "WORKSPACE"]) {
         commands::set_workspace(words, context).await
     } else if words.take_all(&["DROP", "WORKSPACE"]) {

@@ -11,6 +11,7 @@ mod commands;
 mod context;
 mod execute;
 mod http;
+mod ladder;
 mod packets;
 mod show;
 mod table;
@@ -21,10 +22,11 @@ mod tests;
 
 pub use commands::{Help, help};
 pub use context::{
-    AdminContext, AdminFuture, ClustersView, HealthRow, KillTarget, PoolsView, ProxyStats, Reload,
-    ReloadFault, SessionRow, SessionsView, StatsView,
+    AdminContext, AdminFuture, Advice, ClustersView, HealthRow, KillTarget, PoolsView, PrimariesView,
+    ProxyStats, Reload, ReloadFault, SessionRow, SessionsView, StatsView,
 };
 pub use execute::execute;
 pub use http::{metrics_text, serve as serve_http};
+pub use ladder::{ClusterSample, LadderStanding, LadderView, LoggedEntry, Ordered, RunningStatement};
 pub use packets::encode;
 pub use table::{AdminAnswer, AdminTable, AdminValue, ColumnKind, RenderError};

@@ -3,17 +3,54 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::admission::{Admissions, Request, WorkspaceLimitsBook};
 use crate::backend::{Counters, PoolStats};
-use crate::drain::Stage;
+use crate::config::Config;
+use crate::drain::{
+    ActEnd, Action, Because, By, Command, Covers, Decision, Entry, Event, GateState, How, Lane, Notice,
+    Order, Ownership, PermitsHeld, Scope, Stage, Step, Witness, WorkspaceLimits, WriteGate,
+};
 use crate::error::{ClientError, Code};
-use crate::health::{Ended, Evidence, Health, Outcome, Signal, State};
-use crate::ids::{ClusterName, Generation, Role, ServerId, SessionId, ShardName, UserName, WorkspaceId};
+use crate::failover::PrimaryRow;
+use crate::health::{Class, Ended, Evidence, Health, Outcome, Signal, State};
+use crate::ids::{
+    ClusterName, Generation, Role, ServerId, SessionId, ShardName, TableName, UserName, WorkspaceId,
+};
 use crate::topology::{
     Changed, DirectoryAdmin, EmbeddedStore, NewWorkspace, SnapshotChanges, Store, WorkspaceState, fixture,
 };
+
+struct FixedPrimaries;
+
+impl PrimariesView for FixedPrimaries {
+    fn primaries(&self) -> Vec<PrimaryRow> {
+        let server = |port| ServerId { host: "127.0.0.1".into(), port };
+        let well = PrimaryRow {
+            cluster: ClusterName::new("c1"),
+            primary: server(13_310),
+            configured: server(13_310),
+            unfenced: Vec::new(),
+            cut_off: Vec::new(),
+            also_writable: Vec::new(),
+            heard_ago: Some(Duration::from_millis(250)),
+            note: String::new(),
+        };
+        let moved = PrimaryRow {
+            cluster: ClusterName::new("c2"),
+            primary: server(13_321),
+            configured: server(13_320),
+            unfenced: vec![server(13_320)],
+            cut_off: vec![server(13_320)],
+            also_writable: vec![server(13_322)],
+            heard_ago: None,
+            note: "127.0.0.1:13320: no answer within 700 ms".to_owned(),
+        };
+        vec![well, moved]
+    }
+}
 
 struct FixedPools;
 
@@ -57,7 +94,9 @@ impl ClustersView for FixedClusters {
             heartbeat_age: Some(Duration::from_millis(320)),
             writes_in_flight: 2,
             oldest_write: Duration::from_millis(3),
-            advice: Stage::Open,
+            decision: Decision::OPEN,
+            stage_for: Duration::from_secs(3600),
+            advice: None,
         };
         let raised = |signal, value, threshold| Evidence {
             signal,
@@ -76,7 +115,13 @@ impl ClustersView for FixedClusters {
             heartbeat_age: Some(Duration::from_millis(3900)),
             writes_in_flight: 12,
             oldest_write: Duration::from_millis(3750),
-            advice: Stage::Limited,
+            decision: Decision { stage: Stage::Limited, ..Decision::OPEN },
+            stage_for: Duration::from_secs(3),
+            advice: Some(Advice {
+                stage: Stage::Draining,
+                how: How::Advised,
+                why: "limiting it has not helped".into(),
+            }),
             ..well("c2")
         };
         let unknown = HealthRow {
@@ -88,6 +133,117 @@ impl ClustersView for FixedClusters {
             ..well("c3")
         };
         vec![well("c1"), sick, unknown]
+    }
+}
+
+struct FixedLadder;
+
+/// The 28th of February 2024, 21:40, and so many seconds.
+fn second(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_709_156_400 + seconds)
+}
+
+impl LadderView for FixedLadder {
+    fn order(&self, command: Command, _: bool) -> AdminFuture<'_, Result<Ordered, ClientError>> {
+        Box::pin(async move {
+            if command.cluster.as_str() == "c3" {
+                return Err(ClientError::new(Code::OrderRefused, "a failover is under way"));
+            }
+            let (to, actions) = match &command.order {
+                Order::Drain => (Stage::Draining, vec![Action::Gate(WriteGate::Refusing)]),
+                Order::FailOver(server) => (Stage::FailingOver, vec![Action::FailOver(server.clone())]),
+                Order::FreezeDdl => (Stage::Open, vec![Action::DdlLane(Lane::Closed)]),
+                Order::ThawDdl => (Stage::Open, vec![Action::DdlLane(Lane::Open)]),
+                Order::Undrain => (Stage::Ramping, vec![Action::Permits(PermitsHeld::Ramping)]),
+            };
+            let plan = matches!(command.order, Order::FailOver(_)).then(|| Err("no replica".to_owned()));
+            let event = Event {
+                at: second(0),
+                cluster: command.cluster.clone(),
+                from: Stage::Open,
+                to,
+                how: How::Acted,
+                by: By::Operator(command.by),
+                because: Because::Ordered(command.why),
+                evidence: Vec::new(),
+                actions: actions.clone(),
+            };
+            Ok(Ordered { step: Step { cluster: command.cluster, actions, event }, plan })
+        })
+    }
+
+    fn events(&self) -> Vec<LoggedEntry> {
+        let cluster = ClusterName::new("c2");
+        let step = Event {
+            at: second(7),
+            cluster: cluster.clone(),
+            from: Stage::Contained,
+            to: Stage::Limited,
+            how: How::Acted,
+            by: By::Policy,
+            because: Because::Degraded,
+            evidence: vec![Witness {
+                signal: "heartbeat".into(),
+                value: 3.9,
+                threshold: 1.0,
+                unit: "s".into(),
+                for_seconds: 2.0,
+            }],
+            actions: vec![Action::KillDdl, Action::Gate(WriteGate::Limited)],
+        };
+        let killed = ActEnd {
+            at: second(8),
+            cluster,
+            action: Action::KillDdl,
+            ended: crate::drain::Ended::Done,
+            said: "1 schema changes killed".into(),
+            statements: vec!["#7 root: ALTER TABLE t MODIFY c BIGINT".into()],
+            took_ms: 12,
+        };
+        let away = Notice {
+            at: second(9),
+            cluster: None,
+            is_raised: true,
+            name: "store_away".into(),
+            said: "the disk is full".into(),
+        };
+        let contained = Event { at: second(5), from: Stage::Open, to: Stage::Contained, ..step.clone() };
+        let entries = [Entry::Step(contained), Entry::Step(step), Entry::Act(killed), Entry::Notice(away)]
+            .map(Arc::new);
+        let ids = [Some(1), Some(2), Some(3), None];
+        ids.into_iter().zip(entries).map(|(id, entry)| LoggedEntry { id, entry }).collect()
+    }
+
+    fn samples(&self, _: &ClusterName) -> Vec<ClusterSample> {
+        vec![ClusterSample {
+            at: second(6),
+            state: State::Degraded,
+            stage: Stage::Limited,
+            writes_in_flight: 12,
+            oldest_write: Duration::from_millis(3750),
+            heartbeat_took: Some(Duration::from_millis(2)),
+            threads_running: Some(40),
+            metadata_lock_waiters: None,
+            ddl_running: Some(9),
+        }]
+    }
+
+    fn running_ddl(&self, _: &ClusterName) -> AdminFuture<'_, Option<Vec<RunningStatement>>> {
+        let statement = "ALTER TABLE t MODIFY c BIGINT".to_owned();
+        Box::pin(async move { Some(vec![RunningStatement { id: 9, user: "root".into(), statement }]) })
+    }
+
+    fn standing(&self) -> LadderStanding {
+        LadderStanding {
+            proxy: "proxy-1".into(),
+            owner: Some("proxy-1".into()),
+            ownership: Ownership::Owner,
+            store_away: None,
+            events_given_up: 0,
+            alerts_delivered: 5,
+            alerts_failed: 1,
+            alerts_dropped: 0,
+        }
     }
 }
 
@@ -158,7 +314,8 @@ impl StatsView for FixedProxy {
 pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory().unwrap());
     let snapshots = fixture::snapshots(&*store).await;
-    let workspaces = DirectoryAdmin::new(store, Arc::clone(&snapshots));
+    let workspaces = DirectoryAdmin::new(store.clone(), Arc::clone(&snapshots));
+    let (admissions, limits) = fixed_admissions(store, &snapshots.load().config).await;
     for (id, shard, state) in [
         ("1", "ws-a", WorkspaceState::Active),
         ("2", "ws-b", WorkspaceState::ReadOnly),
@@ -188,11 +345,50 @@ pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
         workspaces,
         health: Arc::new(health),
         clusters: Arc::new(FixedClusters),
+        admissions,
+        limits,
+        primaries: Arc::new(FixedPrimaries),
         pools: Arc::new(FixedPools),
         sessions: Arc::new(FixedSessions),
         reload: Arc::clone(&proxy) as Arc<dyn Reload>,
         stats: proxy,
+        ladder: Arc::new(FixedLadder),
+        operator: UserName::new("ana"),
     }
+}
+
+/// A cluster that the ladder limits, a gate set by hand, a workspace with limits of its own.
+async fn fixed_admissions(
+    store: Arc<dyn Store>,
+    config: &Config,
+) -> (Arc<Admissions>, Arc<WorkspaceLimitsBook>) {
+    let admissions = Arc::new(Admissions::new(config));
+    let limits = Arc::new(WorkspaceLimitsBook::new(store, admissions.clone()));
+    let own = WorkspaceLimits { in_flight_max: Some(3), per_second_max: None };
+    limits.set(&fixture::workspaces(), &WorkspaceId::parse("acme").unwrap(), own).await.unwrap();
+    let (sick, now) = (admissions.of(&ClusterName::new("c2")), std::time::Instant::now());
+    for action in
+        [Action::DdlLane(Lane::Closed), Action::Permits(PermitsHeld::Few), Action::Gate(WriteGate::Refusing)]
+    {
+        sick.apply(&action, now);
+    }
+    let request = Request {
+        class: Class::Write,
+        may_write: true,
+        is_in_transaction: false,
+        has_connection: false,
+        changes_schema: false,
+        was_held: false,
+        workspace: None,
+        shards: &[],
+        text: b"",
+        bytes: 0,
+    };
+    (0..3).for_each(|_| drop(sick.enter(&request, now)));
+    drop(sick.enter(&Request { changes_schema: true, ..request }, now));
+    let scope = Scope::Table(fixture::workspaces(), ShardName::new("ws-a"), TableName::new("issues"));
+    admissions.of(&ClusterName::new("c1")).set_gate(scope, GateState::Limited, Covers::All, now);
+    (admissions, limits)
 }
 
 async fn answer(statement: &str, context: &AdminContext) -> String {
@@ -231,6 +427,17 @@ async fn tables_are_golden() {
         "SHOW SHARDS",
         "show clusters;",
         "SHOW HEALTH",
+        "SHOW SHARD STATUS",
+        "SHOW EVENTS",
+        "SHOW EVENTS LIKE '%limited' LIMIT 1",
+        "SHOW EVENTS LIKE 1",
+        "SHOW INCIDENT c2 SINCE 'yesterday'",
+        "SHOW INCIDENT nowhere",
+        "SHOW INCIDENT",
+        "SHOW ADMISSION",
+        "SHOW GATES",
+        "SHOW WORKSPACE LIMITS",
+        "SHOW PRIMARIES",
         "SHOW SERVERS",
         "SHOW POOLS",
         "SHOW SESSIONS",
@@ -286,6 +493,23 @@ async fn commands_are_golden() {
         "SET WORKSPACE workspaces acme SHARD ws-b",
         "DROP WORKSPACE workspaces 1",
         "DROP WORKSPACE workspaces acme",
+        "SET WORKSPACE LIMIT workspaces 1 IN_FLIGHT 5 PER_SECOND 0.5",
+        "SET WORKSPACE LIMIT workspaces 1 PER_SECOND 0",
+        "SET WORKSPACE LIMIT workspaces 1",
+        "SET WORKSPACE LIMIT workspaces 1 IN_FLIGHT many",
+        "SET WORKSPACE LIMIT workspaces 1 PER_SECOND inf",
+        "DROP WORKSPACE LIMIT workspaces acme",
+        "DROP WORKSPACE LIMIT workspaces 1",
+        "SET GATE CLUSTER c1 DRAINED",
+        "SET GATE SHARD shop 55-aa BUFFERING FOR 3 ALL",
+        "SET GATE TABLE app - users REFUSING",
+        "SET GATE TABLE app - users REFUSING FOR 3",
+        "SET GATE CLUSTER c9 OPEN",
+        "SET GATE SHARD shop nowhere OPEN",
+        "SET GATE CLUSTER c1 AJAR",
+        "SET GATE EVERYWHERE OPEN",
+        "SET DDL LANE c1 CLOSED",
+        "SET DDL LANE c1 HALF",
         "RELOAD",
         "KILL 7",
         "KILL QUERY 7",
@@ -294,6 +518,21 @@ async fn commands_are_golden() {
         "IMPORT WORKSPACES workspaces FROM '/nowhere/file.csv'",
         "IMPORT WORKSPACES workspaces FROM '/nowhere/file'",
         "EXPORT WORKSPACES workspaces TO '/nowhere/file.csv'",
+        "DRAIN CLUSTER c2 WHY 'it''s sick' DRY RUN",
+        "DRAIN CLUSTER c2 WHY 'it''s sick'",
+        "DRAIN SHARD workspaces/ws-b WHY 'sick'",
+        "DRAIN SHARD workspaces/nowhere WHY 'sick'",
+        "DRAIN SHARD workspaces WHY 'sick'",
+        "DRAIN CLUSTER c2",
+        "DRAIN CLUSTER c2 WHY ''",
+        "DRAIN CLUSTER nowhere WHY 'sick'",
+        "DRAIN CLUSTER c3 WHY 'sick'",
+        "DRAIN CLUSTER c2 TO 'a:1' WHY 'sick'",
+        "UNDRAIN c2 WHY well",
+        "FAILOVER CLUSTER c2 TO '127.0.0.1:13321' WHY 'sick' DRY RUN",
+        "FAILOVER CLUSTER c2 TO 'nowhere' WHY 'sick'",
+        "FREEZE DDL ON c2 WHY 'flood'",
+        "THAW DDL ON CLUSTER c2 WHY 'over' DRY RUN",
         "FLUSH EVERYTHING",
         "",
     ];

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::delta::{LoginTraits, settings_delta};
 use super::error::ApplyError;
+use super::open::Tether;
 use super::prepared::{Prepared, PreparedKey, PreparedStatements};
 use super::set_up::StoredFunctions;
 use super::settings::SessionSettings;
@@ -73,6 +74,8 @@ pub enum Behind {
 pub struct Connection {
     /// Packets to and from the server.
     pub framed: Framed,
+    /// The pool holds it too, to cut the connection off.
+    pub(super) tether: Arc<Tether>,
     pub(super) server: Arc<ServerId>,
     /// What was asked for under [`crate::protocol::capability::CLASS_MASK`].
     pub(super) class: Capabilities,

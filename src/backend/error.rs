@@ -59,6 +59,9 @@ pub enum OpenError {
         /// The mode.
         mode: String,
     },
+    /// Another server takes its place; nothing is sent to it any more.
+    #[error("nothing is sent to it: another server becomes the primary")]
+    Barred,
     /// The server cannot do what the client was offered.
     #[error("the server lacks protocol capabilities: {0}")]
     Lacks(String),

@@ -1,9 +1,10 @@
 //! Opening a connection: TCP, TLS, login; nothing after.
 
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -55,6 +56,21 @@ const ANSWER_BITS: Capabilities = Capabilities(
 const LOGIN_BITS: Capabilities =
     Capabilities(Capabilities::PLUGIN_AUTH_LENENC.0 | Capabilities::CONNECT_ATTRS.0);
 
+/// A second handle of a connection's socket: cuts the connection off while somebody else uses it.
+pub(super) struct Tether(Socket);
+
+impl Tether {
+    fn of(stream: &TcpStream) -> std::io::Result<Self> {
+        SockRef::from(stream).try_clone().map(Self)
+    }
+
+    /// Ends the connection: whoever reads or writes on it is told that it is lost.
+    pub(super) fn cut(&self) {
+        // One that is lost already is what is wanted.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 /// How connections to one server are opened.
 pub(super) struct Opener {
     pub server: Arc<ServerId>,
@@ -80,7 +96,9 @@ impl Opener {
     }
 
     async fn open_unbounded(&self, class: Capabilities, collation: u16) -> Result<Connection, OpenError> {
-        let mut framed = Framed::new(self.connect_tcp().await?, LOGIN_PACKET_BYTES_MAX);
+        let stream = self.connect_tcp().await?;
+        let tether = Tether::of(&stream).map_err(|source| OpenError::Connect { source })?;
+        let mut framed = Framed::new(stream, LOGIN_PACKET_BYTES_MAX);
         let greeting = Greeting::parse(framed.read_packet().await?)?.map_err(OpenError::Refused)?;
         framed.release_packet();
         let version = greeting.server_version();
@@ -96,6 +114,7 @@ impl Opener {
         let now = Instant::now();
         let mut connection = Connection {
             framed,
+            tether: Arc::new(tether),
             server: Arc::clone(&self.server),
             class,
             capabilities,

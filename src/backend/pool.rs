@@ -188,7 +188,10 @@ impl Pool {
         wanted: &Wanted<'_>,
     ) -> Result<Checkout, CheckoutError> {
         let started = Instant::now();
-        let remembered = self.lock().backoff.current(started);
+        let remembered = {
+            let state = self.lock();
+            state.barred.clone().or_else(|| state.backoff.current(started))
+        };
         if let Some(failure) = remembered {
             return Err(self.at.open_failed(failure));
         }
@@ -201,11 +204,14 @@ impl Pool {
             Ok(mut connection) => {
                 connection.worker = wanted.worker;
                 permit.is_used = true;
-                self.change(|state, due| {
-                    state.opened();
+                let barred = self.change(|state, due| {
+                    state.opened(&connection.tether);
                     state.pump(due);
+                    state.barred.clone()
                 });
-                Ok(Checkout::new(Arc::clone(self), Box::new(connection)))
+                let opened = Checkout::new(Arc::clone(self), Box::new(connection));
+                // Barred while it was being opened: dropped unused.
+                barred.map_or(Ok(opened), |failure| Err(self.at.open_failed(failure)))
             }
             Err(error) => {
                 let cause = Arc::new(error);
@@ -270,6 +276,22 @@ impl Pool {
     pub(super) fn is_in_use(&self) -> bool {
         let state = self.lock();
         state.busy + state.idle.len() > 0
+    }
+
+    /// Cuts off every connection, those that are lent too, and lends none before [`Pool::lift`].
+    pub(super) fn bar(self: &Arc<Self>) {
+        let tethers = self.change(|state, due| state.bar(due));
+        tethers.iter().for_each(|tether| tether.cut());
+    }
+
+    /// Lends again.
+    pub(super) fn lift(&self) {
+        self.lock().lift();
+    }
+
+    /// Says whether it was barred.
+    pub(super) fn is_barred(&self) -> bool {
+        self.lock().barred.is_some()
     }
 
     /// Lends no more; connections that are out are closed when they come back.

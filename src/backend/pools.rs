@@ -72,6 +72,16 @@ pub struct Wanted<'a> {
     pub within: Duration,
 }
 
+/// Connections to one server as they were lent at one time.
+pub struct Lent(Vec<Arc<Pool>>);
+
+impl Lent {
+    /// Cuts off those that are lent still, and lends no more of them.
+    pub fn cut(self) {
+        self.0.iter().for_each(Pool::bar);
+    }
+}
+
 /// All pools.
 pub struct Pools {
     clusters: ArcSwap<NameMap<ClusterName, Arc<ClusterPools>>>,
@@ -134,6 +144,9 @@ impl Pools {
                 Some(pools) => Arc::clone(pools),
                 None => ClusterPools::new(cluster.clone(), connect)?,
             };
+            // What must not be sent to a server does not end with a reload.
+            let barred = old.get(name).into_iter().flat_map(|pools| pools.all()).filter(|p| p.is_barred());
+            barred.for_each(|pool| pools.at(&pool.at().server).for_each(Pool::bar));
             new.insert(name.clone(), pools);
         }
         let new = Arc::new(new);
@@ -164,6 +177,28 @@ impl Pools {
         match role {
             Role::Primary => pools.primary.checkout(wanted).await,
             Role::Replica => pools.checkout_replica(wanted).await,
+        }
+    }
+
+    /// Cuts off every connection to a server of a cluster, whoever uses it, and opens none until
+    /// [`Pools::lift`]. Statements that ran there are lost, their outcome unknown.
+    pub fn bar(&self, cluster: &ClusterName, server: &ServerId) {
+        if let Some(pools) = self.clusters.load().get(cluster) {
+            pools.at(server).for_each(Pool::bar);
+        }
+    }
+
+    /// What is lent of a server now, to be cut off later: sessions that a transaction or a pin holds there
+    /// would stay with a server that is no longer what they think.
+    pub fn lent(&self, cluster: &ClusterName, server: &ServerId) -> Lent {
+        let clusters = self.clusters.load();
+        Lent(clusters.get(cluster).map(|pools| pools.at(server).cloned().collect()).unwrap_or_default())
+    }
+
+    /// Undoes [`Pools::bar`].
+    pub fn lift(&self, cluster: &ClusterName, server: &ServerId) {
+        if let Some(pools) = self.clusters.load().get(cluster) {
+            pools.at(server).for_each(|pool| pool.lift());
         }
     }
 
@@ -217,6 +252,10 @@ impl ClusterPools {
 
     fn all(&self) -> impl Iterator<Item = &Arc<Pool>> {
         std::iter::once(&self.primary).chain(&self.replicas)
+    }
+
+    fn at(&self, server: &ServerId) -> impl Iterator<Item = &Arc<Pool>> {
+        self.all().filter(move |pool| pool.at().server == *server)
     }
 
     /// Lends from the less busy of two replicas drawn from those that work; from another when that one fails.

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::Wanted;
 use super::connection::Connection;
 use super::error::{OpenError, OpenFailure};
+use super::open::Tether;
 use super::pool::Grant;
 use super::stats::Counters;
 use crate::protocol::capability::Capabilities;
@@ -28,6 +29,8 @@ const SCAN_MAX: usize = 32;
 /// How often the first waiter may be passed over by a later one of the connection's class, before the
 /// connection is closed in favour of a new one for the first.
 const BYPASS_MAX: u32 = 16;
+/// Handles of closed connections are swept out when there are so many more than live ones.
+const TETHERS_KEPT: usize = 16;
 
 /// One statement that waits.
 pub(super) struct Waiter {
@@ -83,6 +86,10 @@ pub(super) struct PoolState {
     pub waiters: VecDeque<Waiter>,
     pub backoff: Backoff,
     pub is_closed: bool,
+    /// Nothing is lent, for this reason; what is lent was cut off.
+    pub barred: Option<OpenFailure>,
+    /// The connections that there are; some may be gone.
+    pub tethers: Vec<Weak<Tether>>,
     pub counters: Counters,
     pub max: usize,
     pub opening_at_once: usize,
@@ -122,6 +129,9 @@ impl PoolState {
         if let Some(at) = self.best_match(wanted) {
             self.busy += 1;
             return Taken::Idle(self.idle.remove(at));
+        }
+        if let Some(failure) = &self.barred {
+            return Taken::Failing(failure.clone());
         }
         let now = Instant::now();
         let failure = self.backoff.current(now);
@@ -183,7 +193,11 @@ impl PoolState {
     }
 
     /// An opened connection is now busy.
-    pub(super) fn opened(&mut self) {
+    pub(super) fn opened(&mut self, tether: &Arc<Tether>) {
+        if self.tethers.len() > 2 * (self.busy + self.idle.len()) + TETHERS_KEPT {
+            self.tethers.retain(|tether| tether.strong_count() > 0);
+        }
+        self.tethers.push(Arc::downgrade(tether));
         self.opening -= 1;
         self.busy += 1;
         self.backoff.succeed();
@@ -204,7 +218,7 @@ impl PoolState {
 
     /// A busy connection comes back: to the first waiter of its class, else it is idle.
     pub(super) fn give_back(&mut self, connection: Box<Connection>, due: &mut Due) {
-        if self.is_closed {
+        if self.is_closed || self.barred.is_some() {
             self.closed();
             due.close.push(connection);
             return;
@@ -243,6 +257,10 @@ impl PoolState {
     /// Lets waiters open connections, as many as there is room for. While the server is failing and nothing
     /// of it is left to wait for, all waiters are told so.
     pub(super) fn pump(&mut self, due: &mut Due) {
+        if let Some(failure) = &self.barred {
+            due.failing.extend(self.waiters.drain(..).map(|waiter| (waiter, failure.clone())));
+            return;
+        }
         if let Some(failure) = self.backoff.current(Instant::now()) {
             if self.busy == 0 && self.opening == 0 && self.idle.is_empty() {
                 due.failing.extend(self.waiters.drain(..).map(|waiter| (waiter, failure.clone())));
@@ -280,6 +298,22 @@ impl PoolState {
         }
         self.counters.closed += reaped.len() as u64;
         reaped
+    }
+
+    /// Lends nothing until [`PoolState::lift`]; gives out what is to be cut off. Those who wait are told.
+    pub(super) fn bar(&mut self, due: &mut Due) -> Vec<Arc<Tether>> {
+        self.barred = Some(OpenFailure { cause: Arc::new(OpenError::Barred), is_remembered: false });
+        let idle = std::mem::take(&mut self.idle);
+        self.counters.closed += idle.len() as u64;
+        due.close.extend(idle);
+        self.pump(due);
+        self.tethers.drain(..).filter_map(|tether| tether.upgrade()).collect()
+    }
+
+    /// Lends again.
+    pub(super) fn lift(&mut self) {
+        self.barred = None;
+        self.backoff.succeed();
     }
 
     /// Takes no more; gives out what is idle, to be closed.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::config::{Cluster, ClusterTls, Login, PoolLimits, TlsMode};
+use crate::config::{Cluster, ClusterTls, Failover, Login, PermitSettings, PoolLimits, TlsMode};
 use crate::error::Code;
 use crate::ids::{ClusterName, Role, ServerId, WorkerId};
 use crate::protocol::auth::{AuthContext, AuthRequest, AuthStep, Credentials, Nonce, RsaKey, ServerAuth};
@@ -183,6 +183,9 @@ fn cluster(primary: &ServerId, replicas: Vec<ServerId>, pool: PoolLimits) -> Clu
         admin_login: login,
         tls,
         pool,
+        ladder: crate::config::Rungs::default(),
+        permits: PermitSettings::DEFAULT,
+        failover: Failover::default(),
     }
 }
 
@@ -569,4 +572,43 @@ async fn kill_goes_by_another_connection() {
     assert_eq!(server.commands(), [format!("\u{3}KILL QUERY {id}"), format!("\u{3}KILL {id}")]);
     assert_eq!(server.connected.load(Ordering::SeqCst), 2);
     assert_eq!(pools.stats()[0].counters.kills, 2);
+}
+
+#[tokio::test]
+async fn a_barred_server_is_cut_off_and_lent_again_when_lifted() {
+    let server = Server::start().await;
+    let pools = pools_of(cluster(&server.id, vec![], limits(2)));
+    let client = Client::new(&pools);
+    client.checkout().await.unwrap().checkin();
+    let mut lent = client.checkout().await.unwrap();
+    let other = client.checkout().await.unwrap();
+    let waits = tokio::spawn({
+        let pools = Arc::clone(&pools);
+        async move { Client::new(&pools).checkout().await.map(|_| ()) }
+    });
+    eventually("somebody waits", || pools.stats()[0].waiting == 1).await;
+    pools.bar(&name(), &server.id);
+    // Who waits is told, who reads is cut off, nobody is lent one.
+    assert!(matches!(waits.await.unwrap(), Err(CheckoutError::Unreachable { .. })));
+    assert!(lent.framed.fill().await.is_err(), "the connection is cut");
+    eventually("both are closed", || server.open.load(Ordering::SeqCst) == 0).await;
+    assert!(matches!(client.checkout().await, Err(CheckoutError::Unreachable { .. })));
+    other.checkin();
+    assert_eq!(pools.stats()[0].idle, 0);
+    // A reload does not undo it.
+    let changed = BTreeMap::from([(name(), cluster(&server.id, vec![], limits(3)))]);
+    pools.reconfigure_clusters(&changed, CONNECT).unwrap();
+    assert!(matches!(client.checkout().await, Err(CheckoutError::Unreachable { .. })));
+    pools.lift(&name(), &server.id);
+    let held = client.checkout().await.unwrap();
+    // What was lent at one time is cut later; what is lent by other pools is not.
+    let then = pools.lent(&name(), &server.id);
+    let again = BTreeMap::from([(name(), cluster(&server.id, vec![], limits(4)))]);
+    pools.reconfigure_clusters(&again, CONNECT).unwrap();
+    let new = client.checkout().await.unwrap();
+    then.cut();
+    eventually("one is left", || server.open.load(Ordering::SeqCst) == 1).await;
+    drop(held);
+    new.checkin();
+    client.checkout().await.unwrap().checkin();
 }

@@ -142,14 +142,16 @@ impl Source {
 }
 
 /// Parts of keys whose values may be secrets, slips of the pen included.
-const SECRET_WORDS: [&str; 4] = ["pass", "pwd", "secret", "pw"];
+const SECRET_WORDS: [&str; 6] = ["pass", "pwd", "secret", "pw", "token", "url"];
+/// Keys that only name where a secret is.
+const PLACES_OF_SECRETS: [&str; 4] = ["password_env", "password_file", "token_env", "url_env"];
 
-/// The line up to the value of a password; names of variables and files with passwords may be seen.
+/// The line up to the value of a secret; names of variables and files with secrets may be seen.
 fn hide_secrets(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
     let is_secret = |at: &usize| {
         let key = &lower[*at..];
-        !key.starts_with("password_env") && !key.starts_with("password_file")
+        !PLACES_OF_SECRETS.iter().any(|place| key.starts_with(place))
     };
     let places = SECRET_WORDS.iter().flat_map(|word| lower.match_indices(word)).map(|(at, _)| at);
     let signs = places.filter(is_secret).filter_map(|at| Some(at + line[at..].find(['=', ':'])?));

@@ -7,7 +7,9 @@ use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName};
 use crate::redact::Secret;
 
 use super::decode::Object;
+use super::failover::{self, Failover};
 use super::keys::{Key, Section, Shape};
+use super::ladder::{RUNGS, Rungs};
 use super::secrets::{self, Given};
 
 /// Most server connections of one pool.
@@ -31,6 +33,26 @@ pub(super) const CLUSTER: Section = Section {
         ),
         Key::new("tls", Shape::Section(&CLUSTER_TLS), "TLS towards the servers."),
         Key::new("pool", Shape::Section(&POOL), "Bounds of the connection pools."),
+        Key::new("ladder", Shape::Section(&RUNGS), "What differs from `[ladder]` for this cluster."),
+        Key::new("permits", Shape::Section(&PERMITS), "Bounds of the statements in flight."),
+        Key::new("failover", Shape::Choice(failover::MODES), "Who replaces the primary.").or("built-in"),
+        Key::new(
+            "failover_command",
+            Shape::List(&Shape::Text),
+            "Program and arguments, without a shell; {cluster}, {from}, {to}, {from_host}, {to_host} are \
+             replaced.",
+        ),
+        Key::new(
+            "failover_timeout",
+            Shape::Duration(1),
+            "The command, and the new primary's appearance, may take so long.",
+        )
+        .or("60s"),
+        Key::new(
+            "replication",
+            Shape::Section(&failover::REPLICATION),
+            "User that a former primary is made to replicate with; without it what MySQL replicas tell.",
+        ),
     ],
 };
 
@@ -74,6 +96,38 @@ const POOL: Section = Section {
         Key::new("idle", Shape::Duration(0), "An unused connection is closed after this; 0s: never.")
             .or("5m"),
         Key::new("lifetime", Shape::Duration(0), "A connection is replaced after this; 0s: never.").or("1h"),
+    ],
+};
+
+const PERMITS: Section = Section {
+    doc: "Bounds of a cluster's statements in flight and of those that wait for that, writes and reads each.",
+    keys: &[
+        Key::new(
+            "writes",
+            Shape::Number(0, POOL_CONNECTIONS_MAX),
+            "Writes in flight at most; 0: pool.max_connections.",
+        )
+        .or("0"),
+        Key::new(
+            "reads",
+            Shape::Number(0, POOL_CONNECTIONS_MAX),
+            "Reads in flight at most, replicas' included; 0: pool.max_connections of every server.",
+        )
+        .or("0"),
+        Key::new(
+            "floor",
+            Shape::Number(0, POOL_CONNECTIONS_MAX),
+            "What is left of either when the cluster is slow or sick; 0: a tenth, 4 at least.",
+        )
+        .or("0"),
+        Key::new(
+            "queue",
+            Shape::Number(0, 1_000_000),
+            "Statements that may wait for their turn; one workspace's may be half of them.",
+        )
+        .or("2000"),
+        Key::new("queue_bytes", Shape::Size(1 << 10, 1 << 40), "Bytes of those.").or("64MiB"),
+        Key::new("wait", Shape::Duration(1), "No statement waits longer for its turn.").or("5s"),
     ],
 };
 
@@ -157,6 +211,35 @@ pub struct PoolLimits {
     pub lifetime: Duration,
 }
 
+/// Bounds of a cluster's statements in flight, writes and reads each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermitSettings {
+    /// Writes in flight at most; absent: the connections of the primary's pool.
+    pub writes: Option<u32>,
+    /// Reads in flight at most; absent: the connections of all servers' pools.
+    pub reads: Option<u32>,
+    /// What is left of either when the cluster is slow or sick; absent: a tenth, 4 at least.
+    pub floor: Option<u32>,
+    /// Statements that may wait for their turn.
+    pub queue: u32,
+    /// Bytes of those.
+    pub queue_bytes: usize,
+    /// No statement waits longer.
+    pub wait: Duration,
+}
+
+impl PermitSettings {
+    /// What holds where the file says nothing.
+    pub const DEFAULT: Self = Self {
+        writes: None,
+        reads: None,
+        floor: None,
+        queue: 2000,
+        queue_bytes: 64 << 20,
+        wait: Duration::from_secs(5),
+    };
+}
+
 /// One MySQL replication group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
@@ -174,6 +257,12 @@ pub struct Cluster {
     pub tls: ClusterTls,
     /// Bounds of the pools.
     pub pool: PoolLimits,
+    /// What differs from the ladder's policy for all.
+    pub ladder: Rungs,
+    /// Bounds of the statements in flight.
+    pub permits: PermitSettings,
+    /// How the primary is replaced.
+    pub failover: Failover,
 }
 
 /// Where the shards of a keyspace live.
@@ -214,6 +303,8 @@ impl Cluster {
         let admin = object.section("admin").map(|admin| Login::decode(&admin));
         let tls = ClusterTls::decode(&object.section_or_defaults("tls"));
         let pool = PoolLimits::decode(&object.section_or_defaults("pool"));
+        let permits = PermitSettings::decode(&object.section_or_defaults("permits"));
+        let failover = Failover::decode(object);
         let (primary, login) = (object.server("primary")?, login?);
         Some(Self {
             name: ClusterName::new(name),
@@ -223,12 +314,15 @@ impl Cluster {
             login,
             tls,
             pool,
+            ladder: object.section("ladder").map(|own| Rungs::decode(&own)).unwrap_or_default(),
+            permits,
+            failover,
         })
     }
 }
 
 impl Login {
-    fn decode(object: &Object<'_>) -> Option<Self> {
+    pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
         let given = secrets::decode(object, &["password_env", "password_file", "password"]);
         match (object.text("user")?, given?) {
             (user, Given::Plain(password)) => Some(Self { user, password }),
@@ -270,6 +364,20 @@ impl PoolLimits {
             waiters: object.number_u32("waiters"),
             idle: object.duration("idle"),
             lifetime: object.duration("lifetime"),
+        }
+    }
+}
+
+impl PermitSettings {
+    fn decode(object: &Object<'_>) -> Self {
+        let given = |key| Some(object.number_u32(key)).filter(|number| *number > 0);
+        Self {
+            writes: given("writes"),
+            reads: given("reads"),
+            floor: given("floor"),
+            queue: object.number_u32("queue"),
+            queue_bytes: usize::try_from(object.size("queue_bytes")).unwrap_or(usize::MAX),
+            wait: object.duration("wait"),
         }
     }
 }

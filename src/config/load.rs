@@ -11,9 +11,10 @@ use super::fault::Fault;
 use super::keys::{Key, Section, Shape};
 use super::suggest::nearest;
 use super::{
-    Admin, Cluster, Config, HealthChecks, KeyspaceTopology, Listen, Log, Routing, Store, Timeouts, User,
+    Admin, Alerts, Cluster, Config, HealthChecks, KeyspaceTopology, LadderPolicy, Listen, Log, Routing,
+    Rungs, Store, Timeouts, User, WorkspaceDefaults,
 };
-use super::{access, fleet, settings};
+use super::{access, fleet, ladder, settings};
 
 /// The main file.
 pub(crate) const ROOT: Section = Section {
@@ -27,6 +28,13 @@ pub(crate) const ROOT: Section = Section {
         Key::new("routing", Shape::Section(&settings::ROUTING), "How a statement's workspace is told."),
         Key::new("timeouts", Shape::Section(&settings::TIMEOUTS), "Bounds in time."),
         Key::new("health", Shape::Section(&settings::HEALTH), "How a cluster's health is told."),
+        Key::new(
+            "ladder",
+            Shape::Section(&ladder::LADDER),
+            "What may be done by itself about a sick cluster.",
+        ),
+        Key::new("alerts", Shape::Section(&ladder::ALERTS), "Who is told."),
+        Key::new("limits", Shape::Section(&settings::LIMITS), "What one workspace may use of a cluster."),
         Key::new("users", Shape::Named(&access::USER), "Users that clients log in as."),
         Key::new("clusters", Shape::Named(&fleet::CLUSTER), "MySQL replication groups."),
         Key::new("keyspaces", Shape::Named(&fleet::KEYSPACE), "Where each keyspace's shards live."),
@@ -85,6 +93,9 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
     let routing = Routing::decode(&root.section_or_defaults("routing"));
     let timeouts = Timeouts::decode(&root.section_or_defaults("timeouts"));
     let health = HealthChecks::decode(&root.section_or_defaults("health"));
+    let ladder = decode_ladder(&root);
+    let alerts = Alerts::decode(&root.section_or_defaults("alerts"));
+    let limits = WorkspaceDefaults::decode(&root.section_or_defaults("limits"));
     let users = decode_users(&root);
     let clusters: BTreeMap<_, _> = root
         .named("clusters")
@@ -108,10 +119,26 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
         routing: routing?,
         timeouts,
         health: health?,
+        ladder,
+        alerts,
+        limits,
         users,
         clusters,
         keyspaces,
     })
+}
+
+/// The ladder's policy; warns of rungs without effect, in what clusters say for themselves too.
+fn decode_ladder(root: &Object<'_>) -> LadderPolicy {
+    let section = root.section_or_defaults("ladder");
+    let ladder = LadderPolicy::decode(&section);
+    ladder.check(&section);
+    for (_, _, cluster) in root.named("clusters") {
+        if let Some(own) = cluster.section("ladder") {
+            ladder.with(Rungs::decode(&own)).check(&own);
+        }
+    }
+    ladder
 }
 
 fn decode_users(root: &Object<'_>) -> BTreeMap<UserName, User> {

@@ -7,9 +7,11 @@
 mod access;
 pub(crate) mod decode;
 pub(crate) mod document;
+mod failover;
 mod fault;
 mod fleet;
 pub(crate) mod keys;
+mod ladder;
 pub(crate) mod load;
 mod secrets;
 mod settings;
@@ -17,10 +19,18 @@ pub(crate) mod suggest;
 mod units;
 
 pub use access::{Access, AuthPlugin, CachingSha2Hash, Password, Reads, User, parse_password_hash};
+pub use failover::{Failover, FailoverMode};
 pub(crate) use fault::Place;
 pub use fault::{Excerpt, Fault, Severity};
-pub use fleet::{Cluster, ClusterTls, KeyspaceTopology, Login, PoolLimits, ShardPlace, TlsMode};
-pub use settings::{Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts};
+pub use fleet::{
+    Cluster, ClusterTls, KeyspaceTopology, Login, PermitSettings, PoolLimits, ShardPlace, TlsMode,
+};
+pub(crate) use ladder::RUNGS;
+pub use ladder::{AlertCommand, Alerts, LadderPolicy, RungMode, Rungs, WebAddress, Webhook};
+pub use settings::{
+    Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts, WorkspaceDefaults,
+};
+pub(crate) use units::parse_duration;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,6 +58,12 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How the health of clusters is told.
     pub health: HealthChecks,
+    /// What the ladder may do by itself.
+    pub ladder: LadderPolicy,
+    /// Who is told.
+    pub alerts: Alerts,
+    /// What one workspace may use of a cluster.
+    pub limits: WorkspaceDefaults,
     /// Who may log in.
     pub users: BTreeMap<UserName, User>,
     /// MySQL replication groups.

@@ -38,7 +38,7 @@ fn read(object: &Object<'_>, key: &'static str) -> Option<Given> {
     let place = object.place_of(key);
     let secret = match key {
         "password_hash" => return Some(Given::Hash(object.text(key)?)),
-        "password_env" => read_env(object, &place)?,
+        "password_env" => read_variable(object, key)?,
         "password_file" => read_file(object, &place)?,
         _ => {
             let secret = Secret::new(object.text(key)?);
@@ -57,8 +57,10 @@ fn read(object: &Object<'_>, key: &'static str) -> Option<Given> {
     Some(Given::Plain(secret))
 }
 
-fn read_env(object: &Object<'_>, place: &Place) -> Option<Secret> {
-    let name = object.text("password_env")?;
+/// Reads the environment variable that a key names.
+pub(super) fn read_variable(object: &Object<'_>, key: &str) -> Option<Secret> {
+    let place = object.place_of(key);
+    let name = object.text(key)?;
     if name.is_empty() || name.contains(['=', '\0']) {
         object.fault(place.error("found text that is not the name of an environment variable"));
         return None;

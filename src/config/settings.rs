@@ -133,6 +133,25 @@ pub(super) const HEALTH: Section = Section {
     ],
 };
 
+pub(super) const LIMITS: Section = Section {
+    doc: "What one workspace may use of a cluster, for writes and for reads each, unless an admin set other \
+          limits for it. Whatever is said here, it has half of the permits at most.",
+    keys: &[
+        Key::new(
+            "workspace_in_flight",
+            Shape::Number(0, CONNECTIONS_MAX),
+            "Statements of one workspace in flight; 0: no bound of its own.",
+        )
+        .or("0"),
+        Key::new(
+            "workspace_per_second",
+            Shape::Number(0, CONNECTIONS_MAX),
+            "Statements of one workspace per second, a second's worth at once; 0: no bound.",
+        )
+        .or("0"),
+    ],
+};
+
 /// Where clients connect, and the limits before and after they log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
@@ -242,6 +261,15 @@ pub struct HealthChecks {
     pub heartbeat_database: Box<str>,
 }
 
+/// What one workspace may use of a cluster, for writes and for reads each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkspaceDefaults {
+    /// Statements in flight; absent: no bound of its own.
+    pub in_flight: Option<u32>,
+    /// Statements per second; absent: no bound.
+    pub per_second: Option<u32>,
+}
+
 impl Listen {
     pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
         let version = object.text("server_version")?;
@@ -323,5 +351,12 @@ impl HealthChecks {
     pub(super) fn decode(object: &Object<'_>) -> Option<Self> {
         let (heartbeat, heartbeat_database) = (object.flag("heartbeat"), object.text("heartbeat_database")?);
         Some(Self { heartbeat, heartbeat_database })
+    }
+}
+
+impl WorkspaceDefaults {
+    pub(super) fn decode(object: &Object<'_>) -> Self {
+        let given = |key| Some(object.number_u32(key)).filter(|number| *number > 0);
+        Self { in_flight: given("workspace_in_flight"), per_second: given("workspace_per_second") }
     }
 }

@@ -42,6 +42,40 @@ pub enum WriteGate {
     Drained,
 }
 
+impl Lane {
+    /// Name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl PermitsHeld {
+    /// Name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Few => "few",
+            Self::Ramping => "ramping",
+        }
+    }
+}
+
+impl WriteGate {
+    /// Name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Limited => "limited",
+            Self::Buffering => "buffering",
+            Self::Refusing => "refusing",
+            Self::Drained => "drained",
+        }
+    }
+}
+
 /// One thing to do for one cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,6 +97,26 @@ pub enum Action {
 }
 
 impl Action {
+    /// Name for people and programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::DdlLane(Lane::Open) => "ddl_lane_open",
+            Self::DdlLane(Lane::Closed) => "ddl_lane_closed",
+            Self::Permits(PermitsHeld::Free) => "permits_free",
+            Self::Permits(PermitsHeld::Few) => "permits_few",
+            Self::Permits(PermitsHeld::Ramping) => "permits_ramping",
+            Self::Gate(WriteGate::Open) => "gate_open",
+            Self::Gate(WriteGate::Limited) => "gate_limited",
+            Self::Gate(WriteGate::Buffering) => "gate_buffering",
+            Self::Gate(WriteGate::Refusing) => "gate_refusing",
+            Self::Gate(WriteGate::Drained) => "gate_drained",
+            Self::KillDdl => "kill_ddl",
+            Self::KillTransactions => "kill_transactions",
+            Self::FailOver(_) => "fail_over",
+            Self::FindPrimary => "find_primary",
+        }
+    }
+
     /// Says whether it touches a server, so that only the proxy that owns the decision may do it; every proxy
     /// does the others for itself.
     pub fn touches_server(&self) -> bool {

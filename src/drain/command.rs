@@ -61,4 +61,7 @@ pub enum Refused {
     /// Another proxy owns the decisions.
     #[error("another proxy decides about this cluster now")]
     NotOwner,
+    /// It is not known who decides.
+    #[error("the state store is away: no proxy may touch servers")]
+    StoreAway,
 }

@@ -36,6 +36,17 @@ pub enum GateState {
 }
 
 impl GateState {
+    /// Name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Limited => "limited",
+            Self::Buffering { .. } => "buffering",
+            Self::Refusing => "refusing",
+            Self::Drained => "drained",
+        }
+    }
+
     /// The state that the ladder wants.
     pub fn of(gate: WriteGate, now: Instant) -> Self {
         match gate {

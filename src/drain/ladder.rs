@@ -24,7 +24,7 @@ use crate::ids::ClusterName;
 /// Limiting may help for so long before a drain: killing DDL takes effect within seconds, or not.
 const DRAIN_AFTER: Duration = Duration::from_secs(10);
 /// Transactions may finish for so long: they are what cannot be replayed.
-const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// DDL that still runs is killed again after this: rolling back a copy takes a while.
 const KILL_AGAIN: Duration = Duration::from_secs(5);
 /// The actor reports a failover's end by then.
@@ -33,6 +33,9 @@ const FAILOVER_WITHIN: Duration = Duration::from_secs(120);
 const SEEK_AGAIN: Duration = Duration::from_secs(30);
 /// No second failover by itself before: it would meet what the first met (orchestrator's recovery block).
 const FAILOVER_PAUSE: Duration = Duration::from_secs(3600);
+/// After a decision was taken over, detectors that began at that moment know nothing yet: for so long nothing
+/// is concluded from a cluster's looking well, and for twice as long it must look well without any doubt.
+const LOOKED_AT: Duration = Duration::from_secs(15);
 /// By then a cap that doubles every three seconds binds no limit in use.
 const RAMP_WITHIN: Duration = Duration::from_secs(30);
 
@@ -52,6 +55,9 @@ pub enum Ownership {
     Owner,
     /// Another does; its decisions come by [`Ladder::follow`].
     Follower,
+    /// It is not known who does, as the store is away: this proxy decides for itself, touches no server and
+    /// fails nothing over.
+    Alone,
 }
 
 /// What is to be done, and what is to be written down. An event without actions is only told.
@@ -65,10 +71,20 @@ pub struct Step {
     pub event: Event,
 }
 
+impl Step {
+    /// Leaves out what touches a server.
+    fn keep_to_gates(&mut self) {
+        self.actions.retain(|action| !action.touches_server());
+        self.event.actions.retain(|action| !action.touches_server());
+    }
+}
+
 /// All clusters on the ladder.
 #[derive(Clone, Debug)]
 pub struct Ladder {
     policy: Policy,
+    /// Of clusters that have one of their own; `drains_max` is that of `policy`.
+    policies: BTreeMap<ClusterName, Policy>,
     clusters: BTreeMap<ClusterName, Stand>,
 }
 
@@ -88,12 +104,18 @@ enum Next {
 impl Ladder {
     /// No cluster yet.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, clusters: BTreeMap::new() }
+        Self { policy, policies: BTreeMap::new(), clusters: BTreeMap::new() }
     }
 
-    /// Follows another policy from now on.
-    pub fn set_policy(&mut self, policy: Policy) {
-        self.policy = policy;
+    /// Follows other policies from now on: that of all clusters, and those of clusters that have their own.
+    /// What was decided stays.
+    pub fn set_policies(&mut self, policy: Policy, own: BTreeMap<ClusterName, Policy>) {
+        (self.policy, self.policies) = (policy, own);
+    }
+
+    /// What the ladder may do with a cluster by itself.
+    pub fn policy(&self, cluster: &ClusterName) -> &Policy {
+        self.policies.get(cluster).unwrap_or(&self.policy)
     }
 
     /// Where a cluster stands.
@@ -113,18 +135,26 @@ impl Ladder {
             if !self.clusters.contains_key(&facts.cluster) {
                 self.clusters.insert(facts.cluster.clone(), Stand::new(moment.now));
             }
-            if ownership == Ownership::Owner {
-                steps.extend(self.decide(facts, moment));
+            if ownership != Ownership::Follower {
+                steps.extend(self.decide(facts, ownership, moment));
             }
         }
         steps
     }
 
-    fn decide(&mut self, facts: &Facts, moment: Moment) -> Option<Step> {
+    fn decide(&mut self, facts: &Facts, ownership: Ownership, moment: Moment) -> Option<Step> {
         let others = self.own_drains();
+        let policy = self.policies.get(&facts.cluster).unwrap_or(&self.policy);
         let stand = self.clusters.get_mut(&facts.cluster)?;
-        match next(stand, facts, moment.now) {
+        if stand.decision.stage == Stage::Open && facts.state == State::Healthy {
+            stand.told.clear();
+        }
+        let is_alone = ownership == Ownership::Alone;
+        let mut step = match next(stand, facts, moment.now) {
             Next::Stay => None,
+            Next::Climb(Rung::FailOver, _) if is_alone && policy.mode(Rung::FailOver) == Mode::Act => {
+                told(stand, facts, (Rung::FailOver, How::HeldBack, Because::StoreAway), moment)
+            }
             Next::Go(stage, because) => {
                 let from = stand.decision.stage;
                 let mut actions = Vec::new();
@@ -147,12 +177,18 @@ impl Ladder {
             Next::Climb(Rung::Drain, _) if others >= self.policy.drains_max => {
                 told(stand, facts, (Rung::Drain, How::HeldBack, Because::OthersDrain), moment)
             }
-            Next::Climb(rung, because) => match self.policy.mode(rung) {
+            Next::Climb(rung, because) => match policy.mode(rung) {
                 Mode::Off => None,
                 Mode::Advise => told(stand, facts, (rung, How::Advised, because), moment),
-                Mode::Act => Some(climb(stand, facts, (rung, because), &self.policy, moment)),
+                Mode::Act => Some(climb(stand, facts, (rung, because), policy, moment)),
             },
+        }?;
+        if is_alone {
+            step.keep_to_gates();
         }
+        // Nothing is left of what would only have touched a server.
+        let is_void = step.event.from == step.event.to && step.actions.is_empty();
+        (!is_alone || !is_void).then_some(step)
     }
 
     /// Clusters drained by the ladder's own decision.
@@ -174,8 +210,12 @@ impl Ladder {
         ownership: Ownership,
         moment: Moment,
     ) -> Result<Step, Refused> {
-        if ownership == Ownership::Follower {
-            return Err(Refused::NotOwner);
+        match ownership {
+            Ownership::Follower => return Err(Refused::NotOwner),
+            Ownership::Alone if matches!(command.order, Order::FailOver(_)) => {
+                return Err(Refused::StoreAway);
+            }
+            Ownership::Alone | Ownership::Owner => {}
         }
         let stand = self.clusters.get_mut(&command.cluster);
         let stand = stand.ok_or_else(|| Refused::UnknownCluster(command.cluster.clone()))?;
@@ -196,7 +236,11 @@ impl Ladder {
             evidence: found.map(|facts| witnesses(facts, moment.now)).unwrap_or_default(),
             actions: actions.clone(),
         };
-        Ok(Step { cluster: command.cluster.clone(), actions, event })
+        let mut step = Step { cluster: command.cluster.clone(), actions, event };
+        if ownership == Ownership::Alone {
+            step.keep_to_gates();
+        }
+        Ok(step)
     }
 
     /// What [`Ladder::order`] would do; nothing changes.
@@ -276,16 +320,17 @@ fn next(stand: &Stand, facts: &Facts, now: Instant) -> Next {
         Stage::Contained if facts.state == State::Healthy => Next::Go(Stage::Open, Because::Recovered),
         Stage::Contained => Next::Stay,
         // → Draining, → Ramping
-        Stage::Limited if !is_sick => Next::Go(Stage::Ramping, Because::Recovered),
+        Stage::Limited if is_well(stand, facts, now) => Next::Go(Stage::Ramping, Because::Recovered),
+        Stage::Limited if !is_sick => Next::Stay,
         Stage::Limited if ddl_is_due(stand, facts, now) => Next::Do(Action::KillDdl, Because::DdlStillRuns),
         Stage::Limited if stands_for >= DRAIN_AFTER => drain_due(facts),
         Stage::Limited => Next::Stay,
         // → Drained, → Ramping: not before the transactions had their time, or they would be cut for nothing
         Stage::Draining if stands_for < DRAIN_WITHIN => Next::Stay,
-        Stage::Draining if is_own_recovery(stand, facts) => Next::Go(Stage::Ramping, Because::Recovered),
+        Stage::Draining if is_own_recovery(stand, facts, now) => Next::Go(Stage::Ramping, Because::Recovered),
         Stage::Draining => Next::Go(Stage::Drained, Because::DrainIsOver),
         // → FailingOver, → Ramping
-        Stage::Drained if is_own_recovery(stand, facts) => Next::Go(Stage::Ramping, Because::Recovered),
+        Stage::Drained if is_own_recovery(stand, facts, now) => Next::Go(Stage::Ramping, Because::Recovered),
         Stage::Drained if stand.decision.is_operators || stand.decision.is_unsure || !is_sick => Next::Stay,
         Stage::Drained => fail_over_due(stand, facts, now),
         // → Drained; to Ramping by `failover_ended`
@@ -340,8 +385,15 @@ fn why_not(facts: &Facts) -> Option<Because> {
     (!is_backed).then_some(Because::OneSided)
 }
 
-fn is_own_recovery(stand: &Stand, facts: &Facts) -> bool {
-    !stand.decision.is_operators && !stand.decision.is_unsure && facts.state < State::Degraded
+fn is_own_recovery(stand: &Stand, facts: &Facts, now: Instant) -> bool {
+    !stand.decision.is_operators && !stand.decision.is_unsure && is_well(stand, facts, now)
+}
+
+/// Works again, as far as can be known by now.
+fn is_well(stand: &Stand, facts: &Facts, now: Instant) -> bool {
+    let looked = stand.taken.map_or(Duration::MAX, |taken| now.saturating_duration_since(taken));
+    let bound = if looked < 2 * LOOKED_AT { State::Healthy } else { State::Suspect };
+    facts.state <= bound && looked >= LOOKED_AT
 }
 
 fn seek_is_due(stand: &Stand, facts: &Facts, now: Instant) -> bool {
@@ -365,12 +417,7 @@ fn climb(
     moment: Moment,
 ) -> Step {
     let from = stand.decision.stage;
-    let to = match rung {
-        Rung::Contain => Stage::Contained,
-        Rung::Limit => Stage::Limited,
-        Rung::Drain => Stage::Draining,
-        Rung::FailOver => Stage::FailingOver,
-    };
+    let to = rung.stage();
     if rung == Rung::Drain {
         stand.decision.expects_failover = policy.mode(Rung::FailOver) == Mode::Act;
     }
@@ -448,12 +495,7 @@ fn told(stand: &mut Stand, facts: &Facts, what: (Rung, How, Because), moment: Mo
     let (rung, how, because) = what;
     let mut step = acted(facts, stand.decision.stage, stand.decision.stage, (Vec::new(), because), moment);
     step.event.how = how;
-    step.event.to = match rung {
-        Rung::Contain => Stage::Contained,
-        Rung::Limit => Stage::Limited,
-        Rung::Drain => Stage::Draining,
-        Rung::FailOver => Stage::FailingOver,
-    };
+    step.event.to = rung.stage();
     Some(step)
 }
 

@@ -15,8 +15,10 @@ const WINDOW_ANSWERS: u32 = 20;
 /// Statements may take so many times their usual on average before the limit shrinks: Netflix' Gradient2
 /// tolerates 1.5 of a mean; against a median the mean of everyday latencies is already at 1.2.
 const TOLERANCE: f64 = 2.0;
-/// A single statement counts for so many times its usual at most: one lock wait is not a sick server.
-const TIMES_MAX: f64 = 16.0;
+/// A single statement counts for so many times its usual at most: one lock wait is not a sick server, nor is
+/// a kind of statement of which every fifth takes twenty times what the others take. When all of them take
+/// four times the usual, the limit shrinks as fast as it can.
+const TIMES_MAX: f64 = 4.0;
 /// The most a window shrinks the limit to, before smoothing.
 const GRADIENT_MIN: f64 = 0.5;
 /// How far a window moves the limit towards its new value (Netflix' Gradient2).
@@ -72,6 +74,14 @@ impl Limit {
         Self { floor, ceiling, value: f64::from(ceiling), cap: Cap::None, window: Window::new(now) }
     }
 
+    /// Sets other bounds; a limit at its ceiling follows it.
+    pub fn configure(&mut self, floor: u32, ceiling: u32) {
+        let is_at_ceiling = self.value >= f64::from(self.ceiling);
+        self.floor = floor.max(1);
+        self.ceiling = ceiling.max(self.floor);
+        self.set(if is_at_ceiling { f64::from(self.ceiling) } else { self.value });
+    }
+
     /// The limit now.
     pub fn current(&mut self, now: Instant) -> u32 {
         let value = self.value as u32;
@@ -86,6 +96,15 @@ impl Limit {
                 }
                 value.min(u32::try_from(cap).unwrap_or(u32::MAX))
             }
+        }
+    }
+
+    /// What the ladder has made of it.
+    pub fn held(&self) -> PermitsHeld {
+        match self.cap {
+            Cap::None => PermitsHeld::Free,
+            Cap::Held(_) => PermitsHeld::Few,
+            Cap::Ramp { .. } => PermitsHeld::Ramping,
         }
     }
 
@@ -212,6 +231,27 @@ mod tests {
         let caps: Vec<_> = (0..7).map(|n| limit.current(start + DOUBLE_EVERY * n)).collect();
         assert_eq!(caps, [2, 4, 8, 16, 32, 64, 64]);
         assert!(!limit.is_capped());
+    }
+
+    #[test]
+    fn a_few_kinds_that_always_take_long_do_not_shrink_it() {
+        let start = Instant::now();
+        let mut limit = Limit::new(4, 100, start);
+        let at = |n: u64| start + Duration::from_millis(n * 10);
+        let times = |n| if n % 4 == 0 { 40.0 } else { 0.9 };
+        (0..10_000).for_each(|n| limit.answered(Some(times(n)), 100, at(n)));
+        assert_eq!(limit.current(at(10_000)), 100);
+    }
+
+    #[test]
+    fn other_bounds_are_followed() {
+        let start = Instant::now();
+        let mut limit = Limit::new(4, 100, start);
+        limit.configure(4, 200);
+        assert_eq!(limit.current(start), 200, "it was at its ceiling");
+        (0..50).for_each(|n| limit.failed(10, start + WINDOW * (n + 1)));
+        limit.configure(10, 300);
+        assert_eq!(limit.current(start), 10);
     }
 
     #[test]

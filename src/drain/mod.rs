@@ -27,10 +27,10 @@ mod workspaces;
 
 pub use action::{Action, Lane, PermitsHeld, WriteGate};
 pub use command::{Command, FailoverEnd, Order, Refused};
-pub use event::{Because, By, Event, How, Witness};
+pub use event::{ActEnd, Because, By, Ended, Entry, Event, How, Notice, StateChange, Witness, utc};
 pub use gate::{Covers, Gate, GateState, Ruling, Visit};
 pub use gates::{Gates, Scope};
-pub use ladder::{Ladder, Moment, Ownership, Step};
+pub use ladder::{DRAIN_WITHIN, Ladder, Moment, Ownership, Step};
 pub use limit::Limit;
 pub use permits::{Answer, Ask, Due, Permit, PermitLimits, Permits, Shed, Ticket};
 pub use policy::{Mode, Policy, Rung};

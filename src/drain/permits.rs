@@ -3,9 +3,11 @@
 //! Every call is O(1) but for tickets that it sheds, each of which is shed once. Memory: one entry per
 //! waiting statement (bounded in number and bytes) and per workspace with statements in flight.
 //!
-//! Fairness: no workspace has more than half of the limit in flight, and those that wait take turns by
-//! workspace, each served in order. A workspace at its bound gives its turn up until one of its own
-//! statements ends; it cannot hold up the others.
+//! Fairness: no workspace has more than half of the limit in flight, nor more than half of the ceiling counting
+//! the connections that its transactions keep ("seats"), nor more than half of the queue; and those that wait
+//! take turns by workspace, each served in order. A workspace at its bound gives its turn up until one of its
+//! own statements ends; it cannot hold up the others. A transaction's statements are always admitted, so what
+//! bounds them is how many transactions may begin.
 //!
 //! The adapter keeps who waits by [`Ticket`], wakes what [`Due`] names, and calls [`Permits::cancel`] for who
 //! stops waiting, be it at [`Answer::Wait`]'s `until`.
@@ -13,12 +15,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::ids::NameMap;
+
 use super::limit::Limit;
 use super::turns::Turns;
-use super::workspaces::{WorkspaceLimits, Workspaces};
+use super::workspaces::{Bounds, WorkspaceLimits, Workspaces};
 
-/// Part of the limit that one workspace may have in flight.
-const SHARE_MAX: f64 = 0.5;
+/// One in so many of the permits, and of the queue's places, is what one workspace may have at most.
+const SHARES_MIN: u32 = 2;
 /// Told to who is shed from a full queue or after too long a wait; the queue turns over in about that time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -46,9 +50,12 @@ pub struct Ask {
     pub workspace: Option<u64>,
     /// What the statement keeps in memory while it waits.
     pub bytes: usize,
-    /// It belongs to a transaction that is open on the server: it is admitted at once, for it holds locks
-    /// that others wait for. It counts all the same.
+    /// It belongs to a transaction that is open on the server, or its session holds a connection there: it is
+    /// admitted at once, for others may wait for what it holds. It counts all the same.
     pub is_in_transaction: bool,
+    /// A gate held it until now: the gate's own bounds on number and bytes were kept, and it waits as long as
+    /// statements may.
+    pub was_held: bool,
 }
 
 /// A place in the queue.
@@ -60,6 +67,8 @@ pub struct Ticket(u64);
 #[must_use = "a permit that is not given back is lost"]
 pub struct Permit {
     workspace: Option<u64>,
+    /// It was not given at once to a session that had a connection.
+    is_outside: bool,
 }
 
 /// Why a statement was shed.
@@ -73,6 +82,8 @@ pub enum Shed {
     Waited,
     /// Its workspace has its statements per second.
     WorkspaceRate,
+    /// As many statements of its workspace wait as may.
+    WorkspaceQueue,
     /// The ladder allows none.
     Closed,
 }
@@ -112,6 +123,7 @@ struct Waiting {
     workspace: Option<u64>,
     bytes: usize,
     since: Instant,
+    was_held: bool,
 }
 
 /// State of one class on one cluster.
@@ -123,7 +135,8 @@ pub struct Permits {
     in_flight: u32,
     workspaces: Workspaces,
     own_limits: HashMap<u64, WorkspaceLimits>,
-    waiting: HashMap<Ticket, Waiting>,
+    /// Tickets are our own numbers.
+    waiting: NameMap<Ticket, Waiting>,
     waiting_bytes: usize,
     /// Whose turn is next: workspaces that wait and are not at their bound, each once.
     ring: VecDeque<u64>,
@@ -146,12 +159,23 @@ impl Permits {
             in_flight: 0,
             workspaces: Workspaces::default(),
             own_limits: HashMap::new(),
-            waiting: HashMap::new(),
+            waiting: NameMap::default(),
             waiting_bytes: 0,
             ring: VecDeque::new(),
             turns: Turns::new(now),
             tickets: 0,
         }
+    }
+
+    /// Sets other bounds; what is in flight or waits stays.
+    pub fn configure(&mut self, limits: PermitLimits) {
+        self.limits = limits;
+        self.limit.configure(limits.floor, limits.ceiling);
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &PermitLimits {
+        &self.limits
     }
 
     /// Sets what one workspace may use; absent: what all may.
@@ -167,7 +191,7 @@ impl Permits {
         self.workspaces.forget_idle(now);
         let key = ask.workspace.unwrap_or(NO_WORKSPACE);
         if ask.is_in_transaction {
-            return Answer::Admit(self.admit(ask.workspace, now));
+            return Answer::Admit(self.admit(ask.workspace, false, now));
         }
         let limit = self.limit.current(now);
         if limit == 0 {
@@ -178,36 +202,63 @@ impl Permits {
         if let Some(rate) = rate
             && let Err(retry_after) = self.workspaces.take_rate(key, rate, now)
         {
-            self.workspaces.settle(key, now);
+            self.workspaces.settle(key);
             return Answer::Shed { why: Shed::WorkspaceRate, retry_after };
         }
-        let is_first = self.workspaces.find(key).is_none_or(|workspace| workspace.waiting.is_empty());
-        if self.in_flight < limit && self.ring.is_empty() && is_first && self.has_room(ask.workspace, now) {
-            return Answer::Admit(self.admit(ask.workspace, now));
+        let bounds = self.bounds(ask.workspace, limit);
+        let own = self.workspaces.get(key, now);
+        let is_first = self.ring.is_empty() && own.waiting.is_empty();
+        if self.in_flight < limit && is_first && own.has_room(bounds) {
+            self.in_flight += 1;
+            own.in_flight += 1;
+            own.outside += 1;
+            return Answer::Admit(Permit { workspace: ask.workspace, is_outside: true });
         }
         self.enqueue(ask, now)
     }
 
     fn enqueue(&mut self, ask: Ask, now: Instant) -> Answer {
-        let shed = |why| Answer::Shed { why, retry_after: RETRY_AFTER };
-        if self.waiting.len() >= self.limits.waiting_max {
-            return shed(Shed::QueueFull);
-        }
-        if self.waiting_bytes.saturating_add(ask.bytes) > self.limits.waiting_bytes_max {
-            return shed(Shed::QueueBytes);
+        if let Some(why) = self.no_place(&ask).filter(|_| !ask.was_held) {
+            self.workspaces.settle(ask.workspace.unwrap_or(NO_WORKSPACE));
+            return Answer::Shed { why, retry_after: RETRY_AFTER };
         }
         if self.waiting.is_empty() {
             self.turns.note_empty(now);
         }
-        let patience = self.turns.wait_max(self.limits.wait_max, now);
+        let patience = self.patience(ask.was_held, now);
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let key = ask.workspace.unwrap_or(NO_WORKSPACE);
-        self.waiting_bytes += ask.bytes;
-        self.waiting.insert(ticket, Waiting { workspace: ask.workspace, bytes: ask.bytes, since: now });
-        self.workspaces.get(key, now).waiting.push_back(ticket);
+        let Ask { workspace, bytes, was_held, .. } = ask;
+        self.waiting_bytes += bytes;
+        self.waiting.insert(ticket, Waiting { workspace, bytes, since: now, was_held });
+        let owner = self.workspaces.get(key, now);
+        owner.waiting.push_back(ticket);
+        owner.waiting_count += 1;
         self.give_turn(ask.workspace, now);
         Answer::Wait { ticket, until: now + patience }
+    }
+
+    /// Why the queue has no place for a statement.
+    fn no_place(&mut self, ask: &Ask) -> Option<Shed> {
+        if self.waiting.len() >= self.limits.waiting_max {
+            return Some(Shed::QueueFull);
+        }
+        if self.waiting_bytes.saturating_add(ask.bytes) > self.limits.waiting_bytes_max {
+            return Some(Shed::QueueBytes);
+        }
+        let share = self.limits.waiting_max.div_ceil(SHARES_MIN as usize);
+        let waiting =
+            ask.workspace.and_then(|key| self.workspaces.find(key)).map_or(0, |own| own.waiting_count);
+        (waiting >= share).then_some(Shed::WorkspaceQueue)
+    }
+
+    /// How long a statement may wait. A queue that stands is cut short only while the ladder holds the limit
+    /// down: on a cluster that is well, a queue that never empties is an application with more clients than
+    /// connections, and each of them is served in its turn.
+    fn patience(&self, was_held: bool, now: Instant) -> Duration {
+        let patience = self.limits.wait_max;
+        if was_held || !self.limit.is_capped() { patience } else { self.turns.wait_max(patience, now) }
     }
 
     /// A statement ended. `times`: how many times its usual time it took, if known; `failed`: through the
@@ -226,11 +277,27 @@ impl Permits {
     pub fn give_back(&mut self, permit: Permit, now: Instant) -> Due {
         self.in_flight = self.in_flight.saturating_sub(1);
         let key = permit.workspace.unwrap_or(NO_WORKSPACE);
-        if let Some(workspace) = self.workspaces.find(key) {
-            workspace.in_flight = workspace.in_flight.saturating_sub(1);
+        let waits = self.workspaces.change(key, |own| {
+            own.in_flight = own.in_flight.saturating_sub(1);
+            own.outside = own.outside.saturating_sub(u32::from(permit.is_outside));
+        });
+        if waits {
+            self.give_turn(permit.workspace, now);
         }
-        self.give_turn(permit.workspace, now);
-        self.workspaces.settle(key, now);
+        self.pump(now)
+    }
+
+    /// A session of the workspace keeps a connection beyond its statement: for a transaction, or locks. To be
+    /// ended with [`Permits::leave_seat`].
+    pub fn take_seat(&mut self, workspace: u64, now: Instant) {
+        self.workspaces.get(workspace, now).seats += 1;
+    }
+
+    /// It keeps it no longer.
+    pub fn leave_seat(&mut self, workspace: u64, now: Instant) -> Due {
+        if self.workspaces.change(workspace, |own| own.seats = own.seats.saturating_sub(1)) {
+            self.give_turn(Some(workspace), now);
+        }
         self.pump(now)
     }
 
@@ -242,13 +309,14 @@ impl Permits {
         let key = waiting.workspace.unwrap_or(NO_WORKSPACE);
         // Only what is in front goes at once; the rest is passed over when it comes to the front.
         if let Some(workspace) = self.workspaces.find(key) {
+            workspace.waiting_count -= 1;
             let known = &self.waiting;
             while workspace.waiting.front().is_some_and(|front| !known.contains_key(front)) {
                 workspace.waiting.pop_front();
             }
         }
         self.note_if_empty(now);
-        self.workspaces.settle(key, now);
+        self.workspaces.settle(key);
         if self.ring.len() > RING_SPARE + 2 * self.waiting.len() {
             self.tidy_ring(now);
         }
@@ -262,7 +330,7 @@ impl Permits {
             let Some(workspace) = self.workspaces.find(key) else { continue };
             if workspace.waiting.is_empty() {
                 workspace.has_turn = false;
-                self.workspaces.settle(key, now);
+                self.workspaces.settle(key);
             } else {
                 self.ring.push_back(key);
             }
@@ -272,6 +340,9 @@ impl Permits {
     /// Gives turns out while there are permits: after a release, and when the limit or its cap has grown.
     pub fn pump(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
+        if self.ring.is_empty() {
+            return due;
+        }
         let limit = self.limit.current(now);
         while self.in_flight < limit {
             let Some(key) = self.ring.pop_front() else { break };
@@ -283,7 +354,7 @@ impl Permits {
 
     /// Serves the next statement of the workspace whose turn it is.
     fn serve(&mut self, key: u64, now: Instant, due: &mut Due) {
-        let patience = self.turns.wait_max(self.limits.wait_max, now);
+        let (patience, held_patience) = (self.patience(false, now), self.limits.wait_max);
         let owner = (key != NO_WORKSPACE).then_some(key);
         let has_room = self.has_room(owner, now);
         let Some(workspace) = self.workspaces.find(key) else { return };
@@ -294,45 +365,70 @@ impl Permits {
         while let Some(ticket) = workspace.waiting.pop_front() {
             let Some(waiting) = self.waiting.remove(&ticket) else { continue };
             self.waiting_bytes -= waiting.bytes;
+            workspace.waiting_count -= 1;
+            let patience = if waiting.was_held { held_patience } else { patience };
             if now.saturating_duration_since(waiting.since) > patience {
                 due.shed.push(ticket);
                 continue;
             }
-            due.admitted.push((ticket, self.admit(waiting.workspace, now)));
+            due.admitted.push((ticket, self.admit(waiting.workspace, true, now)));
             break;
         }
         self.give_turn(owner, now);
-        self.workspaces.settle(key, now);
+        self.workspaces.settle(key);
     }
 
     /// Puts a workspace into the ring if it waits, may have more, and is not there.
     fn give_turn(&mut self, owner: Option<u64>, now: Instant) {
         let key = owner.unwrap_or(NO_WORKSPACE);
-        let has_room = self.has_room(owner, now);
-        let Some(workspace) = self.workspaces.find(key) else { return };
-        if has_room && !workspace.has_turn && !workspace.waiting.is_empty() {
-            workspace.has_turn = true;
+        let limit = self.limit.current(now);
+        let bounds = self.bounds(owner, limit);
+        let Some(own) = self.workspaces.find(key) else { return };
+        if own.wants_turn() && own.has_room(bounds) {
+            own.has_turn = true;
             self.ring.push_back(key);
         }
     }
 
-    fn admit(&mut self, owner: Option<u64>, now: Instant) -> Permit {
+    fn admit(&mut self, owner: Option<u64>, is_outside: bool, now: Instant) -> Permit {
         self.in_flight += 1;
-        self.workspaces.get(owner.unwrap_or(NO_WORKSPACE), now).in_flight += 1;
-        Permit { workspace: owner }
+        let workspace = self.workspaces.get(owner.unwrap_or(NO_WORKSPACE), now);
+        workspace.in_flight += 1;
+        workspace.outside += u32::from(is_outside);
+        Permit { workspace: owner, is_outside }
     }
 
     /// Says whether a workspace may have one more in flight.
     fn has_room(&mut self, owner: Option<u64>, now: Instant) -> bool {
-        let Some(key) = owner else { return true };
         let limit = self.limit.current(now);
-        let share = ((f64::from(limit) * SHARE_MAX) as u32).max(1);
-        let max = self.limits_of(key).in_flight_max.map_or(share, |max| max.clamp(1, share));
-        self.workspaces.find(key).is_none_or(|workspace| workspace.in_flight < max)
+        let bounds = self.bounds(owner, limit);
+        self.workspaces.find(owner.unwrap_or(NO_WORKSPACE)).is_none_or(|own| own.has_room(bounds))
+    }
+
+    /// What a workspace may have at the most while this is the limit; absent where there is no workspace.
+    fn bounds(&self, owner: Option<u64>, limit: u32) -> Option<Bounds> {
+        let share = limit.div_ceil(SHARES_MIN).max(1);
+        let own = self.limits_of(owner?).in_flight_max.filter(|max| *max > 0);
+        let in_flight = own.map_or(share, |max| max.min(share));
+        // What keeps connections idle says nothing about the server: its share is of all there can be.
+        Some(Bounds { in_flight, connections: self.limits.ceiling.div_ceil(SHARES_MIN) })
+    }
+
+    /// Says whether a workspace has as much in flight as it may have, so that its own statements are what it
+    /// waits for.
+    pub fn is_at_bound(&mut self, workspace: u64, now: Instant) -> bool {
+        !self.has_room(Some(workspace), now)
     }
 
     fn limits_of(&self, key: u64) -> WorkspaceLimits {
-        self.own_limits.get(&key).copied().unwrap_or(self.limits.workspace)
+        if self.own_limits.is_empty() {
+            return self.limits.workspace;
+        }
+        let all = self.limits.workspace;
+        self.own_limits.get(&key).map_or(all, |own| WorkspaceLimits {
+            in_flight_max: own.in_flight_max.or(all.in_flight_max),
+            per_second_max: own.per_second_max.or(all.per_second_max),
+        })
     }
 
     fn note_if_empty(&mut self, now: Instant) {
@@ -351,8 +447,13 @@ impl Permits {
         self.waiting.len()
     }
 
-    /// Workspaces remembered.
+    /// Bytes of those.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Workspaces that use the cluster at this moment. Looks at all that are remembered.
     pub fn workspaces(&self) -> usize {
-        self.workspaces.len()
+        self.workspaces.in_use()
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rung::Stage;
+
 /// What is done when a rung's time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,6 +28,18 @@ pub enum Rung {
     Drain,
     /// A replica is promoted.
     FailOver,
+}
+
+impl Rung {
+    /// The stage that it leads to.
+    pub(super) fn stage(self) -> Stage {
+        match self {
+            Self::Contain => Stage::Contained,
+            Self::Limit => Stage::Limited,
+            Self::Drain => Stage::Draining,
+            Self::FailOver => Stage::FailingOver,
+        }
+    }
 }
 
 /// What the ladder may do by itself. Operators' commands are not bound by it.

@@ -78,6 +78,26 @@ pub struct Decision {
     pub is_planned: bool,
 }
 
+impl Decision {
+    /// Nothing was decided yet.
+    pub const OPEN: Self = Self {
+        stage: Stage::Open,
+        is_operators: false,
+        is_unsure: false,
+        is_ddl_frozen: false,
+        expects_failover: false,
+        is_planned: false,
+    };
+
+    /// Lane, permits and gate in every proxy.
+    pub fn posture(&self) -> (Lane, PermitsHeld, WriteGate) {
+        let (lane, permits, gate) = self.stage.posture();
+        let lane = if self.is_ddl_frozen { Lane::Closed } else { lane };
+        let holds = self.stage == Stage::Draining && self.expects_failover;
+        (lane, permits, if holds { WriteGate::Buffering } else { gate })
+    }
+}
+
 /// A cluster on the ladder.
 #[derive(Clone, Debug)]
 pub struct Stand {
@@ -85,6 +105,8 @@ pub struct Stand {
     pub decision: Decision,
     /// It stands there since.
     pub since: Instant,
+    /// What was decided was taken over then: detectors may have begun at that moment.
+    pub(super) taken: Option<Instant>,
     /// A failover was tried and failed: none by itself before this.
     pub(super) no_failover_until: Option<Instant>,
     /// DDL was last killed then.
@@ -98,15 +120,9 @@ pub struct Stand {
 impl Stand {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            decision: Decision {
-                stage: Stage::Open,
-                is_operators: false,
-                is_unsure: false,
-                is_ddl_frozen: false,
-                expects_failover: false,
-                is_planned: false,
-            },
+            decision: Decision::OPEN,
             since: now,
+            taken: None,
             no_failover_until: None,
             ddl_killed: None,
             primary_sought: None,
@@ -114,20 +130,16 @@ impl Stand {
         }
     }
 
-    /// Lane, permits and gate as they are to be now.
-    fn posture(&self) -> (Lane, PermitsHeld, WriteGate) {
-        let decision = self.decision;
-        let (lane, permits, gate) = decision.stage.posture();
-        let lane = if decision.is_ddl_frozen { Lane::Closed } else { lane };
-        let holds = decision.stage == Stage::Draining && decision.expects_failover;
-        (lane, permits, if holds { WriteGate::Buffering } else { gate })
+    /// The last thing that was advised or held back since it was last open: which stage, and why.
+    pub fn advice(&self) -> Option<(Stage, How, &Because)> {
+        self.told.last().map(|(rung, how, because)| (rung.stage(), *how, because))
     }
 
     /// Changes it and gives what has to be done in every proxy for that.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Self)) -> Vec<Action> {
-        let before = self.posture();
+        let before = self.decision.posture();
         change(self);
-        let after = self.posture();
+        let after = self.decision.posture();
         let mut actions = Vec::new();
         if before.0 != after.0 {
             actions.push(Action::DdlLane(after.0));
@@ -163,6 +175,7 @@ impl Stand {
                 stand.since = now;
                 stand.told.clear();
             }
+            stand.taken = (decision.stage >= Stage::Limited).then_some(now);
             stand.decision = decision;
         })
     }

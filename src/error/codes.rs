@@ -102,11 +102,20 @@ codes! {
     4002 ShardConnectionLost "shard_connection_lost", 1053 "08S01", Shard Never, "the connection to the shard was lost while the statement ran", "check whether it was applied before sending it again";
     4003 TransactionLost "transaction_lost", 1053 "25000", Shard Never, "the open transaction was lost with its connection", "ROLLBACK, then run the transaction again";
     4006 PinsLost "pins_lost", 1053 "08S01", Shard Never, "the connection was lost that held the session's locks, temporary tables, cursors or variables", "connect again, or ROLLBACK to go on without them";
+    4007 ShardDraining "shard_draining", 1205 "HY000", Shard Replan, "the shard takes no new statements of this kind at the moment; nothing was sent", "run the statement or transaction again after the time given; see `SHOW GATES` on the admin port";
+    4008 ShardDrained "shard_drained", 1205 "HY000", Shard Replan, "the shard is drained; nothing was sent", "run the statement or transaction again after the time given; see `SHOW GATES` on the admin port";
+    4009 HeldTooLong "held_too_long", 1205 "HY000", Shard Replan, "the statement was held for the shard's gate to open, which it did not in time; nothing was sent", "run the statement or transaction again after the time given; see `SHOW GATES` on the admin port";
+    4010 DdlLaneClosed "ddl_lane_closed", 1205 "HY000", Shard Replan, "the cluster takes no schema changes while it is not well; nothing was sent", "run it again when `SHOW ADMISSION` on the admin port shows its ddl_lane open";
+    4011 TransactionCut "transaction_cut", 1205 "HY000", Shard Replan, "the transaction was rolled back, its shard is drained; nothing of it is left", "ROLLBACK, then run the whole transaction again";
     4004 ShardProtocol "shard_protocol", 1105 "HY000", Shard Never, "the shard's server sent something that is not MySQL protocol", "check the server";
     4005 ShardLogin "shard_login", 1105 "HY000", Shard Never, "the shard's server refused the proxy's login", "check the cluster's user and password in the config";
 
     5001 PoolTimeout "pool_timeout", 1040 "08004", Proxy FreshConnection, "no connection to the shard became free in time", "try again later; raise the cluster's pool.max_connections";
     5002 PoolQueueFull "pool_queue_full", 1040 "08004", Proxy FreshConnection, "too many statements wait for a connection to the shard", "try again later";
+    5008 ShardQueueFull "shard_queue_full", 1205 "HY000", Shard Replan, "too many statements wait for the shard; nothing was sent", "run it again after the time given; see `SHOW ADMISSION` on the admin port";
+    5009 ShardQueueLate "shard_queue_late", 1205 "HY000", Shard Replan, "the statement waited too long for its turn at the shard; nothing was sent", "run it again after the time given; see `SHOW ADMISSION` on the admin port";
+    5010 ShardLimited "shard_limited", 1205 "HY000", Shard Replan, "the shard is not well and takes few statements at once; nothing was sent", "run it again after the time given; see `SHOW ADMISSION` on the admin port";
+    5011 WorkspaceLimit "workspace_limit", 1205 "HY000", Client Replan, "the workspace has as many statements at the shard as it may; nothing was sent", "run it again after the time given; see `SHOW WORKSPACE LIMITS` on the admin port";
     5003 UserBusy "user_busy", 1226 "42000", Proxy FreshConnection, "the user has too many statements in flight", "raise the user's max_in_flight";
     5004 TransactionTimeout "transaction_timeout", 1205 "HY000", Proxy Never, "the transaction ran longer than allowed and was rolled back", "raise timeouts.transaction";
     5005 TooManyPrepared "too_many_prepared", 1461 "42000", Client Never, "too many prepared statements in this session", "close statements that are no longer used";
@@ -116,6 +125,8 @@ codes! {
     6001 AdminSyntax "admin_syntax", 1064 "42000", Client Never, "the admin statement cannot be read", "HELP lists the admin statements";
     6002 AdminNotFound "admin_not_found", 1146 "42S02", Client Never, "there is nothing of that name", "see the SHOW statements in HELP";
     6003 ReloadRefused "reload_refused", 1105 "HY000", Client Never, "the files have faults; the running configuration stays", "run `bulkhead check`";
+    6005 OrderRefused "order_refused", 1105 "HY000", Client Never, "the ladder does not follow the order as things are", "SHOW SHARD STATUS says where the cluster stands";
+    6006 OtherProxyDecides "other_proxy_decides", 1105 "HY000", Client Never, "another proxy decides about clusters now", "give the order to the proxy that the message names";
     6004 AdminFailed "admin_failed", 1105 "HY000", Proxy Never, "the admin statement failed", "see the proxy's log";
 
     9001 Internal "internal", 1815 "HY000", Proxy Never, "internal error", "report this with the proxy's log";

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::digests::{Cost, DigestReport, Digests};
+use super::meter::is_servers_fault;
 use super::shards::{ShardReport, ShardTable};
 use crate::ids::Role;
 use crate::topology::Shard;
@@ -17,6 +18,17 @@ pub enum Ended {
     Error(u16),
     /// The connection was lost before the answer was whole.
     Lost,
+}
+
+impl Ended {
+    /// Says whether it speaks against the server.
+    pub fn is_servers_fault(self) -> bool {
+        match self {
+            Self::Well => false,
+            Self::Error(errno) => is_servers_fault(errno),
+            Self::Lost => true,
+        }
+    }
 }
 
 /// One statement that reached a server.

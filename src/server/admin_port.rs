@@ -10,8 +10,10 @@ use crate::admin::{
     self, AdminContext, AdminFuture, KillTarget, ProxyStats, Reload, ReloadFault, SessionRow, SessionsView,
     StatsView,
 };
+use crate::admission::WorkspaceLimitsBook;
 use crate::error::{ClientError, Code};
-use crate::ids::SessionId;
+use crate::failover::Failovers;
+use crate::ids::{SessionId, UserName};
 use crate::protocol::capability::StatusFlags;
 use crate::protocol::command::Command;
 use crate::protocol::framed::Framed;
@@ -23,6 +25,7 @@ use crate::topology::{DirectoryAdmin, SnapshotChanges, Store};
 
 use super::StartError;
 use super::health::Board;
+use super::ladder::Control;
 use super::listen;
 use super::reload::Reloader;
 
@@ -33,15 +36,22 @@ const STATEMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// An admin connection without a statement ends after this.
 const IDLE_MAX: Duration = Duration::from_secs(8 * 3600);
 
+/// What the watching task shows.
+pub(super) struct Views {
+    pub(super) board: Arc<Board>,
+    pub(super) ladder: Arc<Control>,
+    pub(super) failovers: Arc<Failovers>,
+}
+
 /// Binds both admin addresses and serves them.
 ///
 /// # Errors
 /// An address cannot be listened on.
 pub(super) fn start(
     services: &Arc<Services>,
-    store: &Arc<dyn Store>,
+    (store, limits): (&Arc<dyn Store>, &Arc<WorkspaceLimitsBook>),
     reloader: &Arc<Reloader>,
-    board: &Arc<Board>,
+    views: Views,
     background: &mut JoinSet<()>,
 ) -> Result<(), StartError> {
     let config = services.serving.load().config.clone();
@@ -53,11 +63,16 @@ pub(super) fn start(
         snapshots: services.snapshots.clone(),
         workspaces: DirectoryAdmin::new(store.clone(), services.snapshots.clone()),
         health: services.health.clone(),
-        clusters: board.clone(),
+        clusters: views.board,
+        admissions: services.admissions.clone(),
+        limits: limits.clone(),
+        primaries: views.failovers,
         pools: services.pools.clone(),
         sessions: Arc::new(Sessions(services.registry.clone())),
         reload: reloader.clone(),
         stats: Arc::new(Stats { services: services.clone(), reloader: reloader.clone() }),
+        ladder: views.ladder,
+        operator: UserName::new(""),
     };
     background.spawn(accept(mysql, services.clone(), context.clone()));
     background.spawn(async move {
@@ -120,6 +135,7 @@ async fn converse(mut operator: LoggedIn, context: &AdminContext) -> Result<(), 
     }
     let status = StatusFlags::AUTOCOMMIT;
     operator.welcome(status).await?;
+    let context = &AdminContext { operator: operator.user.name.clone(), ..context.clone() };
     operator.client.set_max_packet(STATEMENT_BYTES_MAX);
     loop {
         operator.client.reset_sequence();

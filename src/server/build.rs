@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
+use crate::admission::{Admissions, WorkspaceLimitsBook};
 use crate::backend::Pools;
 use crate::config::{Config, Fault, Listen};
+use crate::failover::{Failovers, Primaries};
 use crate::health::{Health, Meters};
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
@@ -26,6 +28,13 @@ const PLAN_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub(super) struct Loaded {
     pub config: Arc<Config>,
     pub vschema: Arc<Vschema>,
+}
+
+impl Loaded {
+    /// The same with each cluster's primary as it is, which need not be the one that the file names.
+    pub(super) fn led_by(&self, primaries: &Primaries) -> Self {
+        Self { config: Arc::new(primaries.derive(&self.config)), vschema: self.vschema.clone() }
+    }
 }
 
 /// Reads and checks config and vschema.
@@ -53,6 +62,9 @@ fn render(faults: &[Fault]) -> String {
 pub(super) struct Proxy {
     pub services: Arc<Services>,
     pub store: Arc<dyn Store>,
+    pub primaries: Arc<Primaries>,
+    pub failovers: Arc<Failovers>,
+    pub limits: Arc<WorkspaceLimitsBook>,
 }
 
 /// Builds what sessions share. Opens no connection to a server.
@@ -62,9 +74,16 @@ pub(super) struct Proxy {
 pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let config = &loaded.config;
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&config.store.path)?);
+    let primaries = Arc::new(Primaries::load(store.clone()).await?);
+    let loaded = &loaded.led_by(&primaries);
+    primaries.declare(config);
+    let config = &loaded.config;
     let snapshot = snapshot_of(loaded, &store, &Directories::default()).await?;
     let auth = AuthContext::new(RsaKey::generate().map_err(logins)?).map_err(logins)?;
     let serving = serving_of(config, Arc::new(auth))?;
+    let admissions = Arc::new(Admissions::new(config));
+    let limits = Arc::new(WorkspaceLimitsBook::new(store.clone(), admissions.clone()));
+    limits.load().await?;
     let started = Instant::now();
     let services = Arc::new(Services {
         snapshots: Arc::new(SnapshotCell::new(snapshot)),
@@ -73,12 +92,15 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         registry: Arc::new(Registry::new()),
         health: Arc::new(Health::new()),
         meters: Arc::new(Meters::new(started)),
+        admissions,
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,
         plan_lookups: PlanLookups::default(),
     });
-    Ok(Proxy { services, store })
+    let (snapshots, pools) = (services.snapshots.clone(), services.pools.clone());
+    let failovers = Arc::new(Failovers::new(snapshots, pools, primaries.clone()));
+    Ok(Proxy { services, store, primaries, failovers, limits })
 }
 
 /// The snapshot of a config, with the directories that its keyspaces need.

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::commands;
 use super::ddl::{self, DdlCommand};
+use super::on_call::{self, IncidentCommand, ShardCommand};
 
 // What the commands' --help ends with.
 const SERVE_HELP: &str = "\
@@ -41,6 +42,19 @@ Examples:
   bulkhead admin 'SHOW SHARDS'
   bulkhead admin --json 'SHOW POOLS'
   bulkhead admin 'EXPLAIN ROUTE FOR shop SELECT 1'";
+const SHARD_HELP: &str = "\
+Examples:
+  bulkhead shard status
+  bulkhead shard freeze-ddl c3 --why 'a flood of ALTERs'
+  bulkhead shard drain c3 --why 'writes stall' --dry-run
+  bulkhead shard failover c3 --why 'it does not recover' --dry-run
+  bulkhead shard undrain c3 --why 'it is well again'
+
+Ends with 1 when the order is not followed.";
+const INCIDENT_HELP: &str = "\
+Examples:
+  bulkhead incident show
+  bulkhead incident show c3 --since 2h";
 const PASSWORD_HELP: &str = "\
 Example:
   printf '%s' \"$PASSWORD\" | bulkhead password";
@@ -120,6 +134,18 @@ enum Command {
     Ddl {
         #[command(subcommand)]
         command: DdlCommand,
+    },
+    /// Shows and drains shards, fails them over, freezes schema changes; by a running proxy's admin port.
+    #[command(after_help = SHARD_HELP)]
+    Shard {
+        #[command(subcommand)]
+        command: ShardCommand,
+    },
+    /// Shows what happened to a cluster, and what was done.
+    #[command(after_help = INCIDENT_HELP)]
+    Incident {
+        #[command(subcommand)]
+        command: IncidentCommand,
     },
     /// Hashes a password, read from standard input, for a user's `password_hash`.
     #[command(after_help = PASSWORD_HELP)]
@@ -251,6 +277,8 @@ pub fn run() -> ExitCode {
             commands::admin(&config.config, &login.user, &statement, json)
         }
         Command::Ddl { command } => return ddl::run(command),
+        Command::Shard { command } => on_call::shard(command),
+        Command::Incident { command } => on_call::incident(command),
         Command::Password { plugin } => commands::password(plugin),
         Command::Version => {
             let build = if cfg!(debug_assertions) { "debug" } else { "optimised" };
@@ -303,6 +331,13 @@ mod tests {
             helps.extend(help);
             for argument in command.get_arguments() {
                 assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+        for group in ["shard", "incident"] {
+            for command in cli.find_subcommand(group).expect("it is there").get_subcommands() {
+                if command.get_name() != "help" {
+                    helps.push(command.get_after_help().expect(group).to_string());
+                }
             }
         }
         let helps = helps.join("\n");

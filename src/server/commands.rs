@@ -102,8 +102,23 @@ pub(super) fn password(plugin: Plugin) -> Done {
     Ok(())
 }
 
+/// Whom to ask, and as whom.
+pub(super) struct Asked<'a> {
+    pub(super) path: &'a Path,
+    pub(super) user: &'a str,
+}
+
 /// `bulkhead admin`.
 pub(super) fn admin(path: &Path, user: &str, statement: &str, json: bool) -> Done {
+    print_rows(&ask(&Asked { path, user }, &[statement])?[0], json)
+}
+
+/// Runs statements on the admin port of the config; gives the rows of each.
+///
+/// # Errors
+/// The config, the login, or what the proxy answered.
+pub(super) fn ask(asked: &Asked<'_>, statements: &[&str]) -> Result<Vec<Vec<Row>>, String> {
+    let (path, user) = (asked.path, asked.user);
     let loaded = build::load(path).map_err(to_text)?;
     let password = std::env::var(ADMIN_PASSWORD_VARIABLE)
         .map_err(|_| format!("set {ADMIN_PASSWORD_VARIABLE} to the password of the admin user '{user}'"))?;
@@ -117,13 +132,17 @@ pub(super) fn admin(path: &Path, user: &str, statement: &str, json: bool) -> Don
     block_on(async {
         let mut connection =
             mysql_async::Conn::new(options).await.map_err(|error| format!("{address}: {error}"))?;
-        let rows: Vec<Row> = connection.query(statement).await.map_err(to_text)?;
+        let mut answers = Vec::new();
+        for statement in statements {
+            answers.push(connection.query(*statement).await.map_err(to_text)?);
+        }
         connection.disconnect().await.map_err(to_text)?;
-        print_rows(&rows, json)
+        Ok(answers)
     })
 }
 
-fn print_rows(rows: &[Row], json: bool) -> Done {
+/// Prints rows, one a line.
+pub(super) fn print_rows(rows: &[Row], json: bool) -> Done {
     let mut out = std::io::stdout().lock();
     for row in rows {
         let cells = row.columns_ref().iter().enumerate().map(|(at, column)| {

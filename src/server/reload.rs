@@ -9,11 +9,12 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use crate::failover::Primaries;
 use crate::session::Services;
 use crate::topology::{Directory, SnapshotChanges, Store};
 
 use super::StartError;
-use super::build::{self, Loaded};
+use super::build::{self, Loaded, Proxy};
 
 /// Editors write a file in several steps; this long nothing must change before it is read.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -26,6 +27,7 @@ pub(super) struct Reloader {
     path: PathBuf,
     services: Arc<Services>,
     store: Arc<dyn Store>,
+    primaries: Arc<Primaries>,
     /// One reload at a time. What the files were when they were last read, so that a change back is seen as
     /// a change.
     reloading: Mutex<Files>,
@@ -36,10 +38,12 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    pub(super) fn new(path: PathBuf, services: Arc<Services>, store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(path: PathBuf, proxy: &Proxy) -> Self {
+        let Proxy { services, store, primaries, .. } = proxy;
+        let (services, store, primaries) = (services.clone(), store.clone(), primaries.clone());
         let reloading = Mutex::new(files(&path, &services));
         let (reloads, failures) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { path, services, store, reloading, followed: Mutex::default(), reloads, failures }
+        Self { path, services, store, primaries, reloading, followed: Mutex::default(), reloads, failures }
     }
 
     /// Takes over changes that other proxies make to the snapshot's directories, from now on.
@@ -80,13 +84,19 @@ impl Reloader {
         let loaded = tokio::task::spawn_blocking(move || build::load(&path)).await;
         let loaded: Loaded =
             loaded.map_err(|error| StartError::Config { rendered: format!("reading failed: {error}") })??;
+        // A failover that is published meanwhile would be undone by what is made here.
+        let _publishing = self.primaries.publishing().await;
+        let declared = loaded.config.clone();
+        let loaded = loaded.led_by(&self.primaries);
         let before = self.services.snapshots.load();
         let snapshot = build::snapshot_of(&loaded, &self.store, &before.directories).await?;
         let auth = self.services.serving.load().auth.clone();
         let serving = build::serving_of(&loaded.config, auth)?;
         // The pools first: a snapshot must not name a cluster that has none.
         self.services.pools.reconfigure(&loaded.config)?;
+        self.services.admissions.configure(&loaded.config);
         let changes = self.services.snapshots.swap(snapshot);
+        self.primaries.declare(&declared);
         self.follow_directories().await;
         self.services.serving.store(Arc::new(serving));
         Ok(changes)

@@ -12,7 +12,7 @@ use crate::session::Services;
 use super::build::{self, Loaded};
 use super::reload::Reloader;
 use super::workers::Workers;
-use super::{StartError, admin_port, health, listen, logging};
+use super::{StartError, admin_port, health, ladder, listen, logging};
 
 /// How often a drain looks whether sessions are left.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -37,20 +37,29 @@ pub fn serve(path: &Path) -> Result<(), StartError> {
 async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     let config = loaded.config.clone();
     let proxy = build::build(loaded).await?;
+    let reloader = Arc::new(Reloader::new(path.to_owned(), &proxy));
     let services = proxy.services;
-    let reloader = Arc::new(Reloader::new(path.to_owned(), services.clone(), proxy.store.clone()));
     let mut accepting = JoinSet::new();
     let mut background = JoinSet::new();
     let workers =
         Workers::start().map_err(|source| StartError::System { what: "the workers cannot start", source })?;
     let workers = Arc::new(workers);
+    // First what was decided before: a drained cluster stays drained.
+    let (reins, control) = ladder::start(&services, &proxy.store, &proxy.failovers, &mut background).await?;
     listen_for_clients(&services, &workers, &mut accepting)?;
     let board = Arc::new(health::Board::default());
-    admin_port::start(&services, &proxy.store, &reloader, &board, &mut background)?;
-    background.spawn(health::watch(services.clone(), board));
+    let views = admin_port::Views {
+        board: board.clone(),
+        ladder: Arc::new(control),
+        failovers: proxy.failovers.clone(),
+    };
+    admin_port::start(&services, (&proxy.store, &proxy.limits), &reloader, views, &mut background)?;
+    background.spawn(health::watch(health::Wiring { services: services.clone(), board, reins }));
+    background.spawn(proxy.failovers.clone().watch());
 
     reloader.follow_directories().await;
     background.spawn(reloader.clone().watch_files());
+    background.spawn(proxy.limits.clone().follow());
     let mut signals = Signals::new()?;
     tracing::info!(
         address = %config.listen.address,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::time::timeout;
 
+use crate::admission::NearAdmission;
 use crate::backend::SessionSettings;
 use crate::config::User;
 use crate::error::{ClientError, Code};
@@ -22,6 +23,7 @@ use crate::sql::Scan;
 use crate::topology::Snapshot;
 
 use crate::session::Session;
+use crate::session::admit::held_too_often;
 use crate::session::alarm::Alarm;
 use crate::session::flow::{Ended, Failure, Flow};
 use crate::session::login::{self, LoggedIn, LoginError};
@@ -71,6 +73,8 @@ impl Session {
             worker,
             entry,
             meter: NearMeter::default(),
+            entrance: NearAdmission::default(),
+            asks_anew: false,
             state,
             alarm: Alarm::default(),
             waiting_since: Instant::now(),
@@ -116,12 +120,15 @@ impl Session {
             self.command = Vec::new();
         }
         self.more_results = false;
+        self.asks_anew = false;
         match result {
             Ok(()) => {}
             Err(Failure::Refused(error) | Failure::Retry(error) | Failure::Unusable(error)) => {
                 self.note_refusal(&error);
                 self.send_error(&error).await?
             }
+            // Who can be planned again was: this one gave up.
+            Err(Failure::Anew(held)) => self.send_error(&held_too_often(held.as_deref())).await?,
             Err(Failure::End(ended)) => return Err(ended),
         }
         self.waiting_since = Instant::now();

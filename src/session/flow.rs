@@ -1,5 +1,6 @@
 //! How a command can fail: the client is told and goes on, or the session ends.
 
+use crate::admission::Held;
 use crate::error::ClientError;
 use crate::protocol::errors::FrameError;
 
@@ -31,6 +32,9 @@ pub(super) enum Failure {
     Retry(ClientError),
     /// As `Refused`, and the server connection at hand is in a state that nobody may use.
     Unusable(ClientError),
+    /// Nothing was sent: the statement is to be planned again and to ask anew, after it was let go by the
+    /// gate that holds it, if one does.
+    Anew(Option<Box<Held>>),
     /// The session ends.
     End(Ended),
 }

@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use crate::admission::Admitted;
 use crate::error::Code;
 use crate::execute::RelayError;
 use crate::health::{Class, Ended, Flight, Statement};
@@ -41,14 +42,27 @@ impl Session {
     }
 
     /// A statement's answer was relayed, or broke off.
-    pub(super) fn land(&self, flight: Option<Flight>, relayed: &Result<(), RelayError>) {
-        let Some(flight) = flight else { return };
+    pub(super) fn land(
+        &self,
+        flight: Option<Flight>,
+        admitted: Option<Admitted>,
+        relayed: &Result<(), RelayError>,
+    ) {
+        let now = Instant::now();
         match relayed {
             // Whoever waited gave up: the client, a deadline, an operator.
-            Err(RelayError::Client(_) | RelayError::Stopped(_)) => flight.abandon(Instant::now()),
+            Err(RelayError::Client(_) | RelayError::Stopped(_)) => {
+                flight.into_iter().for_each(|flight| flight.abandon(now));
+            }
             // It has not run: its connection could not be brought to the session's state.
-            Err(RelayError::State(_)) => drop(flight),
-            done => self.land_as(flight, self.ended(done.is_err())),
+            Err(RelayError::State(_)) => {}
+            done => {
+                let ended = self.ended(done.is_err());
+                // What was not measured says nothing about the server.
+                let is_fault = flight.is_some() && ended.is_servers_fault();
+                let times = flight.and_then(|flight| flight.end(ended, now));
+                admitted.into_iter().for_each(|admitted| admitted.land(times, is_fault, now));
+            }
         }
     }
 
@@ -64,7 +78,7 @@ impl Session {
 
     /// It ended like this, now.
     pub(super) fn land_as(&self, flight: Flight, ended: Ended) {
-        let _times_the_usual = flight.end(ended, Instant::now());
+        flight.end(ended, Instant::now());
     }
 
     /// How the statement ended whose answer the tracker has seen last.

@@ -8,6 +8,7 @@
 //! seen; one workspace's database never stays current under another's statement: a change of database goes by
 //! way of `information_schema`, so that a change that fails leaves none of the first one's tables in reach.
 
+mod admit;
 mod alarm;
 mod commands;
 mod flow;
@@ -34,6 +35,7 @@ pub use settings_cache::SettingsCache;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::admission::NearAdmission;
 use crate::config::User;
 use crate::error::Code;
 use crate::health::NearMeter;
@@ -68,6 +70,9 @@ struct Session {
     worker: WorkerId,
     entry: Arc<SessionEntry>,
     meter: NearMeter,
+    entrance: NearAdmission,
+    /// The statement that is being worked on was held at a gate.
+    asks_anew: bool,
     state: State,
     /// For all deadlines of the session.
     alarm: Alarm,

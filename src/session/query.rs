@@ -12,13 +12,16 @@ use crate::plan::{
     Route, TargetShape, TransactionEffect, WorkspacePins,
 };
 use crate::protocol::capability::Capabilities;
+use crate::protocol::command::StmtExecute;
 use crate::protocol::response::CommandKind;
 use crate::sql::{self, Scan, ScanFlags, StatementKind};
 use crate::topology::Snapshot;
 use crate::vschema::Layout;
 
 use crate::session::Session;
+use crate::session::admit::ANEW_MAX;
 use crate::session::flow::{Failure, Flow};
+use crate::session::prepared::PreparedStatement;
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::locks;
 use crate::session::run::place::{Needs, Place, resolve_address};
@@ -50,6 +53,14 @@ pub(super) struct Statement<'a> {
     pub said: Said,
     /// When the command arrived.
     pub started: Instant,
+}
+
+/// What the retry loop repeats.
+pub(super) enum Asked<'a> {
+    /// A statement as text.
+    Text(&'a Statement<'a>),
+    /// An execution of a prepared statement.
+    Execution(&'a mut PreparedStatement, StmtExecute<'a>),
 }
 
 impl Statement<'_> {
@@ -103,14 +114,32 @@ impl Session {
         Ok(said)
     }
 
-    /// Runs one statement: the one retry loop. Repeats only what was never sent, or what only reads, runs
-    /// outside a transaction and gave no byte of an answer.
+    /// Runs one statement.
     pub(super) async fn run_statement(&mut self, statement: &Statement<'_>) -> Flow {
-        let mut attempt = 1;
+        self.repeat(Asked::Text(statement)).await
+    }
+
+    /// The one retry loop. Repeats only what was never sent, or what only reads, runs outside a transaction
+    /// and gave no byte of an answer. A statement that a gate held is planned again; that is no attempt, for
+    /// nothing failed.
+    pub(super) async fn repeat(&mut self, mut asked: Asked<'_>) -> Flow {
+        let (mut attempt, mut anew) = (1, 0);
+        self.asks_anew = false;
         loop {
-            match self.try_statement(statement).await {
+            let done = match &mut asked {
+                Asked::Text(statement) => self.try_statement(statement).await,
+                Asked::Execution(statement, execute) => self.try_execution(statement, *execute).await,
+            };
+            match done {
                 Err(Failure::Retry(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(Failure::Retry(error)) => return Err(Failure::Refused(error)),
+                Err(Failure::Anew(held)) if anew < ANEW_MAX => {
+                    anew += 1;
+                    if let Some(held) = held {
+                        Box::pin(self.wait_at_gate(*held, None)).await?;
+                    }
+                    self.asks_anew = true;
+                }
                 done => return done,
             }
         }

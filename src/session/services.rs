@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
+use crate::admission::Admissions;
 use crate::backend::Pools;
 use crate::config::{AuthPlugin, CachingSha2Hash, Config, Password};
 use crate::health::{Health, Meters};
@@ -48,6 +49,8 @@ pub struct Services {
     pub health: Arc<Health>,
     /// Where statements leave their times, for the detectors.
     pub meters: Arc<Meters>,
+    /// Who may use a cluster now.
+    pub admissions: Arc<Admissions>,
     /// What SET statements came to.
     pub settings: SettingsCache,
     /// The config of new sessions; swapped by a reload.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::admission::Seat;
 use crate::backend::{Checkout, SessionSettings};
 use crate::error::Code;
 use crate::ids::{ClusterName, Keyspace, Role, WorkspaceId};
@@ -75,6 +76,12 @@ pub(super) struct Held {
     pub cluster: ClusterName,
     /// The role it was lent for.
     pub role: Role,
+    /// [`crate::admission::Admission::drains`] as of before it was lent.
+    pub drains: u64,
+    /// Whose statement it was lent for, as permits know it.
+    pub workspace: Option<u64>,
+    /// Counts for that workspace while the session keeps it.
+    pub seat: Option<Seat>,
 }
 
 /// What the last statement left, for questions about it.

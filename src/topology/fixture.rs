@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::{Directories, Snapshot, SnapshotCell, Store};
 use crate::config::{
-    Access, Admin, AuthPlugin, Cluster, ClusterTls, Config, HealthChecks, KeyspaceTopology, Listen, Log,
-    LogFormat, Login, Password, PoolLimits, Reads, Routing, ShardPlace, Timeouts, TlsMode, User,
+    Access, Admin, Alerts, AuthPlugin, Cluster, ClusterTls, Config, Failover, HealthChecks, KeyspaceTopology,
+    LadderPolicy, Listen, Log, LogFormat, Login, Password, PermitSettings, PoolLimits, Reads, Routing,
+    RungMode, Rungs, ShardPlace, Timeouts, TlsMode, User, WorkspaceDefaults,
 };
 use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName, UserName};
 use crate::redact::Secret;
@@ -48,6 +49,7 @@ fn schema(name: &str, layout: Layout) -> KeyspaceSchema {
         require_explicit_routing: false,
         foreign_key_mode: ForeignKeyMode::Unmanaged,
         template: None,
+        ladder: Rungs::default(),
         vindexes: HashMap::new(),
         default_vindex: None,
         tables: HashMap::new(),
@@ -72,6 +74,12 @@ pub(crate) fn config() -> Config {
         routing: Routing { workspace_variable: "workspace_id".into(), comment_key: "workspace_id".into() },
         timeouts: timeouts(),
         health: HealthChecks { heartbeat: true, heartbeat_database: "bulkhead".into() },
+        ladder: LadderPolicy {
+            rungs: [RungMode::Act, RungMode::Act, RungMode::Act, RungMode::Advise],
+            drains_max: 1,
+        },
+        alerts: Alerts::default(),
+        limits: WorkspaceDefaults::default(),
         users: BTreeMap::from([
             (UserName::new("app"), user("app", false)),
             (UserName::new("root"), user("root", true)),
@@ -144,6 +152,9 @@ fn cluster(number: u16) -> Cluster {
             idle: Duration::from_secs(300),
             lifetime: Duration::from_secs(3600),
         },
+        ladder: Rungs::default(),
+        permits: PermitSettings::DEFAULT,
+        failover: Failover::default(),
     }
 }
 

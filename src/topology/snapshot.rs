@@ -73,6 +73,14 @@ impl Snapshot {
         }
     }
 
+    /// The same with one cluster's definition replaced; numbered by [`super::SnapshotCell`].
+    #[must_use]
+    pub fn with_cluster(&self, cluster: Cluster) -> Self {
+        let mut config = Config::clone(&self.config);
+        config.clusters.insert(cluster.name.clone(), cluster);
+        Self { config: Arc::new(config), ..self.clone() }
+    }
+
     /// The keyspaces whose directories [`Directories::load`] must read first.
     pub fn keyspaces_with_directory(vschema: &Vschema) -> impl Iterator<Item = Keyspace> {
         vschema.keyspaces().filter(|schema| schema.uses_directory()).map(|schema| schema.name.clone())

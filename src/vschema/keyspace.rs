@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::Rungs;
 use crate::ids::{Keyspace, KeyspaceId, TableName, WorkspaceId};
 
 use super::pattern::DatabasePattern;
@@ -137,6 +138,8 @@ pub struct KeyspaceSchema {
     pub foreign_key_mode: ForeignKeyMode,
     /// SQL file that creates a new workspace's tables.
     pub template: Option<PathBuf>,
+    /// No rung of the ladder is more than this on clusters that have its shards.
+    pub ladder: Rungs,
     pub(crate) vindexes: HashMap<Box<str>, Arc<Vindex>>,
     pub(crate) default_vindex: Option<ColumnVindex>,
     pub(crate) tables: HashMap<TableName, Arc<Table>>,

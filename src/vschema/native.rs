@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::config::decode::{Decoder, Object};
 use crate::config::keys::{Key, Section, Shape};
+use crate::config::{RUNGS, Rungs};
 use crate::ids::{Keyspace, TableName};
 
 use super::build::{self, ColumnsOf, VindexEntry, Vindexes};
@@ -49,6 +50,11 @@ pub(crate) const ROOT: Section = Section {
             "vindexes",
             Shape::Named(&VINDEX),
             "`shared_tables`: functions from column values to keyspace ids.",
+        ),
+        Key::new(
+            "ladder",
+            Shape::Section(&RUNGS),
+            "What may be done by itself, at most, about a sick cluster that has shards of this keyspace.",
         ),
         Key::new("tables", Shape::Named(&TABLE), "Tables; an empty one follows the keyspace's defaults."),
     ],
@@ -185,6 +191,7 @@ pub(super) fn decode(decoder: &Decoder<'_>) -> (Keyspace, Option<KeyspaceSchema>
         require_explicit_routing: root.flag("require_explicit_routing"),
         foreign_key_mode: ForeignKeyMode::Unmanaged,
         template: root.existing_path("template"),
+        ladder: root.section("ladder").map(|bounds| Rungs::decode(&bounds)).unwrap_or_default(),
         vindexes: vindexes.read,
         default_vindex,
         tables: build::by_name(tables.into_iter()),

@@ -3,9 +3,9 @@
 //! What Bulkhead cannot honour is refused by name (lookup vindexes, sequences that fill columns, routing
 //! rules, managed foreign keys), never ignored.
 
-use crate::config::Place;
 use crate::config::decode::{Decoder, Object};
 use crate::config::keys::{Key, Section, Shape};
+use crate::config::{Place, Rungs};
 use crate::ids::{Keyspace, TableName};
 
 use super::build::{self, ColumnsOf, VindexEntry, Vindexes};
@@ -123,6 +123,7 @@ pub(super) fn decode(decoder: &Decoder<'_>) -> (Keyspace, Option<KeyspaceSchema>
         require_explicit_routing: root.flag("require_explicit_routing"),
         foreign_key_mode: decode_foreign_keys(&root),
         template: None,
+        ladder: Rungs::default(),
         default_vindex: shared_default(&tables, sharded),
         workspace_column: file.workspace_column,
         vindexes: file.vindexes.read,

@@ -38,13 +38,15 @@ impl Flavour {
     }
 }
 
-/// One of the two servers of a cluster.
+/// One of the servers of a cluster, as they were made; a failover changes what they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Takes writes.
     Primary,
     /// Follows the primary, read only.
     Replica,
+    /// Another one.
+    Replica2,
 }
 
 impl Role {
@@ -52,6 +54,7 @@ impl Role {
         match self {
             Self::Primary => "primary",
             Self::Replica => "replica",
+            Self::Replica2 => "replica2",
         }
     }
 }
@@ -67,6 +70,8 @@ pub struct Cluster {
     pub primary_port: u16,
     /// Port of the replica, if there is one.
     pub replica_port: Option<u16>,
+    /// Port of the second replica, if there is one.
+    pub replica2_port: Option<u16>,
     /// Password of `bulkhead_app`, `bulkhead_admin` and `root`.
     pub password: String,
     folder: TempDir,
@@ -75,12 +80,17 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a primary alone: enough for most tests.
     pub fn start(name: &str, flavour: Flavour) -> Self {
-        Self::start_servers(name, flavour, None)
+        Self::start_servers(name, flavour, None, None)
     }
 
     /// Starts a primary and a replica that follows it.
     pub fn start_with_replica(name: &str, flavour: Flavour) -> Self {
-        Self::start_servers(name, flavour, Some(free_port()))
+        Self::start_servers(name, flavour, Some(free_port()), None)
+    }
+
+    /// Starts a primary and two replicas that follow it.
+    pub fn start_with_two_replicas(name: &str, flavour: Flavour) -> Self {
+        Self::start_servers(name, flavour, Some(free_port()), Some(free_port()))
     }
 
     /// The cluster (a primary alone) that the tests of one file share, one per flavour. Tests that use it
@@ -95,12 +105,18 @@ impl Cluster {
         cell.get_or_init(|| Self::start("shared", flavour))
     }
 
-    fn start_servers(name: &str, flavour: Flavour, replica_port: Option<u16>) -> Self {
+    fn start_servers(
+        name: &str,
+        flavour: Flavour,
+        replica_port: Option<u16>,
+        replica2_port: Option<u16>,
+    ) -> Self {
         let cluster = Self {
             name: name.to_owned(),
             flavour,
             primary_port: free_port(),
             replica_port,
+            replica2_port,
             password: format!("test-{}", std::process::id()),
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
         };
@@ -111,6 +127,9 @@ impl Cluster {
             Some(port) => command.args(["--replica-port", &port.to_string()]),
             None => command.arg("--no-replica"),
         };
+        if let Some(port) = replica2_port {
+            command.args(["--replica2-port", &port.to_string()]);
+        }
         for account in ["APP", "ADMIN", "REPL", "ROOT"] {
             command.env(format!("BULKHEAD_{account}_PASSWORD"), &cluster.password);
         }
@@ -142,6 +161,16 @@ impl Cluster {
         run(Command::new("kill").args([&format!("-{name}"), pid.trim()]));
     }
 
+    /// The folder that holds the cluster's, as in `cluster.sh --dir`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts one server again; what it does then is up to it.
+    pub fn start_one(&self, role: Role) {
+        run(self.script("start").args(["--role", role.name()]));
+    }
+
     /// Starts again whatever is not running.
     pub fn start_again(&self) {
         run(&mut self.script("start"));
@@ -154,11 +183,16 @@ impl Cluster {
 
     /// Connects to a server as one of its accounts (`bulkhead_app`, `bulkhead_admin`, `root`).
     pub async fn connect(&self, role: Role, user: &str) -> Conn {
-        let port = match role {
+        connect(self.port(role), user, &self.password, None).await
+    }
+
+    /// A server's port on 127.0.0.1.
+    pub fn port(&self, role: Role) -> u16 {
+        match role {
             Role::Primary => self.primary_port,
             Role::Replica => self.replica_port.expect("the cluster was started with a replica"),
-        };
-        connect(port, user, &self.password, None).await
+            Role::Replica2 => self.replica2_port.expect("the cluster was started with two replicas"),
+        }
     }
 }
 
@@ -218,8 +252,10 @@ impl Setup {
     pub fn cluster_as(mut self, name: &str, cluster: &Cluster) -> Self {
         let variable = format!("TEST_{}_PASSWORD", name.to_uppercase());
         let mut section = format!("[clusters.{name}]\nprimary = \"127.0.0.1:{}\"\n", cluster.primary_port);
-        if let Some(port) = cluster.replica_port {
-            let _ = writeln!(section, "replicas = [\"127.0.0.1:{port}\"]");
+        let replicas = [cluster.replica_port, cluster.replica2_port].into_iter().flatten();
+        let replicas: Vec<_> = replicas.map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+        if !replicas.is_empty() {
+            let _ = writeln!(section, "replicas = [{}]", replicas.join(", "));
         }
         let _ = writeln!(section, "user = \"bulkhead_app\"\npassword_env = \"{variable}\"");
         let _ = writeln!(section, "[clusters.{name}.admin]\nuser = \"bulkhead_admin\"");

@@ -17,7 +17,7 @@ Layouts: unsharded (one database), use (a database per workspace, chosen by USE)
 /*workspace_id:42*/ in each statement). The specs do not know what they talk to; only the environment differs.
 
 The last line is `N passed, N failed, N skipped`; the exit code is 1 if one failed.
-environment: BULKHEAD_BIN (the program to test), PROFILE=release, BULKHEAD_STAND_PORT (first port, default 17010),
+environment: BULKHEAD_ADMIN_URL (of a Bulkhead of yours, with the clusters c1 and c2), BULKHEAD_BIN (the program to test), PROFILE=release, BULKHEAD_STAND_PORT (first port, default 17010),
 KEEP_STAND=1 (keep logs), SPEC_LOG (Rails' log file).
 EOF
 }
@@ -96,7 +96,8 @@ else
     if [[ $only != plain ]]; then
         start_proxied app_test
         RESTART_COMMAND=$(restart_command c1 c2)
-        export RESTART_COMMAND
+        BULKHEAD_ADMIN_URL=mysql2://operator:$STAND_PASSWORD@127.0.0.1:$((PORT_BASE + 6))
+        export RESTART_COMMAND BULKHEAD_ADMIN_URL
         for chosen in "${layouts[@]}"; do run_specs proxy "$chosen" "$account:$PROXY_PORT"; done
     fi
 fi

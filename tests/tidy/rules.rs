@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("error", 1),
     ("config", 2),
     ("protocol", 2),
+    ("control", 3),
     ("sql", 3),
     ("ddl", 4),
     ("vschema", 4),
@@ -31,7 +32,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("backend", 7),
     ("health", 8),
     ("drain", 9),
+    ("admission", 10),
     ("execute", 10),
+    ("failover", 10),
     ("migrations", 10),
     ("session", 11),
     ("admin", 12),
@@ -42,7 +45,7 @@ const LAYERS: &[(&str, u8)] = &[
 const PACKAGES: &[(&str, &[&str], &str)] = &[
     (
         "mysql_async",
-        &["config", "health", "migrations", "topology", "admin", "server"],
+        &["config", "control", "failover", "health", "migrations", "topology", "admin", "server"],
         "serves the control plane, never a client's query path",
     ),
     ("sqlparser", &["sql", "plan"], "its tree stays within reading and planning"),

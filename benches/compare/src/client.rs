@@ -73,11 +73,76 @@ fn broken(what: impl Into<String>) -> io::Error {
     io::Error::other(what.into())
 }
 
+/// What the server answered instead of a result. In an `io::Error`; [`ServerError::of`] takes it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerError {
+    /// MySQL's number.
+    pub number: u16,
+    /// SQLSTATE and words.
+    pub text: String,
+}
+
+impl ServerError {
+    /// The server's answer, if that is what the error is; anything else means a lost connection.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl std::fmt::Display for ServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "error {}: {}", self.number, self.text)
+    }
+}
+
+impl std::error::Error for ServerError {}
+
 /// An ERR packet as an error of ours.
 fn server_error(payload: &[u8]) -> io::Error {
     let number = u16::from_le_bytes([*payload.get(1).unwrap_or(&0), *payload.get(2).unwrap_or(&0)]);
-    let text = payload.get(3..).unwrap_or_default();
-    broken(format!("error {number}: {}", String::from_utf8_lossy(text)))
+    let text = String::from_utf8_lossy(payload.get(3..).unwrap_or_default()).into_owned();
+    io::Error::other(ServerError { number, text })
+}
+
+/// A result set as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Rows; NULL is `None`.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl Table {
+    /// A value by its column's name; none for NULL, and where there is no such column.
+    pub fn get(&self, row: usize, column: &str) -> Option<&str> {
+        let at = self.columns.iter().position(|name| name == column)?;
+        self.rows.get(row)?.get(at)?.as_deref()
+    }
+}
+
+/// Length-encoded texts one after the other; NULL is `None`.
+fn texts(mut payload: &[u8]) -> io::Result<Vec<Option<String>>> {
+    let mut found = Vec::new();
+    while let Some((first, rest)) = payload.split_first() {
+        let (length, rest) = match first {
+            0xfb => {
+                found.push(None);
+                payload = rest;
+                continue;
+            }
+            0xfc if rest.len() >= 2 => (usize::from(u16::from_le_bytes([rest[0], rest[1]])), &rest[2..]),
+            0xfd if rest.len() >= 3 => {
+                (u32::from_le_bytes([rest[0], rest[1], rest[2], 0]) as usize, &rest[3..])
+            }
+            short if *short < 0xfb => (usize::from(*short), rest),
+            _ => return Err(broken("a value's length is broken")),
+        };
+        let text = rest.get(..length).ok_or_else(|| broken("a value ends early"))?;
+        found.push(Some(String::from_utf8_lossy(text).into_owned()));
+        payload = &rest[length..];
+    }
+    Ok(found)
 }
 
 impl Client {
@@ -129,6 +194,41 @@ impl Client {
     /// The server's error, or a lost connection.
     pub async fn query(&mut self, sql: &str) -> io::Result<Answer> {
         self.command(0x03, sql.as_bytes()).await
+    }
+
+    /// Runs SQL as text and gives the rows.
+    ///
+    /// # Errors
+    /// The server's error, a lost connection, or the answer is no result set.
+    pub async fn table(&mut self, sql: &str) -> io::Result<Table> {
+        self.send(0x03, sql.as_bytes()).await?;
+        let range = self.packet().await?;
+        let payload = &self.buffer[range];
+        let columns = match payload.first() {
+            Some(0x00) => return Err(broken("the answer has no rows")),
+            Some(0xff) | None => return Err(server_error(payload)),
+            Some(count) => *count,
+        };
+        let mut table = Table::default();
+        for _ in 0..columns {
+            let range = self.packet().await?;
+            // Catalogue, schema, table, its own name, then the column's; numbers follow.
+            let end = range.end.saturating_sub(13).max(range.start);
+            let names = texts(&self.buffer[range.start..end])?;
+            table.columns.push(names.into_iter().nth(4).flatten().unwrap_or_default());
+        }
+        if !self.deprecates_eof {
+            self.packet().await?;
+        }
+        loop {
+            let range = self.packet().await?;
+            let payload = &self.buffer[range];
+            match payload.first() {
+                Some(0xfe) if payload.len() < 9 || self.deprecates_eof => return Ok(table),
+                Some(0xff) => return Err(server_error(payload)),
+                _ => table.rows.push(texts(payload)?),
+            }
+        }
     }
 
     /// Prepares a statement; gives its id.
@@ -325,5 +425,39 @@ fn scramble(plugin: &[u8], password: &[u8], nonce: &[u8]) -> io::Result<Vec<u8>>
             Ok(once.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect())
         }
         other => Err(broken(format!("unknown login method {}", String::from_utf8_lossy(other)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_by_their_lengths() {
+        let long = [&[0xfc, 0x2c, 0x01][..], &[b'x'; 300]].concat();
+        let payload = [&[3, b'a', b'b', b'c', 0xfb, 0][..], &long].concat();
+        let found = texts(&payload).expect("whole");
+        assert_eq!(found[..3], [Some("abc".to_owned()), None, Some(String::new())]);
+        assert_eq!(found[3].as_deref().map(str::len), Some(300));
+        assert!(texts(&[5, b'a']).is_err() && texts(&[0xfc, 1]).is_err() && texts(&[0xff]).is_err());
+    }
+
+    #[test]
+    fn a_server_error_is_told_from_a_lost_connection() {
+        let error = server_error(b"\xff\x1d\x04#08S01lost");
+        assert_eq!(ServerError::of(&error).map(|error| error.number), Some(1053));
+        assert!(ServerError::of(&io::ErrorKind::UnexpectedEof.into()).is_none());
+        assert!(ServerError::of(&broken("too short")).is_none());
+    }
+
+    #[test]
+    fn values_are_found_by_column() {
+        let rows = vec![vec![Some("c1".to_owned()), None]];
+        let table = Table { columns: vec!["cluster".to_owned(), "state".to_owned()], rows };
+        assert_eq!(table.get(0, "cluster"), Some("c1"));
+        assert_eq!(
+            (table.get(0, "state"), table.get(0, "other"), table.get(1, "cluster")),
+            (None, None, None)
+        );
     }
 }

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use crate::options::Options;
+use crate::places::Places;
 use crate::process::{on_path, run};
-use crate::systems::Places;
 
-/// Machine, versions and options.
-pub fn describe(options: &Options, places: &Places) -> BTreeMap<&'static str, String> {
+/// Machine and versions.
+pub fn describe(places: &Places) -> BTreeMap<&'static str, String> {
     let first_line = |command: &mut Command| {
         run(command).ok().and_then(|text| text.lines().next().map(str::to_owned)).unwrap_or("unknown".into())
     };
@@ -31,9 +30,6 @@ pub fn describe(options: &Options, places: &Places) -> BTreeMap<&'static str, St
         ("sysbench", version("sysbench", "--version")),
         ("bulkhead", first_line(Command::new(&places.bulkhead).arg("version"))),
         ("revision", first_line(Command::new("git").args(["describe", "--always", "--dirty"]))),
-        ("rounds", options.rounds().to_string()),
-        ("seconds", options.window().as_secs_f64().to_string()),
-        ("quick", options.quick.to_string()),
     ])
 }
 

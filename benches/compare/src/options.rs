@@ -90,6 +90,15 @@ impl Options {
         Kind::ALL.into_iter().filter(asked).collect()
     }
 
+    /// What of it belongs into the report.
+    pub fn described(&self) -> [(&'static str, String); 3] {
+        [
+            ("rounds", self.rounds().to_string()),
+            ("seconds", self.window().as_secs_f64().to_string()),
+            ("quick", self.quick.to_string()),
+        ]
+    }
+
     /// Whether this number of clients is wanted.
     pub fn wants_threads(&self, threads: usize) -> bool {
         self.threads.is_empty() || self.threads.contains(&threads)

@@ -2,10 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::future::Future;
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Clock ticks per second in /proc: 100 on every Linux that Debian supports.
 const TICK_US: u64 = 10_000;
@@ -14,6 +17,46 @@ const START_WAIT_MAX: Duration = Duration::from_secs(60);
 const START_WAIT_STEP: Duration = Duration::from_millis(2);
 /// How long a program may take to end after SIGTERM.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Runs a harness on this thread, where it may start processes: it lives as long as the harness. `false` (not
+/// all could be measured) and errors, which are printed, make the exit status 1.
+pub fn run_to_exit(harness: impl Future<Output = io::Result<bool>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.and_then(|runtime| runtime.block_on(harness)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Ctrl-C and SIGTERM, which end the harness in good order.
+#[derive(Debug)]
+pub struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// From now on the signals are noted rather than deadly.
+    ///
+    /// # Errors
+    /// The handlers cannot be set.
+    pub fn listen() -> io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// Waits for one; also for one that came before.
+    pub async fn arrived(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
 
 /// CPU time of one or several processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,7 +178,7 @@ impl Process {
     /// Ends it in good order, so that it can flush what it measured; insists after a while.
     pub fn stop(&mut self) {
         // It may have ended by itself, which the wait below sees.
-        let _ = run(Command::new("kill").arg(self.pid().to_string()));
+        let _ = send_signal(self.pid(), "TERM");
         let asked = Instant::now();
         while self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             if asked.elapsed() > STOP_WAIT_MAX {
@@ -155,6 +198,14 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal by its name, such as `KILL`.
+///
+/// # Errors
+/// There is no such process.
+pub fn send_signal(pid: u32, name: &str) -> io::Result<()> {
+    run(Command::new("kill").args([&format!("-{name}"), &pid.to_string()])).map(drop)
 }
 
 /// Waits on the main thread for another process; no load is running then.

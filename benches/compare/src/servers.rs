@@ -1,15 +1,16 @@
-//! The MySQL servers under the load: three clusters of one primary each, and what is in them.
+//! The MySQL servers under the load: three clusters, and what is in them for the comparison.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use crate::process::{pause, run};
+use crate::places::Places;
+use crate::process::{pause, run, send_signal};
 
 /// How many clusters there are.
 pub const CLUSTERS: usize = 3;
@@ -18,17 +19,39 @@ pub const USER: &str = "bulkhead_app";
 /// Every server takes the connections of 500 relayed clients and the pools' besides.
 const CONNECTIONS_MAX: u32 = 2_000;
 
-/// One running server. Removed with its data on drop, and when this process ends in any way.
+/// A running cluster: a primary, and a replica if asked for. Removed with its data on drop, and when this
+/// process ends in any way.
 #[derive(Debug)]
 pub struct Cluster {
     /// `c1` to `c3`.
     pub name: String,
-    /// Where it listens on 127.0.0.1.
+    /// Where the primary listens on 127.0.0.1.
     pub port: u16,
-    /// The process.
+    /// The primary's process.
     pub pid: u32,
+    /// Where the replica listens, if there is one.
+    pub replica_port: Option<u16>,
     script: PathBuf,
     folder: PathBuf,
+}
+
+/// One of the two servers of a cluster, by the part it began with: a failover changes no names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The one that took writes at the start.
+    Primary,
+    /// The one that followed it.
+    Replica,
+}
+
+impl Role {
+    /// As the script calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Replica => "replica",
+        }
+    }
 }
 
 impl Cluster {
@@ -40,29 +63,91 @@ impl Cluster {
         command
     }
 
-    /// Runs SQL as root, any number of statements.
+    /// Runs SQL as root on the primary, any number of statements.
     ///
     /// # Errors
     /// The server's.
     pub fn sql(&self, sql: &str) -> io::Result<()> {
+        self.ask(Role::Primary, sql).map(drop)
+    }
+
+    /// Runs SQL as root on one of the servers; gives the rows of all statements, a line each, values
+    /// separated by tabs.
+    ///
+    /// # Errors
+    /// The server's, or it does not run.
+    pub fn ask(&self, role: Role, sql: &str) -> io::Result<String> {
         let mut command = self.command("sql");
-        command.args(["--", "--batch"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.args(["--role", role.name(), "--", "--batch", "--skip-column-names"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        let written = child.stdin.take().expect("asked for").write_all(sql.as_bytes());
+        let mut input = child.stdin.take().expect("asked for");
+        // Beside the reading of answers, or both sides would wait for the other when much is asked.
+        let sql = sql.to_owned();
+        let writer = std::thread::spawn(move || input.write_all(sql.as_bytes()));
         let output = child.wait_with_output()?;
+        let written = writer.join().expect("no code panics there");
         if output.status.success() {
-            return written;
+            return written.map(|()| String::from_utf8_lossy(&output.stdout).into_owned());
         }
         Err(io::Error::other(format!("{}: {}", self.name, String::from_utf8_lossy(&output.stderr).trim())))
     }
 
-    /// Stops the server's process where it is; returns when every thread stands still.
+    /// The servers that the cluster has.
+    pub fn roles(&self) -> &'static [Role] {
+        if self.replica_port.is_some() { &[Role::Primary, Role::Replica] } else { &[Role::Primary] }
+    }
+
+    /// The process of a server.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn pid_of(&self, role: Role) -> io::Result<u32> {
+        let file = self.folder.join(&self.name).join(format!("{}.pid", role.name()));
+        std::fs::read_to_string(file)?.trim().parse().map_err(io::Error::other)
+    }
+
+    /// Ends both servers as a crash would.
+    ///
+    /// # Errors
+    /// The script's.
+    pub fn kill(&self) -> io::Result<()> {
+        run(&mut self.command("kill")).map(drop)
+    }
+
+    /// Shuts both servers down in good order.
+    ///
+    /// # Errors
+    /// The script's.
+    pub fn stop(&self) -> io::Result<()> {
+        run(&mut self.command("stop")).map(drop)
+    }
+
+    /// Starts what does not run, on the data that is there.
+    ///
+    /// # Errors
+    /// A server does not start; with the script's words.
+    pub fn start_again(&mut self, role: Option<Role>) -> io::Result<()> {
+        let mut command = self.command("start");
+        if let Some(role) = role {
+            command.args(["--role", role.name()]);
+        }
+        run(&mut command)?;
+        self.pid = self.pid_of(Role::Primary)?;
+        Ok(())
+    }
+
+    /// Where a server's data is.
+    pub fn data(&self, role: Role) -> PathBuf {
+        self.folder.join(&self.name).join(role.name())
+    }
+
+    /// Stops the primary's process where it is; returns when every thread stands still.
     ///
     /// # Errors
     /// It is gone, or goes on running.
     pub fn freeze(&self) -> io::Result<()> {
-        run(Command::new("kill").args(["-STOP", &self.pid.to_string()]))?;
+        send_signal(self.pid, "STOP")?;
         for _ in 0..1_000 {
             if self.stands_still()? {
                 return Ok(());
@@ -84,12 +169,12 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Lets the server go on.
+    /// Lets the primary go on.
     ///
     /// # Errors
     /// It is gone.
     pub fn thaw(&self) -> io::Result<()> {
-        run(Command::new("kill").args(["-CONT", &self.pid.to_string()])).map(drop)
+        send_signal(self.pid, "CONT")
     }
 }
 
@@ -100,21 +185,43 @@ impl Drop for Cluster {
     }
 }
 
-/// Starts all servers at once, empty, with one password for all accounts.
+/// Starts three primaries at once, empty, with the run's password for all accounts, as the comparison wants
+/// them: without the performance schema.
 ///
 /// # Errors
 /// A server does not start; with the script's words.
-pub fn start(root: &Path, folder: &Path, password: &str) -> io::Result<Vec<Cluster>> {
-    let script = root.join("docker/mysql/cluster.sh");
+pub fn start(places: &Places) -> io::Result<Vec<Cluster>> {
+    start_all(places, false)
+}
+
+/// Starts three clusters at once, a primary and a replica each, with the performance schema.
+///
+/// # Errors
+/// A server does not start; with the script's words.
+pub fn start_with_replicas(places: &Places) -> io::Result<Vec<Cluster>> {
+    start_all(places, true)
+}
+
+fn start_all(places: &Places, with_replica: bool) -> io::Result<Vec<Cluster>> {
     let mut starting = Vec::new();
     for number in 1..=CLUSTERS {
-        let (name, port) = (format!("c{number}"), free_port()?);
-        let cluster = Cluster { name, port, pid: 0, script: script.clone(), folder: folder.to_owned() };
+        let cluster = Cluster {
+            name: format!("c{number}"),
+            port: free_port()?,
+            pid: 0,
+            replica_port: if with_replica { Some(free_port()?) } else { None },
+            script: places.root.join("docker/mysql/cluster.sh"),
+            folder: places.folder.clone(),
+        };
         let mut command = cluster.command("start");
-        command.args(["--primary-port", &port.to_string(), "--no-replica", "--no-performance-schema"]);
+        command.args(["--primary-port", &cluster.port.to_string()]);
+        match cluster.replica_port {
+            Some(port) => command.args(["--replica-port", &port.to_string()]),
+            None => command.args(["--no-replica", "--no-performance-schema"]),
+        };
         command.args(["--owner", &std::process::id().to_string()]);
         for account in ["APP", "ADMIN", "REPL", "ROOT"] {
-            command.env(format!("BULKHEAD_{account}_PASSWORD"), password);
+            command.env(format!("BULKHEAD_{account}_PASSWORD"), &places.password);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         starting.push((cluster, command.spawn()?));
@@ -125,9 +232,10 @@ pub fn start(root: &Path, folder: &Path, password: &str) -> io::Result<Vec<Clust
         if !output.status.success() {
             return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }
-        let file = folder.join(&cluster.name).join("primary.pid");
-        cluster.pid = std::fs::read_to_string(file)?.trim().parse().map_err(io::Error::other)?;
-        cluster.sql(&format!("SET GLOBAL max_connections = {CONNECTIONS_MAX}"))?;
+        cluster.pid = cluster.pid_of(Role::Primary)?;
+        for role in cluster.roles() {
+            cluster.ask(*role, &format!("SET PERSIST max_connections = {CONNECTIONS_MAX}"))?;
+        }
         clusters.push(cluster);
     }
     Ok(clusters)
@@ -144,13 +252,22 @@ pub fn cluster_of(workspace: u64) -> usize {
 /// # Errors
 /// A server's.
 pub fn fill(clusters: &[Cluster], workspaces: u64, rows: u64) -> io::Result<()> {
+    on_all(clusters, |at, cluster| cluster.sql(&data_of(at, workspaces, rows))).map(drop)
+}
+
+/// Does something with all clusters at once, each with its number from 0; gives what came of it, in order.
+///
+/// # Errors
+/// The first cluster's that fails.
+pub fn on_all<T: Send>(
+    clusters: &[Cluster],
+    what: impl Fn(usize, &Cluster) -> io::Result<T> + Sync,
+) -> io::Result<Vec<T>> {
     std::thread::scope(|scope| {
-        let filling: Vec<_> = clusters
-            .iter()
-            .enumerate()
-            .map(|(at, cluster)| scope.spawn(move || cluster.sql(&data_of(at, workspaces, rows))))
-            .collect();
-        filling.into_iter().try_for_each(|thread| thread.join().expect("no code panics there"))
+        let what = &what;
+        let started: Vec<_> =
+            clusters.iter().enumerate().map(|(at, cluster)| scope.spawn(move || what(at, cluster))).collect();
+        started.into_iter().map(|thread| thread.join().expect("no code panics there")).collect()
     })
 }
 

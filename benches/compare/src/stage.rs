@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use crate::load::{self, Counted, Load};
 use crate::options::Options;
+use crate::places::Places;
 use crate::process::{self, CpuTime};
 use crate::report::{Bar, Entry, Failure, Measure, Report, Round};
 use crate::servers::{self, Cluster};
-use crate::systems::{self, BulkheadSetup, Kind, Places, System};
+use crate::systems::{self, BulkheadSetup, Kind, System};
 
 /// The running benchmark. On drop everything it started is ended.
 pub struct Stage {
@@ -41,7 +42,7 @@ impl Stage {
     pub fn set(options: Options, places: Places) -> io::Result<Self> {
         let started = Instant::now();
         say(started, "starting three MySQL servers");
-        let clusters = servers::start(&places.root, &places.folder, &places.password)?;
+        let clusters = servers::start(&places)?;
         let workspaces = options.workspaces();
         say(started, &format!("making {workspaces} workspaces and the tables"));
         servers::fill(&clusters, workspaces, options.rows())?;

@@ -6,13 +6,16 @@ use super::super::words::{Word, Words};
 use super::done;
 use crate::error::ClientError;
 
+/// What an admin sets, not a client by itself.
+const OWN_SETS: [&str; 3] = ["WORKSPACE", "GATE", "DDL"];
+
 /// Answers a statement of a client's own, `None` when it is an admin statement.
 pub(in crate::admin) fn answer_client(
     words: &Words<'_>,
     context: &AdminContext,
 ) -> Option<Result<AdminAnswer, ClientError>> {
     let mut words = words.clone();
-    if words.take("SET") && !words.is_next("WORKSPACE") {
+    if words.take("SET") && !OWN_SETS.iter().any(|own| words.is_next(own)) {
         return Some(done(0, ""));
     }
     let ignored = ["USE", "BEGIN", "START", "COMMIT", "ROLLBACK", "DO"];

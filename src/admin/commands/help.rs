@@ -24,13 +24,39 @@ pub fn help() -> &'static [Help] {
     &HELP
 }
 
-const HELP: [Help; 27] = [
+const HELP: [Help; 43] = [
     entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
     entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
     entry(
         "SHOW HEALTH <tail>",
-        "how clusters are, and what the ladder would do",
+        "how clusters are, and where they stand on the ladder",
         "SHOW HEALTH WHERE state != healthy",
+    ),
+    entry(
+        "SHOW PRIMARIES <tail>",
+        "which server is each cluster's primary, and which are not used",
+        "SHOW PRIMARIES WHERE cut_off != ''",
+    ),
+    entry(
+        "SHOW ADMISSION <tail>",
+        "statements in flight, waiting and refused, by cluster",
+        "SHOW ADMISSION WHERE refused > 0",
+    ),
+    entry("SHOW GATES <tail>", "gates that are not open, and what is held there", "SHOW GATES"),
+    entry(
+        "SHOW SHARD STATUS <tail>",
+        "for an on-call: each cluster, its gates, and the command to consider next",
+        "SHOW SHARD STATUS WHERE stage != open",
+    ),
+    entry(
+        "SHOW EVENTS [LIKE '<pattern>'] <tail>",
+        "what happened and what was done, newest first",
+        "SHOW EVENTS LIKE '%limited%' LIMIT 5",
+    ),
+    entry(
+        "SHOW INCIDENT [<cluster>] [SINCE '<duration>']",
+        "the evidence about a cluster, or that of the last step",
+        "SHOW INCIDENT c2",
     ),
     entry("SHOW SERVERS <tail>", "servers and whether connections to them open", "SHOW SERVERS"),
     entry(
@@ -52,6 +78,11 @@ const HELP: [Help; 27] = [
         "workspaces in order, 1000 unless told",
         "SHOW WORKSPACES workspaces ON ws-a LIMIT 2",
     ),
+    entry(
+        "SHOW WORKSPACE LIMITS <tail>",
+        "what all workspaces may use of a cluster, and those with limits of their own",
+        "SHOW WORKSPACE LIMITS",
+    ),
     entry("SHOW SNAPSHOT", "generation and size of the routing snapshot", "SHOW SNAPSHOT"),
     entry("SHOW CONFIG <tail>", "the main config, without secrets", "SHOW CONFIG WHERE section = listen"),
     entry("SHOW STATS <tail>", "counts of the proxy itself", "SHOW STATS"),
@@ -65,6 +96,31 @@ const HELP: [Help; 27] = [
     ),
     entry("RELOAD", "reads config and vschema again; swaps all or nothing", "RELOAD"),
     entry("KILL [QUERY] <session>", "ends a session, or what it runs", "KILL QUERY 7"),
+    entry(
+        "DRAIN CLUSTER <cluster> WHY '<reason>' [DRY RUN]",
+        "no new writes, then none; also DRAIN SHARD <keyspace>/<shard>, here and below",
+        "DRAIN CLUSTER c2 WHY 'writes stall' DRY RUN",
+    ),
+    entry(
+        "UNDRAIN CLUSTER <cluster> WHY '<reason>' [DRY RUN]",
+        "lets writes in again, slowly",
+        "UNDRAIN CLUSTER c2 WHY 'the disk is replaced'",
+    ),
+    entry(
+        "FAILOVER CLUSTER <cluster> [TO '<host>:<port>'] WHY '<reason>' [DRY RUN]",
+        "makes the most advanced replica, or this one, the primary",
+        "FAILOVER CLUSTER c2 WHY 'it does not recover' DRY RUN",
+    ),
+    entry(
+        "FREEZE DDL ON <cluster> WHY '<reason>' [DRY RUN]",
+        "no schema change begins",
+        "FREEZE DDL ON c2 WHY 'a flood of ALTERs'",
+    ),
+    entry(
+        "THAW DDL ON <cluster> WHY '<reason>' [DRY RUN]",
+        "schema changes may begin again",
+        "THAW DDL ON c2 WHY 'the campaign is over'",
+    ),
     entry(
         "CREATE WORKSPACE <keyspace> <id> [ON <shard>] [STATE <state>] [WITH DATABASE]",
         "adds a workspace, by weight unless a shard is named; WITH DATABASE runs the template first",
@@ -84,6 +140,27 @@ const HELP: [Help; 27] = [
         "DROP WORKSPACE <keyspace> <id> [FORCE]",
         "takes it out of the directory; needs suspended, or FORCE; its data stays",
         "DROP WORKSPACE workspaces 1 FORCE",
+    ),
+    entry(
+        "SET WORKSPACE LIMIT <keyspace> <id> [IN_FLIGHT <n>] [PER_SECOND <n>]",
+        "limits of its own, for writes and reads each; 0 is none; kept in the store",
+        "SET WORKSPACE LIMIT workspaces 1 IN_FLIGHT 5 PER_SECOND 200",
+    ),
+    entry(
+        "DROP WORKSPACE LIMIT <keyspace> <id>",
+        "gives it the limits of all again",
+        "DROP WORKSPACE LIMIT workspaces acme",
+    ),
+    entry(
+        "SET GATE CLUSTER <cluster> | SHARD <keyspace> <shard> | TABLE <keyspace> <shard> <table> <state> \
+         [FOR <seconds>] [ALL]",
+        "open, limited, buffering (holds for 10 s), refusing or drained; for writes unless ALL",
+        "SET GATE SHARD workspaces ws-b BUFFERING FOR 5",
+    ),
+    entry(
+        "SET DDL LANE <cluster> OPEN | CLOSED",
+        "whether schema changes are let through",
+        "SET DDL LANE c1 CLOSED",
     ),
     entry(
         "IMPORT WORKSPACES <keyspace> FROM '<file>' [FORMAT csv | jsonl] [SKIP EXISTING | REPLACE EXISTING]",

@@ -3,17 +3,23 @@
 mod bulk;
 mod client;
 mod explain;
+mod gate;
 mod help;
 mod kill;
+mod limit;
+mod order;
 mod reload;
 mod workspace;
 
 pub(super) use bulk::{export_workspaces, import_workspaces};
 pub(super) use client::answer_client;
 pub(super) use explain::explain_route;
+pub(super) use gate::{set_ddl_lane, set_gate};
 pub(super) use help::show_help;
 pub use help::{Help, help};
 pub(super) use kill::kill;
+pub(super) use limit::{drop_limit, set_limit};
+pub(super) use order::order;
 pub(super) use reload::reload;
 pub(super) use workspace::{create_workspace, drop_workspace, set_workspace, take_state};
 

@@ -3,7 +3,11 @@
 use std::fmt::{Display, Write};
 
 use super::super::context::{AdminContext, HealthRow};
+use super::super::ladder::LadderStanding;
+use crate::admission::{AdmissionView, ClassView};
 use crate::backend::{PoolStats, WAIT_BUCKETS_US};
+use crate::drain::{GateState, Ownership};
+use crate::failover::PrimaryRow;
 use crate::health::{ShardReport, Signal};
 use crate::topology::WorkspaceState;
 
@@ -16,6 +20,9 @@ pub fn metrics_text(context: &AdminContext) -> String {
     build_and_snapshot(&mut out, context);
     proxy(&mut out, context);
     clusters(&mut out, &context.clusters.clusters());
+    ladder(&mut out, &context.ladder.standing());
+    admission(&mut out, &context.admissions.views());
+    primaries(&mut out, &context.primaries.primaries());
     shards(&mut out, &context.health.shards());
     pools(&mut out, &context.pools.pools());
     out.text
@@ -100,9 +107,17 @@ fn proxy(out: &mut Text, context: &AdminContext) {
 
 fn clusters(out: &mut Text, rows: &[HealthRow]) {
     type Value = fn(&HealthRow) -> Option<f64>;
-    let values: [(&str, &str, Value); 5] = [
+    let values: [(&str, &str, Value); 7] = [
         ("bulkhead_cluster_state", "0 healthy, 1 suspect, 2 degraded, 3 down.", |row| {
             Some(f64::from(row.state as u8))
+        }),
+        (
+            "bulkhead_cluster_stage",
+            "0 open, 1 contained, 2 limited, 3 draining, 4 drained, 5 failing over, 6 ramping.",
+            |row| Some(f64::from(row.decision.stage as u8)),
+        ),
+        ("bulkhead_cluster_needs_operator", "1 when it is not known which server is the primary.", |row| {
+            Some(f64::from(u8::from(row.decision.is_unsure)))
         }),
         ("bulkhead_cluster_heartbeat_seconds", "The last heartbeat that was answered took.", |row| {
             row.heartbeat_took.map(|took| took.as_secs_f64())
@@ -132,6 +147,106 @@ fn clusters(out: &mut Text, rows: &[HealthRow]) {
             let is_raised = row.evidence.iter().any(|evidence| evidence.signal == signal);
             let labels = [("cluster", row.cluster.as_str()), ("signal", signal.name())];
             out.sample(name, &labels, u8::from(is_raised));
+        }
+    }
+}
+
+fn ladder(out: &mut Text, standing: &LadderStanding) {
+    let owns = u8::from(standing.ownership == Ownership::Owner);
+    out.single("bulkhead_ladder_owner", "gauge", "1 when this proxy decides about clusters.", owns);
+    let away = u8::from(standing.store_away.is_some());
+    out.single("bulkhead_store_away", "gauge", "1 while the state store does not answer.", away);
+    let counts = [
+        ("bulkhead_events_given_up_total", "Events never stored.", standing.events_given_up),
+        ("bulkhead_alerts_delivered_total", "Alerts that a receiver took.", standing.alerts_delivered),
+        ("bulkhead_alerts_failed_total", "Alerts that a receiver did not take.", standing.alerts_failed),
+        ("bulkhead_alerts_dropped_total", "Alerts not sent: too many waited.", standing.alerts_dropped),
+    ];
+    for (name, help, count) in counts {
+        out.single(name, "counter", help, count);
+    }
+}
+
+fn admission(out: &mut Text, views: &[AdmissionView]) {
+    type Value = fn(&ClassView) -> u64;
+    let values: [(&str, &str, Value); 4] = [
+        ("bulkhead_admission_limit", "Statements that may be in flight.", |class| class.limit.into()),
+        ("bulkhead_admission_in_flight", "Statements in flight.", |class| class.in_flight.into()),
+        ("bulkhead_admission_waiting", "Statements that wait for a permit.", |class| class.waiting as u64),
+        ("bulkhead_admission_waiting_bytes", "Bytes of those.", |class| class.waiting_bytes as u64),
+    ];
+    for (name, help, value) in values {
+        out.head(name, "gauge", help);
+        for (cluster, class) in by_class(views) {
+            out.sample(name, &[("cluster", cluster), ("class", class.class.name())], value(class));
+        }
+    }
+    let name = "bulkhead_admission_refused_total";
+    out.head(name, "counter", "Statements that were not admitted.");
+    for (cluster, class) in by_class(views) {
+        for (why, count) in class.refused {
+            let labels = [("cluster", cluster), ("class", class.class.name()), ("reason", why.name())];
+            out.sample(name, &labels, count);
+        }
+    }
+    type Whole = fn(&AdmissionView) -> u64;
+    let values: [(&str, &str, &str, Whole); 6] = [
+        (
+            "bulkhead_admission_gate",
+            "gauge",
+            "The cluster's gate: 0 open, 1 limited, 2 buffering, 3 refusing, 4 drained.",
+            |view| gate_number(view.cluster_gate()),
+        ),
+        ("bulkhead_admission_ddl_closed", "gauge", "1 while schema changes are refused.", |view| {
+            view.is_ddl_closed.into()
+        }),
+        ("bulkhead_admission_held", "gauge", "Statements held at gates.", |view| view.held().0 as u64),
+        ("bulkhead_admission_held_bytes", "gauge", "Bytes of those.", |view| view.held().1 as u64),
+        ("bulkhead_admission_held_total", "counter", "Statements that were held.", |view| view.held_total),
+        ("bulkhead_admission_drains_total", "counter", "Drains of the cluster.", |view| view.drains),
+    ];
+    for (name, kind, help, value) in values {
+        out.head(name, kind, help);
+        views.iter().for_each(|view| out.sample(name, &[("cluster", view.cluster.as_str())], value(view)));
+    }
+}
+
+fn by_class(views: &[AdmissionView]) -> impl Iterator<Item = (&str, &ClassView)> {
+    views.iter().flat_map(|view| view.classes.iter().map(|class| (view.cluster.as_str(), class)))
+}
+
+fn gate_number(state: GateState) -> u64 {
+    match state {
+        GateState::Open => 0,
+        GateState::Limited => 1,
+        GateState::Buffering { .. } => 2,
+        GateState::Refusing => 3,
+        GateState::Drained => 4,
+    }
+}
+
+fn primaries(out: &mut Text, rows: &[PrimaryRow]) {
+    type Value = fn(&PrimaryRow) -> usize;
+    let values: [(&str, &str, Value); 4] = [
+        (
+            "bulkhead_cluster_primary_moved",
+            "1 while the primary is not the one that the config names.",
+            |row| usize::from(row.primary != row.configured),
+        ),
+        ("bulkhead_cluster_also_writable", "Servers besides the primary that take writes.", |row| {
+            row.also_writable.len()
+        }),
+        ("bulkhead_cluster_unfenced", "Former primaries that are not known to be read-only.", |row| {
+            row.unfenced.len()
+        }),
+        ("bulkhead_cluster_cut_off", "Servers that are not used until they follow the primary.", |row| {
+            row.cut_off.len()
+        }),
+    ];
+    for (name, help, value) in values {
+        out.head(name, "gauge", help);
+        for row in rows {
+            out.sample(name, &[("cluster", row.cluster.as_str())], value(row));
         }
     }
 }

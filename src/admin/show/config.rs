@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::context::AdminContext;
 use super::super::table::{AdminTable, AdminValue, ColumnKind};
-use crate::config::{Access, AuthPlugin, Cluster, Config, Password, Reads, User};
+use crate::config::{Access, AuthPlugin, Cluster, Config, FailoverMode, Password, Reads, User};
 
 /// One row for each setting.
 pub(super) fn config(context: &AdminContext) -> AdminTable {
@@ -14,7 +14,7 @@ pub(super) fn config(context: &AdminContext) -> AdminTable {
     let mut rows = Rows { table: AdminTable::new([("section", text), ("name", text), ("value", text)]) };
     files(&mut rows, config);
     listen(&mut rows, config);
-    routing_timeouts_health(&mut rows, config);
+    routing_to_limits(&mut rows, config);
     config.users.values().for_each(|each| user(&mut rows, each));
     config.clusters.values().for_each(|each| cluster(&mut rows, each));
     for keyspace in config.keyspaces.values() {
@@ -75,7 +75,7 @@ fn listen(rows: &mut Rows, config: &Config) {
     }
 }
 
-fn routing_timeouts_health(rows: &mut Rows, config: &Config) {
+fn routing_to_limits(rows: &mut Rows, config: &Config) {
     rows.add("routing", "workspace_variable", &config.routing.workspace_variable);
     rows.add("routing", "comment_key", &config.routing.comment_key);
     let timeouts = &config.timeouts;
@@ -87,6 +87,8 @@ fn routing_timeouts_health(rows: &mut Rows, config: &Config) {
     rows.add_time("timeouts", "shutdown", timeouts.shutdown);
     rows.add("health", "heartbeat", config.health.heartbeat);
     rows.add("health", "heartbeat_database", &config.health.heartbeat_database);
+    rows.add("limits", "workspace_in_flight", config.limits.in_flight.unwrap_or(0));
+    rows.add("limits", "workspace_per_second", config.limits.per_second.unwrap_or(0));
 }
 
 fn user(rows: &mut Rows, user: &User) {
@@ -132,4 +134,25 @@ fn cluster(rows: &mut Rows, cluster: &Cluster) {
     rows.add(&section, "pool.waiters", cluster.pool.waiters);
     rows.add_time(&section, "pool.idle", cluster.pool.idle);
     rows.add_time(&section, "pool.lifetime", cluster.pool.lifetime);
+    let permits = &cluster.permits;
+    rows.add(&section, "permits.writes", permits.writes.unwrap_or(0));
+    rows.add(&section, "permits.reads", permits.reads.unwrap_or(0));
+    rows.add(&section, "permits.floor", permits.floor.unwrap_or(0));
+    rows.add(&section, "permits.queue", permits.queue);
+    rows.add(&section, "permits.queue_bytes", permits.queue_bytes);
+    rows.add_time(&section, "permits.wait", permits.wait);
+    let mode = match cluster.failover.mode {
+        FailoverMode::BuiltIn => "built-in",
+        FailoverMode::Command => "command",
+        FailoverMode::Follow => "follow",
+    };
+    rows.add(&section, "failover", mode);
+    if let Some(program) = cluster.failover.command.first() {
+        // Its arguments may hold secrets.
+        rows.add(&section, "failover_command", format!("{program} …"));
+        rows.add_time(&section, "failover_timeout", cluster.failover.command_within);
+    }
+    if let Some(login) = &cluster.failover.replication {
+        rows.add(&section, "replication.user", &login.user);
+    }
 }

@@ -1,9 +1,11 @@
 //! Tables that operators read, one file each.
 
+mod admission;
 mod config;
 mod directories;
 mod errors;
 mod health;
+mod ladder;
 mod pools;
 mod proxy;
 mod sessions;
@@ -19,10 +21,15 @@ use super::words::Words;
 use crate::error::{ClientError, Code};
 
 /// Tables that `SELECT * FROM` and `SHOW` know.
-pub(super) const TABLES: [&str; 13] = [
+pub(super) const TABLES: [&str; 18] = [
     "shards",
     "clusters",
     "health",
+    "shard_status",
+    "events",
+    "admission",
+    "gates",
+    "primaries",
     "servers",
     "pools",
     "sessions",
@@ -35,8 +42,13 @@ pub(super) const TABLES: [&str; 13] = [
     "version",
 ];
 
+pub(super) use ladder::incident;
+
 /// `SHOW …`.
 pub(super) fn show(words: &mut Words<'_>, context: &AdminContext) -> Result<AdminAnswer, ClientError> {
+    if words.take_all(&["WORKSPACE", "LIMITS"]) {
+        return tail::apply(words, admission::limits(context)).map(AdminAnswer::Rows);
+    }
     if words.take("WORKSPACE") {
         return workspaces::one(words, context);
     }
@@ -45,6 +57,16 @@ pub(super) fn show(words: &mut Words<'_>, context: &AdminContext) -> Result<Admi
     }
     if words.take("VSCHEMA") {
         return vschema::vschema(words, context);
+    }
+    if words.take_all(&["SHARD", "STATUS"]) {
+        return tail::apply(words, ladder::status(context)).map(AdminAnswer::Rows);
+    }
+    if words.take("EVENTS") {
+        let mut events = ladder::events(context);
+        if words.take("LIKE") {
+            ladder::keep_like(&mut events, &words.name("'<pattern>'")?);
+        }
+        return tail::apply(words, events).map(AdminAnswer::Rows);
     }
     let wrong = words.expected("SHARDS, CLUSTERS, SERVERS, POOLS, SESSIONS, … (see HELP)");
     let name = words.name("what to show")?;
@@ -69,6 +91,11 @@ fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
         "shards" => shards::shards(context),
         "clusters" => shards::clusters(context),
         "health" => health::health(context),
+        "shard_status" => ladder::status(context),
+        "events" => ladder::events(context),
+        "admission" => admission::admission(context),
+        "gates" => admission::gates(context),
+        "primaries" => health::primaries(context),
         "servers" => pools::servers(context),
         "pools" => pools::pools(context),
         "sessions" => sessions::sessions(context),

@@ -1,7 +1,9 @@
 //! `SHOW SNAPSHOT`, `SHOW STATS`, `SHOW VERSION`: the proxy itself.
 
 use super::super::context::AdminContext;
+use super::super::ladder::LadderStanding;
 use super::super::table::{AdminTable, AdminValue, ColumnKind};
+use crate::drain::Ownership;
 
 fn pairs(rows: impl IntoIterator<Item = (&'static str, AdminValue)>) -> AdminTable {
     let mut table = AdminTable::new([("name", ColumnKind::Text), ("value", ColumnKind::Text)]);
@@ -34,6 +36,7 @@ pub(super) fn snapshot(context: &AdminContext) -> AdminTable {
 pub(super) fn stats(context: &AdminContext) -> AdminTable {
     let stats = context.stats.stats();
     let ready = if stats.not_ready.is_empty() { "ready".to_owned() } else { stats.not_ready.join("; ") };
+    let ladder = context.ladder.standing();
     pairs([
         ("state", ready.into()),
         ("uptime_s", stats.uptime.as_secs().into()),
@@ -48,7 +51,23 @@ pub(super) fn stats(context: &AdminContext) -> AdminTable {
         ("digests_evicted", context.health.digests_evicted().into()),
         ("reloads", stats.reloads.into()),
         ("reload_failures", stats.reload_failures.into()),
+        ("ladder", decides(&ladder).into()),
+        ("ladder_store", ladder.store_away.map_or("works".into(), |why| format!("away: {why}")).into()),
+        ("events_given_up", ladder.events_given_up.into()),
+        ("alerts_delivered", ladder.alerts_delivered.into()),
+        ("alerts_failed", ladder.alerts_failed.into()),
+        ("alerts_dropped", ladder.alerts_dropped.into()),
     ])
+}
+
+/// Which proxy decides about clusters.
+fn decides(ladder: &LadderStanding) -> String {
+    let (proxy, owner) = (&ladder.proxy, ladder.owner.as_deref().unwrap_or("not known"));
+    match ladder.ownership {
+        Ownership::Owner => format!("by this proxy, {proxy}"),
+        Ownership::Follower => format!("by {owner}; this is {proxy}"),
+        Ownership::Alone => format!("{proxy} for itself, gates only: nobody is known to decide"),
+    }
 }
 
 /// Versions.

@@ -287,6 +287,81 @@ fn a_drain_goes_on_after_a_restart() {
 }
 
 #[test]
+fn what_was_drained_before_a_restart_is_not_let_in_unseen() {
+    let taken = |stage| {
+        let mut play = Play::new(Policy::DEFAULT);
+        let decision = Decision { stage, ..Decision::OPEN };
+        play.ladder.follow(&ClusterName::new("c1"), decision, play.moment.now);
+        play
+    };
+    // Detectors that have just begun call everything healthy.
+    for stage in [Stage::Limited, Stage::Drained] {
+        let mut play = taken(stage);
+        play.pass(1);
+        assert!(play.one(State::Healthy, &[]).is_empty(), "too soon");
+        play.pass(15);
+        assert!(play.one(State::Suspect, &[Signal::Heartbeat]).is_empty(), "not without doubt");
+        assert_eq!(only(play.one(State::Healthy, &[])).event.to, Stage::Ramping);
+    }
+    let mut play = taken(Stage::Drained);
+    play.pass(60);
+    assert_eq!(only(play.one(State::Suspect, &[Signal::Heartbeat])).event.to, Stage::Ramping, "as always");
+}
+
+#[test]
+fn who_is_alone_sets_gates_and_touches_no_server() {
+    let mut play = Play::new(Policy { fail_over: Mode::Act, ..Policy::DEFAULT });
+    let look = |play: &mut Play, seconds| {
+        play.pass(seconds);
+        let mut facts = facts("c1", State::Degraded, &STUCK, play.moment.now);
+        facts.reading.ddl_running = Some(9);
+        let steps = play.ladder.step(&[facts], Ownership::Alone, play.moment);
+        assert!(steps.iter().all(|step| step.actions.iter().all(|action| !action.touches_server())));
+        steps
+    };
+    assert_eq!(only(look(&mut play, 0)).event.to, Stage::Contained);
+    assert_eq!(only(look(&mut play, 1)).event.to, Stage::Limited);
+    assert!(look(&mut play, 5).is_empty(), "DDL is not killed");
+    assert!(look(&mut play, 5).is_empty(), "and not again");
+    assert_eq!(only(look(&mut play, 0)).event.to, Stage::Draining);
+    let step = only(look(&mut play, 5));
+    assert!(step.actions.contains(&Action::Gate(WriteGate::Drained)), "{step:?}");
+    let told = only(look(&mut play, 5)).event;
+    assert_eq!((told.to, told.how, told.because), (Stage::FailingOver, How::HeldBack, Because::StoreAway));
+    let command =
+        |order| Command { cluster: ClusterName::new("c1"), order, by: "ana".into(), why: "drill".into() };
+    let refused = play.ladder.order(&command(Order::FailOver(None)), &[], Ownership::Alone, play.moment);
+    assert_eq!(refused, Err(Refused::StoreAway));
+    assert!(play.ladder.order(&command(Order::Undrain), &[], Ownership::Alone, play.moment).is_ok());
+}
+
+#[test]
+fn a_cluster_may_have_a_policy_of_its_own() {
+    let mut play = Play::new(Policy::DEFAULT);
+    let careful = Policy { contain: Mode::Advise, ..Policy::DEFAULT };
+    play.ladder.set_policies(Policy::DEFAULT, BTreeMap::from([(ClusterName::new("c1"), careful)]));
+    let sick = |play: &Play| ["c1", "c2"].map(|name| facts(name, State::Suspect, &STUCK, play.moment.now));
+    let steps = {
+        let facts = sick(&play);
+        play.see(&facts)
+    };
+    let told: Vec<_> = steps.iter().map(|step| (step.event.how, step.actions.is_empty())).collect();
+    assert_eq!(told, [(How::Advised, true), (How::Acted, false)]);
+    let advice = play.ladder.stand(&ClusterName::new("c1")).expect("known").advice();
+    assert_eq!(advice, Some((Stage::Contained, How::Advised, &Because::Suspect)));
+    // It is told again when it comes again.
+    let again = {
+        let facts = sick(&play);
+        play.see(&facts)
+    };
+    assert!(again.is_empty());
+    play.one(State::Healthy, &[]);
+    assert_eq!(only(play.one(State::Suspect, &STUCK)).event.how, How::Advised);
+    play.ladder.set_policies(Policy::DEFAULT, BTreeMap::new());
+    assert_eq!(only(play.one(State::Suspect, &STUCK)).event.how, How::Acted, "a new policy counts at once");
+}
+
+#[test]
 fn events_survive_being_written_down() {
     let mut play = Play::new(Policy::DEFAULT);
     let event = only(play.one(State::Suspect, &STUCK)).event;

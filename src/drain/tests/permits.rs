@@ -17,7 +17,7 @@ const LIMITS: PermitLimits = PermitLimits {
 };
 
 fn ask(workspace: u64) -> Ask {
-    Ask { workspace: Some(workspace), bytes: 10, is_in_transaction: false }
+    Ask { workspace: Some(workspace), bytes: 10, is_in_transaction: false, was_held: false }
 }
 
 fn admitted(answer: Answer) -> Permit {
@@ -87,13 +87,101 @@ fn the_queue_is_bounded_in_number_bytes_and_time() {
     assert_eq!(permits.try_admit(big, start), shed(Shed::QueueBytes));
     let waiting: Vec<_> = (0..10).map(|n| ticket(permits.try_admit(ask(n), start))).collect();
     assert_eq!(permits.try_admit(ask(99), start), shed(Shed::QueueFull));
-    // The queue has stood for longer than half a second: who waited longer than 50 ms is told so.
+    // The ladder holds the limit, and the queue has stood for longer than half a second: who waited longer
+    // than 50 ms is told so.
+    permits.limit.hold(8);
     let late = start + Duration::from_millis(900);
     let mut held = held.into_iter();
     let due = permits.release(held.next().expect("eight"), None, false, late);
     assert_eq!((due.admitted.len(), due.shed.len()), (0, 10));
     assert!(waiting.iter().all(|ticket| !permits.cancel(*ticket, late)), "none waits any more");
     assert_eq!(permits.waiting(), 0);
+}
+
+#[test]
+fn on_a_cluster_that_is_well_a_standing_queue_is_patient() {
+    let start = Instant::now();
+    let mut permits = Permits::new(LIMITS, start);
+    let held: Vec<_> = (10..18).map(|other| admitted(permits.try_admit(ask(other), start))).collect();
+    let waiting: Vec<_> = (20..25).map(|n| ticket(permits.try_admit(ask(n), start))).collect();
+    let late = start + Duration::from_millis(900);
+    let mut order = Vec::new();
+    for permit in held {
+        let due = permits.release(permit, None, false, late);
+        assert_eq!(due.shed, []);
+        order.extend(due.admitted.into_iter().map(|(ticket, _)| ticket));
+    }
+    assert_eq!(order, waiting);
+}
+
+#[test]
+fn one_workspace_cannot_take_all_of_the_queue() {
+    let now = Instant::now();
+    let mut permits = Permits::new(LIMITS, now);
+    let _held: Vec<_> = (10..18).map(|other| admitted(permits.try_admit(ask(other), now))).collect();
+    let mut flood: Vec<_> = (0..5).map(|_| ticket(permits.try_admit(ask(1), now))).collect();
+    let answer = permits.try_admit(ask(1), now);
+    assert!(matches!(answer, Answer::Shed { why: Shed::WorkspaceQueue, .. }), "{answer:?}");
+    ticket(permits.try_admit(ask(2), now));
+    // One that gave up in the middle makes a place.
+    assert!(permits.cancel(flood.remove(2), now));
+    ticket(permits.try_admit(ask(1), now));
+}
+
+#[test]
+fn the_transactions_of_one_workspace_take_half_of_the_connections() {
+    let now = Instant::now();
+    let mut permits = Permits::new(LIMITS, now);
+    let within = |workspace| Ask { is_in_transaction: true, ..ask(workspace) };
+    for _ in 0..4 {
+        let permit = admitted(permits.try_admit(ask(1), now));
+        permits.release(permit, None, false, now);
+        permits.take_seat(1, now);
+    }
+    assert_eq!(permits.in_flight(), 0, "idle ones are not in flight");
+    let waiting = ticket(permits.try_admit(ask(1), now));
+    // Its transactions go on, and the others are not held up.
+    let own: Vec<_> = (0..4).map(|_| admitted(permits.try_admit(within(1), now))).collect();
+    let others: Vec<_> = (2..6).map(|other| admitted(permits.try_admit(ask(other), now))).collect();
+    for permit in own.into_iter().chain(others) {
+        assert_eq!(permits.give_back(permit, now), Due::default());
+    }
+    let due = permits.leave_seat(1, now);
+    assert_eq!(due.admitted.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [waiting]);
+    due.admitted.into_iter().for_each(|(_, permit)| drop(permits.give_back(permit, now)));
+    (0..3).for_each(|_| drop(permits.leave_seat(1, now)));
+    assert_eq!(permits.workspaces(), 0);
+}
+
+#[test]
+fn what_a_gate_held_has_a_place_and_time() {
+    let start = Instant::now();
+    let mut permits = Permits::new(LIMITS, start);
+    let held: Vec<_> = (10..18).map(|other| admitted(permits.try_admit(ask(other), start))).collect();
+    permits.limit.hold(8);
+    let released = Ask { was_held: true, ..ask(1) };
+    let waiting: Vec<_> = (0..20).map(|_| ticket(permits.try_admit(released, start))).collect();
+    let late = start + Duration::from_millis(900);
+    let due = held.into_iter().map(|permit| permits.release(permit, None, false, late));
+    let due: Vec<_> = due.collect();
+    assert!(due.iter().all(|due| due.shed.is_empty()));
+    let admitted = due.iter().flat_map(|due| due.admitted.iter().map(|(ticket, _)| *ticket));
+    // Its workspace's half of the permits.
+    assert_eq!(admitted.collect::<Vec<_>>(), waiting[..4]);
+}
+
+#[test]
+fn own_limits_say_what_is_other_than_for_all() {
+    let now = Instant::now();
+    let all = WorkspaceLimits { in_flight_max: Some(1), per_second_max: Some(1.0) };
+    let mut permits = Permits::new(PermitLimits { workspace: all, ..LIMITS }, now);
+    let own = WorkspaceLimits { in_flight_max: Some(0), per_second_max: None };
+    permits.limit_workspace(1, Some(own));
+    permits.limit_workspace(2, Some(WorkspaceLimits { in_flight_max: None, per_second_max: Some(0.0) }));
+    let _one = admitted(permits.try_admit(ask(1), now));
+    assert!(matches!(permits.try_admit(ask(1), now), Answer::Shed { why: Shed::WorkspaceRate, .. }));
+    let _other = admitted(permits.try_admit(ask(2), now));
+    ticket(permits.try_admit(ask(2), now));
 }
 
 #[test]
@@ -133,6 +221,8 @@ enum Move {
     Ask { workspace: u64, bytes: usize, within: bool },
     Release { which: usize, times: f64, failed: bool },
     Cancel { which: usize },
+    Sit { workspace: u64 },
+    Rise { which: usize },
     Pass { ms: u64 },
     Hold { cap: u32 },
     Ramp,
@@ -146,6 +236,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         5 => (any::<usize>(), 0.1..20.0, prop::bool::weighted(0.1))
             .prop_map(|(which, times, failed)| Move::Release { which, times, failed }),
         2 => any::<usize>().prop_map(|which| Move::Cancel { which }),
+        2 => (1..6_u64).prop_map(|workspace| Move::Sit { workspace }),
+        2 => any::<usize>().prop_map(|which| Move::Rise { which }),
         2 => (0..700_u64).prop_map(|ms| Move::Pass { ms }),
         1 => (0..9_u32).prop_map(|cap| Move::Hold { cap }),
         1 => Just(Move::Ramp),
@@ -162,13 +254,21 @@ struct Users {
     waiting: BTreeMap<Ticket, (u64, usize)>,
     /// Statements of open transactions in flight, which no bound holds back.
     free: HashMap<u64, usize>,
+    seats: Vec<u64>,
 }
 
 impl Users {
     fn new() -> Self {
         let now = Instant::now();
         let permits = Permits::new(LIMITS, now);
-        Self { permits, now, flying: Vec::new(), waiting: BTreeMap::new(), free: HashMap::new() }
+        Self {
+            permits,
+            now,
+            flying: Vec::new(),
+            waiting: BTreeMap::new(),
+            free: HashMap::new(),
+            seats: Vec::new(),
+        }
     }
 
     fn take(&mut self, due: Due) {
@@ -188,7 +288,7 @@ impl Users {
         match what {
             Move::Ask { workspace, bytes, within } => {
                 let owner = (workspace > 0).then_some(workspace);
-                let ask = Ask { workspace: owner, bytes, is_in_transaction: within };
+                let ask = Ask { workspace: owner, bytes, is_in_transaction: within, was_held: false };
                 match self.permits.try_admit(ask, now) {
                     Answer::Admit(permit) => {
                         assert!(within || before < limit as usize, "beyond the limit");
@@ -212,6 +312,15 @@ impl Users {
                 assert!(self.permits.cancel(ticket, now));
                 self.waiting.remove(&ticket);
             }
+            Move::Sit { workspace } => {
+                self.permits.take_seat(workspace, now);
+                self.seats.push(workspace);
+            }
+            Move::Rise { which } if !self.seats.is_empty() => {
+                let workspace = self.seats.swap_remove(which % self.seats.len());
+                let due = self.permits.leave_seat(workspace, now);
+                self.take(due);
+            }
             Move::Pass { ms } => {
                 self.now += Duration::from_millis(ms);
                 let due = self.permits.pump(self.now);
@@ -220,7 +329,7 @@ impl Users {
             Move::Hold { cap } => self.permits.limit.hold(cap),
             Move::Ramp => self.permits.limit.ramp(1, now),
             Move::Uncap => self.permits.limit.uncap(),
-            Move::Release { .. } | Move::Cancel { .. } => {}
+            Move::Release { .. } | Move::Cancel { .. } | Move::Rise { .. } => {}
         }
         self.check();
     }
@@ -246,6 +355,10 @@ proptest! {
         moves.into_iter().for_each(|what| users.play(what));
         // Everything ends: whoever waits is served or told so, and nothing is remembered.
         users.permits.limit.uncap();
+        while let Some(workspace) = users.seats.pop() {
+            let due = users.permits.leave_seat(workspace, users.now);
+            users.take(due);
+        }
         for _ in 0..1000 {
             let due = users.permits.pump(users.now);
             users.take(due);
@@ -256,6 +369,6 @@ proptest! {
         }
         prop_assert_eq!(users.waiting.len(), 0);
         prop_assert_eq!(users.permits.in_flight(), 0);
-        prop_assert!(users.permits.workspaces() <= 6);
+        prop_assert_eq!(users.permits.workspaces(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! All clusters: one look at every meter, comparison of siblings, what is to be told to people.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,45 @@ pub enum Alert {
         /// The cluster.
         cluster: ClusterName,
     },
+}
+
+impl Alert {
+    /// A short name, for programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ProxyStarved => "proxy_starved",
+            Self::AllAlike => "all_alike",
+            Self::HotSpot { .. } => "hot_spot",
+            Self::ReplicaLag { .. } => "replica_lag",
+            Self::LongHistory { .. } => "long_history",
+        }
+    }
+
+    /// Which cluster it is about; `None`: the proxy, or all.
+    pub fn cluster(&self) -> Option<&ClusterName> {
+        match self {
+            Self::ProxyStarved | Self::AllAlike => None,
+            Self::HotSpot { cluster, .. } | Self::ReplicaLag { cluster } | Self::LongHistory { cluster } => {
+                Some(cluster)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProxyStarved => f.write_str("the proxy itself is short of CPU"),
+            Self::AllAlike => f.write_str("all clusters are in the same trouble: look at what they share"),
+            Self::HotSpot { bucket, .. } => {
+                write!(f, "one owner's statements are slow, the others' are not (bucket {bucket})")
+            }
+            Self::ReplicaLag { .. } => f.write_str("a replica is far behind"),
+            Self::LongHistory { .. } => {
+                f.write_str("undo records are not purged: an old transaction is open")
+            }
+        }
+    }
 }
 
 struct Watched {

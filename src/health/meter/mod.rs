@@ -179,12 +179,7 @@ impl Flight {
     pub fn end(mut self, ended: Ended, now: Instant) -> Option<f64> {
         let took = self.leave(now);
         let class = self.meter.class(self.statement.class);
-        let is_fault = match ended {
-            Ended::Well => false,
-            Ended::Error(errno) => is_servers_fault(errno),
-            Ended::Lost => true,
-        };
-        if is_fault {
+        if ended.is_servers_fault() {
             class.count_failed();
             return None;
         }

@@ -2,24 +2,26 @@
 //! of it.
 //!
 //! Two tasks per cluster talk to its primary, each on a connection of its own by the admin login: `beat` and
-//! `status`. They tell the one task of `watch`, which owns detectors and ladder, logs what changes and puts
-//! it on the [`Board`]. Nothing here acts on a cluster: the ladder is rehearsed.
+//! `status`; one talks to each replica. They tell the one task of `watch`, which owns detectors and ladder, logs
+//! what changes and puts it on the [`Board`]. What the ladder wants is carried out in `ladder`, beside this module.
 
 mod beat;
 mod board;
+mod replica;
 mod status;
 mod watch;
 
 pub(super) use board::Board;
-pub(super) use watch::watch;
+pub(super) use status::{DDL, Listing, listing_of};
+pub(super) use watch::{Wiring, watch};
 
 use std::time::{Duration, Instant};
 
 use mysql_async::{Conn, Error};
 use tokio::sync::mpsc;
 
-use super::live::connect::{self, Refused};
 use crate::config::{Cluster, ClusterTls, Config, HealthChecks, Login};
+use crate::control::{self, Refused};
 use crate::health::{Beat, ProbeFault, Reading};
 use crate::ids::{ClusterName, ServerId};
 
@@ -31,41 +33,66 @@ const DENIED_PAUSE: Duration = Duration::from_secs(10);
 
 /// What is probed, and how.
 #[derive(Clone, Debug, PartialEq)]
-struct Target {
-    cluster: ClusterName,
+pub(super) struct Target {
+    pub(super) cluster: ClusterName,
     server: ServerId,
-    login: Login,
+    replicas: Vec<ServerId>,
+    pub(super) login: Login,
+    /// The user of clients' statements.
+    pub(super) app_user: Box<str>,
     tls: ClusterTls,
     checks: HealthChecks,
     connect_within: Duration,
 }
 
 impl Target {
+    /// The same for another server of the cluster.
+    fn at(&self, server: &ServerId) -> Self {
+        Self { server: server.clone(), ..self.clone() }
+    }
+
     fn of(cluster: &Cluster, config: &Config) -> Self {
         Self {
             cluster: cluster.name.clone(),
             server: cluster.primary.clone(),
+            replicas: cluster.replicas.clone(),
             login: cluster.admin_login.clone(),
+            app_user: cluster.login.user.clone(),
             tls: cluster.tls.clone(),
             checks: config.health.clone(),
             connect_within: config.timeouts.connect,
         }
     }
 
-    async fn open(&self) -> Result<Conn, Trouble> {
-        Ok(connect::open(&self.server, &self.login, &self.tls, self.connect_within).await?)
+    pub(super) async fn open(&self) -> Result<Conn, Trouble> {
+        Ok(control::open(&self.server, &self.login, &self.tls, self.connect_within).await?)
     }
+}
+
+/// What is probed of a config.
+pub(super) fn targets(config: &Config) -> Vec<Target> {
+    config.clusters.values().map(|cluster| Target::of(cluster, config)).collect()
 }
 
 /// What the tasks of a cluster tell.
 #[derive(Debug)]
 enum Told {
     BeatSent,
-    BeatEnded { beat: Beat, note: String },
-    BeatDenied { note: String },
+    BeatEnded {
+        beat: Beat,
+        note: String,
+    },
+    BeatDenied {
+        note: String,
+    },
     ProbeSent,
     ProbeEnded(Result<Reading, ProbeFault>),
     ProbeDenied,
+    /// How far a replica is behind; absent: not known.
+    ReplicaSeen {
+        server: ServerId,
+        behind: Option<Duration>,
+    },
 }
 
 #[derive(Debug)]
@@ -92,7 +119,7 @@ impl Teller {
 
 /// Why a probe came to nothing.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub(super) enum Trouble {
     #[error(transparent)]
     Connect(#[from] Refused),
     #[error(transparent)]

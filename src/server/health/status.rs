@@ -9,13 +9,13 @@ use super::{DENIED_PAUSE, Target, Teller, Told, Trouble};
 use crate::health::{BEAT_WITHIN, PROBE_EVERY, ProbeFault, Reading};
 
 /// What runs a schema change, as the process list shows it.
-const DDL: &str = "^[[:space:]]*(/[*].*[*]/)?[[:space:]]*\
+pub(in crate::server) const DDL: &str = "^[[:space:]]*(/[*].*[*]/)?[[:space:]]*\
                    (alter|create|drop|rename|truncate|optimize)[[:space:]]+\
                    ((online|ignore|unique|fulltext|spatial)[[:space:]]+)*(table|index|database|schema)";
 
 /// Where connections are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Listing {
+pub(in crate::server) enum Listing {
     /// Without a lock: MySQL's `performance_schema`, where it is on.
     Threads,
     /// Elsewhere.
@@ -56,16 +56,25 @@ async fn ask(target: &Target, open: Option<(Conn, Listing)>) -> Result<(Reading,
         Some(open) => open,
         None => {
             let mut connection = target.open().await?;
-            let has_threads = told(connection.query_first::<i64, _>("SELECT @@performance_schema").await)?;
-            // MariaDB's shows other columns.
-            let is_mariadb = "SELECT VERSION() LIKE '%MariaDB%'";
-            let is_mariadb = told(connection.query_first::<i64, _>(is_mariadb).await)?;
-            let has_threads = has_threads == Some(1) && is_mariadb == Some(0);
-            (connection, if has_threads { Listing::Threads } else { Listing::ProcessList })
+            let listing = listing_of(&mut connection).await?;
+            (connection, listing)
         }
     };
     let reading = read(&mut connection, listing).await?;
     Ok((reading, (connection, listing)))
+}
+
+/// Where this server lists its connections.
+///
+/// # Errors
+/// The connection broke.
+pub(in crate::server) async fn listing_of(connection: &mut Conn) -> Result<Listing, Error> {
+    let has_threads = told(connection.query_first::<i64, _>("SELECT @@performance_schema").await)?;
+    // MariaDB's shows other columns.
+    let is_mariadb = "SELECT VERSION() LIKE '%MariaDB%'";
+    let is_mariadb = told(connection.query_first::<i64, _>(is_mariadb).await)?;
+    let has_threads = has_threads == Some(1) && is_mariadb == Some(0);
+    Ok(if has_threads { Listing::Threads } else { Listing::ProcessList })
 }
 
 async fn read(connection: &mut Conn, listing: Listing) -> Result<Reading, Error> {
@@ -92,7 +101,7 @@ async fn read(connection: &mut Conn, listing: Listing) -> Result<Reading, Error>
         metadata_lock_waiters: counts.map(|(waiters, _)| waiters),
         ddl_running: counts.map(|(_, ddl)| ddl),
         history_list: first(connection, history).await?,
-        // Replicas are not asked.
+        // Replicas are asked by `replica`.
         replica_lag: None,
         is_read_only: is_read_only.map(|is_on| is_on != 0),
     })

@@ -1,27 +1,51 @@
-//! The one task that owns detectors and ladder: looks, decides, tells.
-//!
-//! The ladder is rehearsed: it climbs as if what it wants were done, and nothing is done. Each change of a
-//! state, of a stage and of an alert is logged once.
+//! The one task that owns detectors and ladder: looks, decides, tells. It never waits for a server or the
+//! store. Each change of a state, of a stage and of an alert is logged once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::super::ladder::{Acting, Call, History, Reins, Told};
 use super::board::Board;
-use super::{NEWS_MAX, News, Target, Teller, Told, beat, status};
-use crate::admin::HealthRow;
-use crate::drain::{How, Ladder, Moment, Ownership, Policy, Stage, Step};
-use crate::health::{Alert, Beat, Facts, Fleet, State, TICK_EVERY, Tick};
-use crate::ids::{ClusterName, Generation};
+use super::{NEWS_MAX, News, Target, Teller, beat, replica, status};
+use crate::admin::{Advice, ClusterSample, HealthRow};
+use crate::drain::{Decision, Moment};
+use crate::health::{Alert, Beat, Facts, Fleet, Reading, State, TICK_EVERY, Tick};
+use crate::ids::{ClusterName, Generation, ServerId};
 use crate::session::Services;
 
+/// What a replica said is out of date after this.
+const LAG_KNOWN_FOR: Duration = Duration::from_secs(5);
+
+/// What the watching task is connected with.
+pub(in crate::server) struct Wiring {
+    pub(in crate::server) services: Arc<Services>,
+    pub(in crate::server) board: Arc<Board>,
+    pub(in crate::server) reins: Reins,
+}
+
 /// Watches every cluster of the config, until dropped.
-pub(in crate::server) async fn watch(services: Arc<Services>, board: Arc<Board>) {
+pub(in crate::server) async fn watch(wiring: Wiring) {
     let (tell, mut told) = mpsc::channel(NEWS_MAX);
-    let mut watch = Watch::new(services, board, tell, Instant::now());
+    let Wiring { services, board, reins } = wiring;
+    let Reins { acting, history, mut calls, mut store, told: ladder_told } = reins;
+    let mut watch = Watch {
+        fleet: Fleet::new(Instant::now()),
+        services,
+        board,
+        tell,
+        acting,
+        history,
+        ladder_told,
+        facts: Vec::new(),
+        followed: None,
+        clusters: BTreeMap::new(),
+        alerts: BTreeSet::new(),
+    };
     let mut due = Instant::now();
     loop {
         tokio::select! {
@@ -35,6 +59,8 @@ pub(in crate::server) async fn watch(services: Arc<Services>, board: Arc<Board>)
                 watch.look(Tick { now, late: now.saturating_duration_since(due) });
                 due = (due + TICK_EVERY).max(now);
             }
+            Some(call) = calls.recv() => watch.answer(call),
+            Some(news) = store.recv() => watch.acting.hear(news, Instant::now()),
             Some(news) = told.recv() => watch.take(news),
         }
     }
@@ -48,6 +74,8 @@ struct Watched {
     state: State,
     heartbeat: String,
     answered: Option<(Instant, Duration)>,
+    /// How far each replica is behind, and when it was asked.
+    behind: BTreeMap<ServerId, (Instant, Option<Duration>)>,
 }
 
 struct Watch {
@@ -55,45 +83,49 @@ struct Watch {
     board: Arc<Board>,
     tell: mpsc::Sender<News>,
     fleet: Fleet,
-    ladder: Ladder,
+    acting: Acting,
+    history: Arc<History>,
+    ladder_told: Arc<ArcSwap<Told>>,
+    /// As of the last look.
+    facts: Vec<Facts>,
     followed: Option<Generation>,
     clusters: BTreeMap<ClusterName, Watched>,
     alerts: BTreeSet<Alert>,
 }
 
 impl Watch {
-    fn new(services: Arc<Services>, board: Arc<Board>, tell: mpsc::Sender<News>, now: Instant) -> Self {
-        Self {
-            services,
-            board,
-            tell,
-            fleet: Fleet::new(now),
-            ladder: Ladder::new(Policy::DEFAULT),
-            followed: None,
-            clusters: BTreeMap::new(),
-            alerts: BTreeSet::new(),
-        }
+    fn answer(&mut self, call: Call) {
+        // An order may come before the first look.
+        self.follow_config(Instant::now());
+        self.acting.answer(call, &self.facts, moment());
+        self.publish(Instant::now());
     }
 
     fn take(&mut self, news: News) {
         let News { cluster, at, told } = news;
         let Some(watched) = self.clusters.get_mut(&cluster) else { return };
         match told {
-            Told::BeatSent => self.fleet.beat_sent(&cluster, at),
-            Told::BeatEnded { beat, note } => {
+            super::Told::BeatSent => self.fleet.beat_sent(&cluster, at),
+            super::Told::BeatEnded { beat, note } => {
                 watched.heartbeat = note;
                 if let Beat::Done(took) = beat {
                     watched.answered = Some((at, took));
                 }
                 self.fleet.beat_ended(&cluster, beat);
             }
-            Told::BeatDenied { note } => {
+            super::Told::BeatDenied { note } => {
                 watched.heartbeat = note;
                 self.fleet.beat_withdrawn(&cluster);
             }
-            Told::ProbeSent => self.fleet.probe_sent(&cluster, at),
-            Told::ProbeEnded(reading) => self.fleet.probe_ended(&cluster, reading, at),
-            Told::ProbeDenied => self.fleet.probe_withdrawn(&cluster),
+            super::Told::ProbeSent => self.fleet.probe_sent(&cluster, at),
+            super::Told::ReplicaSeen { server, behind } => {
+                watched.behind.insert(server, (at, behind));
+            }
+            super::Told::ProbeEnded(reading) => {
+                let reading = reading.map(|reading| Reading { replica_lag: watched.lag(at), ..reading });
+                self.fleet.probe_ended(&cluster, reading, at);
+            }
+            super::Told::ProbeDenied => self.fleet.probe_withdrawn(&cluster),
         }
     }
 
@@ -101,11 +133,19 @@ impl Watch {
         self.follow_config(tick.now);
         self.fleet.tick(tick);
         let facts = self.fleet.facts();
-        self.tell_states(&facts);
+        self.tell_states(&facts, tick.now);
         self.tell_alerts(&facts);
-        let moment = Moment { now: tick.now, wall: SystemTime::now() };
-        self.ladder.step(&facts, Ownership::Owner, moment).into_iter().for_each(tell_step);
-        self.board.publish(facts.into_iter().filter_map(|facts| self.row(facts, tick.now)).collect());
+        self.acting.look(&facts, Moment { now: tick.now, wall: SystemTime::now() });
+        self.facts = facts;
+        self.publish(tick.now);
+        self.history.sample(tick.now, || self.facts.iter().map(|facts| self.sample(facts)).collect());
+    }
+
+    /// What operators see.
+    fn publish(&self, now: Instant) {
+        self.board.publish(self.facts.iter().filter_map(|facts| self.row(facts, now)).collect());
+        let store_away = self.acting.store_away().map(str::to_owned);
+        self.ladder_told.store(Arc::new(Told { reserves: self.acting.reserves(), store_away }));
     }
 
     /// Takes over a reloaded config: clusters that are new or reached otherwise are watched anew.
@@ -119,26 +159,28 @@ impl Watch {
         let is_kept = |cluster: &ClusterName| config.clusters.contains_key(cluster);
         self.clusters.retain(|cluster, _| is_kept(cluster));
         self.fleet.retain(is_kept);
-        self.ladder.retain(is_kept);
         self.services.meters.retain(is_kept);
-        for cluster in config.clusters.values() {
-            let target = Target::of(cluster, config);
-            if self.clusters.get(&cluster.name).is_some_and(|watched| watched.target == target) {
+        let targets = super::targets(config);
+        self.acting.follow_config(&snapshot, &targets, now);
+        for target in targets {
+            let cluster = target.cluster.clone();
+            if self.clusters.get(&cluster).is_some_and(|watched| watched.target == target) {
                 continue;
             }
-            self.fleet.watch(&cluster.name, self.services.meters.of(&cluster.name), now);
+            self.fleet.watch(&cluster, self.services.meters.of(&cluster), now);
             let watched = Watched::start(target, self.tell.clone());
-            self.clusters.insert(cluster.name.clone(), watched);
+            self.clusters.insert(cluster, watched);
         }
     }
 
-    fn tell_states(&mut self, facts: &[Facts]) {
+    fn tell_states(&mut self, facts: &[Facts], now: Instant) {
         for facts in facts {
             let Some(watched) = self.clusters.get_mut(&facts.cluster) else { continue };
             let before = std::mem::replace(&mut watched.state, facts.state);
             if before == facts.state {
                 continue;
             }
+            self.acting.state_changed(facts, before, now);
             let (cluster, from, to) = (&facts.cluster, before.name(), facts.state.name());
             if facts.state == State::Healthy {
                 tracing::info!(%cluster, from, to, "health changed");
@@ -154,24 +196,56 @@ impl Watch {
         let alerts: BTreeSet<Alert> = Alert::of(facts).into_iter().collect();
         for alert in alerts.difference(&self.alerts) {
             tracing::warn!(?alert, "health alert");
+            self.tell_alert(alert, true);
+        }
+        for alert in self.alerts.difference(&alerts) {
+            self.tell_alert(alert, false);
         }
         self.alerts = alerts;
     }
 
-    fn row(&self, facts: Facts, now: Instant) -> Option<HealthRow> {
+    fn tell_alert(&self, alert: &Alert, is_raised: bool) {
+        self.acting.notice(alert.cluster(), is_raised, alert.name(), alert.to_string());
+    }
+
+    fn sample(&self, facts: &Facts) -> (ClusterName, ClusterSample) {
+        let stand = self.acting.stand(&facts.cluster);
+        let took = self.clusters.get(&facts.cluster).and_then(|watched| watched.answered);
+        let sample = ClusterSample {
+            at: SystemTime::now(),
+            state: facts.state,
+            stage: stand.map_or(Decision::OPEN.stage, |stand| stand.decision.stage),
+            writes_in_flight: facts.writes_in_flight,
+            oldest_write: facts.oldest_write,
+            heartbeat_took: took.map(|(_, took)| took),
+            threads_running: facts.reading.threads_running,
+            metadata_lock_waiters: facts.reading.metadata_lock_waiters,
+            ddl_running: facts.reading.ddl_running,
+        };
+        (facts.cluster.clone(), sample)
+    }
+
+    fn row(&self, facts: &Facts, now: Instant) -> Option<HealthRow> {
         let watched = self.clusters.get(&facts.cluster)?;
-        let stand = self.ladder.stand(&facts.cluster);
+        let stand = self.acting.stand(&facts.cluster);
+        let stood = |since| now.saturating_duration_since(since);
         Some(HealthRow {
             state: facts.state,
             state_for: now.saturating_duration_since(facts.since),
-            evidence: facts.evidence,
+            evidence: facts.evidence.clone(),
             heartbeat: watched.heartbeat.clone(),
             heartbeat_took: watched.answered.map(|(_, took)| took),
             heartbeat_age: watched.answered.map(|(at, _)| now.saturating_duration_since(at)),
             writes_in_flight: facts.writes_in_flight,
             oldest_write: facts.oldest_write,
-            advice: stand.map_or(Stage::Open, |stand| stand.decision.stage),
-            cluster: facts.cluster,
+            decision: stand.map_or(Decision::OPEN, |stand| stand.decision),
+            stage_for: stand.map_or(Duration::ZERO, |stand| stood(stand.since)),
+            advice: stand.and_then(|stand| stand.advice()).map(|(stage, how, because)| Advice {
+                stage,
+                how,
+                why: because.to_string(),
+            }),
+            cluster: facts.cluster.clone(),
         })
     }
 }
@@ -181,26 +255,23 @@ impl Watched {
         let teller = Teller { cluster: target.cluster.clone(), to: tell };
         let mut probing = JoinSet::new();
         probing.spawn(beat::keep_beating(target.clone(), teller.clone()));
-        probing.spawn(status::keep_asking(target.clone(), teller));
+        probing.spawn(status::keep_asking(target.clone(), teller.clone()));
+        for server in &target.replicas {
+            probing.spawn(replica::keep_asking(target.at(server), teller.clone()));
+        }
         let (state, heartbeat) = (State::Healthy, "none yet".to_owned());
-        Self { target, _probing: probing, state, heartbeat, answered: None }
+        Self { target, _probing: probing, state, heartbeat, answered: None, behind: BTreeMap::new() }
+    }
+
+    /// Lag of the replica that is furthest behind, as far as it is known.
+    fn lag(&self, now: Instant) -> Option<Duration> {
+        let fresh = |(asked, behind): &(Instant, Option<Duration>)| {
+            behind.filter(|_| now.saturating_duration_since(*asked) < LAG_KNOWN_FOR)
+        };
+        self.behind.values().filter_map(fresh).max()
     }
 }
 
-/// Tells what would have been done. What is only repeated on the same stage is not told again.
-fn tell_step(mut step: Step) {
-    let is_repeated = step.event.from == step.event.to && step.event.how == How::Acted;
-    if is_repeated {
-        return;
-    }
-    if step.event.how == How::Acted {
-        step.event.how = How::Advised;
-    }
-    let event = &step.event;
-    if event.to == Stage::Open {
-        tracing::info!(cluster = %event.cluster, %event, "ladder");
-    } else {
-        let actions = &event.actions;
-        tracing::warn!(cluster = %event.cluster, ?actions, %event, "ladder; nothing acts yet");
-    }
+fn moment() -> Moment {
+    Moment { now: Instant::now(), wall: SystemTime::now() }
 }

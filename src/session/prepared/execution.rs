@@ -64,8 +64,8 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// Appends the payload for a server connection to `out`. `capabilities` are the client's and the server's. Types
-/// are always sent: the connection may have run the statement with others, for another session.
+/// Appends the payload for a server connection to `out`. `capabilities` are the client's and the server's.
+/// Types are always sent: the connection may have run the statement with others, for another session.
 ///
 /// # Errors
 /// Query attributes for a server that takes none.

@@ -25,7 +25,7 @@ use self::execution::Sections;
 pub(in crate::session) use self::text::TextPrepared;
 use crate::session::Session;
 use crate::session::flow::{Failure, Flow};
-use crate::session::query::{Said, Statement};
+use crate::session::query::{Asked, Said, Statement};
 use crate::session::run::exchange::refused_by_server;
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
@@ -155,6 +155,7 @@ impl Session {
             }
         };
         self.forget_lingering();
+        let _admitted = self.admit(&job, &place).await?;
         let mut held = self.take_connection(&place).await?;
         let server_text = edited.as_deref().unwrap_or(text);
         let (answer, prepared) = match self.prepare_on(&mut held, &place, server_text).await {
@@ -217,7 +218,7 @@ impl Session {
         // A new execution closes the cursor of the one before.
         self.close_cursor(id).await?;
         let mut statement = self.prepared.by_id.remove(&id).ok_or_else(|| unknown_statement(id))?;
-        let result = self.execute_statement(&mut statement, execute).await;
+        let result = self.repeat(Asked::Execution(&mut statement, execute)).await;
         statement.long_data.clear();
         if let Some(status) = self.cursor_status(&result)
             && execute.opens_cursor()
@@ -228,7 +229,8 @@ impl Session {
         result
     }
 
-    async fn execute_statement(
+    /// One attempt at an execution.
+    pub(in crate::session) async fn try_execution(
         &mut self,
         statement: &mut PreparedStatement,
         execute: StmtExecute<'_>,

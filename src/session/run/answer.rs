@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use crate::admission::Admitted;
 use crate::backend::{ApplyError, Behind, Wanted};
 use crate::error::{ClientError, Code, Outcome};
 use crate::execute::{self, Rechain, RelayError, Stop};
@@ -18,6 +19,7 @@ use crate::protocol::result::ERR_BYTE;
 use crate::sql::{self, StatementKind};
 
 use crate::session::Session;
+use crate::session::admit::transaction_cut;
 use crate::session::flow::{Ended, Failure, Flow};
 use crate::session::registry::Interrupt;
 use crate::session::run::exchange::{refused_by_server, stop_at};
@@ -43,18 +45,32 @@ impl Session {
         }
         let values = self.session_values(job, &place);
         let edited = values.put_into(job.server_text(), self.state.mode);
-        let held = match self.take_connection(&place).await {
-            Ok(held) if held.role == Role::Replica => Box::pin(self.with_own_writes(&place, held)).await?,
+        let (held, admitted) = self.connect(job, &place).await?;
+        match edited.as_deref().and_then(|text| job.with_text(text)) {
+            Some(job) => self.run_on(&job, &place, held, admitted).await,
+            None => self.run_on(job, &place, held, admitted).await,
+        }
+    }
+
+    /// Admits a job and takes the connection for it.
+    async fn connect(&mut self, job: &Job<'_>, place: &Place) -> Flow<(Held, Option<Admitted>)> {
+        let admitted = self.admit(job, place).await?;
+        let has_connection = self.state.held.is_some();
+        let held = match self.take_connection(place).await {
+            Ok(held) if held.role == Role::Replica => Box::pin(self.with_own_writes(place, held)).await?,
             Ok(held) => held,
             Err(failure) => {
-                self.count_unreachable(job, &place, &failure);
+                self.count_unreachable(job, place, &failure);
                 return Err(failure);
             }
         };
-        match edited.as_deref().and_then(|text| job.with_text(text)) {
-            Some(job) => self.run_on(&job, &place, held).await,
-            None => self.run_on(job, &place, held).await,
+        // Gates may have changed while the pool had no connection.
+        let is_stale = !has_connection && admitted.as_ref().is_some_and(Admitted::is_stale);
+        if is_stale && !matches!(job.payload, Payload::Raw(_)) {
+            held.checkout.checkin();
+            return Err(Failure::Anew(None));
         }
+        Ok((held, admitted))
     }
 
     /// The connection for a place: the one that transaction or pins hold, or one lent by the pool.
@@ -83,6 +99,7 @@ impl Session {
 
     /// A connection of the pool.
     pub(in crate::session) async fn check_out(&mut self, place: &Place) -> Flow<Held> {
+        let drains = self.entrance.of(&self.services.admissions, &place.cluster).drains();
         let wanted = Wanted {
             class: self.capabilities.masked(CLASS_MASK),
             settings: &self.state.settings,
@@ -97,12 +114,21 @@ impl Session {
             () = self.entry.killed() => return Err(Ended::Killed.into()),
         };
         match lent {
-            Ok(checkout) => Ok(Held { checkout, cluster: place.cluster.clone(), role: place.role }),
+            Ok(checkout) => {
+                let (cluster, role, workspace) = (place.cluster.clone(), place.role, place.permit_key());
+                Ok(Held { checkout, cluster, role, drains, workspace, seat: None })
+            }
             Err(error) => Err(Failure::Refused(error.into())),
         }
     }
 
-    async fn run_on(&mut self, job: &Job<'_>, place: &Place, mut held: Held) -> Flow {
+    async fn run_on(
+        &mut self,
+        job: &Job<'_>,
+        place: &Place,
+        mut held: Held,
+        admitted: Option<Admitted>,
+    ) -> Flow {
         let flight = self.begin_flight(job, place, held.role);
         let queued = self.queue(job, place, &mut held).await;
         let state_answers = match queued {
@@ -119,7 +145,7 @@ impl Session {
             matches!(job.plan.effects.transaction, TransactionEffect::Commit | TransactionEffect::Rollback);
         let deadline = if is_end { None } else { self.statement_deadline() };
         let relayed = self.relay(&mut held, state_answers, deadline).await;
-        self.land(flight, &relayed);
+        self.land(flight, admitted, &relayed);
         self.was_killed |= self.entry.finish_running().await;
         self.observe(job, place, relayed.is_err());
         match relayed {
@@ -391,6 +417,7 @@ impl Session {
             }
         }
         let cluster = held.cluster.clone();
+        let is_cut = in_transaction && !ends_transaction(job) && self.was_drained(&held);
         self.lose(held);
         if let RelayError::Stopped(Stop::Killed) = error {
             let is_told = self.entry.interrupt() == Some(Interrupt::Stop) && !has_begun;
@@ -401,6 +428,10 @@ impl Session {
         }
         let code = match error {
             RelayError::Stopped(_) => Code::QueryTimeout,
+            _ if is_cut => {
+                self.state.transaction = Transaction::Lost { code: Code::TransactionCut };
+                return Failure::Refused(transaction_cut(&cluster));
+            }
             RelayError::Protocol(ProtocolError::Farewell) if in_transaction => Code::TransactionLost,
             RelayError::Protocol(ProtocolError::Farewell) => Code::ShardConnectionLost,
             RelayError::Protocol(_) => Code::ShardProtocol,
@@ -420,7 +451,7 @@ impl Session {
     /// What becomes of a connection on which a job could not be queued.
     pub(in crate::session) fn put_back(&mut self, held: Held, failure: &Failure) {
         match failure {
-            Failure::Refused(_) => self.keep_or_release(held, false),
+            Failure::Refused(_) | Failure::Anew(_) => self.keep_or_release(held, false),
             // After a broken or late SET it may still owe an answer.
             Failure::Retry(_) | Failure::Unusable(_) | Failure::End(_) => self.lose(held),
         }

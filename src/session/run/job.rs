@@ -52,6 +52,17 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// Bytes of the parameters of an execution.
+    pub(in crate::session) fn parameter_bytes(&self) -> usize {
+        match &self.payload {
+            Payload::Execute(execution) => {
+                let long: usize = execution.statement.long_data.values().map(Vec::len).sum();
+                execution.execute.raw.len() + long
+            }
+            Payload::Text { .. } | Payload::Raw(_) => 0,
+        }
+    }
+
     /// The same job with another text for the server.
     pub(in crate::session) fn with_text<'b>(&self, text: &'b [u8]) -> Option<Job<'b>>
     where

@@ -38,9 +38,10 @@ pub(in crate::session) struct KeptWarnings(pub Vec<u8>);
 
 impl Session {
     /// Gives a connection back to its pool, or keeps it: for the transaction, for pins, or for questions.
-    pub(in crate::session) fn keep_or_release(&mut self, held: Held, lingers: bool) {
+    pub(in crate::session) fn keep_or_release(&mut self, mut held: Held, lingers: bool) {
         self.kept_warnings = None;
         if !self.state.is_free() {
+            self.seat(&mut held);
             self.state.held = Some(held);
         } else if lingers {
             self.lingering = Some(Lingering { held, until: Instant::now() + LINGER });

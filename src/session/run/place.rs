@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::admission;
 use crate::error::{ClientError, Code};
 use crate::ids::{ClusterName, Keyspace, Role, WorkspaceId};
 use crate::plan::Address;
@@ -31,6 +32,14 @@ pub(in crate::session) struct Place {
     /// A transaction that waits for its shard begins here. Not where any shard would have done: the next
     /// statement may name another one.
     pub begins: bool,
+}
+
+impl Place {
+    /// Whose statement it is, as permits know it.
+    pub(in crate::session) fn permit_key(&self) -> Option<u64> {
+        let shard = self.shard.as_ref()?;
+        admission::workspace_key(&shard.keyspace, self.owner)
+    }
 }
 
 /// What the statement needs of the place.
@@ -66,10 +75,9 @@ pub(in crate::session) fn resolve_address(
 /// A number or hash of the workspace. Not of the keyspace: one customer's load is one customer's.
 fn owner_of(address: &Address) -> u64 {
     match address {
-        Address::Workspace { workspace: WorkspaceId::Number(number), .. }
-        | Address::Key { workspace: Some(WorkspaceId::Number(number)), .. } => number.wrapping_add(1),
-        Address::Workspace { workspace: WorkspaceId::Text(text), .. }
-        | Address::Key { workspace: Some(WorkspaceId::Text(text)), .. } => xxh3_64(text.as_bytes()),
+        Address::Workspace { workspace, .. } | Address::Key { workspace: Some(workspace), .. } => {
+            admission::owner_of(workspace)
+        }
         Address::Key { workspace: None, id, .. } => xxh3_64(id.as_bytes()),
         Address::Keyspace(_) | Address::AnyShard(_) | Address::Range { .. } => 0,
     }

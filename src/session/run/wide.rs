@@ -19,6 +19,7 @@ use crate::protocol::{command, packet};
 use crate::topology::Snapshot;
 
 use crate::session::Session;
+use crate::session::admit::transaction_cut;
 use crate::session::flow::{Failure, Flow};
 use crate::session::run::exchange::{refused_by_server, stop_at};
 use crate::session::run::job::{Job, Payload};
@@ -121,6 +122,8 @@ impl Session {
     async fn run_all_parts(&mut self, job: &Job<'_>, places: Vec<(Place, Vec<Run>)>) -> Flow {
         let runs: usize = places.iter().map(|(_, runs)| runs.len()).sum();
         let in_transactions = job.plan.effects.writes && !job.plan.effects.changes_schema && runs > 1;
+        let at: Vec<&Place> = places.iter().map(|(place, _)| place).collect();
+        let _admitted = Box::pin(self.admit_all(job, &at)).await?;
         let mut parts = Vec::with_capacity(places.len());
         for (place, runs) in places {
             match self.check_out(&place).await {
@@ -149,6 +152,11 @@ impl Session {
         if was_killed && in_transactions {
             parts.into_iter().for_each(|part| part.held.checkout.discard());
             return Err(ClientError::of(Code::QueryInterrupted).into());
+        }
+        let drained = parts.iter().find(|part| self.was_drained(&part.held));
+        if let Some(cluster) = drained.filter(|_| in_transactions).map(|part| part.place.cluster.clone()) {
+            parts.into_iter().for_each(|part| part.held.checkout.discard());
+            return Err(transaction_cut(&cluster).into());
         }
         if in_transactions {
             self.commit_parts(&mut parts).await?;

@@ -7,6 +7,7 @@ use crate::sql::{Completion, Parsed, TransactionStatement};
 use crate::topology::Snapshot;
 
 use crate::session::Session;
+use crate::session::admit::transaction_cut;
 use crate::session::flow::{Ended, Flow};
 use crate::session::query::{Said, Statement};
 use crate::session::run::job::Job;
@@ -24,9 +25,11 @@ impl Session {
         snapshot: &Snapshot,
     ) -> Flow {
         let effect = job.plan.effects.transaction;
+        let cut = self.cut_if_drained();
         if let Transaction::Lost { code } = self.state.transaction {
             if effect != TransactionEffect::Rollback {
-                return Err(ClientError::of(code).into());
+                let told = cut.map_or(ClientError::of(code), |cluster| transaction_cut(&cluster));
+                return Err(told.into());
             }
             self.state.transaction = Transaction::Idle;
             return self.send_ok().await;

@@ -115,6 +115,7 @@ impl Session {
         let place = self.any_place(snapshot, job, &statement.said)?;
         self.forget_lingering();
         let was_held = self.state.held.is_some();
+        let _admitted = self.admit(job, &place).await?;
         let mut held = self.take_connection(&place).await?;
         let done = match self.apply_state(&mut held, &place).await {
             Ok(()) => self.set_on(&mut held, statement.text, changes).await,

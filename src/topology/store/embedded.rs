@@ -23,6 +23,8 @@ const VERSION_BYTES: usize = 8;
 /// The state store of a single proxy, in a local file.
 pub struct EmbeddedStore {
     inner: Arc<Inner>,
+    /// A file is locked by its process; what is in memory may stand for a store that several share.
+    is_file: bool,
 }
 
 struct Inner {
@@ -48,7 +50,7 @@ impl EmbeddedStore {
             DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { path: path.to_owned() },
             other => unopened(other.to_string()),
         })?;
-        Ok(Self::over(database))
+        Ok(Self { is_file: true, ..Self::over(database) })
     }
 
     /// A store that lives as long as the value, for tests and benches.
@@ -63,7 +65,8 @@ impl EmbeddedStore {
     }
 
     fn over(database: Database) -> Self {
-        Self { inner: Arc::new(Inner { database, watchers: Mutex::new(Vec::new()) }) }
+        let inner = Inner { database, watchers: Mutex::new(Vec::new()) };
+        Self { inner: Arc::new(inner), is_file: false }
     }
 
     fn run<T, F>(&self, action: &'static str, work: F) -> StoreFuture<'static, T>
@@ -92,6 +95,10 @@ impl Store for EmbeddedStore {
     fn list<'a>(&'a self, prefix: &'a str) -> StoreFuture<'a, Vec<(String, Versioned)>> {
         let prefix = prefix.to_owned();
         self.run("list", move |inner| inner.list(&prefix))
+    }
+
+    fn is_exclusive(&self) -> bool {
+        self.is_file
     }
 
     fn watch(&self, prefix: &str) -> mpsc::Receiver<Change> {

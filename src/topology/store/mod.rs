@@ -124,6 +124,11 @@ pub trait Store: Send + Sync {
     /// missed: watch and list again.
     fn watch(&self, prefix: &str) -> mpsc::Receiver<Change>;
 
+    /// Says whether no other process can have this store open: then there is nobody to agree with.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+
     /// Writes one key under a condition; its new version.
     fn put_if<'a>(&'a self, key: &'a str, value: Vec<u8>, expect: Expect) -> StoreFuture<'a, u64> {
         self.commit(vec![Write { key: key.to_owned(), value: Some(value), expect }])

@@ -13,6 +13,10 @@ use crate::servers::{Cluster, USER, cluster_of, free_port};
 
 const VSCHEMA: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n";
 const PASSWORD_VARIABLE: &str = "BENCH_PASSWORD";
+/// The control plane's account.
+const ADMIN: &str = "bulkhead_admin";
+/// The account of replication.
+const REPLICATION: &str = "bulkhead_repl";
 
 /// How a Bulkhead differs from the standard one.
 #[derive(Clone, Debug)]
@@ -27,22 +31,80 @@ pub struct BulkheadSetup {
     pub pool_max: u32,
     /// A program in front of it, with its arguments: valgrind.
     pub wrapper: Vec<String>,
+    /// The clusters, if they are to be reached otherwise than by their primaries' own ports.
+    pub fronts: Vec<Front>,
+    /// More sections of the main configuration.
+    pub config: String,
+}
+
+/// A cluster as Bulkhead is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Front {
+    /// Its name.
+    pub name: String,
+    /// Port of the primary.
+    pub primary: u16,
+    /// Port of the replica. With one, the control plane has a login of its own, which may administrate.
+    pub replica: Option<u16>,
+}
+
+impl Front {
+    fn put(&self, text: &mut String, pool_max: u32) {
+        let Self { name, primary, replica } = self;
+        // Without TLS, as the relay has none either, and as a fault proxy must be able to read.
+        let _ = write!(
+            text,
+            "[clusters.{name}]\nprimary = \"127.0.0.1:{primary}\"\nuser = \"{USER}\"\n\
+             password_env = \"{PASSWORD_VARIABLE}\"\n"
+        );
+        if let Some(replica) = replica {
+            let _ = write!(
+                text,
+                "replicas = [\"127.0.0.1:{replica}\"]\n[clusters.{name}.admin]\nuser = \"{ADMIN}\"\n\
+                 password_env = \"{PASSWORD_VARIABLE}\"\n[clusters.{name}.replication]\n\
+                 user = \"{REPLICATION}\"\npassword_env = \"{PASSWORD_VARIABLE}\"\n"
+            );
+        }
+        let _ = write!(
+            text,
+            "[clusters.{name}.tls]\nmode = \"disabled\"\n[clusters.{name}.pool]\n\
+             max_connections = {pool_max}\n"
+        );
+    }
 }
 
 impl BulkheadSetup {
     /// As it is compared.
     pub fn standard(workspaces: u64) -> Self {
-        Self { name: "bulkhead".to_owned(), workspaces, spread: u64::MAX, pool_max: 100, wrapper: Vec::new() }
+        Self {
+            name: "bulkhead".to_owned(),
+            workspaces,
+            spread: u64::MAX,
+            pool_max: 100,
+            wrapper: Vec::new(),
+            fronts: Vec::new(),
+            config: String::new(),
+        }
+    }
+
+    fn fronts(&self, clusters: &[Cluster]) -> Vec<Front> {
+        if !self.fronts.is_empty() {
+            return self.fronts.clone();
+        }
+        let alone =
+            |cluster: &Cluster| Front { name: cluster.name.clone(), primary: cluster.port, replica: None };
+        clusters.iter().map(alone).collect()
     }
 }
 
 /// The files of one Bulkhead, and how its commands are called.
-struct Files<'a> {
-    places: &'a Places,
+#[derive(Debug)]
+struct Files {
+    places: Places,
     folder: PathBuf,
 }
 
-impl Files<'_> {
+impl Files {
     fn config(&self) -> PathBuf {
         self.folder.join("bulkhead.toml")
     }
@@ -56,21 +118,13 @@ impl Files<'_> {
              [users.{USER}]\npassword_env = \"{PASSWORD_VARIABLE}\"\nadmin = true\n\
              may_cross_workspaces = false\n"
         );
-        for cluster in clusters {
-            let (name, port) = (&cluster.name, cluster.port);
-            // Without TLS, as the relay has none either.
-            let _ = write!(
-                text,
-                "[clusters.{name}]\nprimary = \"127.0.0.1:{port}\"\nuser = \"{USER}\"\n\
-                 password_env = \"{PASSWORD_VARIABLE}\"\n[clusters.{name}.tls]\nmode = \"disabled\"\n\
-                 [clusters.{name}.pool]\nmax_connections = {}\n",
-                setup.pool_max
-            );
+        for front in setup.fronts(clusters) {
+            front.put(&mut text, setup.pool_max);
         }
         text.push_str("[keyspaces.workspaces]\nshards = { ");
         let shards: Vec<String> =
             clusters.iter().map(|cluster| format!("\"ws-{0}\" = \"{0}\"", cluster.name)).collect();
-        let _ = writeln!(text, "{} }}", shards.join(", "));
+        let _ = writeln!(text, "{} }}\n{}", shards.join(", "), setup.config);
         fs::create_dir_all(self.folder.join("vschema"))?;
         fs::write(self.folder.join("vschema/workspaces.toml"), VSCHEMA)?;
         fs::write(self.config(), text)
@@ -99,8 +153,9 @@ impl Files<'_> {
 }
 
 /// A Bulkhead whose files are written and whose directory is filled.
-pub struct Prepared<'a> {
-    files: Files<'a>,
+#[derive(Debug)]
+pub struct Prepared {
+    files: Files,
     setup: BulkheadSetup,
     ports: [u16; 3],
 }
@@ -109,29 +164,30 @@ pub struct Prepared<'a> {
 ///
 /// # Errors
 /// Bulkhead refuses them.
-pub fn prepare<'a>(
-    setup: &BulkheadSetup,
-    places: &'a Places,
-    clusters: &[Cluster],
-) -> io::Result<Prepared<'a>> {
+pub fn prepare(setup: &BulkheadSetup, places: &Places, clusters: &[Cluster]) -> io::Result<Prepared> {
     let folder = places.folder.join(&setup.name);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
-    let files = Files { places, folder };
+    let files = Files { places: places.clone(), folder };
     let ports = [free_port()?, free_port()?, free_port()?];
     files.write(ports, setup, clusters)?;
     files.import(setup, clusters)?;
     Ok(Prepared { files, setup: setup.clone(), ports })
 }
 
-impl Prepared<'_> {
-    /// Starts it; it may be started again once it is stopped.
+impl Prepared {
+    /// Its log.
+    pub fn log(&self) -> PathBuf {
+        self.files.folder.join("bulkhead.log")
+    }
+
+    /// Starts it; it may be started again, on the same ports, once it is stopped or killed.
     ///
     /// # Errors
     /// It does not start.
     pub fn start(&self) -> io::Result<System> {
-        let places = self.files.places;
+        let places = &self.files.places;
         let config = self.files.config().to_string_lossy().into_owned();
         let mut arguments = self.setup.wrapper.clone();
         arguments.push(places.bulkhead.to_string_lossy().into_owned());
@@ -139,8 +195,7 @@ impl Prepared<'_> {
         let program = arguments.remove(0);
         let environment = [(PASSWORD_VARIABLE.to_owned(), places.password.clone())];
         let started = Instant::now();
-        let log = self.files.folder.join("bulkhead.log");
-        let mut process = Process::spawn(Path::new(&program), &arguments, &environment, &log)?;
+        let mut process = Process::spawn(Path::new(&program), &arguments, &environment, &self.log())?;
         let start_time = process.wait_for_port(self.ports[0], started)?;
         warm_login(places, self.ports[0])?;
         Ok(System {

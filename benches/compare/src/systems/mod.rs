@@ -10,12 +10,12 @@ mod vtgate;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-pub use bulkhead::{BulkheadSetup, prepare, start_bulkhead};
+pub use bulkhead::{BulkheadSetup, Front, Prepared, prepare, start_bulkhead};
 
 use crate::client::Login;
+use crate::places::Places;
 use crate::process::{self, Process};
 use crate::servers::{Cluster, USER};
 
@@ -70,23 +70,6 @@ impl Kind {
     pub fn is_installed(self) -> bool {
         self.programs().iter().all(|program| process::on_path(program).is_some())
     }
-}
-
-/// Where everything is.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// The project.
-    pub root: PathBuf,
-    /// Configurations, logs and stores of this run.
-    pub folder: PathBuf,
-    /// The release build of Bulkhead.
-    pub bulkhead: PathBuf,
-    /// The prefix of the MySQL programs.
-    pub mysql: PathBuf,
-    /// The baseline proxy.
-    pub baseline: PathBuf,
-    /// The password of all accounts.
-    pub password: String,
 }
 
 /// A running system. Ended on drop.

@@ -72,7 +72,7 @@ pub(super) fn baseline(
     let port = free_port()?;
     let url = format!("mysql://{USER}:{}@127.0.0.1:{}/ws_1", places.password, clusters[0].port);
     let arguments = vec![port.to_string(), url, connections.to_string()];
-    launch(&Program { kind: Kind::Baseline, path: &places.baseline, arguments, port }, places, folder)
+    launch(&Program { kind: Kind::Baseline, path: &places.baseline()?, arguments, port }, places, folder)
 }
 
 /// ProxySQL: one hostgroup with the first cluster, multiplexing on, its monitor off. Needs `proxysql`, 2.6 or

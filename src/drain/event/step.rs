@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
-use super::rung::Stage;
+use super::super::action::Action;
+use super::super::rung::Stage;
 use crate::health::Evidence;
 use crate::ids::ClusterName;
 
@@ -22,6 +22,17 @@ pub enum How {
     HeldBack,
 }
 
+impl How {
+    /// Name for people and programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Acted => "acted",
+            Self::Advised => "advised",
+            Self::HeldBack => "held_back",
+        }
+    }
+}
+
 /// Who decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,6 +41,16 @@ pub enum By {
     Policy,
     /// A person.
     Operator(String),
+}
+
+impl By {
+    /// The operator, or `policy`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Policy => "policy",
+            Self::Operator(name) => name,
+        }
+    }
 }
 
 /// Why.
@@ -74,6 +95,8 @@ pub enum Because {
     NotStuck,
     /// A failover failed a short while ago.
     FailoverTooSoon,
+    /// The state store is away: no proxy may touch servers.
+    StoreAway,
     /// What an operator wrote.
     Ordered(String),
 }
@@ -102,6 +125,7 @@ impl fmt::Display for Because {
             Self::OneSided => "sessions and probes do not both speak against it",
             Self::NotStuck => "its writes are slow but come to their end",
             Self::FailoverTooSoon => "a failover failed a short while ago",
+            Self::StoreAway => "the state store is away, and no proxy may touch servers",
             Self::Ordered(why) => return f.write_str(why),
         })
     }
@@ -123,7 +147,8 @@ pub struct Witness {
 }
 
 impl Witness {
-    pub(super) fn of(evidence: &Evidence, now: Instant) -> Self {
+    /// The evidence as it is at this moment.
+    pub fn of(evidence: &Evidence, now: Instant) -> Self {
         Self {
             signal: evidence.signal.name().to_owned(),
             value: evidence.value,

@@ -1,0 +1,268 @@
+//! One cluster's admission: asking, being admitted, and what the ladder sets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::gates::{GateBook, Held, Ruled};
+use super::queue::{Asked, ClassQueue, Queued};
+use super::refusal::{Refusal, Why};
+use super::request::Request;
+use crate::drain::{Action, Covers, GateState, Lane, Permit, PermitLimits, Scope, WorkspaceLimits};
+use crate::health::Class;
+use crate::ids::ClusterName;
+
+/// Told to who wanted to change a schema: the lane opens ten seconds after the cluster is well, at the
+/// earliest.
+const RETRY_AFTER_DDL: Duration = Duration::from_secs(10);
+
+/// One cluster's admission. Shares nothing with another's.
+#[derive(Debug)]
+pub struct Admission {
+    cluster: ClusterName,
+    gates: GateBook,
+    writes: ClassQueue,
+    reads: ClassQueue,
+    is_ddl_closed: AtomicBool,
+    /// By class and [`Why`], since the start.
+    refused: [[AtomicU64; Why::ALL.len()]; 2],
+    held: AtomicU64,
+}
+
+/// What a statement that asked gets.
+#[derive(Debug)]
+pub enum Entry {
+    /// It may be sent.
+    In(Admitted),
+    /// It waits for a permit: [`Queued::turn`].
+    Waits(Queued),
+    /// It is held at a gate: [`Held::released`], then it is planned again.
+    Held(Held),
+    /// It may not be sent.
+    Refused(Refusal),
+}
+
+impl Admission {
+    /// All gates open, nothing in flight; the bounds are of writes and of reads.
+    pub(super) fn new(cluster: ClusterName, limits: [PermitLimits; 2], now: Instant) -> Self {
+        let [writes, reads] = limits;
+        Self {
+            cluster,
+            gates: GateBook::default(),
+            writes: ClassQueue::new(writes, now),
+            reads: ClassQueue::new(reads, now),
+            is_ddl_closed: AtomicBool::new(false),
+            refused: Default::default(),
+            held: AtomicU64::new(0),
+        }
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> &ClusterName {
+        &self.cluster
+    }
+
+    /// Asks for a statement to be admitted.
+    pub fn enter(self: &Arc<Self>, request: &Request<'_>, now: Instant) -> Entry {
+        if request.changes_schema && self.is_ddl_closed() {
+            return self.refuse(request.class, Refusal { why: Why::DdlLane, retry_after: RETRY_AFTER_DDL });
+        }
+        loop {
+            let (seen, is_gated) = self.gates.state();
+            let waits = match is_gated.then(|| self.gates.rule(&self.cluster, request, now)) {
+                None => true,
+                Some(Ruled::Pass { waits }) => waits,
+                Some(Ruled::Refused(refusal)) => return self.refuse(request.class, refusal),
+                Some(Ruled::Held { number, scope, until, woken }) => {
+                    self.held.fetch_add(1, Ordering::Relaxed);
+                    return Entry::Held(Held::new(self, request, (number, scope), until, woken));
+                }
+            };
+            match self.queue(request.class).ask(request.ask(), waits, now) {
+                Asked::Admitted(permit) => {
+                    let admitted = Admitted::new(self, request.class, permit).seen(seen);
+                    // A gate that was changed since may have to be passed first.
+                    if !self.gates_changed_since(seen) {
+                        return Entry::In(admitted);
+                    }
+                }
+                Asked::Waits { ticket, until, turn } => {
+                    let whose = (request.class, request.workspace);
+                    return Entry::Waits(Queued::new(self, whose, (ticket, until), turn, seen));
+                }
+                Asked::Refused(refusal) => return self.refuse(request.class, refusal),
+            }
+        }
+    }
+
+    fn refuse(&self, class: Class, refusal: Refusal) -> Entry {
+        self.count_refused(class, refusal.why);
+        Entry::Refused(refusal)
+    }
+
+    /// Carries out an action that touches no server; others are not its business.
+    pub fn apply(self: &Arc<Self>, action: &Action, now: Instant) {
+        match action {
+            Action::DdlLane(lane) => self.is_ddl_closed.store(*lane == Lane::Closed, Ordering::Release),
+            Action::Permits(held) => self.writes.change(self, Class::Write, |permits| {
+                permits.limit.follow(*held, now);
+                permits.pump(now)
+            }),
+            Action::Gate(gate) => {
+                let scope = Scope::Cluster(self.cluster.clone());
+                self.set_gate(scope, GateState::of(*gate, now), Covers::Writes, now);
+            }
+            Action::KillDdl | Action::KillTransactions | Action::FailOver(_) | Action::FindPrimary => {}
+        }
+    }
+
+    /// Brings a gate into a state, whichever it was in. Statements held there are woken unless it still
+    /// holds, in the order in which they came; each is planned again and asks anew. A drain of the cluster
+    /// also cuts every transaction that is open on it, see [`Admission::drains`].
+    ///
+    /// The scope is the cluster, or a shard or table that lives on it.
+    pub fn set_gate(&self, scope: Scope, state: GateState, covers: Covers, now: Instant) {
+        self.gates.set(scope, state, covers, now);
+    }
+
+    /// How often the cluster was drained. A connection to the primary that was lent before a drain is not
+    /// used after it: the primary may be another one by then.
+    pub fn drains(&self) -> u64 {
+        self.gates.drains()
+    }
+
+    /// Says whether schema changes are refused.
+    pub fn is_ddl_closed(&self) -> bool {
+        self.is_ddl_closed.load(Ordering::Acquire)
+    }
+
+    /// Statements of a class that are in flight. None is added behind a gate that is closed to it before this
+    /// is asked, but those of open transactions.
+    pub fn in_flight(&self, class: Class) -> u32 {
+        self.queue(class).lock().permits.in_flight()
+    }
+
+    /// A session of the workspace keeps a connection to the primary.
+    pub fn take_seat(self: &Arc<Self>, workspace: u64) -> Seat {
+        self.writes.lock().permits.take_seat(workspace, super::now());
+        Seat { admission: Arc::clone(self), workspace }
+    }
+
+    /// Sets other bounds of writes and reads; what is in flight or waits stays.
+    pub(super) fn configure(self: &Arc<Self>, limits: [PermitLimits; 2], now: Instant) {
+        for (class, limits) in [Class::Write, Class::Read].into_iter().zip(limits) {
+            self.queue(class).change(self, class, |permits| {
+                permits.configure(limits);
+                permits.pump(now)
+            });
+        }
+    }
+
+    /// Sets what one workspace may use; absent: what all may.
+    pub(super) fn limit_workspace(self: &Arc<Self>, workspace: u64, limits: Option<WorkspaceLimits>) {
+        let now = super::now();
+        for class in [Class::Write, Class::Read] {
+            self.queue(class).change(self, class, |permits| {
+                permits.limit_workspace(workspace, limits);
+                permits.pump(now)
+            });
+        }
+    }
+
+    pub(super) fn pump(self: &Arc<Self>, class: Class, now: Instant) {
+        self.queue(class).change(self, class, |permits| permits.pump(now));
+    }
+
+    pub(super) fn queue(&self, class: Class) -> &ClassQueue {
+        match class {
+            Class::Write => &self.writes,
+            Class::Read => &self.reads,
+        }
+    }
+
+    pub(super) fn gates(&self) -> &GateBook {
+        &self.gates
+    }
+
+    pub(super) fn gates_changed_since(&self, seen: u64) -> bool {
+        self.gates.state().0 != seen
+    }
+
+    pub(super) fn count_refused(&self, class: Class, why: Why) {
+        self.refused[class as usize][why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_held_too_long(&self) {
+        self.count_refused(Class::Write, Why::HeldTooLong);
+    }
+
+    /// Statements that were refused since the start, by [`Why::ALL`].
+    pub(super) fn refused(&self, class: Class) -> [u64; Why::ALL.len()] {
+        std::array::from_fn(|why| self.refused[class as usize][why].load(Ordering::Relaxed))
+    }
+
+    /// Statements that were held at a gate since the start.
+    pub(super) fn held_total(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that a session keeps between its statements, counted for its workspace until dropped. The
+/// statements of a transaction are admitted at once: what bounds a workspace is how many of them it has.
+#[derive(Debug)]
+pub struct Seat {
+    admission: Arc<Admission>,
+    workspace: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let now = super::now();
+        let (writes, workspace) = (&self.admission.writes, self.workspace);
+        writes.change(&self.admission, Class::Write, |permits| permits.leave_seat(workspace, now));
+    }
+}
+
+/// The right of one statement to be in flight; given back when dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    admission: Arc<Admission>,
+    class: Class,
+    permit: Option<Permit>,
+    /// Changes of gates that were looked at.
+    gates_seen: u64,
+}
+
+impl Admitted {
+    pub(super) fn new(admission: &Arc<Admission>, class: Class, permit: Permit) -> Self {
+        Self { admission: Arc::clone(admission), class, permit: Some(permit), gates_seen: 0 }
+    }
+
+    pub(super) fn seen(mut self, gates_seen: u64) -> Self {
+        self.gates_seen = gates_seen;
+        self
+    }
+
+    /// Says whether a gate was changed since: a statement that has not been sent yet is to ask anew.
+    pub fn is_stale(&self) -> bool {
+        self.admission.gates_changed_since(self.gates_seen)
+    }
+
+    /// The statement ended after so many times its usual time, if that is known; `failed`: through the
+    /// server's fault. A statement that was not sent is to be dropped instead: it says nothing about the
+    /// server.
+    pub fn land(mut self, times: Option<f64>, failed: bool, now: Instant) {
+        let Some(permit) = self.permit.take() else { return };
+        let queue = self.admission.queue(self.class);
+        queue.change(&self.admission, self.class, |permits| permits.release(permit, times, failed, now));
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let Some(permit) = self.permit.take() else { return };
+        let now = super::now();
+        let queue = self.admission.queue(self.class);
+        queue.change(&self.admission, self.class, |permits| permits.give_back(permit, now));
+    }
+}

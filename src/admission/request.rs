@@ -1,0 +1,134 @@
+//! A statement that asks to be admitted.
+
+use std::sync::Arc;
+
+use memchr::memmem;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::drain::{Ask, Scope, Visit};
+use crate::health::Class;
+use crate::ids::{ClusterName, Keyspace, TableName, WorkspaceId};
+use crate::topology::Shard;
+
+/// What a statement keeps in memory beside its own bytes while it waits: its session's buffers.
+const BYTES_BESIDE: usize = 1 << 10;
+
+/// A statement that asks to be admitted to one cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Whose permits it takes.
+    pub class: Class,
+    /// It writes, or belongs to a transaction that may: what gates for writes cover.
+    pub may_write: bool,
+    /// Its transaction is open on the cluster, or it holds table locks there: others wait for its end.
+    pub is_in_transaction: bool,
+    /// Its session holds a connection there; it needs no other one.
+    pub has_connection: bool,
+    /// It changes a schema.
+    pub changes_schema: bool,
+    /// It was held at a gate, and asks anew.
+    pub was_held: bool,
+    /// Whose it is, see [`workspace_key`].
+    pub workspace: Option<u64>,
+    /// The shards that it is for; none for statements that no keyspace is needed for.
+    pub shards: &'a [Arc<Shard>],
+    /// Its text, in which gates of tables look for their table's name.
+    pub text: &'a [u8],
+    /// Bytes of it that stay in memory while it waits.
+    pub bytes: usize,
+}
+
+impl Request<'_> {
+    pub(super) fn ask(&self) -> Ask {
+        Ask {
+            workspace: self.workspace,
+            bytes: self.bytes + BYTES_BESIDE,
+            is_in_transaction: self.is_in_transaction || self.has_connection,
+            was_held: self.was_held,
+        }
+    }
+
+    pub(super) fn visit(&self) -> Visit {
+        Visit {
+            is_write: self.may_write,
+            is_in_transaction: self.is_in_transaction,
+            bytes: self.bytes + BYTES_BESIDE,
+        }
+    }
+
+    /// The gates among `closed` that it has to pass.
+    pub(super) fn scopes<'g>(
+        &self,
+        cluster: &ClusterName,
+        closed: impl Iterator<Item = &'g Scope>,
+    ) -> Vec<Scope> {
+        let is_for = |keyspace: &Keyspace, name: &crate::ids::ShardName| {
+            self.shards.iter().any(|shard| shard.keyspace == *keyspace && shard.name == *name)
+        };
+        let stands_before = |scope: &&Scope| match scope {
+            Scope::Cluster(name) => name == cluster,
+            Scope::Shard(keyspace, shard) => is_for(keyspace, shard),
+            Scope::Table(keyspace, shard, table) => is_for(keyspace, shard) && mentions(self.text, table),
+        };
+        closed.filter(stands_before).cloned().collect()
+    }
+}
+
+/// Says whether a text has the name as a word of its own, in whatever case. It may be a column's name, or
+/// stand in a literal: then the statement waits for a gate that it had not to pass. What reaches a table
+/// without naming it (a view, a trigger, a foreign key) is not seen.
+pub(super) fn mentions(text: &[u8], table: &TableName) -> bool {
+    let name = table.as_str().replace('`', "``").to_lowercase();
+    let lower = String::from_utf8_lossy(text).to_lowercase();
+    let (text, name) = (lower.as_bytes(), name.as_bytes());
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    !name.is_empty()
+        && memmem::find_iter(text, name).any(|at| {
+            let before = at.checked_sub(1).and_then(|at| text.get(at));
+            !is_part(before) && !is_part(text.get(at + name.len()))
+        })
+}
+
+/// A number for a workspace, of the keyspace or not; never 0.
+pub fn owner_of(workspace: &WorkspaceId) -> u64 {
+    match workspace {
+        WorkspaceId::Number(number) => number.wrapping_add(1).max(1),
+        WorkspaceId::Text(text) => xxh3_64(text.as_bytes()).max(1),
+    }
+}
+
+/// The number by which permits know a workspace of a keyspace: two keyspaces' workspaces of one id are two.
+/// `owner` is of [`owner_of`]; 0: no workspace's.
+pub fn workspace_key(keyspace: &Keyspace, owner: u64) -> Option<u64> {
+    (owner != 0).then(|| xxh3_64_with_seed(keyspace.as_str().as_bytes(), owner).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_mentioned_as_a_word() {
+        let table = TableName::new("orders");
+        for text in
+            ["select * from orders", "UPDATE `Orders` SET a=1", "insert into shop.orders(a)", "orders"]
+        {
+            assert!(mentions(text.as_bytes(), &table), "{text}");
+        }
+        for text in ["select * from orders_2", "select reorders from a", "select 1", "", "order"] {
+            assert!(!mentions(text.as_bytes(), &table), "{text}");
+        }
+        assert!(mentions("delete from `a``b`".as_bytes(), &TableName::new("a`b")));
+        assert!(mentions("delete from ÄRGER".as_bytes(), &TableName::new("ärger")));
+    }
+
+    #[test]
+    fn keys_tell_workspaces_and_keyspaces_apart() {
+        let (shop, crm) = (Keyspace::new("shop"), Keyspace::new("crm"));
+        let one = owner_of(&WorkspaceId::Number(1));
+        assert_ne!(workspace_key(&shop, one), workspace_key(&crm, one));
+        assert_ne!(workspace_key(&shop, one), workspace_key(&shop, owner_of(&WorkspaceId::Number(2))));
+        assert_eq!(workspace_key(&shop, 0), None);
+        assert_ne!(owner_of(&WorkspaceId::Number(u64::MAX)), 0);
+    }
+}

@@ -1,0 +1,433 @@
+//! Permits, queues and gates on real servers: a stalled cluster's clients are told at once, the others do not
+//! notice; what is held runs once and where it belongs by then; nothing is committed behind a drain.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::clients::{errno, run, value};
+use common::servers::{Bulkhead, Cluster, Flavour, Role, Setup};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error};
+use tokio::task::JoinHandle;
+
+const SPACES: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n\
+                      template = \"ws.sql\"\n";
+const SHARED: &str = "layout = \"shared_tables\"\nworkspace_column = \"workspace_id\"\n\
+                      workspace_vindex = \"by_workspace\"\n[vindexes.by_workspace]\ntype = \"xxhash\"\n\
+                      [tables.facts]\n";
+/// Few permits, a short queue, a short wait.
+const SMALL: &str = "[clusters.c1.permits]\nwrites = 4\nfloor = 4\nqueue = 8\nwait = \"300ms\"\n";
+/// ER_LOCK_WAIT_TIMEOUT: what clients run again, and keep their connection for.
+const RETRY: u16 = 1205;
+
+struct Stand {
+    one: Cluster,
+    other: Cluster,
+    bulkhead: Bulkhead,
+    admin: Conn,
+}
+
+impl Stand {
+    /// Workspaces 1 and 2 on c1, 3 and 4 on c2; shared tables on both.
+    async fn start(more: &str) -> Self {
+        let (one, other) = (Cluster::start("c1", Flavour::MySql), Cluster::start("c2", Flavour::MariaDb));
+        for cluster in [&one, &other] {
+            cluster.sql("CREATE DATABASE shared; CREATE TABLE shared.facts (workspace_id INT, n INT)");
+        }
+        let bulkhead = Setup::default()
+            .cluster(&one)
+            .cluster(&other)
+            .config("[keyspaces.spaces]\nshards = { a = \"c1\", b = \"c2\" }\n")
+            .config("[keyspaces.shared]\nshards = { \"-80\" = \"c1\", \"80-\" = \"c2\" }\n")
+            .config(more)
+            .vschema("spaces.toml", SPACES)
+            .vschema("shared.toml", SHARED)
+            .vschema("ws.sql", "CREATE TABLE issues (id INT PRIMARY KEY, n INT);\n")
+            .start();
+        let mut admin = bulkhead.connect_admin().await;
+        for (workspace, shard) in [(1, "a"), (2, "a"), (3, "b"), (4, "b")] {
+            run(&mut admin, &format!("CREATE WORKSPACE spaces {workspace} ON {shard} WITH DATABASE")).await;
+        }
+        Self { one, other, bulkhead, admin }
+    }
+
+    async fn client(&self, workspace: u32) -> Conn {
+        self.bulkhead.connect(Some(&format!("ws_{workspace}"))).await
+    }
+
+    /// Waits until as many statements are held at the cluster's gates.
+    async fn wait_held(&mut self, cluster: &str, count: u64) {
+        self.wait_for(cluster, "held", count).await;
+    }
+
+    /// Waits until a column of the cluster's writes says so.
+    async fn wait_for(&mut self, cluster: &str, column: &str, count: u64) {
+        let sql = format!("SHOW ADMISSION WHERE cluster = {cluster} AND class = write");
+        let began = Instant::now();
+        loop {
+            let row: mysql_async::Row = self.admin.query_first(&sql).await.expect("works").expect("a row");
+            let found: u64 = row.get(column).expect("a number");
+            if found == count {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(5), "{column} is {found}, not {count}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// A statement that runs on its own; gives its connection back with the errno, the message and the time.
+type Running = JoinHandle<(Conn, (u16, String), Duration)>;
+
+fn begin(mut conn: Conn, sql: String) -> Running {
+    tokio::spawn(async move {
+        let began = Instant::now();
+        let result = conn.query_drop(sql).await;
+        (conn, errno(result), began.elapsed())
+    })
+}
+
+fn begin_prepared(mut conn: Conn, sql: &'static str, id: u32) -> Running {
+    tokio::spawn(async move {
+        let began = Instant::now();
+        let result = conn.exec_drop(sql, (id, 1)).await;
+        (conn, errno(result), began.elapsed())
+    })
+}
+
+async fn refused(conn: &mut Conn, sql: &str) -> (u16, String) {
+    let result: Result<(), Error> = conn.query_drop(sql).await;
+    errno(result)
+}
+
+fn is_told(told: &(u16, String), errno: u16, code: &str) -> bool {
+    told.0 == errno && told.1.contains(code)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_stalled_clusters_clients_are_told_and_the_others_do_not_notice() {
+    let mut stand = Stand::start(SMALL).await;
+    let mut root = stand.one.connect(Role::Primary, "root").await;
+    let (mut idle, mut other) = (stand.client(1).await, stand.client(3).await);
+    run(&mut idle, "INSERT INTO issues VALUES (1000, 0)").await;
+    run(&mut root, "FLUSH TABLES WITH READ LOCK").await;
+    let mut running = Vec::new();
+    for id in 0..40 {
+        let conn = stand.client(1 + id % 2).await;
+        running.push(begin(conn, format!("INSERT INTO issues VALUES ({id}, 0)")));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (finished, stuck): (Vec<_>, Vec<_>) = running.into_iter().partition(JoinHandle::is_finished);
+    // Four have the permits; two of each workspace, for none has more than half.
+    assert_eq!((finished.len(), stuck.len()), (36, 4));
+    for task in finished {
+        let (mut conn, told, took) = task.await.expect("the client goes on");
+        assert_eq!(told.0, RETRY, "{told:?}");
+        assert!(["E5008", "E5009", "E5011"].iter().any(|code| told.1.contains(code)), "{}", told.1);
+        for word in ["shard spaces/a on cluster c1", "retry after 1000 ms", "nothing was sent"] {
+            assert!(told.1.contains(word), "no {word:?} in {}", told.1);
+        }
+        assert!(took < Duration::from_millis(800), "{took:?}");
+        // The connection is as it was, and reads go on.
+        assert_eq!(value(&mut conn, "SELECT 1 + 1").await, 2);
+        assert_eq!(value(&mut conn, "SELECT COUNT(*) FROM issues WHERE id < 1000").await, 0);
+    }
+    for id in 0..50 {
+        let began = Instant::now();
+        run(&mut other, &format!("INSERT INTO issues VALUES ({id}, 0)")).await;
+        assert!(began.elapsed() < Duration::from_millis(500), "the other cluster: {:?}", began.elapsed());
+    }
+    run(&mut root, "UNLOCK TABLES").await;
+    for task in stuck {
+        let (_, told, _) = task.await.expect("the client goes on");
+        assert_eq!(told.0, 0, "{told:?}");
+    }
+    // Who was told so was not written; who was not, was.
+    let counts = stand.one.sql("SELECT COUNT(*) FROM ws_1.issues; SELECT COUNT(*) FROM ws_2.issues");
+    assert_eq!(counts.split_whitespace().collect::<Vec<_>>(), ["3", "2"]);
+    run(&mut idle, "INSERT INTO issues VALUES (1001, 0)").await;
+    stand.wait_for("c1", "in_flight", 0).await;
+    stand.wait_for("c1", "refused", 36).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn what_is_held_runs_once_where_it_belongs_by_then() {
+    let mut stand = Stand::start("").await;
+    stand.other.sql("CREATE DATABASE ws_1; CREATE TABLE ws_1.issues (id INT PRIMARY KEY, n INT)");
+    let mut within = stand.client(1).await;
+    run(&mut within, "BEGIN").await;
+    run(&mut within, "INSERT INTO issues VALUES (500, 0)").await;
+    run(&mut stand.admin, "SET GATE SHARD spaces a BUFFERING FOR 20").await;
+    let mut running = Vec::new();
+    for id in 0..20 {
+        let conn = stand.client(1).await;
+        running.push(match id % 3 {
+            0 => begin_prepared(conn, "INSERT INTO issues VALUES (?, ?)", id),
+            1 => begin(conn, format!("BEGIN;INSERT INTO issues VALUES ({id}, 1);COMMIT")),
+            _ => begin(conn, format!("INSERT INTO issues VALUES ({id}, 1)")),
+        });
+    }
+    let (gone, killed) = (stand.client(1).await, stand.client(1).await);
+    let killed_id = killed.id();
+    let gone = begin(gone, "INSERT INTO issues VALUES (600, 1)".to_owned());
+    let killed = begin(killed, "INSERT INTO issues VALUES (601, 1)".to_owned());
+    stand.wait_held("c1", 22).await;
+    // A client that leaves, or is killed, gives its place up.
+    gone.abort();
+    run(&mut stand.admin, &format!("KILL {killed_id}")).await;
+    stand.wait_held("c1", 20).await;
+    assert_eq!(killed.await.expect("the client goes on").1.0, 1, "its connection was closed");
+    // An open transaction goes on; so do reads, and the other cluster.
+    run(&mut within, "INSERT INTO issues VALUES (501, 0)").await;
+    run(&mut within, "COMMIT").await;
+    assert_eq!(value(&mut within, "SELECT COUNT(*) FROM issues").await, 2);
+    let mut other = stand.client(3).await;
+    run(&mut other, "INSERT INTO issues VALUES (1, 1)").await;
+    // The workspace is somewhere else by the time the gate opens: the held ones are planned again.
+    run(&mut stand.admin, "SET WORKSPACE spaces 1 SHARD b FORCE").await;
+    assert!(running.iter().all(|task| !task.is_finished()));
+    run(&mut stand.admin, "SET GATE SHARD spaces a OPEN").await;
+    for task in running {
+        let (_, told, took) = task.await.expect("the client goes on");
+        assert_eq!(told.0, 0, "{told:?}");
+        assert!(took < Duration::from_secs(15), "{took:?}");
+    }
+    assert_eq!(stand.one.sql("SELECT GROUP_CONCAT(id ORDER BY id) FROM ws_1.issues").trim(), "500,501");
+    let moved = stand.other.sql("SELECT COUNT(*), COUNT(DISTINCT id), MAX(id) FROM ws_1.issues");
+    assert_eq!(moved.split_whitespace().collect::<Vec<_>>(), ["20", "20", "19"]);
+    stand.wait_held("c1", 0).await;
+    let gates: Vec<mysql_async::Row> = stand.admin.query("SHOW GATES").await.expect("works");
+    assert!(gates.is_empty(), "{gates:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn holding_ends_with_its_time_and_tables_have_gates() {
+    let mut stand = Stand::start("").await;
+    let mut conn = stand.client(2).await;
+    run(&mut conn, "CREATE TABLE others (id INT PRIMARY KEY)").await;
+    run(&mut stand.admin, "SET GATE TABLE spaces a issues BUFFERING FOR 1 ALL").await;
+    run(&mut conn, "INSERT INTO others VALUES (1)").await;
+    let began = Instant::now();
+    let told = refused(&mut conn, "SELECT * FROM issues").await;
+    assert!(is_told(&told, RETRY, "E4009 held_too_long"), "{told:?}");
+    assert!((0.9..3.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
+    let told = refused(&mut conn, "INSERT INTO issues VALUES (1, 1)").await;
+    assert!(is_told(&told, RETRY, "E4007 shard_draining"), "{told:?}");
+    run(&mut stand.admin, "SET GATE TABLE spaces a issues OPEN").await;
+    run(&mut conn, "INSERT INTO issues VALUES (1, 1)").await;
+
+    // Rows for both shards: refused on one of them, written on none.
+    run(&mut stand.admin, "SET GATE TABLE shared 80- facts REFUSING").await;
+    let mut shared = stand.bulkhead.connect(Some("shared")).await;
+    let rows = (1..=8).map(|workspace| format!("({workspace}, 1)")).collect::<Vec<_>>().join(", ");
+    let insert = format!("INSERT INTO facts (workspace_id, n) VALUES {rows}");
+    let told = refused(&mut shared, &insert).await;
+    assert!(is_told(&told, RETRY, "E4007") && told.1.contains("shared/80- on cluster c2"), "{told:?}");
+    let count = "SELECT COUNT(*) FROM shared.facts";
+    assert_eq!([&stand.one, &stand.other].map(|cluster| cluster.sql(count).trim().to_owned()), ["0", "0"]);
+    run(&mut stand.admin, "SET GATE TABLE shared 80- facts BUFFERING FOR 10").await;
+    let held = begin(shared, insert);
+    stand.wait_held("c2", 1).await;
+    run(&mut stand.admin, "SET GATE TABLE shared 80- facts OPEN").await;
+    let (_, told, _) = held.await.expect("the client goes on");
+    assert_eq!(told.0, 0, "{told:?}");
+    let found = [&stand.one, &stand.other].map(|cluster| cluster.sql(count).trim().parse::<u32>());
+    let found: u32 = found.into_iter().map(|count| count.expect("a number")).sum();
+    assert_eq!(found, 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn nothing_is_committed_behind_a_drain() {
+    let mut stand = Stand::start("").await;
+    let mut conns = Vec::new();
+    for id in 0..5 {
+        let mut conn = stand.client(1).await;
+        run(&mut conn, "START TRANSACTION").await;
+        run(&mut conn, &format!("INSERT INTO issues VALUES ({id}, 0)")).await;
+        conns.push(conn);
+    }
+    run(&mut stand.admin, "SET GATE CLUSTER c1 REFUSING").await;
+    let mut free = stand.client(2).await;
+    for sql in [
+        "INSERT INTO issues VALUES (1, 1)",
+        "BEGIN",
+        "SELECT * FROM issues FOR UPDATE",
+        "LOCK TABLES issues WRITE",
+        "XA START 'a'",
+    ] {
+        let told = refused(&mut free, sql).await;
+        assert!(is_told(&told, RETRY, "E4007 shard_draining"), "{sql}: {told:?}");
+    }
+    let [going_on, writing, committing, giving_up, sleeping] = &mut conns[..] else { panic!("five") };
+    run(going_on, "UPDATE issues SET n = 1 WHERE id = 0").await;
+    run(going_on, "COMMIT").await;
+    let mut long = stand.client(2).await;
+    run(&mut stand.admin, "SET GATE CLUSTER c1 OPEN").await;
+    let in_flight = begin(std::mem::replace(&mut long, stand.client(2).await), slow_insert(1, 1));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    run(&mut stand.admin, "SET GATE CLUSTER c1 DRAINED").await;
+    let told = refused(&mut free, "INSERT INTO issues VALUES (2, 1)").await;
+    assert!(is_told(&told, RETRY, "E4008 shard_drained"), "{told:?}");
+    assert_eq!(value(&mut free, "SELECT COUNT(*) FROM issues WHERE id = 2").await, 0, "reads go on");
+    let told = refused(writing, "INSERT INTO issues VALUES (10, 0)").await;
+    assert!(is_told(&told, RETRY, "E4011 transaction_cut"), "{told:?}");
+    let told = refused(writing, "INSERT INTO issues VALUES (11, 0)").await;
+    assert!(is_told(&told, RETRY, "E4011"), "until ROLLBACK: {told:?}");
+    run(writing, "ROLLBACK").await;
+    let told = refused(committing, "COMMIT").await;
+    assert!(is_told(&told, RETRY, "E4011"), "{told:?}");
+    run(committing, "ROLLBACK").await;
+    run(giving_up, "ROLLBACK").await;
+    // What was sent before the drain is not killed by it.
+    let (_, told, _) = in_flight.await.expect("the client goes on");
+    assert_eq!(told.0, 0, "{told:?}");
+
+    run(&mut stand.admin, "SET GATE CLUSTER c1 OPEN").await;
+    // It slept through all of that: the primary may be another one by now.
+    let told = refused(sleeping, "COMMIT").await;
+    assert!(is_told(&told, RETRY, "E4011"), "{told:?}");
+    run(sleeping, "ROLLBACK").await;
+    for (at, conn) in conns.iter_mut().enumerate() {
+        run(conn, &format!("INSERT INTO issues VALUES ({}, 5)", 100 + at)).await;
+    }
+    let left = stand.one.sql("SELECT GROUP_CONCAT(id ORDER BY id) FROM ws_1.issues");
+    assert_eq!(left.trim(), "0,100,101,102,103,104");
+    assert_eq!(stand.one.sql("SELECT COUNT(*) FROM ws_2.issues").trim(), "1");
+}
+
+/// An INSERT that takes so many seconds.
+fn slow_insert(id: u32, seconds: u32) -> String {
+    format!("INSERT INTO issues SELECT {id}, SLEEP({seconds})")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_closed_lane_refuses_schema_changes_only() {
+    let mut stand = Stand::start("").await;
+    let mut conn = stand.client(1).await;
+    run(&mut stand.admin, "SET DDL LANE c1 CLOSED").await;
+    for sql in ["ALTER TABLE issues ADD COLUMN m INT", "CREATE TABLE more (id INT)", "DROP TABLE issues"] {
+        let told = refused(&mut conn, sql).await;
+        assert!(is_told(&told, RETRY, "E4010 ddl_lane_closed"), "{sql}: {told:?}");
+        let result = conn.exec_drop(sql, ()).await;
+        assert!(is_told(&errno(result), RETRY, "E4010"), "prepared: {sql}");
+    }
+    run(&mut conn, "CREATE TEMPORARY TABLE scratch (id INT)").await;
+    run(&mut conn, "INSERT INTO issues VALUES (1, 1)").await;
+    let mut other = stand.client(3).await;
+    run(&mut other, "ALTER TABLE issues ADD COLUMN m INT").await;
+    run(&mut stand.admin, "SET DDL LANE c1 OPEN").await;
+    run(&mut conn, "ALTER TABLE issues ADD COLUMN m INT").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn one_workspaces_flood_leaves_room_for_another() {
+    let stand = Stand::start("[clusters.c1.permits]\nwrites = 6\nqueue = 60\nwait = \"2s\"\n").await;
+    let mut flood = Vec::new();
+    for id in 0..50 {
+        let conn = stand.client(1).await;
+        flood.push(tokio::spawn(async move {
+            let (mut conn, mut told) = (conn, Vec::new());
+            for round in 0..4 {
+                let sql = format!("INSERT INTO issues SELECT {}, SLEEP(0.1)", id * 10 + round);
+                told.push(errno(conn.query_drop(sql).await));
+            }
+            told
+        }));
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut quiet = stand.client(2).await;
+    for id in 0..20 {
+        let began = Instant::now();
+        run(&mut quiet, &format!("INSERT INTO issues VALUES ({id}, 1)")).await;
+        assert!(began.elapsed() < Duration::from_millis(500), "{id}: {:?}", began.elapsed());
+    }
+    let (mut served, mut shed) = (0, 0);
+    for task in flood {
+        for told in task.await.expect("the client goes on") {
+            served += u32::from(told.0 == 0);
+            shed += u32::from(is_told(&told, RETRY, "E5011 workspace_limit"));
+        }
+    }
+    println!("the flood: {served} served, {shed} shed");
+    assert_eq!(served + shed, 200, "nothing else happens to it");
+    assert!(served > 0 && shed > 0);
+    assert_eq!(stand.one.sql("SELECT COUNT(*) FROM ws_1.issues").trim(), served.to_string());
+
+    // Transactions hold connections between their statements: of those it has half, too.
+    let (mut open, mut told) = (Vec::new(), Vec::new());
+    for id in 0..5 {
+        let mut conn = stand.client(1).await;
+        match refused(&mut conn, "BEGIN").await {
+            (0, _) => {
+                run(&mut conn, &format!("INSERT INTO issues VALUES ({}, 1)", 5000 + id)).await;
+                open.push(conn);
+            }
+            refusal => told.push(refusal),
+        }
+    }
+    assert_eq!((open.len(), told.len()), (3, 2));
+    assert!(told.iter().all(|told| is_told(told, RETRY, "E5011 workspace_limit")), "{told:?}");
+    run(&mut quiet, "BEGIN").await;
+    run(&mut quiet, "INSERT INTO issues VALUES (5000, 1)").await;
+    run(&mut quiet, "COMMIT").await;
+    run(&mut open[0], "COMMIT").await;
+    let mut next = stand.client(1).await;
+    run(&mut next, "BEGIN").await;
+    run(&mut next, "ROLLBACK").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn limits_of_a_workspace_are_set_by_an_admin_and_kept() {
+    let mut stand = Stand::start("").await;
+    run(&mut stand.admin, "SET WORKSPACE LIMIT spaces 1 PER_SECOND 2").await;
+    let (mut limited, mut other) = (stand.client(1).await, stand.client(2).await);
+    let insert = |id: u32| format!("INSERT INTO issues VALUES ({id}, 1)");
+    let mut told = Vec::new();
+    for id in 0..6 {
+        told.push(refused(&mut limited, &insert(id)).await);
+        run(&mut other, &insert(id)).await;
+    }
+    let shed = told.iter().filter(|told| is_told(told, RETRY, "E5011 workspace_limit")).count();
+    assert!((3..=4).contains(&shed), "two at once, and two per second: {told:?}");
+    // They are in the store: another process has them.
+    stand.bulkhead.signal("TERM");
+    drop((limited, other, stand.admin));
+    stand.bulkhead.wait(Duration::from_secs(40)).expect("it stops");
+    stand.bulkhead.launch();
+    let mut admin = stand.bulkhead.connect_admin().await;
+    let rows: Vec<(String, String, Option<u64>, Option<f64>)> =
+        admin.query("SHOW WORKSPACE LIMITS WHERE workspace = 1").await.expect("works");
+    assert_eq!(rows, [("spaces".to_owned(), "1".to_owned(), None, Some(2.0))]);
+    let mut conn = stand.bulkhead.connect(Some("ws_1")).await;
+    let mut shed = 0;
+    for id in 10..16 {
+        shed += u32::from(refused(&mut conn, &insert(id)).await.0 == RETRY);
+    }
+    assert!(shed > 0);
+    run(&mut admin, "DROP WORKSPACE LIMIT spaces 1").await;
+    for id in 20..40 {
+        run(&mut conn, &insert(id)).await;
+    }
+    // One statement in flight at a time.
+    run(&mut admin, "SET WORKSPACE LIMIT spaces 1 IN_FLIGHT 1").await;
+    let began = Instant::now();
+    let mut running = Vec::new();
+    for id in 50..53 {
+        let conn = stand.bulkhead.connect(Some("ws_1")).await;
+        running.push(begin(conn, format!("INSERT INTO issues SELECT {id}, SLEEP(0.3)")));
+    }
+    for task in running {
+        let (_, told, _) = task.await.expect("the client goes on");
+        assert_eq!(told.0, 0, "{told:?}");
+    }
+    assert!(began.elapsed() >= Duration::from_millis(850), "{:?}", began.elapsed());
+}
