@@ -17,12 +17,11 @@ pub(super) static RULE: Rule = Rule {
 fn check(subject: &Subject<'_>) -> Option<Ruling> {
     let ClauseKind::AddColumn { column, position } = &subject.clause.kind else { return None };
     let generated = column.generated.as_ref()?;
-    let offer = if generated.stored || !column.storage.is_empty() || !column.checks.is_empty() {
-        Offer::COPY
-    } else if position.is_some() && !subject.is_mariadb() && !subject.is_mysql_from(80_032) {
-        Offer::COPY
-    } else {
-        subject.virtual_offer()
+    let is_plain = column.storage.is_empty() && column.checks.is_empty();
+    let fits = position.is_none() || subject.is_mariadb() || subject.is_mysql_from(80_032);
+    let offer = match !generated.stored && is_plain && fits {
+        true => subject.virtual_offer(),
+        false => Offer::COPY,
     };
     let offer = if column.key.is_some() { offer.and(Offer::BUILD) } else { offer };
     Some(Ruling::can(offer, format!("adds the generated column `{}`", column.name.text)))
