@@ -43,6 +43,7 @@ fn retry(code: Code) -> &'static str {
         Retry::Never => "no",
         Retry::FreshConnection => "yes",
         Retry::Replan => "once routing has changed",
+        Retry::Later => "yes, a little later",
     }
 }
 

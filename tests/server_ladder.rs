@@ -406,3 +406,65 @@ async fn operators_drain_and_let_in_again() {
     let (is_done, said) = bulkhead.command(&["shard", "drain", "c1", "-u", "app"]);
     assert!(!is_done && said.contains("--why"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn operators_switch_over_and_the_policy_may_fail_over() {
+    let first = Cluster::start_with_replica("c1", Flavour::MySql);
+    let other = Cluster::start("c2", Flavour::MariaDb);
+    let bulkhead = setup(&first, &other, "").start();
+    let mut admin = bulkhead.connect_admin().await;
+    make_workspaces(&mut admin).await;
+    until(&mut admin, ("c1", "state"), 20, "healthy").await;
+    let mut client = bulkhead.connect(Some("ws_1")).await;
+    run(&mut client, "INSERT INTO issues VALUES (1, 1)").await;
+    let address = |port: u16| format!("127.0.0.1:{port}");
+    let (old, new) = (address(first.primary_port), address(first.replica_port.expect("started with one")));
+
+    let switch = ["shard", "failover", "c1", "--to", &new, "--why", "a drill", "-u", "app"];
+    let mut rehearsal = switch.to_vec();
+    rehearsal.push("--dry-run");
+    let (is_done, said) = bulkhead.command(&rehearsal);
+    assert!(is_done && said.contains(&format!("{new} is promoted")), "{said}");
+    assert_eq!(text(&mut admin, "c1", "primary").await, old, "a dry run does nothing");
+    let (is_done, said) = bulkhead.command(&switch);
+    assert!(is_done && said.contains("open → failing over"), "{said}");
+    let took = until(&mut admin, ("c1", "primary"), 10, &new).await;
+    until(&mut admin, ("c1", "stage"), 30, "open").await;
+    println!("switched over after {took:?}");
+    run(&mut client, "UPDATE issues SET n = 2 WHERE id = 1").await;
+    let ended = wait_for_event(&mut admin, "fail_over").await;
+    assert_eq!((ended[1].as_str(), &ended[3]), ("done", &format!("{new} is the primary")));
+
+    // The new primary dies. Until the policy allows more, failing over is advised.
+    first.kill(Role::Replica);
+    let began = Instant::now();
+    until(&mut admin, ("c1", "stage"), 40, "drained").await;
+    println!("drained after {:?}", began.elapsed());
+    let advised =
+        async |admin: &mut Conn| text(admin, "c1", "advice").await.starts_with("advised failing over");
+    while !advised(&mut admin).await {
+        assert!(began.elapsed().as_secs() < 60, "nothing is advised");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    assert!(text(&mut admin, "c1", "consider").await.contains("failover c1"));
+    let file = bulkhead.path("bulkhead.toml");
+    let config = std::fs::read_to_string(&file).expect("it is there");
+    std::fs::write(&file, format!("{config}\n[ladder]\nfailover = \"act\"\n")).expect("it can be written");
+    run(&mut admin, "RELOAD").await;
+    let reloaded = Instant::now();
+    until(&mut admin, ("c1", "primary"), 60, &old).await;
+    println!("failed over {:?} after the reload", reloaded.elapsed());
+    let mut tries = 0;
+    while client.query_drop("UPDATE issues SET n = 3 WHERE id = 1").await.is_err() {
+        tries += 1;
+        assert!(reloaded.elapsed().as_secs() < 60, "writes do not flow after {tries} tries");
+        tokio::time::sleep(LOOK_EVERY).await;
+        client = bulkhead.connect(Some("ws_1")).await;
+    }
+    assert_eq!(value(&mut client, "SELECT n FROM issues WHERE id = 1").await, 3);
+    let steps = events(&mut admin, "%failing over").await;
+    assert!(steps.iter().any(|step| step[0] == "drained → failing over" && step[2] == "policy"), "{steps:?}");
+    until(&mut admin, ("c1", "stage"), 90, "open").await;
+    assert_eq!(text(&mut admin, "c2", "stage").await, "open");
+}

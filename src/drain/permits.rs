@@ -3,11 +3,11 @@
 //! Every call is O(1) but for tickets that it sheds, each of which is shed once. Memory: one entry per
 //! waiting statement (bounded in number and bytes) and per workspace with statements in flight.
 //!
-//! Fairness: no workspace has more than half of the limit in flight, nor more than half of the ceiling counting
-//! the connections that its transactions keep ("seats"), nor more than half of the queue; and those that wait
-//! take turns by workspace, each served in order. A workspace at its bound gives its turn up until one of its
-//! own statements ends; it cannot hold up the others. A transaction's statements are always admitted, so what
-//! bounds them is how many transactions may begin.
+//! Fairness: no workspace has more than half of the limit in flight, nor more than half of the ceiling
+//! counting the connections that its transactions keep ("seats"), nor more than half of the queue; and those
+//! that wait take turns by workspace, each served in order. A workspace at its bound gives its turn up until
+//! one of its own statements ends; it cannot hold up the others. A transaction's statements are always
+//! admitted, so what bounds them is how many transactions may begin.
 //!
 //! The adapter keeps who waits by [`Ticket`], wakes what [`Due`] names, and calls [`Permits::cancel`] for who
 //! stops waiting, be it at [`Answer::Wait`]'s `until`.
@@ -318,13 +318,13 @@ impl Permits {
         self.note_if_empty(now);
         self.workspaces.settle(key);
         if self.ring.len() > RING_SPARE + 2 * self.waiting.len() {
-            self.tidy_ring(now);
+            self.tidy_ring();
         }
         true
     }
 
     /// Takes out turns of workspaces that wait no more; as rare as it is long.
-    fn tidy_ring(&mut self, now: Instant) {
+    fn tidy_ring(&mut self) {
         for _ in 0..self.ring.len() {
             let Some(key) = self.ring.pop_front() else { return };
             let Some(workspace) = self.workspaces.find(key) else { continue };

@@ -45,6 +45,8 @@ pub enum Retry {
     FreshConnection,
     /// A new plan: routing may have changed.
     Replan,
+    /// The same again a little later, on the same connection.
+    Later,
 }
 
 /// What a client sees of an error.

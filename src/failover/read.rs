@@ -17,8 +17,8 @@ use crate::protocol::handshake::Flavour;
 /// Variables that tell what a server is; those that it does not have are missing.
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', \
      'server_id', 'read_only', 'innodb_read_only', 'gtid_mode', 'log_bin', 'log_replica_updates', \
-     'log_slave_updates', 'aurora_server_id', 'rpl_semi_sync_source_enabled', 'rpl_semi_sync_source_timeout', \
-     'rpl_semi_sync_master_enabled', 'rpl_semi_sync_master_timeout')";
+     'log_slave_updates', 'aurora_server_id', 'rpl_semi_sync_source_enabled', \
+     'rpl_semi_sync_source_timeout', 'rpl_semi_sync_master_enabled', 'rpl_semi_sync_master_timeout')";
 /// Whether semi-synchronous replication is at work.
 const SEMI_SYNC: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_source_status', \
      'Rpl_semi_sync_master_status', 'Rpl_semi_sync_replica_status', 'Rpl_semi_sync_slave_status')";

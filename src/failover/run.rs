@@ -21,7 +21,7 @@ use crate::topology::SnapshotCell;
 /// A server that says nothing for so long is silent, when nobody's writes stand.
 pub(super) const VIEW_WITHIN: Duration = Duration::from_secs(2);
 /// The same while they do.
-pub(super) const VIEW_WITHIN_PLANNED: Duration = Duration::from_millis(500);
+pub(super) const VIEW_WITHIN_PLANNED: Duration = Duration::from_millis(800);
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

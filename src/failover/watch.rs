@@ -221,7 +221,8 @@ impl Watcher {
         let is_too_soon = self.silent_since.is_some_and(|since| since.elapsed() < SILENT_FOR);
         if !is_too_soon {
             let found = failovers.settle_found(context, &views, false).await;
-            self.tell(found);
+            let why = views.first().and_then(|view| view.said.as_ref().err());
+            self.tell(found, why.map_or("it answers", String::as_str));
         }
         while self.tending.try_join_next().is_some() {}
         if self.tending.is_empty() {
@@ -249,14 +250,14 @@ impl Watcher {
         views
     }
 
-    /// Logs what is new.
-    fn tell(&mut self, found: Found) {
+    /// Logs what is new; `primary` is what the primary came to.
+    fn tell(&mut self, found: Found, primary: &str) {
         let is_new = self.told.as_ref() != Some(&found);
         let cluster = &self.name;
         match &found {
             Found::Same(_) if is_new && self.told.is_some() => tracing::info!(%cluster, %found, "primary"),
             Found::Undecided(Undecided::NoneWritable) if is_new => {
-                tracing::warn!(%cluster, %found, "no primary is found");
+                tracing::warn!(%cluster, primary, %found, "no primary is found");
             }
             Found::Undecided(_) if is_new => tracing::error!(%cluster, %found, "which server is primary?"),
             _ => {}

@@ -84,19 +84,23 @@ impl Reloader {
         let loaded = tokio::task::spawn_blocking(move || build::load(&path)).await;
         let loaded: Loaded =
             loaded.map_err(|error| StartError::Config { rendered: format!("reading failed: {error}") })??;
-        // A failover that is published meanwhile would be undone by what is made here.
-        let _publishing = self.primaries.publishing().await;
-        let declared = loaded.config.clone();
-        let loaded = loaded.led_by(&self.primaries);
         let before = self.services.snapshots.load();
-        let snapshot = build::snapshot_of(&loaded, &self.store, &before.directories).await?;
+        let mut snapshot = build::snapshot_of(&loaded, &self.store, &before.directories).await?;
         let auth = self.services.serving.load().auth.clone();
         let serving = build::serving_of(&loaded.config, auth)?;
-        // The pools first: a snapshot must not name a cluster that has none.
-        self.services.pools.reconfigure(&loaded.config)?;
-        self.services.admissions.configure(&loaded.config);
-        let changes = self.services.snapshots.swap(snapshot);
-        self.primaries.declare(&declared);
+        let changes = {
+            // What takes long is done: a failover that is published from here on waits for moments, and one
+            // that was published before is in what is derived.
+            let _publishing = self.primaries.publishing().await;
+            let config = Arc::new(self.primaries.derive(&loaded.config));
+            // The pools first: a snapshot must not name a cluster that has none.
+            self.services.pools.reconfigure(&config)?;
+            self.services.admissions.configure(&config);
+            snapshot.config = config;
+            let changes = self.services.snapshots.swap(snapshot);
+            self.primaries.declare(&loaded.config);
+            changes
+        };
         self.follow_directories().await;
         self.services.serving.store(Arc::new(serving));
         Ok(changes)

@@ -158,7 +158,8 @@ impl Session {
                     self.command.clear();
                     self.command.extend_from_slice(packet);
                     self.client.release_packet();
-                    return Ok(());
+                    // Who was killed runs nothing more, even if both came at once.
+                    return self.entry.due_interrupt(false).map_or(Ok(()), |why| Err(ended_by(why)));
                 }
                 interrupt = self.entry.interrupted_at(is_free) => return Err(ended_by(interrupt)),
                 () = self.alarm.ring(due.map(|(at, _)| at)) => {}

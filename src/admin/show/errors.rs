@@ -31,6 +31,7 @@ pub(super) fn errors() -> AdminTable {
                 Retry::Never => "never",
                 Retry::FreshConnection => "fresh_connection",
                 Retry::Replan => "replan",
+                Retry::Later => "later",
             }),
             code.sentence().into(),
             code.remedy().into(),

@@ -13,8 +13,8 @@ const FAILOVER: &str = "A drained one that stays sick: a replica is promoted.";
 
 pub(in crate::config) const LADDER: Section = Section {
     doc: "What may be done by itself about a sick cluster: `off`, `advise` (it is told what would be done), \
-          or `act`. A rung is never more than those above it in this list. Operators' orders are not bound by \
-          it.",
+          or `act`. A rung is never more than those above it in this list. Orders of operators are not bound \
+          by it.",
     keys: &[
         Key::new("contain", Shape::Choice(MODES), CONTAIN).or("act"),
         Key::new("limit", Shape::Choice(MODES), LIMIT).or("act"),

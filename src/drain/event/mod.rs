@@ -1,4 +1,5 @@
-//! What is written down: [`Event`]s, one for each step, and the [`Entry`]s of the log that survives a restart.
+//! What is written down: [`Event`]s, one for each step, and the [`Entry`]s of the log that survives
+//! a restart.
 
 mod record;
 mod step;

@@ -2,8 +2,9 @@
 //! of it.
 //!
 //! Two tasks per cluster talk to its primary, each on a connection of its own by the admin login: `beat` and
-//! `status`; one talks to each replica. They tell the one task of `watch`, which owns detectors and ladder, logs
-//! what changes and puts it on the [`Board`]. What the ladder wants is carried out in `ladder`, beside this module.
+//! `status`; one talks to each replica. They tell the one task of `watch`, which owns detectors and ladder,
+//! logs what changes and puts it on the [`Board`]. What the ladder wants is carried out in `ladder`, beside
+//! this module.
 
 mod beat;
 mod board;

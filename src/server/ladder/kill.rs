@@ -161,7 +161,8 @@ impl Reserve {
     }
 
     /// First statements: a client that is told so knows that nothing was applied, which one whose connection
-    /// is gone does not. Then the connections whose transaction has written, and those whose statement goes on.
+    /// is gone does not. Then the connections whose transaction has written, and those whose statement goes
+    /// on.
     async fn hunt_writers(
         &self,
         connection: &mut Conn,

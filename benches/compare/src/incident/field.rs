@@ -159,6 +159,18 @@ impl Field {
         Ok((all, found[SICK].1))
     }
 
+    /// What runs on the sick cluster's servers, for when that is not as it should be; a line each.
+    pub fn what_runs(&self) -> Vec<String> {
+        let asked = "SELECT CONCAT_WS(' ', id, user, command, time, state, LEFT(info, 60)) \
+                     FROM information_schema.processlist WHERE command NOT IN ('Sleep', 'Daemon')";
+        let sick = &self.clusters[SICK];
+        let of = |role: &Role| {
+            let answer = sick.ask(*role, asked).unwrap_or_else(|error| error.to_string());
+            answer.lines().map(|line| format!("{}: {line}", role.name())).collect::<Vec<_>>()
+        };
+        sick.roles().iter().flat_map(of).collect()
+    }
+
     /// Whether replication is semi-synchronous, for the report.
     pub fn described(&self) -> BTreeMap<&'static str, String> {
         let asked = "SHOW STATUS LIKE 'Rpl_semi_sync_source_clients'";

@@ -239,6 +239,7 @@ mod tests {
             flood: None,
             ledger: super::super::ledger::Verdict::default(),
             writable_servers: 1,
+            what_runs: Vec::new(),
         }
     }
 

@@ -104,6 +104,8 @@ pub struct Record {
     pub ledger: Verdict,
     /// Servers of the sick cluster that take writes at the end. One is right.
     pub writable_servers: usize,
+    /// What runs on them at the end, if it is not one.
+    pub what_runs: Vec<String>,
 }
 
 /// How ill a state is.

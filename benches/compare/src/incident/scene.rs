@@ -190,6 +190,7 @@ impl Scene {
         self.bulkhead.take().map(System::stop);
         drop(self.proxies);
         let (ledger, writable_servers) = field.check(&ledgers, self.run)?;
+        let what_runs = if writable_servers == 1 { Vec::new() } else { field.what_runs() };
         let mut series: Vec<_> = self
             .crowd
             .series
@@ -212,6 +213,7 @@ impl Scene {
             flood: self.flood,
             ledger,
             writable_servers,
+            what_runs,
         })
     }
 }

@@ -32,24 +32,21 @@ const REFUSED: &str = "#e67e22";
 const UNKNOWN: &str = "#6c3483";
 const DISCONNECTED: &str = "#7f8c8d";
 
-/// States and stages with their colours, from well to ill.
-const STATE_COLOURS: [(&str, &str); 11] = [
-    ("healthy", "#d5f5e3"),
-    ("open", "#d5f5e3"),
-    ("suspect", "#fcf3cf"),
-    ("contained", "#fcf3cf"),
-    ("degraded", "#f5b041"),
-    ("limited", "#f5b041"),
-    ("draining", "#eb984e"),
-    ("down", "#cb4335"),
-    ("drained", "#cb4335"),
+/// States and stages with their colours, from well to ill; what has the same colour is separated by commas.
+const LEGEND: [(&str, &str); 8] = [
+    ("healthy, open", "#d5f5e3"),
+    ("suspect, contained", "#fcf3cf"),
+    ("degraded, limited", "#f5b041"),
+    ("draining", "#dc7633"),
+    ("down, drained", "#cb4335"),
     ("failing over", "#8e44ad"),
     ("ramping", "#85c1e9"),
+    ("no answer", "#d0d3d4"),
 ];
 
 fn colour_of_state(state: &str) -> &'static str {
-    let found = STATE_COLOURS.iter().find(|(name, _)| *name == state);
-    found.map_or("#d0d3d4", |(_, colour)| colour)
+    let found = LEGEND.iter().find(|(words, _)| words.split(", ").any(|word| word == state));
+    found.map_or(LEGEND[LEGEND.len() - 1].1, |(_, colour)| colour)
 }
 
 fn escaped(text: &str) -> String {
@@ -226,20 +223,22 @@ impl Column<'_> {
     }
 
     fn strip(&mut self, y: f64, cluster: &str, is_stage: bool) {
-        let record = self.record;
-        let own: Vec<_> = record.changes.iter().filter(|change| change.cluster == cluster).collect();
-        for (at, change) in own.iter().enumerate() {
-            let end = own.get(at + 1).map_or(self.seconds, |next| next.at_s);
-            let word = if is_stage { &change.health.stage } else { &change.health.state };
-            let (from, to) = (self.x(change.at_s), self.x(end));
+        for (word, from_s, to_s) in runs(self.record, cluster, is_stage, self.seconds) {
+            let (from, to) = (self.x(from_s), self.x(to_s));
             self.rect((from, y), (to - from, STRIP_HEIGHT), &format!("fill=\"{}\"", colour_of_state(word)));
-            let is_new = at == 0 || {
-                let before = &own[at - 1].health;
-                word != if is_stage { &before.stage } else { &before.state }
-            };
-            if is_new && to - from > 6.0 * word.len() as f64 {
+            if to - from > 6.5 * word.len() as f64 {
                 self.text(from + 3.0, y + 12.0, "class=\"small\"", word);
             }
+        }
+    }
+
+    /// What the strips' colours mean.
+    fn colours(&mut self, top: f64) {
+        let mut x = self.left;
+        for (words, colour) in LEGEND {
+            self.rect((x, top), (10.0, 10.0), &format!("fill=\"{colour}\" stroke=\"#999\""));
+            self.text(x + 13.0, top + 9.0, "class=\"small\"", words);
+            x += 24.0 + 5.6 * words.len() as f64;
         }
     }
 
@@ -250,6 +249,23 @@ impl Column<'_> {
             self.text(self.left, top + row as f64 * LINE_HEIGHT, "class=\"small\"", line);
         }
     }
+}
+
+/// What Bulkhead said of a cluster, and from when to when, without changes that leave the word the same.
+fn runs<'a>(record: &'a Record, cluster: &str, is_stage: bool, end_s: f64) -> Vec<(&'a str, f64, f64)> {
+    let mut runs: Vec<(&str, f64, f64)> = Vec::new();
+    for change in record.changes.iter().filter(|change| change.cluster == cluster) {
+        let word = if is_stage { change.health.stage.as_str() } else { change.health.state.as_str() };
+        match runs.last_mut() {
+            Some((last, ..)) if *last == word => {}
+            Some((.., to)) => {
+                *to = change.at_s;
+                runs.push((word, change.at_s, end_s));
+            }
+            None => runs.push((word, change.at_s, end_s)),
+        }
+    }
+    runs
 }
 
 fn stroke(colour: &str) -> String {
@@ -310,14 +326,16 @@ fn draw_column(column: &mut Column<'_>, throughput: Scale, failures: Scale) {
     column.panel(top, "sick shard: failed operations per second", failures, &curves);
     top += PANEL_HEIGHT + GAP;
     column.strips(top);
-    column.list(top + 5.0 * (STRIP_HEIGHT + 3.0) + 6.0);
+    top += 4.0 * (STRIP_HEIGHT + 3.0) + 6.0;
+    column.colours(top);
+    column.list(top + 34.0);
 }
 
 /// Draws the cases side by side, with the same scales.
 pub fn draw(records: &[&Record]) -> String {
     let list = records.iter().map(|record| lines_of(record).len()).max().unwrap_or(0);
     let height =
-        TOP + 3.0 * (PANEL_HEIGHT + GAP) + 5.0 * (STRIP_HEIGHT + 3.0) + 30.0 + list as f64 * LINE_HEIGHT;
+        TOP + 3.0 * (PANEL_HEIGHT + GAP) + 4.0 * (STRIP_HEIGHT + 3.0) + 60.0 + list as f64 * LINE_HEIGHT;
     let width = records.len().max(1) as f64 * (PANEL_WIDTH + AXIS_WIDTH) + 30.0;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
@@ -369,6 +387,7 @@ mod tests {
             flood: None,
             ledger: super::super::ledger::Verdict::default(),
             writable_servers: 1,
+            what_runs: Vec::new(),
         }
     }
 
@@ -396,6 +415,21 @@ mod tests {
         empty.changes.clear();
         assert!(draw(&[&empty]).contains("</svg>"));
         assert!(draw(&[]).contains("</svg>"));
+    }
+
+    #[test]
+    fn runs_join_what_stays_the_same() {
+        let mut busy = record();
+        let mut change = |at_s, signal: &str, state: &str| {
+            let health = Health { state: state.into(), stage: "limited".into(), signal: signal.into() };
+            busy.changes.push(Change { at_s, cluster: "c1".to_owned(), health });
+        };
+        change(24.0, "slow_writes", "degraded");
+        change(30.0, "", "suspect");
+        assert_eq!(runs(&busy, "c1", false, 60.0), [("degraded", 22.5, 30.0), ("suspect", 30.0, 60.0)]);
+        assert_eq!(runs(&busy, "c1", true, 60.0), [("limited", 22.5, 60.0)]);
+        assert_eq!(colour_of_state("drained"), "#cb4335");
+        assert_eq!(colour_of_state("unknown"), "#d0d3d4");
     }
 
     #[test]
