@@ -1,7 +1,7 @@
 //! The rules, one a file.
 //!
 //! A rule looks at one clause, or at the whole statement once every clause has been looked at. What it says
-//! is a [`Ruling`]: what the server can do with the clause, what follows, and why. It is silent (`None`)
+//! is a `Ruling`: what the server can do with the clause, what follows, and why. It is silent (`None`)
 //! where it has nothing to say. A rule never makes a statement milder; whoever adds one need not know the
 //! others.
 

@@ -1,5 +1,6 @@
 //! Rules about columns.
 
+mod attribute_dropped;
 mod auto_increment;
 mod column_attributes;
 mod column_default;
@@ -26,4 +27,5 @@ pub(super) const RULES: &[&Rule] = &[
     &generated_change::RULE,
     &unknown_column::RULE,
     &name_used_again::RULE,
+    &attribute_dropped::RULE,
 ];
