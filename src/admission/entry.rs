@@ -16,6 +16,9 @@ use crate::ids::ClusterName;
 /// earliest.
 const RETRY_AFTER_DDL: Duration = Duration::from_secs(10);
 
+/// More than any bound.
+const NOT_DRAINED: u64 = u64::MAX;
+
 /// One cluster's admission. Shares nothing with another's.
 #[derive(Debug)]
 pub struct Admission {
@@ -24,6 +27,8 @@ pub struct Admission {
     writes: ClassQueue,
     reads: ClassQueue,
     is_ddl_closed: AtomicBool,
+    /// How far replicas are behind while the cluster is drained, ms; [`NOT_DRAINED`] otherwise.
+    replicas_behind_ms: AtomicU64,
     /// By class and [`Why`], since the start.
     refused: [[AtomicU64; Why::ALL.len()]; 2],
     held: AtomicU64,
@@ -52,6 +57,7 @@ impl Admission {
             writes: ClassQueue::new(writes, now),
             reads: ClassQueue::new(reads, now),
             is_ddl_closed: AtomicBool::new(false),
+            replicas_behind_ms: AtomicU64::new(NOT_DRAINED),
             refused: Default::default(),
             held: AtomicU64::new(0),
         }
@@ -129,6 +135,20 @@ impl Admission {
     /// used after it: the primary may be another one by then.
     pub fn drains(&self) -> u64 {
         self.gates.drains()
+    }
+
+    /// Tells how far the replica that is furthest behind is, while the cluster is drained; absent when it is
+    /// not drained, or that is not known.
+    pub fn set_replicas_behind(&self, behind: Option<Duration>) {
+        let ms =
+            behind.map_or(NOT_DRAINED, |behind| u64::try_from(behind.as_millis()).unwrap_or(NOT_DRAINED));
+        self.replicas_behind_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// How far its replicas are behind, while the cluster is drained: reads that may be so late go there.
+    pub fn replicas_behind(&self) -> Option<Duration> {
+        let ms = self.replicas_behind_ms.load(Ordering::Relaxed);
+        (ms != NOT_DRAINED).then(|| Duration::from_millis(ms))
     }
 
     /// Says whether schema changes are refused.

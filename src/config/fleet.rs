@@ -147,6 +147,13 @@ pub(super) const KEYSPACE: Section = Section {
             "Replica reads wait for the session's own writes (GTID).",
         )
         .or("false"),
+        Key::new(
+            "replica_reads_when_drained",
+            Shape::Duration(0),
+            "While a cluster is drained, reads outside transactions go to its replicas if none is further \
+             behind than this; `0s`: they stay on the primary.",
+        )
+        .or("0s"),
     ],
 };
 
@@ -274,6 +281,8 @@ pub struct KeyspaceTopology {
     pub shards: Vec<ShardPlace>,
     /// Replica reads wait for the session's own writes.
     pub reads_after_writes: bool,
+    /// Reads go to replicas while their cluster is drained, if none is further behind than this; zero: never.
+    pub replica_reads_when_drained: Duration,
 }
 
 /// One shard and its cluster.
@@ -405,7 +414,12 @@ impl KeyspaceTopology {
             .collect();
         shards
             .sort_by_key(|shard| (shard.range.as_ref().map(|range| range.start.clone()), shard.name.clone()));
-        Self { name: Keyspace::new(name), shards, reads_after_writes: object.flag("reads_after_writes") }
+        Self {
+            name: Keyspace::new(name),
+            shards,
+            reads_after_writes: object.flag("reads_after_writes"),
+            replica_reads_when_drained: object.duration("replica_reads_when_drained"),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::config::{Access, Reads};
 use crate::error::{ClientError, Code};
-use crate::ids::{Role, WorkspaceId};
+use crate::ids::{Keyspace, Role, WorkspaceId};
 use crate::plan::{
     self, Address, Bound, Destination, LocalAnswer, NoParams, ParamValues, Plan, PlanInput, PlanKey, Planned,
     Route, TargetShape, TransactionEffect, WorkspacePins,
@@ -334,7 +334,38 @@ impl Session {
         }
         let role = self.role_for(job, said)?;
         let writes = job.plan.effects.writes || job.plan.effects.locks_rows;
-        resolve_address(snapshot, &mut self.state, address, Needs { writes, role })
+        let place = resolve_address(snapshot, &mut self.state, address, Needs { writes, role })?;
+        Ok(self.move_read(snapshot, address.keyspace(), job, (place, said)))
+    }
+
+    /// The same place, or the replicas of a drained cluster for a read that nothing ties to the primary, where
+    /// its keyspace allows that. A session that is to read its own writes stays.
+    fn move_read(
+        &mut self,
+        snapshot: &Snapshot,
+        keyspace: &Keyspace,
+        job: &Job<'_>,
+        (mut place, said): (Place, &Said),
+    ) -> Place {
+        let is_tied = place.role == Role::Replica
+            || !job.plan.reads_only
+            || job.plan.effects.transaction != TransactionEffect::None
+            || said.role == Some(Role::Primary)
+            || self.state.target.role == Some(Role::Primary)
+            || self.state.held.is_some()
+            || !self.state.is_outside_transaction();
+        if is_tied {
+            return place;
+        }
+        let admission = self.entrance.of(&self.services.admissions, &place.cluster);
+        let Some(behind) = admission.replicas_behind() else { return place };
+        let Some(config) = snapshot.config.keyspaces.get(keyspace) else { return place };
+        let late_max = config.replica_reads_when_drained;
+        let reads_own = config.reads_after_writes && self.state.wrote.contains(&place.cluster);
+        if !late_max.is_zero() && behind <= late_max && !reads_own {
+            place.role = Role::Replica;
+        }
+        place
     }
 
     /// A place for a statement that needs no table: where the session already is, else where its target is,

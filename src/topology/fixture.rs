@@ -169,5 +169,6 @@ fn keyspace(name: &str, shards: &[(&str, &str, u32)]) -> KeyspaceTopology {
         name: Keyspace::new(name),
         shards: shards.iter().map(place).collect(),
         reads_after_writes: false,
+        replica_reads_when_drained: Duration::ZERO,
     }
 }

@@ -24,6 +24,8 @@ pub(super) fn config(context: &AdminContext) -> AdminTable {
             rows.add(&section, &format!("shards.{}", shard.name), value);
         }
         rows.add(&section, "reads_after_writes", keyspace.reads_after_writes);
+        let when_drained = format!("{:?}", keyspace.replica_reads_when_drained);
+        rows.add(&section, "replica_reads_when_drained", when_drained);
     }
     rows.table
 }

@@ -76,6 +76,8 @@ struct Watched {
     answered: Option<(Instant, Duration)>,
     /// How far each replica is behind, and when it was asked.
     behind: BTreeMap<ServerId, (Instant, Option<Duration>)>,
+    /// The last time each was known to apply what it gets, and how far it was behind then.
+    known: BTreeMap<ServerId, (Instant, Duration)>,
 }
 
 struct Watch {
@@ -119,6 +121,9 @@ impl Watch {
             }
             super::Told::ProbeSent => self.fleet.probe_sent(&cluster, at),
             super::Told::ReplicaSeen { server, behind } => {
+                if let Some(behind) = behind {
+                    watched.known.insert(server.clone(), (at, behind));
+                }
                 watched.behind.insert(server, (at, behind));
             }
             super::Told::ProbeEnded(reading) => {
@@ -136,9 +141,19 @@ impl Watch {
         self.tell_states(&facts, tick.now);
         self.tell_alerts(&facts);
         self.acting.look(&facts, Moment { now: tick.now, wall: SystemTime::now() });
+        self.tell_replicas(tick.now);
         self.facts = facts;
         self.publish(tick.now);
         self.history.sample(tick.now, || self.facts.iter().map(|facts| self.sample(facts)).collect());
+    }
+
+    /// Tells sessions how far replicas are behind of clusters whose reads may have to go there.
+    fn tell_replicas(&self, now: Instant) {
+        for (cluster, watched) in &self.clusters {
+            let is_drained = self.acting.stand(cluster).is_some_and(|stand| stand.decision.stage.is_drain());
+            let behind = if is_drained { watched.furthest_behind(now) } else { None };
+            self.services.admissions.of(cluster).set_replicas_behind(behind);
+        }
     }
 
     /// What operators see.
@@ -260,7 +275,18 @@ impl Watched {
             probing.spawn(replica::keep_asking(target.at(server), teller.clone()));
         }
         let (state, heartbeat) = (State::Healthy, "none yet".to_owned());
-        Self { target, _probing: probing, state, heartbeat, answered: None, behind: BTreeMap::new() }
+        let (behind, known) = (BTreeMap::new(), BTreeMap::new());
+        Self { target, _probing: probing, state, heartbeat, answered: None, behind, known }
+    }
+
+    /// How late what the replicas show may be, by the latest of them. One whose source is gone gets nothing
+    /// more: what it shows is older by all the time since it was last known. Absent while one is not known.
+    fn furthest_behind(&self, now: Instant) -> Option<Duration> {
+        let late = |server| {
+            let (at, behind) = self.known.get(server)?;
+            Some(*behind + now.saturating_duration_since(*at))
+        };
+        self.target.replicas.iter().map(late).collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// Lag of the replica that is furthest behind, as far as it is known.

@@ -1,9 +1,11 @@
 //! What was decided, by whom, and what happened: the state store as the ladder sees it.
 //!
-//! The watching task notes decisions and events here and never waits; one task ([`keep`]) brings them to the
-//! store, keeps the lease, and tells what other proxies decided. Decisions are written by compare-and-swap,
-//! together with the lease: an owner that has lost it writes nothing. What cannot be written stays noted
-//! (bounded) and is written when the store is back; if another proxy decides by then, its decisions win.
+//! The watching task notes decisions and events here and never waits. One task ([`Keeper`]) brings them to
+//! the store, keeps the lease, and tells what other proxies decided.
+//!
+//! Decisions are written by compare-and-swap, together with the lease: an owner that has lost it writes
+//! nothing. What cannot be written stays noted (bounded) and is written when the store is back, unless
+//! another proxy decides by then.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
