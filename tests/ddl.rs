@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test: a panic is its failure")]
 
 #[path = "ddl/golden.rs"]
+#[allow(dead_code, reason = "tests/server_ddl.rs uses the rest")]
 mod golden;
 
 use std::collections::{HashMap, HashSet};

@@ -158,6 +158,74 @@ async fn agrees(flavour: Flavour, name: &str, file: &str) {
     assert!(file.cases.iter().filter(promised).count() > 50);
 }
 
+/// Statements of two clauses each, of the rows of the `base` table that promise something.
+fn pairs(file: &golden::File) -> Vec<Case> {
+    let is_single = |case: &&Case| {
+        let change = case.change().ok().flatten();
+        let is_alter = change.as_ref().is_some_and(|change| {
+            matches!(change.form, ChangeForm::Alter { is_partitions_only: false })
+                && change.clauses.len() == 1
+        });
+        let offer = case.decide().and_then(|decision| decision.offer);
+        case.setting.table.as_deref() == Some("base") && is_alter && offer.is_some_and(|offer| offer.in_place)
+    };
+    let singles: Vec<&Case> = file.cases.iter().filter(is_single).collect();
+    let all = std::env::var_os("BULKHEAD_DDL_PAIRS").is_some();
+    let mut pairs = Vec::new();
+    for (at, first) in singles.iter().enumerate() {
+        for (and, second) in singles.iter().enumerate().skip(at + 1) {
+            // A fifth of them: enough for each clause to meet a dozen others. BULKHEAD_DDL_PAIRS=all asks all.
+            if (at * 3 + and) % 5 == 0 || all {
+                pairs.push(first.with(second));
+            }
+        }
+    }
+    pairs
+}
+
+/// What is promised for two clauses together holds, too.
+async fn combinations_hold(flavour: Flavour, file: &str) {
+    let cluster = Cluster::shared(flavour);
+    let mut conn = cluster.connect(Role::Primary, "root").await;
+    conn.query_drop("CREATE DATABASE ddl_pairs").await.expect("may be created");
+    conn.query_drop("USE ddl_pairs").await.expect("is there");
+    let files = golden::files();
+    let file = files.iter().find(|found| found.path.ends_with(file)).expect("the file is there");
+    let (mut asked, mut promised, mut faults) = (0, 0, Vec::new());
+    for case in pairs(file) {
+        let (Some(decision), Ok(Some(change))) = (case.decide(), case.change()) else { continue };
+        let (Some(offer), Some(table)) = (decision.offer, case.setting.table_text()) else { continue };
+        asked += 1;
+        if offer.class() == bulkhead::ddl::Class::Copy {
+            continue;
+        }
+        let sql = asserted(&case, &change, offer);
+        match ask(&mut conn, &table, &sql).await {
+            Ok(()) => promised += 1,
+            // Two clauses may contradict each other; then the server takes them in no way.
+            Err(why) if ask(&mut conn, &table, &case.statement).await.is_ok() => {
+                faults.push(format!("{sql}: {why}"));
+            }
+            Err(_) => {}
+        }
+    }
+    println!("{flavour:?}: {asked} pairs, {promised} promises kept, {} refused", faults.len());
+    assert!(faults.is_empty(), "the server refuses what is promised:\n{}", faults.join("\n"));
+    assert!(promised > 150, "only {promised} of {asked}");
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn mysql_keeps_promises_about_two_clauses() {
+    combinations_hold(Flavour::MySql, "mysql-9.7.plan").await;
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn mariadb_keeps_promises_about_two_clauses() {
+    combinations_hold(Flavour::MariaDb, "mariadb-10.11.plan").await;
+}
+
 /// How a column's values before and after are compared.
 fn comparison(column: &str) -> String {
     const TEXTS: [&str; 15] =

@@ -3,7 +3,8 @@
 use super::offer::{Lock, Offer, Work};
 use super::resolved::{Charset, ResolvedType, resolve};
 use crate::sql::{
-    ColumnDefinition, ColumnKey, KeyDefinition, KeyKind, KeyPart, ServerVersion, TableDefinition, TypeKind,
+    ColumnDefinition, ColumnKey, KeyDefinition, KeyKind, KeyPart, ServerVersion, TableDefinition,
+    TableOption, TypeKind,
 };
 
 /// A table's definition, or the want of one, and the server it is on.
@@ -37,14 +38,18 @@ impl<'a> Table<'a> {
         options.iter().rev().find(|option| option.name == name).map(|option| option.value.as_str())
     }
 
-    /// The table's character set and collation.
-    pub(super) fn charset(&self) -> Charset {
-        Charset::of(self.option("CHARACTER SET"), self.option("COLLATE"), self.server)
-    }
-
     /// A column's type with the table's character set filled in.
     pub fn resolve(&self, column: &ColumnDefinition) -> ResolvedType {
-        let mut resolved = resolve(&column.data_type, &self.charset(), self.server);
+        self.resolve_with(column, self.definition.map_or(&[], |definition| &definition.options))
+    }
+
+    /// The same, with these options of the table.
+    pub(super) fn resolve_with(&self, column: &ColumnDefinition, options: &[TableOption]) -> ResolvedType {
+        let value = |name: &str| {
+            options.iter().rev().find(|option| option.name == name).map(|option| option.value.as_str())
+        };
+        let charset = Charset::of(value("CHARACTER SET"), value("COLLATE"), self.server);
+        let mut resolved = resolve(&column.data_type, &charset, self.server);
         // MariaDB shows JSON as what it is made of: LONGTEXT with a check.
         let is_json = column.checks.iter().any(|check| check.condition.mentions("json_valid"));
         if self.server.mariadb && resolved.kind == TypeKind::Text(4) && is_json {
@@ -71,6 +76,12 @@ impl<'a> Table<'a> {
     /// Says whether the column takes no NULL.
     pub fn is_not_null(&self, column: &ColumnDefinition) -> bool {
         column.nullable == Some(false) || self.is_in_primary_key(&column.name.text)
+    }
+
+    /// Says whether there is a primary key.
+    pub fn has_primary_key(&self) -> bool {
+        self.keys().iter().any(|key| key.kind == KeyKind::Primary)
+            || self.columns().iter().any(|column| column.key == Some(ColumnKey::Primary))
     }
 
     /// Says whether there is a FULLTEXT key.

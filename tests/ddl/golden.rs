@@ -87,6 +87,19 @@ impl Case {
         read_change(self.statement.as_bytes(), &found, mode)
     }
 
+    /// Its clauses and those of another ALTER TABLE of the same table.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        let clauses = other.statement.strip_prefix("alter table t ").expect("it is such a statement");
+        Self {
+            comment: Vec::new(),
+            settings: Vec::new(),
+            setting: self.setting.clone(),
+            statement: format!("{}, {clauses}", self.statement),
+            expected: String::new(),
+            line: self.line,
+        }
+    }
+
     /// The decision; `None` when the statement is not about a table or cannot be read.
     pub(crate) fn decide(&self) -> Option<Decision> {
         let change = self.change().ok()??;

@@ -2,7 +2,7 @@
 
 use crate::ddl::conversion::{Conversion, compare};
 use crate::ddl::offer::Offer;
-use crate::ddl::resolved::{Charset, resolve};
+use crate::ddl::resolved::{Charset, ResolvedType, resolve};
 use crate::ddl::table::{Table, is_same};
 use crate::sql::{
     ChangeForm, Clause, ClauseKind, ColumnDefinition, KeyKind, KeyPart, ObjectName, PartitionKind, Position,
@@ -50,7 +50,25 @@ pub(super) struct Changed<'a> {
 impl Changed<'_> {
     /// What becomes of its values.
     pub(super) fn conversion(&self, subject: &Subject<'_>) -> Conversion {
-        compare(&subject.table.resolve(self.old), &subject.table.resolve(self.new))
+        let (old, new) = self.types(subject);
+        compare(&old, &new)
+    }
+
+    /// Its types before and after. A character set that the same statement gives the table counts for the new
+    /// one.
+    pub(super) fn types(&self, subject: &Subject<'_>) -> (ResolvedType, ResolvedType) {
+        let mut options = subject.table.definition.map(|table| table.options.clone()).unwrap_or_default();
+        for clause in &subject.change.clauses {
+            if let ClauseKind::Option(option) = &clause.kind
+                && matches!(option.name.as_str(), "CHARACTER SET" | "COLLATE")
+            {
+                // CHARACTER SET alone brings its own collation.
+                options.retain(|known| known.name != option.name && known.name != "COLLATE");
+                options.push(option.clone());
+            }
+        }
+        let new = subject.table.resolve_with(self.new, &options);
+        (subject.table.resolve(self.old), new)
     }
 }
 
@@ -92,13 +110,24 @@ impl<'a> Subject<'a> {
         self.other_clauses().any(|clause| of(&clause.kind))
     }
 
-    /// Adding or dropping a virtual column: instant, alone.
+    /// Adding or dropping a virtual column: instant alone, and in MySQL together with other new columns.
     pub(super) fn virtual_offer(&self) -> Offer {
-        match (self.has_other(|_| true), self.is_mariadb()) {
+        let adds = |kind: &ClauseKind| matches!(kind, ClauseKind::AddColumn { .. });
+        let only_adds = adds(&self.clause.kind) && !self.has_other(|kind| !adds(kind));
+        match (self.has_other(|_| true), only_adds && !self.is_mariadb()) {
             (false, _) => Offer::INSTANT,
-            (true, false) => Offer::INSTANT_OR_COPY,
-            (true, true) => Offer::COPY,
+            (true, true) => Offer::INSTANT_OR_COPY,
+            (true, false) => Offer::COPY,
         }
+    }
+
+    /// An option that is kept in the definition alone. MariaDB changes it at once, but not beside columns that
+    /// are defined anew.
+    pub(super) fn option_offer(&self) -> Offer {
+        let redefines = |kind: &ClauseKind| {
+            matches!(kind, ClauseKind::ChangeColumn { .. } | ClauseKind::RenameColumn { .. })
+        };
+        if self.is_mariadb() && !self.has_other(redefines) { Offer::INSTANT } else { Offer::METADATA }
     }
 
     /// How the table is partitioned.

@@ -19,7 +19,8 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
     let name = &changed.new.name.text;
     // MODIFY x INT UNIQUE makes a key as well.
     let offer = match changed.new.key {
-        Some(ColumnKey::Unique) => Offer::BUILD,
+        Some(ColumnKey::Unique) if subject.table.has_primary_key() => Offer::BUILD,
+        Some(ColumnKey::Unique) => Offer::REBUILD,
         Some(ColumnKey::Primary) if !subject.table.is_in_primary_key(&changed.old.name.text) => {
             Offer::REBUILD
         }

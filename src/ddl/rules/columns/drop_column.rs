@@ -26,7 +26,9 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
     let offer = match &column.generated {
         _ if subject.table.is_in_primary_key(&name.text) => Offer::COPY,
         Some(generated) if !generated.stored && !in_key => subject.virtual_offer(),
-        _ if subject.is_mariadb() && in_key => Offer::BUILD,
+        // Its keys are made anew, in place only when nothing else is done.
+        _ if subject.is_mariadb() && in_key && !subject.has_other(|_| true) => Offer::BUILD,
+        _ if subject.is_mariadb() && in_key => Offer::REBUILD,
         _ if subject.is_mariadb() => Offer::INSTANT_OR_REBUILD,
         None if subject.is_mysql_from(80_032) && !in_key => Offer::INSTANT_OR_REBUILD,
         _ => Offer::REBUILD,

@@ -20,7 +20,7 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
     };
     let offer = match (&column.generated, subject.is_mariadb()) {
         (Some(_), _) => Offer::COPY,
-        (None, true) => Offer::INSTANT,
+        (None, true) => Offer::INSTANT_OR_REBUILD,
         (None, false) => Offer::REBUILD,
     };
     Some(Ruling::can(offer, format!("`{}` moves", column.name.text)))

@@ -21,6 +21,13 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
     }
     // A functional index is over a hidden virtual column, which locks the table while it is added.
     let is_functional = key.parts.iter().any(|part| matches!(part, KeyPart::Expression(_)));
-    let offer = if is_functional { Offer::BUILD_LOCKED } else { Offer::BUILD };
+    // Without a primary key, rows are stored in the order of the first unique one.
+    let is_clustering = key.kind == KeyKind::Unique && !subject.table.has_primary_key();
+    let offer = match (is_functional, is_clustering) {
+        (true, _) if subject.has_other(|_| true) => Offer::COPY,
+        (true, _) => Offer::BUILD_LOCKED,
+        (false, true) => Offer::REBUILD,
+        (false, false) => Offer::BUILD,
+    };
     Some(Ruling::can(offer, "an index is built".to_owned()))
 }

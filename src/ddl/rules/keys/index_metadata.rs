@@ -21,5 +21,7 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
         ClauseKind::AlterKey { name, visible: false } => format!("the index `{}` is used no more", name.text),
         _ => return None,
     };
-    Some(Ruling::can(if subject.is_mariadb() { Offer::INSTANT } else { Offer::METADATA }, why))
+    // MariaDB renames an index at once only in a statement of its own.
+    let is_instant = subject.is_mariadb() && !subject.has_other(|_| true);
+    Some(Ruling::can(if is_instant { Offer::INSTANT } else { Offer::METADATA }, why))
 }

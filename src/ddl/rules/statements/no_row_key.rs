@@ -9,8 +9,7 @@ pub(super) static RULE: Rule = Rule {
     name: "no_row_key",
     sentence: "a copy needs a primary key or a unique key over NOT NULL columns that the table has before \
                and after",
-    remedy: "first add a unique key over NOT NULL columns, which needs no copy; where there can be none, \
-               change the table by hand",
+    remedy: "first add a primary key by hand, on the server, with ALGORITHM=INPLACE and LOCK=NONE",
     source: "Bulkhead, docs/schema-changes.md",
     check: Check::Statement(check),
 };

@@ -18,6 +18,6 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
     if !matches!(option.name.as_str(), "CHARACTER SET" | "COLLATE") {
         return None;
     }
-    let offer = if subject.is_mariadb() { Offer::INSTANT } else { Offer::REBUILD };
+    let offer = if subject.is_mariadb() { subject.option_offer() } else { Offer::REBUILD };
     Some(Ruling::can(offer, format!("{} of new columns changes", option.name)))
 }

@@ -1,6 +1,5 @@
 //! Options that change the definition alone.
 
-use crate::ddl::offer::Offer;
 use crate::ddl::rules::{Check, Rule, Ruling, Subject};
 use crate::sql::ClauseKind;
 
@@ -34,6 +33,5 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
     if !PLAIN.contains(&option.name.as_str()) {
         return None;
     }
-    let offer = if subject.is_mariadb() { Offer::INSTANT } else { Offer::METADATA };
-    Some(Ruling::can(offer, format!("{} changes", option.name)))
+    Some(Ruling::can(subject.option_offer(), format!("{} changes", option.name)))
 }

@@ -2,7 +2,7 @@
 
 use crate::ddl::offer::Offer;
 use crate::ddl::rules::{Check, Effect, Rule, Ruling, Subject};
-use crate::sql::KeyKind;
+use crate::sql::{ClauseKind, KeyKind};
 
 pub(super) static RULE: Rule = Rule {
     id: "D205",
@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(subject: &Subject<'_>) -> Option<Ruling> {
     let changed = subject.changed_column()?;
     let name = &changed.old.name.text;
-    let (old, new) = (subject.table.resolve(changed.old), subject.table.resolve(changed.new));
+    let (old, new) = changed.types(subject);
     if new.collation.is_none() || old.collation.is_none() || old.collation == new.collation {
         return None;
     }
@@ -27,7 +27,8 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
         true => Ruling::says(Effect::Proof, format!("`{name}` is in a unique key")).losing(),
         false => Ruling::says(Effect::Copy, format!("the collation of `{name}` changes")),
     };
-    let in_key = subject.table.is_in_key(name, |_| true);
+    let gets_key = subject.has_other(|kind| matches!(kind, ClauseKind::AddKey(_)));
+    let in_key = gets_key || subject.table.is_in_key(name, |_| true);
     Some(ruling.offering(match (subject.is_mariadb(), in_key) {
         (true, false) => Offer::INSTANT,
         (true, true) => Offer::BUILD,
