@@ -31,8 +31,8 @@ const KILL_AGAIN: Duration = Duration::from_secs(5);
 const FAILOVER_WITHIN: Duration = Duration::from_secs(120);
 /// A primary that stays read-only is looked for a successor again after this.
 const SEEK_AGAIN: Duration = Duration::from_secs(30);
-/// No second failover by itself before: it would meet what the first met (orchestrator's recovery block).
-const FAILOVER_PAUSE: Duration = Duration::from_secs(3600);
+/// After one that was not done none is tried by itself before: it would meet what the first met.
+const FAILOVER_PAUSE: Duration = Duration::from_secs(60);
 /// After a decision was taken over, detectors that began at that moment know nothing yet: for so long nothing
 /// is concluded from a cluster's looking well, and for twice as long it must look well without any doubt.
 const LOOKED_AT: Duration = Duration::from_secs(15);

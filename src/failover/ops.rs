@@ -106,14 +106,15 @@ async fn flavour_of(conn: &mut Conn) -> Result<Flavour, ReadError> {
     Ok(if is_mariadb { Flavour::MariaDb } else { Flavour::MySql })
 }
 
-/// Ends the connections of all accounts but one, and but replication's.
+/// Ends the connections of all accounts but one, and but replication's; of that one those whose statement has
+/// run for a second: a heartbeat that waits for a replica's receipt keeps the server from becoming read-only.
 async fn end_clients(conn: &mut Conn, own_user: &str) -> Result<(), ReadError> {
-    let listing = "SELECT id, user FROM information_schema.processlist \
+    let listing = "SELECT id, user, command <> 'Sleep' AND time >= 1 FROM information_schema.processlist \
                    WHERE id <> CONNECTION_ID() AND user NOT IN ('system user', 'event_scheduler') \
                    AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon', 'Connect', 'Slave_IO', \
                    'Slave_SQL', 'Slave_worker', 'Killed')";
-    let clients: Vec<(u64, String)> = conn.query(listing).await?;
-    for (id, _) in clients.iter().filter(|(_, user)| user != own_user) {
+    let clients: Vec<(u64, String, Option<bool>)> = conn.query(listing).await?;
+    for (id, ..) in clients.iter().filter(|(_, user, is_stuck)| user != own_user || *is_stuck == Some(true)) {
         match conn.query_drop(format!("KILL {id}")).await {
             Err(Error::Server(error)) if error.code == NO_SUCH_THREAD => {}
             killed => killed?,

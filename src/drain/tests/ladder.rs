@@ -170,7 +170,7 @@ fn a_failover_that_is_not_heard_of_or_fails_is_not_repeated_at_once() {
     assert_eq!(step.event.to, Stage::Drained);
     let step = only(play.one(State::Degraded, &STUCK));
     assert_eq!((step.event.how, step.event.because), (How::HeldBack, Because::FailoverTooSoon));
-    play.pass(3600);
+    play.pass(60);
     assert_eq!(only(play.one(State::Degraded, &STUCK)).event.to, Stage::FailingOver);
     play.pass(120);
     assert_eq!(only(play.one(State::Degraded, &STUCK)).event.because, Because::FailoverUnheard);

@@ -20,6 +20,8 @@ const CUT_S: u64 = 25;
 const STORM_CLIENTS: usize = 500;
 /// What is watched of a switchover, seconds.
 const SWITCHOVER_S: u64 = 10;
+/// A bound on when writes flow again is watched for so many seconds more.
+const BEYOND_S: u64 = 4;
 /// How long a stage of the ladder is waited for.
 const STAGE_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -111,7 +113,11 @@ impl Case {
 
     /// How long its parts take.
     pub fn times(self, options: &Options) -> Times {
-        let times = options.times();
+        let mut times = options.times();
+        if let Some(bound) = self.promises().flow_after_cure_s {
+            // What is watched for less cannot be judged.
+            times.recovering = times.recovering.max(bound as u64 + BEYOND_S);
+        }
         match self {
             Self::FloodOff if options.quick => Times { ill: 15, recovering: 8, ..times },
             Self::FloodOn if options.quick => Times { ill: 38, recovering: 6, ..times },

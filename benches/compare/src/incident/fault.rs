@@ -179,7 +179,7 @@ impl Pair {
         loop {
             way.read().await?;
             while let Some(length) = whole_packet(&way.waiting, reader) {
-                let is_write = lock(reader).from_client(&way.waiting[..length]);
+                let is_write = lock(reader).read_client(&way.waiting[..length]);
                 let mode = *way.mode.borrow();
                 if let (true, Mode::Stall(delay)) = (is_write, mode) {
                     let until = Instant::now() + delay;
@@ -200,7 +200,7 @@ async fn downstream(mut way: Way, reader: &Mutex<Reader>, held: watch::Receiver<
     loop {
         let mut whole = 0;
         while let Some(length) = whole_packet(&way.waiting[whole..], reader) {
-            lock(reader).from_server(&way.waiting[whole..whole + length]);
+            lock(reader).read_server(&way.waiting[whole..whole + length]);
             whole += length;
         }
         if whole == 0 {

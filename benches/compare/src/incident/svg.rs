@@ -57,6 +57,9 @@ fn escaped(text: &str) -> String {
 /// A curve's value in a second; none where there is nothing to show.
 type Curve<'a> = (&'a str, String, Box<dyn Fn(usize) -> Option<f64> + 'a>);
 
+/// A kind of failure: its colour, its name, and how many there were in a second.
+type Failed = (&'static str, &'static str, fn(&Second) -> u32);
+
 /// The vertical axis of a panel.
 #[derive(Clone, Copy)]
 enum Scale {
@@ -311,13 +314,13 @@ fn draw_column(column: &mut Column<'_>, throughput: Scale, failures: Scale) {
     let p99: Vec<Curve<'_>> = series().map(|(at, series)| curve_of(series, at, answered)).collect();
     column.panel(top, "p99 of answered statements, ms (logarithmic)", Scale::Log(0.1, 100_000.0), &p99);
     top += PANEL_HEIGHT + GAP;
-    let failed: [(&str, &str, fn(&Second) -> u32); 3] = [
+    let failed: [Failed; 3] = [
         (REFUSED, "refused", |second| second.refused),
         (UNKNOWN, "unknown", |second| second.unknown),
         (DISCONNECTED, "disconnected", |second| second.disconnected),
     ];
     let curves: Vec<Curve<'_>> = record.of_sick().map_or(Vec::new(), |sick| {
-        let one = |(colour, name, of): (&'static str, &str, fn(&Second) -> u32)| -> Curve<'_> {
+        let one = |(colour, name, of): Failed| -> Curve<'_> {
             let value = move |second: usize| sick.seconds.get(second).map(|second| f64::from(of(second)));
             (colour, name.to_owned(), Box::new(value))
         };

@@ -76,7 +76,7 @@ impl Reader {
     }
 
     /// Reads one whole packet of the client; gives whether it is a write.
-    pub fn from_client(&mut self, packet: &[u8]) -> bool {
+    pub fn read_client(&mut self, packet: &[u8]) -> bool {
         if self.is_cloaked || packet.len() <= HEADER {
             return false;
         }
@@ -113,7 +113,7 @@ impl Reader {
     }
 
     /// Reads one whole packet of the server.
-    pub fn from_server(&mut self, packet: &[u8]) {
+    pub fn read_server(&mut self, packet: &[u8]) {
         if self.is_cloaked || packet.len() <= HEADER {
             return;
         }
@@ -126,10 +126,11 @@ impl Reader {
         if !begins || !self.has_answered {
             return;
         }
-        if let Some(Some(writes)) = self.pending.pop_front() {
-            if let (Some(0), Some(id)) = (body.first(), body.get(1..).and_then(statement_id)) {
-                self.prepared.insert(id, writes);
-            }
+        let prepared = self.pending.pop_front().flatten();
+        if let (Some(writes), Some(0), Some(id)) =
+            (prepared, body.first(), body.get(1..).and_then(statement_id))
+        {
+            self.prepared.insert(id, writes);
         }
     }
 }
@@ -153,10 +154,10 @@ mod tests {
 
     fn logged_in() -> Reader {
         let mut reader = Reader::default();
-        reader.from_server(&packet(0, b"\x0a9.0"));
-        assert!(!reader.from_client(&packet(1, &[0x0d, 0xa2, 0x08, 0x01, 0, 0])));
-        reader.from_server(&packet(2, b"\x01\x03"));
-        reader.from_server(&packet(3, &[0, 0, 0]));
+        reader.read_server(&packet(0, b"\x0a9.0"));
+        assert!(!reader.read_client(&packet(1, &[0x0d, 0xa2, 0x08, 0x01, 0, 0])));
+        reader.read_server(&packet(2, b"\x01\x03"));
+        reader.read_server(&packet(3, &[0, 0, 0]));
         reader
     }
 
@@ -182,42 +183,42 @@ mod tests {
     #[test]
     fn texts_and_prepared_statements_are_told() {
         let mut reader = logged_in();
-        assert!(reader.from_client(&command(COM_QUERY, b"INSERT INTO a VALUES (1)")));
-        reader.from_server(&packet(1, &[0, 1, 0]));
-        assert!(!reader.from_client(&command(COM_QUERY, b"SELECT 1")));
+        assert!(reader.read_client(&command(COM_QUERY, b"INSERT INTO a VALUES (1)")));
+        reader.read_server(&packet(1, &[0, 1, 0]));
+        assert!(!reader.read_client(&command(COM_QUERY, b"SELECT 1")));
         // Sent before the answer to the first one.
-        assert!(!reader.from_client(&command(COM_STMT_PREPARE, b"UPDATE a SET b = ?")));
-        reader.from_server(&packet(1, &[1]));
-        reader.from_server(&packet(2, b"column"));
-        reader.from_server(&packet(1, &[0, 9, 0, 0, 0, 0, 0, 1, 0]));
-        assert!(reader.from_client(&command(COM_STMT_EXECUTE, &[9, 0, 0, 0, 0])));
-        assert!(!reader.from_client(&command(COM_STMT_EXECUTE, &[8, 0, 0, 0, 0])));
-        assert!(!reader.from_client(&command(0x0e, b"")));
+        assert!(!reader.read_client(&command(COM_STMT_PREPARE, b"UPDATE a SET b = ?")));
+        reader.read_server(&packet(1, &[1]));
+        reader.read_server(&packet(2, b"column"));
+        reader.read_server(&packet(1, &[0, 9, 0, 0, 0, 0, 0, 1, 0]));
+        assert!(reader.read_client(&command(COM_STMT_EXECUTE, &[9, 0, 0, 0, 0])));
+        assert!(!reader.read_client(&command(COM_STMT_EXECUTE, &[8, 0, 0, 0, 0])));
+        assert!(!reader.read_client(&command(0x0e, b"")));
     }
 
     #[test]
     fn a_long_answer_is_one() {
         let mut reader = logged_in();
-        reader.from_client(&command(COM_QUERY, b"SELECT 1"));
-        reader.from_client(&command(COM_STMT_PREPARE, b"DELETE FROM a"));
+        reader.read_client(&command(COM_QUERY, b"SELECT 1"));
+        reader.read_client(&command(COM_STMT_PREPARE, b"DELETE FROM a"));
         for number in (1..=255).chain(0..=20) {
-            reader.from_server(&packet(number, &[0, 7, 0, 0, 0]));
+            reader.read_server(&packet(number, &[0, 7, 0, 0, 0]));
         }
         assert!(reader.prepared.is_empty());
-        reader.from_server(&packet(1, &[0, 7, 0, 0, 0, 0, 0, 0, 0]));
+        reader.read_server(&packet(1, &[0, 7, 0, 0, 0, 0, 0, 0, 0]));
         assert_eq!(reader.prepared.get(&7), Some(&true));
     }
 
     #[test]
     fn what_cannot_be_read_is_passed_on() {
         let mut reader = Reader::default();
-        assert!(!reader.from_client(&packet(1, &(1_u32 << 11).to_le_bytes())));
-        assert!(reader.is_cloaked() && !reader.from_client(&command(COM_QUERY, b"INSERT INTO a")));
+        assert!(!reader.read_client(&packet(1, &(1_u32 << 11).to_le_bytes())));
+        assert!(reader.is_cloaked() && !reader.read_client(&command(COM_QUERY, b"INSERT INTO a")));
         let mut reader = logged_in();
         assert!(
-            !reader.from_client(&packet(0, b"")) && !reader.from_client(&command(COM_STMT_EXECUTE, b"1"))
+            !reader.read_client(&packet(0, b"")) && !reader.read_client(&command(COM_STMT_EXECUTE, b"1"))
         );
-        reader.from_server(&packet(1, b""));
+        reader.read_server(&packet(1, b""));
         assert!(packet_length(&[1, 0, 0]).is_none() && packet_length(&[5, 1, 0, 0]) == Some(265));
     }
 }
