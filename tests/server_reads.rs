@@ -56,8 +56,8 @@ async fn reads_see_own_writes(flavour: Flavour) {
     assert_eq!(value(&mut reader, locking).await, i64::from(cluster.primary_port));
 }
 
-/// While a cluster is drained its reads are the replica's, where the keyspace allows that and the replica is not
-/// too far behind; but for those that must see what their session wrote.
+/// While a cluster is drained its reads are the replica's, where the keyspace allows that and the replica is
+/// not too far behind; but for those that must see what their session wrote.
 async fn reads_of_a_drained_cluster_move(flavour: Flavour) {
     let cluster = Cluster::start_with_replica("c1", flavour);
     cluster.sql("CREATE DATABASE app; CREATE TABLE app.t (id INT PRIMARY KEY); INSERT INTO app.t VALUES (1)");

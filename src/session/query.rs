@@ -338,8 +338,8 @@ impl Session {
         Ok(self.move_read(snapshot, address.keyspace(), job, (place, said)))
     }
 
-    /// The same place, or the replicas of a drained cluster for a read that nothing ties to the primary, where
-    /// its keyspace allows that. A session that is to read its own writes stays.
+    /// The same place, or the replicas of a drained cluster for a read that nothing ties to the primary,
+    /// where its keyspace allows that. A session that is to read its own writes stays.
     fn move_read(
         &mut self,
         snapshot: &Snapshot,

@@ -121,8 +121,8 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// An option that is kept in the definition alone. MariaDB changes it at once, but not beside columns that
-    /// are defined anew.
+    /// An option that is kept in the definition alone. MariaDB changes it at once, but not beside columns
+    /// that are defined anew.
     pub(super) fn option_offer(&self) -> Offer {
         let redefines = |kind: &ClauseKind| {
             matches!(kind, ClauseKind::ChangeColumn { .. } | ClauseKind::RenameColumn { .. })
