@@ -16,6 +16,8 @@
 //! 8. The outcome feeds [`health`]: digests, per-shard counters, and the cluster's meter, which its detector
 //!    reads.
 //!
+//! [`ddl`] decides about schema changes; sessions do not ask it yet, the command line does.
+//!
 //! Modules use only modules that stand above them in this list.
 
 pub mod clock;
@@ -30,6 +32,8 @@ pub mod protocol;
 pub mod control;
 
 pub mod sql;
+
+pub mod ddl;
 
 pub mod vschema;
 

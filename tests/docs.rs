@@ -97,6 +97,35 @@ fn every_code_is_documented() {
     assert!(table == wanted, "{SQL_PAGE} is out of date: UPDATE_GOLDEN=1 cargo test --test docs");
 }
 
+const DDL_PAGE: &str = "docs/schema-changes.md";
+const DDL_BEGIN: &str = "<!-- ddl rules: made from src/ddl/rules by tests/docs.rs -->\n";
+const DDL_END: &str = "<!-- end of ddl rules -->\n";
+
+/// The table of all rules about schema changes.
+fn rule_table() -> String {
+    let mut text = "\n| rule | name | what | remedy | source |\n|---|---|---|---|---|\n".to_owned();
+    for rule in bulkhead::ddl::rules::all() {
+        let (id, name, sentence) = (rule.id, rule.name, rule.sentence);
+        writeln!(text, "| {id} | `{name}` | {sentence} | {} | {} |", rule.remedy, rule.source).unwrap();
+    }
+    text.push('\n');
+    text
+}
+
+#[test]
+fn every_rule_is_documented() {
+    let path = root().join(DDL_PAGE);
+    let page = read(&path);
+    let (head, rest) = page.split_once(DDL_BEGIN).expect("the page marks where the rules begin");
+    let (table, tail) = rest.split_once(DDL_END).expect("the page marks where the rules end");
+    let wanted = rule_table();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, format!("{head}{DDL_BEGIN}{wanted}{DDL_END}{tail}")).unwrap();
+        return;
+    }
+    assert!(table == wanted, "{DDL_PAGE} is out of date: UPDATE_GOLDEN=1 cargo test --test docs");
+}
+
 /// The pages that people read.
 fn pages() -> Vec<PathBuf> {
     let listed = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());

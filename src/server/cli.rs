@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::commands;
+use super::ddl::{self, DdlCommand};
 use super::on_call::{self, IncidentCommand, ShardCommand};
 
 // What the commands' --help ends with.
@@ -127,6 +128,12 @@ enum Command {
         json: bool,
         /// The command; HELP lists all of them.
         statement: String,
+    },
+    /// Decides about schema changes: the rules, one statement, migration files in CI.
+    #[command(after_help = ddl::DDL_HELP)]
+    Ddl {
+        #[command(subcommand)]
+        command: DdlCommand,
     },
     /// Shows and drains shards, fails them over, freezes schema changes; by a running proxy's admin port.
     #[command(after_help = SHARD_HELP)]
@@ -256,7 +263,8 @@ pub enum WorkspaceCommand {
     },
 }
 
-/// Runs the command line and gives the process's exit code: 0 done, 1 failed, 2 wrong usage (by clap).
+/// Runs the command line and gives the process's exit code: 0 done, 1 failed, 2 wrong usage (by clap); `ddl`
+/// has its own.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve { config } => super::serve(&config.config).map_err(|error| error.to_string()),
@@ -268,6 +276,7 @@ pub fn run() -> ExitCode {
         Command::Admin { config, login, json, statement } => {
             commands::admin(&config.config, &login.user, &statement, json)
         }
+        Command::Ddl { command } => return ddl::run(command),
         Command::Shard { command } => on_call::shard(command),
         Command::Incident { command } => on_call::incident(command),
         Command::Password { plugin } => commands::password(plugin),
@@ -313,7 +322,9 @@ mod tests {
         let cli = Cli::command();
         cli.clone().debug_assert();
         let mut helps = vec![cli.get_after_help().expect("how to start").to_string()];
-        for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
+        let parts = cli.get_subcommands().filter(|command| command.get_name() == "ddl");
+        let parts = parts.flat_map(clap::Command::get_subcommands);
+        for command in cli.get_subcommands().chain(parts).filter(|command| command.get_name() != "help") {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             let help = command.get_after_help().map(ToString::to_string);
             assert!(help.is_some() || command.get_name() == "version", "{}", command.get_name());

@@ -10,6 +10,7 @@ mod admin_port;
 mod build;
 pub mod cli;
 mod commands;
+mod ddl;
 mod health;
 mod ladder;
 mod listen;

@@ -25,6 +25,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("protocol", 2),
     ("control", 3),
     ("sql", 3),
+    ("ddl", 4),
     ("vschema", 4),
     ("plan", 5),
     ("topology", 6),

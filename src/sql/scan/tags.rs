@@ -41,6 +41,10 @@ pub struct Directives {
     pub primary: bool,
     /// Run on every shard.
     pub all_shards: bool,
+    /// A schema change may scan the rows first to prove that nothing is lost.
+    pub ddl_prove: bool,
+    /// It is known that a schema change breaks running code or drops rows.
+    pub ddl_acknowledged: bool,
 }
 
 /// The workspace that a leading or trailing comment names: `/*application:Shop,workspace_id:42*/` as
@@ -88,6 +92,8 @@ pub fn directives(text: &[u8], scan: &Scan) -> Result<Directives, TagError> {
                 b"replica" => directives.replica = true,
                 b"primary" => directives.primary = true,
                 b"all_shards" => directives.all_shards = true,
+                b"ddl_prove" => directives.ddl_prove = true,
+                b"ddl_acknowledged" => directives.ddl_acknowledged = true,
                 _ => return Err(TagError::UnknownDirective { at: span.start }),
             }
         }

@@ -39,6 +39,21 @@ impl<'a> Cursor<'a> {
         self.peek().kind == TokenKind::End
     }
 
+    /// Where the last token stands that was taken.
+    pub(super) fn last_span(&self) -> Span {
+        let last = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        last.map_or(Span { start: self.peek().span.start, end: self.peek().span.start }, |token| token.span)
+    }
+
+    /// Says whether the last token taken is this word.
+    pub(super) fn word_before(&self, word: &str) -> bool {
+        self.last_span().of(self.text).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    pub(super) fn expect_kind(&mut self, kind: TokenKind, what: &'static str) -> Result<(), Unread> {
+        if self.eat_kind(kind) { Ok(()) } else { self.fail(what) }
+    }
+
     /// A place to come back to.
     pub(super) fn mark(&self) -> usize {
         self.at

@@ -10,9 +10,11 @@ mod cursor;
 mod ddl;
 mod set;
 mod show;
+mod table;
 mod transaction;
 mod types;
 
+pub use table::*;
 pub use types::*;
 
 use sqlparser::ast::Statement;

@@ -1,0 +1,5 @@
+CREATE TABLE `t` (
+  `id` bigint NOT NULL AUTO_INCREMENT,
+  `g` point NOT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci

@@ -1,0 +1,4 @@
+CREATE TABLE `t` (
+  `a` int NOT NULL,
+  `b` int NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci

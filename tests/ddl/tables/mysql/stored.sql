@@ -1,0 +1,7 @@
+CREATE TABLE `t` (
+  `id` bigint NOT NULL AUTO_INCREMENT,
+  `a` int DEFAULT NULL,
+  `b` int NOT NULL,
+  `g` int GENERATED ALWAYS AS ((`a` + 1)) STORED,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci

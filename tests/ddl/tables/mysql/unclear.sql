@@ -1,0 +1,5 @@
+CREATE TABLE `t` (
+  `id` bigint NOT NULL,
+  `a` int DEFAULT NULL SPARKLING,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
