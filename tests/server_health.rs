@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 fn start(sick: &Cluster, well: &Cluster, more: &str) -> Bulkhead {
     let config = "[keyspaces.spaces]\nshards = { a = \"c1\", b = \"c2\" }\n";
-    let setup = Setup::default().cluster(sick).cluster(well).config(config).config(more);
+    let setup = Setup::default().watched().cluster(sick).cluster(well).config(config).config(more);
     setup
         .vschema("spaces.toml", SPACES)
         .vschema("ws.sql", "CREATE TABLE issues (id INT PRIMARY KEY, n INT);\n")

@@ -29,6 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 fn setup(first: &Cluster, second: &Cluster, more: &str) -> Setup {
     let config = "[keyspaces.spaces]\nshards = { a = \"c1\", b = \"c2\" }\n";
     Setup::default()
+        .watched()
         .cluster(first)
         .cluster(second)
         .config(config)

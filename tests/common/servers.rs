@@ -240,9 +240,17 @@ pub struct Setup {
     listen: String,
     vschemas: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    is_watched: bool,
 }
 
 impl Setup {
+    /// Leaves the ladder as it is by default. Without this it does nothing by itself: what has no CPU in the
+    /// middle of other tests looks sick, and a test of something else would meet a closed lane.
+    pub fn watched(mut self) -> Self {
+        self.is_watched = true;
+        self
+    }
+
     /// Adds a `[clusters.…]` section under the cluster's name.
     pub fn cluster(self, cluster: &Cluster) -> Self {
         self.cluster_as(&cluster.name, cluster)
@@ -303,6 +311,9 @@ impl Setup {
         let _ =
             writeln!(text, "[admin]\naddress = \"127.0.0.1:{admin_port}\"\nhttp = \"127.0.0.1:{http_port}\"");
         let _ = writeln!(text, "[store]\npath = \"bulkhead.redb\"\n{}", self.config);
+        if !self.is_watched {
+            text.push_str("[ladder]\ncontain = \"off\"\n");
+        }
         write_file(&folder.path().join("bulkhead.toml"), &text);
         std::fs::create_dir(folder.path().join("vschema")).expect("the folder can be made");
         for (file, text) in &self.vschemas {
