@@ -205,8 +205,12 @@ impl Failovers {
             return if follows_primary { Ok(()) } else { Err("does not follow the primary".to_owned()) };
         }
         if said.is_writable() && !follows_primary {
-            let fenced = ops::fence(&context.access, server, Clients::Go, FENCE_WITHIN).await;
-            fenced.map_err(|error| format!("takes writes and could not be fenced: {error}"))?;
+            if let Err(error) = ops::fence(&context.access, server, Clients::Go, FENCE_WITHIN).await {
+                // Commits that wait for a replica which has left keep it from becoming read-only, even those
+                // of connections that were ended, which are told nothing any more. They are let go.
+                let _ = ops::set_semi_sync(&context.access, server, false, STEP_WITHIN).await;
+                return Err(format!("takes writes and could not be fenced: {error}"));
+            }
             tracing::warn!(cluster = %context.name, %server, "the former primary is back; fenced");
         }
         if record.unfenced.contains(server) {
