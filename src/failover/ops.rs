@@ -224,13 +224,8 @@ pub(super) async fn receive(
     on: bool,
     within: Duration,
 ) -> Result<(), ReadError> {
-    let changing = async {
-        let mut conn = access.open(server, within).await?;
-        let verb = if on { "START" } else { "STOP" };
-        let noun = noun_of(flavour_of(&mut conn).await?);
-        Ok(conn.query_drop(format!("{verb} {noun} IO_THREAD")).await?)
-    };
-    timeout(within, changing).await.map_err(|_| ReadError::Late(within))?
+    let verb = if on { "START" } else { "STOP" };
+    tell_replica(access, server, within, |noun| format!("{verb} {noun} IO_THREAD")).await
 }
 
 /// Stops or starts replication as a whole.
@@ -240,13 +235,8 @@ pub(super) async fn replicate(
     on: bool,
     within: Duration,
 ) -> Result<(), ReadError> {
-    let changing = async {
-        let mut conn = access.open(server, within).await?;
-        let verb = if on { "START" } else { "STOP" };
-        let noun = noun_of(flavour_of(&mut conn).await?);
-        Ok(conn.query_drop(format!("{verb} {noun}")).await?)
-    };
-    timeout(within, changing).await.map_err(|_| ReadError::Late(within))?
+    let verb = if on { "START" } else { "STOP" };
+    tell_replica(access, server, within, |noun| format!("{verb} {noun}")).await
 }
 
 /// Forgets what a promoted server replicated from.
@@ -255,12 +245,22 @@ pub(super) async fn forget_source(
     server: &ServerId,
     within: Duration,
 ) -> Result<(), ReadError> {
-    let forgetting = async {
+    tell_replica(access, server, within, |noun| format!("RESET {noun} ALL")).await
+}
+
+/// One statement about replication, made of the server's own word for a replica.
+async fn tell_replica(
+    access: &Access,
+    server: &ServerId,
+    within: Duration,
+    statement: impl FnOnce(&str) -> String,
+) -> Result<(), ReadError> {
+    let telling = async {
         let mut conn = access.open(server, within).await?;
         let noun = noun_of(flavour_of(&mut conn).await?);
-        Ok(conn.query_drop(format!("RESET {noun} ALL")).await?)
+        Ok(conn.query_drop(statement(noun)).await?)
     };
-    timeout(within, forgetting).await.map_err(|_| ReadError::Late(within))?
+    timeout(within, telling).await.map_err(|_| ReadError::Late(within))?
 }
 
 /// Sets the sides of semi-synchronous replication, where a server has them.
