@@ -267,7 +267,7 @@ async fn nothing_is_committed_behind_a_drain() {
     run(going_on, "UPDATE issues SET n = 1 WHERE id = 0").await;
     run(going_on, "COMMIT").await;
     let mut long = stand.client(2).await;
-    run(&mut stand.admin, "SET GATE SHARD spaces a OPEN").await;
+    run(&mut stand.admin, "SET GATE CLUSTER c1 OPEN").await;
     let in_flight = begin(std::mem::replace(&mut long, stand.client(2).await), slow_insert(1, 1));
     tokio::time::sleep(Duration::from_millis(300)).await;
 
@@ -288,7 +288,7 @@ async fn nothing_is_committed_behind_a_drain() {
     let (_, told, _) = in_flight.await.expect("the client goes on");
     assert_eq!(told.0, 0, "{told:?}");
 
-    run(&mut stand.admin, "SET GATE SHARD spaces a OPEN").await;
+    run(&mut stand.admin, "SET GATE CLUSTER c1 OPEN").await;
     // It slept through all of that: the primary may be another one by now.
     let told = refused(sleeping, "COMMIT").await;
     assert!(is_told(&told, RETRY, "E4011"), "{told:?}");
