@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::lease::{Due, Holder, LEASE_KEY, Lease, SharedLease, proxy_name};
 use super::log::{self, EVENTS_PREFIX, EventLog};
-use crate::drain::{Decision, Entry, Ownership};
+use crate::drain::{Decision, Due, Entry, Holder, Lease, Ownership, SharedLease, proxy_name};
 use crate::ids::ClusterName;
 use crate::topology::{Change, Expect, Store, StoreError, Versioned, Write};
 
+/// Where the lease is.
+pub(super) const LEASE_KEY: &str = "leases/ladder";
 const CLUSTERS_PREFIX: &str = "clusters/";
 const DECISION_SUFFIX: &str = "/decision";
 /// Between two looks at the lease, and after a failure of the store.

@@ -1,4 +1,4 @@
-//! Who decides: one proxy at a time, by a lease in the store.
+//! Who decides, and who carries schema changes out: one proxy at a time, by a lease in the store.
 //!
 //! Times of other machines are not trusted, and no wall clock is. An owner counts from before it *sent* its
 //! last renewal; the others count from when they *saw* the last change. So the owner stops before the first
@@ -14,15 +14,13 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::drain::Ownership;
+use super::ladder::Ownership;
 use crate::topology::Expect;
 
-/// Where the lease is.
-pub(super) const LEASE_KEY: &str = "leases/ladder";
 /// A lease that is not renewed for so long is anybody's.
-pub(super) const LASTS: Duration = Duration::from_secs(4);
+pub(crate) const LASTS: Duration = Duration::from_secs(4);
 /// Its owner renews it so often: three renewals may fail.
-pub(super) const RENEW_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// The owner stops so much earlier: what it began a moment ago is then over.
 const MARGIN: Duration = Duration::from_millis(500);
 /// Other proxies' leases are believed to last no longer.
@@ -30,14 +28,14 @@ const LASTS_MAX: Duration = Duration::from_secs(60);
 
 /// What is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Holder {
-    pub(super) owner: String,
-    pub(super) lasts_ms: u64,
+pub(crate) struct Holder {
+    pub(crate) owner: String,
+    pub(crate) lasts_ms: u64,
 }
 
 /// What is to be written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(crate) enum Due {
     Nothing,
     /// The lease is free, or it is this proxy's and time to renew it.
     Write(Expect),
@@ -58,7 +56,7 @@ struct Seen {
 
 /// One proxy's view of the lease.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(crate) struct Lease {
     me: Holder,
     is_exclusive: bool,
     held: Option<Held>,
@@ -68,24 +66,24 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(owner: &str, is_exclusive: bool, now: Instant) -> Self {
+    pub(crate) fn new(owner: &str, is_exclusive: bool, now: Instant) -> Self {
         let lasts_ms = u64::try_from(LASTS.as_millis()).expect("a few seconds");
         let me = Holder { owner: owner.to_owned(), lasts_ms };
         Self { me, is_exclusive, held: None, seen: None, answered: now }
     }
 
     /// What this proxy writes.
-    pub(super) fn stored(&self) -> Vec<u8> {
+    pub(crate) fn stored(&self) -> Vec<u8> {
         serde_json::to_vec(&self.me).expect("text and a number have a JSON form")
     }
 
     /// No other process can have the store.
-    pub(super) fn is_exclusive(&self) -> bool {
+    pub(crate) fn is_exclusive(&self) -> bool {
         self.is_exclusive
     }
 
     /// Who owns it, as far as is known.
-    pub(super) fn owner(&self) -> Option<&str> {
+    pub(crate) fn owner(&self) -> Option<&str> {
         if self.is_exclusive {
             return Some(&self.me.owner);
         }
@@ -93,7 +91,7 @@ impl Lease {
     }
 
     /// The store showed the lease; `None`: there is none.
-    pub(super) fn saw(&mut self, found: Option<(Holder, u64)>, now: Instant) {
+    pub(crate) fn saw(&mut self, found: Option<(Holder, u64)>, now: Instant) {
         self.answered = now;
         let Some((holder, version)) = found else {
             (self.seen, self.held) = (None, None);
@@ -108,7 +106,7 @@ impl Lease {
         }
     }
 
-    pub(super) fn due(&self, now: Instant) -> Due {
+    pub(crate) fn due(&self, now: Instant) -> Due {
         let Some(seen) = &self.seen else { return Due::Write(Expect::Absent) };
         if let Some(held) = &self.held {
             let is_due = !self.is_exclusive && now.saturating_duration_since(held.sent) >= RENEW_EVERY;
@@ -120,20 +118,20 @@ impl Lease {
     }
 
     /// What was sent then has been written.
-    pub(super) fn wrote(&mut self, version: u64, sent: Instant, now: Instant) {
+    pub(crate) fn wrote(&mut self, version: u64, sent: Instant, now: Instant) {
         self.answered = now;
         self.held = Some(Held { version, sent });
         self.seen = Some(Seen { version, holder: self.me.clone(), at: now });
     }
 
     /// Somebody else has written it.
-    pub(super) fn lost(&mut self, now: Instant) {
+    pub(crate) fn lost(&mut self, now: Instant) {
         self.answered = now;
         self.held = None;
     }
 
     /// The version to write it back under, when this proxy owns it.
-    pub(super) fn held_version(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn held_version(&self, now: Instant) -> Option<u64> {
         let held = self.held.as_ref()?;
         self.holds(held, now).then_some(held.version)
     }
@@ -143,7 +141,7 @@ impl Lease {
     }
 
     /// Whether this proxy decides at this moment.
-    pub(super) fn ownership(&self, now: Instant) -> Ownership {
+    pub(crate) fn ownership(&self, now: Instant) -> Ownership {
         if self.is_exclusive || self.held.as_ref().is_some_and(|held| self.holds(held, now)) {
             return Ownership::Owner;
         }
@@ -154,26 +152,26 @@ impl Lease {
 
 /// A lease that the task at the store keeps and the watching task looks at.
 #[derive(Clone, Debug)]
-pub(super) struct SharedLease(Arc<Mutex<Lease>>);
+pub(crate) struct SharedLease(Arc<Mutex<Lease>>);
 
 impl SharedLease {
-    pub(super) fn new(lease: Lease) -> Self {
+    pub(crate) fn new(lease: Lease) -> Self {
         Self(Arc::new(Mutex::new(lease)))
     }
 
     /// Each change of a lease is whole, so a panic elsewhere does not spoil it.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Lease) -> T) -> T {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Lease) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn ownership(&self) -> Ownership {
+    pub(crate) fn ownership(&self) -> Ownership {
         self.with(|lease| lease.ownership(Instant::now()))
     }
 }
 
 /// A name for this process that no other has: host, process id, and a random number for the case that both
 /// come again.
-pub(super) fn proxy_name() -> String {
+pub(crate) fn proxy_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
     let host = if host.is_empty() { "proxy" } else { host };
