@@ -238,6 +238,11 @@ name! {
     /// A user that clients log in as.
     UserName
 }
+name! {
+    /// One schema change of one table: 16 hexadecimal digits, of which the first twelve are the milliseconds
+    /// since 1970 when it was asked for. So they sort by time, and what a migration left behind tells its age.
+    MigrationId
+}
 
 /// `host:port` of one MySQL server.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]

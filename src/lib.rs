@@ -53,6 +53,8 @@ pub mod execute;
 
 pub mod failover;
 
+pub mod migrations;
+
 pub mod session;
 
 pub mod admin;
