@@ -1,0 +1,96 @@
+//! What can end the moving of a table's rows.
+
+use crate::backend::direct::DirectError;
+use crate::backend::error::OpenError;
+use crate::migrations::plan::Refusal;
+
+/// Why the engine stopped. The client's table is untouched in every case.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// It cannot be copied, or not this way; nothing was made, or what was made is empty.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No connection.
+    #[error("cannot connect: {0}")]
+    Open(#[from] OpenError),
+    /// The server refused a statement, or the connection is lost. Lost connections are opened again a few
+    /// times before this is said.
+    #[error("{what}: {source}")]
+    Server {
+        /// What was being done.
+        what: &'static str,
+        /// What the server or the network said.
+        #[source]
+        source: DirectError,
+    },
+    /// Two rows have the same value in a unique key of the new table. The server's own words.
+    #[error("{message}")]
+    Duplicate {
+        /// As a server says it: `Duplicate entry 'x' for key 'y'`.
+        message: String,
+    },
+    /// A row cannot be stored in the new table as it is: too long, out of range, NULL, a failed check.
+    #[error("{message}")]
+    Lossy {
+        /// MySQL errno of the server's refusal.
+        errno: u16,
+        /// Its SQLSTATE.
+        sqlstate: String,
+        /// The server's words.
+        message: String,
+    },
+    /// The feed of changes ended or cannot go on.
+    #[error("changes: {0}")]
+    Feed(String),
+    /// The table itself was changed meanwhile by somebody else.
+    #[error("the table was changed meanwhile: {0}")]
+    TableChanged(String),
+    /// Source and shadow differ and could not be made equal.
+    #[error("the copy differs from the table in {ranges} ranges after {passes} passes: {example}")]
+    Differs {
+        /// Ranges of keys that differed in the last pass.
+        ranges: usize,
+        /// Passes made.
+        passes: u32,
+        /// The first one, without values: its number and both counts.
+        example: String,
+    },
+    /// Changes that have to be applied together are more than memory allows.
+    #[error("more than {bytes_max} bytes of changes would have to be held back")]
+    TooMuchHeld {
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// It took longer than it may.
+    #[error("{what} took longer than {} ms", within.as_millis())]
+    Late {
+        /// What.
+        what: &'static str,
+        /// The bound.
+        within: std::time::Duration,
+    },
+    /// [`super::Pace`] said to stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl EngineError {
+    /// errno and SQLSTATE of the server's refusal, where it is about the statement's own data.
+    pub fn server(&self) -> Option<(u16, String)> {
+        match self {
+            Self::Duplicate { .. } => Some((1062, "23000".to_owned())),
+            Self::Lossy { errno, sqlstate, .. } => Some((*errno, sqlstate.clone())),
+            _ => None,
+        }
+    }
+
+    /// Says whether the same step may be tried again later on fresh connections: the server was away, a lock
+    /// was not had in time.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Open(_) | Self::Late { .. } => true,
+            Self::Server { source, .. } => source.is_lost() || matches!(source.errno(), Some(1205 | 1213)),
+            _ => false,
+        }
+    }
+}
