@@ -17,16 +17,26 @@
 //! that cannot be done it is reported as unknown.
 
 pub mod changes;
+mod command;
+mod cutover;
 pub mod engine;
 mod error;
+mod ledger;
 pub mod plan;
 mod request;
+mod retire;
+mod run;
 mod service;
+#[cfg(test)]
+mod testing;
+mod throttle;
 mod view;
 
 pub use error::{CommandError, SubmitError};
 pub use request::{Command, MigrationRequest, StatementSettings};
+pub use run::Step;
 pub use service::{GatedTable, Migrations, Surroundings, TableGate};
+pub use throttle::{ClusterNews, ClusterSignals};
 pub use view::{Ended, Failure, MigrationRow, Progress, State};
 
 /// The database on each cluster that holds what migrations make: shadow tables, old tables, the ledger. It

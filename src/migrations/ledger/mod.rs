@@ -11,6 +11,8 @@
 mod keeper;
 mod record;
 pub(super) mod tables;
+#[cfg(test)]
+mod tests;
 
 pub(super) use keeper::Owned;
 pub(super) use record::{
