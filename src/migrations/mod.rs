@@ -17,6 +17,7 @@
 //! that cannot be done it is reported as unknown.
 
 pub mod changes;
+pub mod copy;
 pub mod engine;
 mod error;
 pub mod plan;
