@@ -16,6 +16,7 @@
 //! exchanged that was not compared; what became of a server whose connection was lost is looked up, and when
 //! that cannot be done it is reported as unknown.
 
+mod apply;
 pub mod changes;
 pub mod copy;
 pub mod engine;
@@ -23,6 +24,7 @@ mod error;
 pub mod plan;
 mod request;
 mod service;
+pub mod verify;
 mod view;
 
 pub use error::{CommandError, SubmitError};

@@ -267,11 +267,17 @@ impl<T: Clone, P: Clone> Book<T, P> {
     pub fn take(&mut self) -> Batch<T, P> {
         debug_assert!(self.applying.is_empty(), "one batch at a time");
         self.pending_bytes = 0;
+        let position = self.position().clone();
         let ops = std::mem::take(&mut self.pending);
         self.applying = ops.keys().cloned().collect();
-        let oldest = self.deferred.values().min_by_key(|deferred| deferred.base_at);
-        let position = oldest.map_or(&self.complete, |deferred| &deferred.base).clone();
         Batch { ops, position }
+    }
+
+    /// Where a reader has to begin once everything that may be applied is: in front of the oldest change that
+    /// waits.
+    pub fn position(&self) -> &P {
+        let oldest = self.deferred.values().min_by_key(|deferred| deferred.base_at);
+        oldest.map_or(&self.complete, |deferred| &deferred.base)
     }
 
     /// The batch is committed.
@@ -293,6 +299,11 @@ impl<T: Clone, P: Clone> Book<T, P> {
     /// Nothing is to be applied, nothing is being applied, nothing waits.
     pub fn is_drained(&self) -> bool {
         self.pending.is_empty() && self.applying.is_empty() && self.deferred.is_empty()
+    }
+
+    /// True between [`Self::take`] and [`Self::applied`] of a batch that held something.
+    pub fn is_applying(&self) -> bool {
+        !self.applying.is_empty()
     }
 
     /// True if a batch would hold something.

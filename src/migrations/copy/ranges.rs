@@ -77,6 +77,11 @@ impl Ranges {
         Self { max, queue, after, done, at_work: 0, is_scouting: false }
     }
 
+    /// The greatest key at the start.
+    pub fn max(&self) -> &Key {
+        &self.max
+    }
+
     /// What to do next.
     pub fn next(&mut self) -> Next {
         if let Some(piece) = self.queue.pop_front() {

@@ -16,6 +16,8 @@ pub struct RowKeyPlan {
     pub source_index: String,
     /// The shadow's index, quoted.
     pub target_index: String,
+    /// Per column: an expression over the shadow's column that gives the value as the source has it.
+    pub back: Vec<String>,
     /// Per column: an expression over the shadow's column whose value has the bytes of the source's column; for
     /// text, where equal is not the same.
     pub exact: Vec<Option<String>>,
@@ -85,6 +87,7 @@ fn try_key(
         columns: Vec::new(),
         source_index: identifier(&unique.name),
         target_index: String::new(),
+        back: Vec::new(),
         exact: Vec::new(),
         sorts_alike: true,
     };
@@ -100,7 +103,9 @@ fn try_key(
         if !keeps_identity(&pair.old, &pair.new) {
             return Err(format!("column {name} of key {} changes what is equal", unique.name));
         }
-        plan.exact.push(exact_expression(pair, &identifier(&pair.target.name.text)));
+        let back = back_expression(pair, &identifier(&pair.target.name.text));
+        plan.exact.push(is_text(&pair.old).then(|| format!("CAST({back} AS BINARY)")));
+        plan.back.push(back);
         plan.sorts_alike &= sorts_alike(&pair.old, &pair.new);
         plan.columns.push(at);
         names.push(fate.target(name, sides.shadow.definition.expect("given")).map(|to| to.name.text.clone()));
@@ -152,25 +157,18 @@ fn sorts_alike(old: &ResolvedType, new: &ResolvedType) -> bool {
     !is_text(old) || (old.charset == new.charset && old.collation == new.collation && old.collation.is_some())
 }
 
-fn exact_expression(pair: &Pair<'_>, target: &str) -> Option<String> {
-    if !is_text(&pair.old) {
-        return None;
+fn back_expression(pair: &Pair<'_>, target: &str) -> String {
+    let (old, new) = (&pair.old, &pair.new);
+    let length = old.length.unwrap_or(0);
+    match (&old.kind, &old.charset, &new.charset) {
+        (_, Some(from), Some(to)) if from != to => format!("CONVERT({target} USING {from})"),
+        _ if old.kind == new.kind && old.length == new.length && old.scale == new.scale => target.to_owned(),
+        (TypeKind::Decimal, ..) => format!("CAST({target} AS DECIMAL({length},{}))", old.scale),
+        (TypeKind::Date, ..) => format!("CAST({target} AS DATE)"),
+        (TypeKind::Time, ..) => format!("CAST({target} AS TIME({length}))"),
+        (TypeKind::DateTime | TypeKind::Timestamp, ..) => format!("CAST({target} AS DATETIME({length}))"),
+        _ => target.to_owned(),
     }
-    Some(match (&pair.old.charset, &pair.new.charset) {
-        (Some(from), Some(to)) if from != to => format!("CAST(CONVERT({target} USING {from}) AS BINARY)"),
-        _ => format!("CAST({target} AS BINARY)"),
-    })
-}
-
-/// Says whether two tables have the same keys; used to tell that late indexes are all there.
-pub(super) fn key_names(definition: &TableDefinition) -> Vec<String> {
-    let mut names: Vec<String> = definition
-        .keys
-        .iter()
-        .map(|key| key.name.as_ref().map_or_else(|| "PRIMARY".to_owned(), |name| name.text.to_lowercase()))
-        .collect();
-    names.sort_unstable();
-    names
 }
 
 /// The two sides, for callers that have a definition at hand.
