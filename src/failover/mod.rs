@@ -9,7 +9,6 @@ mod carry;
 mod command;
 mod decide;
 mod end;
-mod gtid;
 mod link;
 mod ops;
 mod primaries;
@@ -23,6 +22,6 @@ pub use decide::{
     ServerView, Situation, Step, Unfit, decide, judge,
 };
 pub use end::{Found, PrimaryRow, Undecided};
-pub use gtid::{GtidFault, GtidSet, Origin};
+pub use crate::gtid::{GtidFault, GtidSet, Origin};
 pub use primaries::{Primaries, Record};
 pub use run::{FailoverRequest, Failovers};

@@ -8,7 +8,7 @@ use mysql_async::{Conn, Error};
 use tokio::time::{sleep, timeout};
 
 use super::decide::{Receiving, Said};
-use super::gtid::GtidSet;
+use crate::gtid::GtidSet;
 use super::link::Link;
 use super::read::{self, Access, ReadError};
 use crate::ids::ServerId;

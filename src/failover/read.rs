@@ -8,7 +8,7 @@ use mysql_async::{Conn, Error, Row, Value};
 use tokio::time::timeout;
 
 use super::decide::{Identity, Receiving, Replication, Said, SemiSync, ServerView};
-use super::gtid::{GtidFault, GtidSet, Origin};
+use crate::gtid::{GtidFault, GtidSet, Origin};
 use crate::config::{Cluster, ClusterTls, Login};
 use crate::control::{self, Refused};
 use crate::ids::ServerId;

@@ -5,7 +5,7 @@ use super::carry::HELD_FOR;
 use super::decide::{Before, Judgement, judge};
 use super::decide::{Receiving, Said, ServerView};
 use super::end::{Found, Undecided};
-use super::gtid::GtidSet;
+use crate::gtid::GtidSet;
 use super::link::Link;
 use super::ops::{self, Clients};
 use super::primaries::{Record, servers};

@@ -16,8 +16,10 @@
 //! exchanged that was not compared; what became of a server whose connection was lost is looked up, and when
 //! that cannot be done it is reported as unknown.
 
+mod apply;
 pub mod changes;
 mod command;
+pub mod copy;
 mod cutover;
 pub mod engine;
 mod error;
@@ -30,6 +32,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 mod throttle;
+pub mod verify;
 mod view;
 
 pub use error::{CommandError, SubmitError};
