@@ -11,7 +11,8 @@ use super::ledger::tables::{self, Leftover};
 use super::ledger::{ENDED_KEPT_MAX, Record, time_of};
 use super::run::{Shared, Side, Step};
 use super::view::State;
-use crate::backend::direct::Direct;
+use super::ARTIFACTS;
+use crate::backend::direct::{Direct, DirectError};
 use crate::ids::{ClusterName, MigrationId};
 use crate::topology::StoreError;
 
@@ -81,7 +82,9 @@ async fn retire(shared: &Shared, record: &Record) -> Result<(), String> {
     }
     shared.fail_points.pass(Side::Before, Step::Retire);
     let mut conn = open(shared, &record.request.cluster).await?;
-    tables::drop_table(&mut conn, &record.old()).await.map_err(|error| error.to_string())?;
+    let (home, old) = (record.old_home(), record.old());
+    tables::drop_table(&mut conn, &home, &old).await.map_err(|error| error.to_string())?;
+    tables::drop_own_databases(&mut conn, record).await.map_err(|error| error.to_string())?;
     let changed = shared.ledger.update(&record.id, |record| record.kept = None);
     let changed = changed.await.map_err(|error| error.to_string())?;
     if let Some(record) = changed {
@@ -128,13 +131,18 @@ async fn clear(shared: &Shared, cluster: &ClusterName) -> Result<(), String> {
             continue;
         }
         let (id, table) = (&leftover.id, &leftover.table);
-        match tables::drop_table(&mut conn, table).await {
+        match drop_leftover(&mut conn, &leftover).await {
             Ok(()) => tracing::info!(%cluster, %id, table, "what a migration left behind is dropped"),
             Err(error) => tracing::warn!(%cluster, %id, table, %error, "could not be dropped yet"),
         }
     }
     conn.close().await;
     Ok(())
+}
+
+async fn drop_leftover(conn: &mut Direct, leftover: &Leftover) -> Result<(), DirectError> {
+    tables::drop_table(conn, &leftover.home, &leftover.table).await?;
+    if leftover.home == ARTIFACTS { Ok(()) } else { tables::drop_if_empty(conn, &leftover.home).await }
 }
 
 /// Says whether nobody needs a table any more.
@@ -182,7 +190,12 @@ mod tests {
     fn only_what_nobody_needs_is_dropped() {
         let now = SystemTime::UNIX_EPOCH + DAY * 20_000;
         let id = new_id(now - DAY * 30);
-        let left = |table: &str, state| Leftover { table: format!("{table}_{id}"), id: id.clone(), state };
+        let left = |table: &str, state| Leftover {
+            home: ARTIFACTS.to_owned(),
+            table: format!("{table}_{id}"),
+            id: id.clone(),
+            state,
+        };
         let mut record = testing::record(id.clone());
         let old = |record: &Record, table| is_done_with(&left(table, None), Some(record), DAY, now);
         record.state = State::Copying;

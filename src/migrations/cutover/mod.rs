@@ -22,7 +22,6 @@ pub(super) use standing::{Standing, end_swaps, standing};
 
 use std::time::{Duration, Instant};
 
-use super::ARTIFACTS;
 use super::engine::{self, Endpoint, Engine, EngineError, fill_single_chunk};
 use super::plan::{CopyPlan, Names};
 use super::run::{FailPoints, Side, Step};
@@ -43,8 +42,8 @@ pub(super) struct Attempt<'a> {
     pub(super) id: &'a MigrationId,
     pub(super) endpoint: &'a Endpoint,
     pub(super) names: &'a Names,
-    /// Name that the old table gets.
-    pub(super) old: &'a str,
+    /// Database and name that the old table gets.
+    pub(super) old: (&'a str, &'a str),
     /// The table's definition as it was copied from.
     pub(super) before: &'a str,
     /// Statements are held no longer, and no lock is waited for longer.
@@ -166,10 +165,11 @@ async fn under_lock(
 /// The statement that exchanges the tables; one, so that it happens whole or not at all.
 fn rename(at: &Attempt<'_>) -> String {
     format!(
-        "RENAME /* bulkhead {} */ TABLE {source} TO {ARTIFACTS}.{old}, {target} TO {source}",
+        "RENAME /* bulkhead {} */ TABLE {source} TO {home}.{old}, {target} TO {source}",
         at.id,
         source = at.names.source(),
-        old = identifier(at.old),
+        home = identifier(at.old.0),
+        old = identifier(at.old.1),
         target = at.names.target(),
     )
 }

@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 
 use super::locked::{after_failed_fill, not_locked};
 use super::{
-    ARTIFACTS, Attempt, CutError, End, Fill, Gate, Swapped, check_definition, open, pass, position, rename,
+    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, open, pass, position, rename,
     under_lock,
 };
 use crate::backend::direct::{Direct, DirectError, Kill, OkEnd};
@@ -86,9 +86,8 @@ async fn make_sentry(at: &Attempt<'_>, conn: &mut Direct) -> Result<(), DirectEr
 /// Drops the sentry of an earlier attempt: only a table that says that it is one.
 async fn remove_sentry(at: &Attempt<'_>, conn: &mut Direct) -> Result<(), DirectError> {
     let there = format!(
-        "SELECT table_comment FROM information_schema.tables WHERE table_schema = '{ARTIFACTS}' \
-         AND table_name = '{}'",
-        at.old
+        "SELECT table_comment FROM information_schema.tables WHERE table_schema = '{}' AND table_name = '{}'",
+        at.old.0, at.old.1
     );
     let found = conn.query(there).await?.first().and_then(|row| row.text(0));
     if found.is_some_and(|found| found == comment(at.id)) {
@@ -106,7 +105,7 @@ async fn drop_sentry(at: &Attempt<'_>, mut conn: Direct) {
 }
 
 fn sentry(at: &Attempt<'_>) -> String {
-    format!("{ARTIFACTS}.{}", identifier(at.old))
+    format!("{}.{}", identifier(at.old.0), identifier(at.old.1))
 }
 
 async fn lock(at: &Attempt<'_>, conn: &mut Direct, deadline: Instant) -> Result<(), DirectError> {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::ARTIFACTS;
 use super::super::plan::Names;
 use super::sentry;
 use crate::backend::direct::{Direct, DirectError, Kill};
@@ -65,11 +64,11 @@ pub(in crate::migrations) async fn standing(
     conn: &mut Direct,
     id: &MigrationId,
     names: &Names,
-    old: &str,
+    (old_home, old): (&str, &str),
 ) -> Result<Standing, DirectError> {
     let client = comment_of(conn, &names.database, &names.table).await?;
-    let shadow = comment_of(conn, ARTIFACTS, &names.shadow).await?;
-    let old = comment_of(conn, ARTIFACTS, old).await?;
+    let shadow = comment_of(conn, &names.home, &names.shadow).await?;
+    let old = comment_of(conn, old_home, old).await?;
     let old = old.filter(|comment| *comment != sentry::comment(id));
     Ok(match (client.is_some(), shadow.is_some(), old.is_some()) {
         (true, false, true) => Standing::Swapped,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::{Ledger, PREFIX};
-use crate::drain::{Due, Holder, Ownership};
+use crate::drain::{Holder, LeaseDue, Ownership};
 use crate::topology::{Change, Expect, StoreError};
 
 /// Where the lease is.
@@ -77,7 +77,7 @@ impl Ledger {
             self.lease.with(|lease| lease.saw(found, Instant::now()));
         }
         let sent = Instant::now();
-        let Due::Write(expect) = self.lease.with(|lease| lease.due(sent)) else { return Ok(()) };
+        let LeaseDue::Write(expect) = self.lease.with(|lease| lease.due(sent)) else { return Ok(()) };
         let value = self.lease.with(|lease| lease.stored());
         match self.store.put_if(LEASE_KEY, value, expect).await {
             Ok(version) => self.lease.with(|lease| lease.wrote(version, sent, Instant::now())),

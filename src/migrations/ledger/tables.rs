@@ -12,6 +12,8 @@ use super::Record;
 
 /// "Duplicate entry".
 const ER_DUP_ENTRY: u16 = 1062;
+/// "Unknown database".
+const ER_BAD_DB: u16 = 1049;
 /// Longest message written down, in characters.
 const MESSAGE_CHARS_MAX: usize = 1000;
 
@@ -128,6 +130,8 @@ pub(in crate::migrations) async fn take_over(conn: &mut Direct, id: &MigrationId
 /// What the cluster itself knows of a table that a migration left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::migrations) struct Leftover {
+    /// The database.
+    pub(in crate::migrations) home: String,
     /// `new_…` or `old_…`.
     pub(in crate::migrations) table: String,
     /// The migration in its name.
@@ -141,28 +145,96 @@ pub(in crate::migrations) struct Leftover {
 /// # Errors
 /// As the server says.
 pub(in crate::migrations) async fn leftovers(conn: &mut Direct) -> Result<Vec<Leftover>, DirectError> {
-    // One schema: this opens no table of any other.
-    let tables = conn.query(format!("SHOW TABLES FROM {ARTIFACTS}")).await?;
-    let names: Vec<String> = tables.iter().filter_map(|row| row.text(0)).collect();
     let mut found = Vec::new();
-    for table in names {
-        let Some(id) = super::id_in(&table) else { continue };
-        let state = format!("SELECT state FROM {ARTIFACTS}.migrations WHERE id = '{id}'");
-        let state = conn.query(state).await?.first().and_then(|row| row.text(0));
-        let state = state.and_then(|name| State::ALL.into_iter().find(|state| state.name() == name));
-        found.push(Leftover { table, id, state });
+    for home in homes(conn).await? {
+        // One schema: this opens no table of any other.
+        let tables = conn.query(format!("SHOW TABLES FROM {}", identifier(&home))).await?;
+        let names: Vec<String> = tables.iter().filter_map(|row| row.text(0)).collect();
+        for table in names {
+            let Some(id) = super::id_in(&table) else { continue };
+            let state = format!("SELECT state FROM {ARTIFACTS}.migrations WHERE id = '{id}'");
+            let state = conn.query(state).await?.first().and_then(|row| row.text(0));
+            let state = state.and_then(|name| State::ALL.into_iter().find(|state| state.name() == name));
+            found.push(Leftover { home: home.clone(), table, id, state });
+        }
     }
     Ok(found)
 }
 
-/// Drops a table among the artifacts.
+/// The databases of migrations on the cluster.
+///
+/// # Errors
+/// As the server says.
+pub(in crate::migrations) async fn homes(conn: &mut Direct) -> Result<Vec<String>, DirectError> {
+    let found = conn.query(format!("SHOW DATABASES LIKE '{}%'", ARTIFACTS.replace('_', "\\_"))).await?;
+    let names = found.iter().filter_map(|row| row.text(0));
+    Ok(names.filter(|name| name == ARTIFACTS || super::id_in_database(name).is_some()).collect())
+}
+
+/// Drops a table of a migration's; one in a database that is not there is gone already.
 ///
 /// # Errors
 /// As the server says; a lock that is not had within the session's bound is 1205.
-pub(in crate::migrations) async fn drop_table(conn: &mut Direct, table: &str) -> Result<(), DirectError> {
-    let text = format!("DROP TABLE IF EXISTS {ARTIFACTS}.{}", identifier(table));
-    conn.execute(text).await?;
+pub(in crate::migrations) async fn drop_table(
+    conn: &mut Direct,
+    home: &str,
+    table: &str,
+) -> Result<(), DirectError> {
+    let text = format!("DROP TABLE IF EXISTS {}.{}", identifier(home), identifier(table));
+    match conn.execute(text).await {
+        Err(error) if error.errno() == Some(ER_BAD_DB) => Ok(()),
+        dropped => dropped.map(drop),
+    }
+}
+
+/// Makes a migration's own databases, if it has any.
+///
+/// # Errors
+/// As the server says.
+pub(in crate::migrations) async fn make_own_databases(
+    conn: &mut Direct,
+    record: &Record,
+) -> Result<(), DirectError> {
+    if record.has_own_databases {
+        for database in [record.home(), record.old_home()] {
+            conn.execute(format!("CREATE DATABASE IF NOT EXISTS {}", identifier(&database))).await?;
+        }
+    }
     Ok(())
+}
+
+/// Drops those of a migration's own databases in which no table is left.
+///
+/// # Errors
+/// As the server says.
+pub(in crate::migrations) async fn drop_own_databases(
+    conn: &mut Direct,
+    record: &Record,
+) -> Result<(), DirectError> {
+    if record.has_own_databases {
+        for database in [record.home(), record.old_home()] {
+            drop_if_empty(conn, &database).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops a database in which no table is left.
+///
+/// # Errors
+/// As the server says.
+pub(in crate::migrations) async fn drop_if_empty(
+    conn: &mut Direct,
+    database: &str,
+) -> Result<(), DirectError> {
+    match conn.query(format!("SHOW TABLES FROM {}", identifier(database))).await {
+        Ok(tables) if tables.is_empty() => {
+            conn.execute(format!("DROP DATABASE IF EXISTS {}", identifier(database))).await.map(drop)
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.errno() == Some(ER_BAD_DB) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn insert(record: &Record, now: std::time::SystemTime) -> String {

@@ -66,12 +66,13 @@ impl Runner {
         self.begin(Step::Gate).await?;
         let record = self.update(|record| record.attempts += 1).await?;
         let gate = Gate::new(self.shared.gate.clone(), gated(&record));
-        let (endpoint, names, old) = (self.endpoint(&record)?, names(&record), record.old());
+        let (endpoint, names) = (self.endpoint(&record)?, names(&record));
+        let (old_home, old) = (record.old_home(), record.old());
         let at = Attempt {
             id: &self.id,
             endpoint: &endpoint,
             names: &names,
-            old: &old,
+            old: (&old_home, &old),
             before,
             within: self.shared.clusters.settings().swap_within,
             fail_points: &self.shared.fail_points,

@@ -58,11 +58,12 @@ impl Runner {
         {
             return Err(Trouble::failed("the definition of the table was changed by another statement"));
         }
+        let record = &self.make_homes(&mut conn, record, &table).await?;
         let is_chunk = table.is_chunk && !resumes && !has_had_its_attempts(record.attempts);
         if !is_chunk {
             self.begin(if resumes { record.step } else { Step::Shadow }).await?;
         }
-        let plan = self.shadow(&mut conn, record, resumes).await?;
+        let plan = self.shadow(&mut conn, record, (resumes, is_chunk)).await?;
         let prepared = Prepared { plan: Arc::new(plan), before: table.definition.clone(), resumes };
         if is_chunk {
             return Ok(Way::Chunk(prepared));
@@ -77,6 +78,24 @@ impl Runner {
         self.shared.note_progress(&self.id, |progress| progress.rows_estimated = table.rows_estimated);
         conn.close().await;
         Ok(Way::Feed(prepared))
+    }
+
+    /// Names of checks are unique in a database of MySQL's: where there are any, the tables of the migration get
+    /// databases of their own, so that old and new table, and those of other workspaces, do not meet.
+    async fn make_homes(
+        &self,
+        conn: &mut Direct,
+        record: &Record,
+        table: &Inspected,
+    ) -> Result<Record, Trouble> {
+        let mut record = Record::clone(record);
+        let has_checks = [&table.definition, &record.request.text].iter().any(|text| mentions_check(text));
+        if conn.flavour() == Flavour::MySql && has_checks && !record.has_own_databases {
+            record.has_own_databases = true;
+            self.update(|record| record.has_own_databases = true).await?;
+        }
+        tables::make_own_databases(conn, &record).await?;
+        Ok(record)
     }
 
     /// Enters the migration into the cluster's ledger. A claim of one that is over, as far as the store knows,
@@ -100,13 +119,19 @@ impl Runner {
         self.shared.ledger.get(id).is_some_and(|record| record.state.is_over())
     }
 
-    async fn shadow(&self, conn: &mut Direct, record: &Record, resumes: bool) -> Result<CopyPlan, Trouble> {
+    async fn shadow(
+        &self,
+        conn: &mut Direct,
+        record: &Record,
+        (resumes, is_chunk): (bool, bool),
+    ) -> Result<CopyPlan, Trouble> {
         let names = names(record);
         let request = ShadowRequest {
+            id: &self.id,
             names: &names,
             text: &record.request.text,
             settings: &record.request.settings,
-            late_indexes_bytes_max: LATE_INDEXES_BYTES_MAX,
+            late_indexes_bytes_max: if is_chunk { 0 } else { LATE_INDEXES_BYTES_MAX },
         };
         if resumes {
             return Ok(engine::read_plan(conn, &request).await?);
@@ -129,7 +154,7 @@ impl Runner {
             plan: prepared.plan.clone(),
             resume: prepared.resumes,
         };
-        let engine = Engine::start(setup).await.map_err(|error| self.why_ended(error))?;
+        let engine = Engine::start(setup, self.shared.feeds.clone()).await.map_err(|error| self.why_ended(error))?;
         self.shared.fail_points.pass(Side::After, Step::Subscribe);
         Ok(engine)
     }
@@ -141,6 +166,11 @@ fn busy(holder: &MigrationId) -> Trouble {
          store does not know it as ended. If it is nobody's any more: UPDATE {ARTIFACTS}.migrations SET active \
          = NULL WHERE id = '{holder}'"
     ))
+}
+
+/// Says whether a text may define a check. More than that may say yes: a comment, a column's name.
+fn mentions_check(text: &str) -> bool {
+    text.to_ascii_uppercase().contains("CHECK")
 }
 
 /// What a look at the table showed.

@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use crate::backend::direct::Direct;
 use crate::ids::MigrationId;
 use crate::migrations::cutover::{Standing, Swapped, end_swaps, standing};
-use crate::migrations::engine::{self, Endpoint, Engine, EngineError, Permission};
+use crate::migrations::engine::{self, Endpoint, Engine, EngineError, Pace, Permission};
 use crate::migrations::ledger::{Kept, Record, tables};
 use crate::migrations::plan::Names;
 use crate::migrations::throttle::Throttle;
@@ -113,7 +113,7 @@ impl Runner {
         mut engine: Engine,
         throttle: Arc<Throttle>,
     ) -> Result<(), Trouble> {
-        let pace = Paced::new(self.shared.clone(), self.id.clone(), throttle);
+        let pace: Arc<dyn Pace> = Arc::new(Paced::new(self.shared.clone(), self.id.clone(), throttle));
         let moved = self.move_rows(&mut engine, &pace).await;
         let done = match moved {
             Ok(()) => self.exchange(Filled::Feed(&mut engine), &before).await,
@@ -126,9 +126,9 @@ impl Runner {
         self.settle(&done?).await
     }
 
-    async fn move_rows(&self, engine: &mut Engine, pace: &Paced) -> Result<(), Trouble> {
+    async fn move_rows(&self, engine: &mut Engine, pace: &Arc<dyn Pace>) -> Result<(), Trouble> {
         self.begin(Step::Copy).await?;
-        engine.copy(pace).await.map_err(|error| self.why_ended(error))?;
+        engine.copy(pace.clone()).await.map_err(|error| self.why_ended(error))?;
         self.finish(Step::Copy, engine).await;
         self.begin(Step::Index).await?;
         engine.finish_indexes().await.map_err(|error| self.why_ended(error))?;
@@ -137,7 +137,7 @@ impl Runner {
         let mut tries = 0;
         let verified = loop {
             tries += 1;
-            match engine.verify(pace, VERIFY_LOCK_WITHIN).await {
+            match engine.verify(pace.clone(), VERIFY_LOCK_WITHIN).await {
                 Ok(verified) => break verified,
                 Err(error @ EngineError::Late { .. }) if tries < VERIFY_TRIES => {
                     self.note(&error.to_string()).await;
@@ -198,7 +198,7 @@ impl Runner {
         if !end_swaps(&mut conn, &self.id).await? {
             return Err(Trouble::Passing("a thread that exchanges the tables does not end".to_owned()));
         }
-        Ok(standing(&mut conn, &self.id, &names(record), &record.old()).await?)
+        Ok(standing(&mut conn, &self.id, &names(record), (&record.old_home(), &record.old())).await?)
     }
 
     /// The tables were not exchanged: goes on with the copy that is there. One chunk is copied anew.
@@ -267,7 +267,8 @@ impl Runner {
     async fn clear(&self, record: &Record) {
         let cleared = async {
             let mut conn = self.session(record).await?;
-            tables::drop_table(&mut conn, &record.shadow()).await?;
+            tables::drop_table(&mut conn, &record.home(), &record.shadow()).await?;
+            tables::drop_own_databases(&mut conn, record).await?;
             tables::update(&mut conn, record, SystemTime::now()).await?;
             conn.close().await;
             Ok::<(), Trouble>(())
@@ -281,6 +282,7 @@ impl Runner {
     pub(super) async fn write_on_cluster(&self, record: &Record) {
         let written = async {
             let mut conn = self.session(record).await?;
+            tables::drop_own_databases(&mut conn, record).await?;
             tables::update(&mut conn, record, SystemTime::now()).await?;
             conn.close().await;
             Ok::<(), Trouble>(())
@@ -405,6 +407,7 @@ pub(super) fn names(record: &Record) -> Names {
     Names {
         database: record.request.database.clone(),
         table: record.request.table.clone(),
+        home: record.home(),
         shadow: record.shadow(),
     }
 }
