@@ -7,7 +7,7 @@ use crate::migrations::engine::Image;
 use crate::migrations::plan::{CopyPlan, KEYS_MAX};
 
 /// Bytes of one INSERT, if its rows are not longer by themselves.
-pub(crate) const BATCH_BYTES_MAX: usize = 1 << 20;
+const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// Carries a batch out, in one transaction, with `record` as its last statement. On a connection that holds table
 /// locks (`record` absent) BEGIN would release them: it runs without a transaction of its own there, and what it

@@ -11,5 +11,5 @@
 mod batch;
 mod task;
 
-pub(crate) use batch::{BATCH_BYTES_MAX, apply_batch, write_rows};
+pub(crate) use batch::{apply_batch, write_rows};
 pub(crate) use task::Applier;

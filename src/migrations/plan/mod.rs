@@ -24,6 +24,7 @@ pub use indexes::LateIndexes;
 pub use key::{Key, KeyRange, literals, push_literal};
 pub use refusal::Refusal;
 pub use row_key::RowKeyPlan;
+pub use statements::KEYS_MAX;
 pub use shadow::{ShadowStatements, read_change, read_definition, shadow_statements};
 
 use std::sync::Arc;
