@@ -58,7 +58,9 @@ impl Fleet {
         let mut cluster = Cluster::start(name, flavour);
         let port = cluster.primary_port;
         cluster.primary_port = relay.listen(port).await;
-        let setup = Self::setup().cluster_as("c1", &cluster);
+        // The relay reads along.
+        let plain = "[clusters.c1.tls]\nmode = \"disabled\"\n";
+        let setup = Self::setup().cluster_as("c1", &cluster).config(plain);
         cluster.primary_port = port;
         Self::prepared(cluster, setup).await
     }
@@ -88,7 +90,8 @@ impl Fleet {
             None => {
                 let bulkhead = self.bulkhead.as_mut().expect("it was set up");
                 bulkhead.set_env("BULKHEAD_STOP_AT", point);
-                bulkhead.launch();
+                // One that is to stop may do so before it accepts connections.
+                assert!(bulkhead.try_launch() || stop_at.is_some(), "it starts:\n{}", bulkhead.log());
             }
         }
     }
