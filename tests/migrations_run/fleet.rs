@@ -238,18 +238,12 @@ impl Fleet {
         false
     }
 
-    /// Waits until the process has stopped at its point, or the migration is done; says whether it has.
-    pub async fn wait_for_end_or_done(&mut self, id: &str) -> bool {
+    /// Waits until the process has stopped at its point; says whether it has.
+    pub async fn wait_for_end(&mut self) -> bool {
         let began = Instant::now();
         while began.elapsed() < WITHIN {
             if self.bulkhead_mut().wait(Duration::from_millis(1)).is_some() {
                 return true;
-            }
-            let Ok(mut admin) = self.bulkhead().try_connect_admin().await else { continue };
-            let state = admin.query::<Row, _>(format!("SHOW MIGRATIONS WHERE id = '{id}' AND state = done"));
-            if state.await.is_ok_and(|rows| !rows.is_empty()) {
-                // Steps behind it may still be to come: they have a moment.
-                return self.bulkhead_mut().wait(Duration::from_millis(500)).is_some();
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -162,7 +162,10 @@ impl Runner {
         }
         self.begin(Step::Await).await?;
         match wait_for_orders(&self.shared, &self.id, goes).await {
-            Some(Permission::Go) => self.check_orders(),
+            Some(Permission::Go) => {
+                self.shared.fail_points.pass(Side::After, Step::Await);
+                self.check_orders()
+            }
             Some(Permission::Stop) | None => Err(self.why_stopped()),
         }
     }
