@@ -58,6 +58,20 @@ impl fmt::Display for WorkspaceId {
     }
 }
 
+/// As its text.
+impl Serialize for WorkspaceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WorkspaceId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a workspace id"))
+    }
+}
+
 impl fmt::Debug for WorkspaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WorkspaceId({self})")
@@ -310,6 +324,16 @@ impl fmt::Display for Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn workspace_ids_are_stored_as_text() {
+        for id in ["42", "042", "acme"].map(|text| WorkspaceId::parse(text).unwrap()) {
+            let json = serde_json::to_string(&id).unwrap();
+            assert_eq!(json, format!("\"{id}\""));
+            assert_eq!(serde_json::from_str::<WorkspaceId>(&json).unwrap(), id);
+        }
+        assert!(serde_json::from_str::<WorkspaceId>("\"\"").is_err());
+    }
 
     #[test]
     fn workspace_ids_are_canonical() {
