@@ -344,6 +344,11 @@ mod tests {
             WorkspaceId::parse("18446744073709551616").map(|id| id.to_string()).as_deref(),
             Some("18446744073709551616")
         );
+        for text in ["42", "042", "acme"] {
+            let id = WorkspaceId::parse(text).unwrap();
+            let stored = serde_json::to_string(&id).unwrap();
+            assert_eq!(serde_json::from_str::<WorkspaceId>(&stored).unwrap(), id);
+        }
         assert_eq!(WorkspaceId::parse(""), None);
         assert_eq!(WorkspaceId::parse(&"x".repeat(WORKSPACE_ID_BYTES_MAX + 1)), None);
     }

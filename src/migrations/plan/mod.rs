@@ -30,7 +30,6 @@ pub use shadow::{ShadowStatements, read_change, read_definition, shadow_statemen
 use std::sync::Arc;
 
 use self::fate::{Fate, is_same};
-use super::ARTIFACTS;
 use super::changes::values::ColumnKind;
 use crate::ddl::{ResolvedType, Table};
 use crate::sql::quote::identifier;
@@ -43,7 +42,10 @@ pub struct Names {
     pub database: String,
     /// The client's table.
     pub table: String,
-    /// The shadow table in [`ARTIFACTS`].
+    /// The database of the shadow table: [`super::ARTIFACTS`], or one of the migration's own where names of
+    /// checks would clash.
+    pub home: String,
+    /// The shadow table.
     pub shadow: String,
 }
 
@@ -55,7 +57,7 @@ impl Names {
 
     /// The shadow table, quoted and qualified.
     pub fn target(&self) -> String {
-        format!("{}.{}", identifier(ARTIFACTS), identifier(&self.shadow))
+        format!("{}.{}", identifier(&self.home), identifier(&self.shadow))
     }
 }
 
