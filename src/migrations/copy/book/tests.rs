@@ -331,7 +331,9 @@ impl World {
                 let low = piece.range.after.as_ref().map(number);
                 let high = piece.range.through.as_ref().map(number);
                 let mut rows = self.rows_at(self.visible);
-                rows.retain(|key, _| low.is_none_or(|low| *key > low) && high.is_none_or(|high| *key <= high));
+                rows.retain(|key, _| {
+                    low.is_none_or(|low| *key > low) && high.is_none_or(|high| *key <= high)
+                });
                 Copier::Read(id, piece, rows)
             }
             Copier::Read(id, piece, rows) if self.is_alone => {
@@ -585,5 +587,8 @@ fn the_simulation_meets_what_it_is_for() {
         assert_eq!(world.finish(), Outcome::Equal);
         assert_eq!(world.shadow, world.rows_at(world.log.len()));
     }
-    assert!(settled > 20 && alone > 20 && crashes > 100, "{settled} settled, {alone} alone, {crashes} crashes");
+    assert!(
+        settled > 20 && alone > 20 && crashes > 100,
+        "{settled} settled, {alone} alone, {crashes} crashes"
+    );
 }
