@@ -158,8 +158,12 @@ impl Applier {
                 }
             }
             Change::Marker(number) => self.shared.update_quietly(|state| state.book.note_marker(number)),
-            Change::Advanced { position } => self.shared.update_quietly(|state| state.book.complete(position)),
-            Change::TableChanged { what } => return Err(EngineError::TableChanged(format!("{what:?}").to_lowercase())),
+            Change::Advanced { position } => {
+                self.shared.update_quietly(|state| state.book.complete(position))
+            }
+            Change::TableChanged { what } => {
+                return Err(EngineError::TableChanged(format!("{what:?}").to_lowercase()));
+            }
         }
         Ok(true)
     }
@@ -171,9 +175,12 @@ impl Applier {
         ops: &mut Vec<(crate::migrations::plan::Key, Op<Image>)>,
     ) -> Result<(), EngineError> {
         let plan = &self.shared.plan;
-        let unreadable = |error: crate::migrations::changes::values::ValueError| EngineError::Feed(error.to_string());
+        let unreadable =
+            |error: crate::migrations::changes::values::ValueError| EngineError::Feed(error.to_string());
         let after = match &row.after {
-            Some(after) => Some((plan.key_of(after).map_err(unreadable)?, plan.image(after).map_err(unreadable)?)),
+            Some(after) => {
+                Some((plan.key_of(after).map_err(unreadable)?, plan.image(after).map_err(unreadable)?))
+            }
             None => None,
         };
         if let Some(before) = &row.before {

@@ -14,8 +14,7 @@ use tokio::time::timeout_at;
 
 use super::locked::{after_failed_fill, not_locked};
 use super::{
-    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, open, pass, position, rename,
-    under_lock,
+    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, open, pass, position, rename, under_lock,
 };
 use crate::backend::direct::{Direct, DirectError, Kill, OkEnd};
 use crate::ids::MigrationId;

@@ -123,7 +123,8 @@ impl Engine {
             }
         };
         direct.close().await;
-        *self.copying.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(std::time::Instant::now());
+        *self.copying.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(std::time::Instant::now());
         copy_rows(shared.clone(), Ranges::new(max, recorded.copied), pace).await
     }
 
@@ -199,7 +200,11 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Differs`] after three passes; [`EngineError::Late`] when the lock was not had: nothing is
     /// held then; [`EngineError::Stopped`].
-    pub async fn verify(&mut self, pace: Arc<dyn Pace>, lock_within: Duration) -> Result<Verified, EngineError> {
+    pub async fn verify(
+        &mut self,
+        pace: Arc<dyn Pace>,
+        lock_within: Duration,
+    ) -> Result<Verified, EngineError> {
         verify(&self.shared, &*pace, lock_within).await
     }
 

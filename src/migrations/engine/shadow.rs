@@ -1,9 +1,9 @@
 //! Makes the shadow table, and reads the plan from both tables.
 
+use super::ShadowRequest;
 use super::error::EngineError;
 use super::records::{Records, Single};
 use super::session::{rows, run, settle_session};
-use super::ShadowRequest;
 use crate::backend::direct::Direct;
 use crate::ddl::apply;
 use crate::migrations::plan::{
@@ -148,7 +148,9 @@ pub(super) async fn read(admin: &mut Direct, request: &ShadowRequest<'_>) -> Res
     let records = Records::new(request.id);
     let recorded = records.read_definition(admin).await?;
     if recorded.as_deref() != Some(&without_counter(&source.text)[..]) {
-        return Err(EngineError::TableChanged("its definition is not what it was at the beginning".to_owned()));
+        return Err(EngineError::TableChanged(
+            "its definition is not what it was at the beginning".to_owned(),
+        ));
     }
     let shadow_text = show_create(admin, &request.names.target()).await?;
     let shadow = read_definition(&shadow_text, version(admin))?;

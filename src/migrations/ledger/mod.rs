@@ -276,8 +276,7 @@ impl Ledger {
     /// Migrations of a cluster that are not over.
     pub(super) fn active_on(&self, cluster: &ClusterName) -> usize {
         let known = self.known();
-        let is_active =
-            |record: &Record| !record.state.is_over() && record.request.cluster == *cluster;
+        let is_active = |record: &Record| !record.state.is_over() && record.request.cluster == *cluster;
         known.values().filter(|(record, _)| is_active(record)).count()
     }
 

@@ -38,9 +38,11 @@ enum Class {
 impl Class {
     fn of(of: &ResolvedType, mariadb: bool) -> Self {
         match &of.kind {
-            TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::MediumInt | TypeKind::Int | TypeKind::BigInt => {
-                Self::Integer
-            }
+            TypeKind::TinyInt
+            | TypeKind::SmallInt
+            | TypeKind::MediumInt
+            | TypeKind::Int
+            | TypeKind::BigInt => Self::Integer,
             TypeKind::Year => Self::Integer,
             TypeKind::Decimal => Self::Decimal,
             TypeKind::Float | TypeKind::Double => Self::Float,
@@ -73,7 +75,8 @@ pub(super) fn compare(
     mariadb: bool,
 ) -> Option<Comparison> {
     use Class::{Bit, Bytes, Float, Json, Labels, Moment, Opaque, Text, Time};
-    let both = |form: &dyn Fn(&str) -> String| Some(Comparison { source: form(source), target: form(target) });
+    let both =
+        |form: &dyn Fn(&str) -> String| Some(Comparison { source: form(source), target: form(target) });
     let hashes = is_long(old, mariadb) || is_long(new, mariadb);
     let text = |of: &str| if hashes { format!("CRC32({of})") } else { of.to_owned() };
     match (Class::of(old, mariadb), Class::of(new, mariadb)) {
@@ -81,10 +84,12 @@ pub(super) fn compare(
         (Opaque, Opaque) if is_geometry(old) && is_geometry(new) => both(&|of| format!("CRC32(HEX({of}))")),
         (Opaque, _) | (_, Opaque) => None,
         (Float, Float) => both(&|of| format!("{of} * 1e0")),
-        (from, to) if from.is_exact_number() && from == to && old.scale == new.scale => both(&|of| match from {
-            Class::Decimal if old.zerofill.is_none() && new.zerofill.is_none() => of.to_owned(),
-            _ => format!("{of} + 0"),
-        }),
+        (from, to) if from.is_exact_number() && from == to && old.scale == new.scale => {
+            both(&|of| match from {
+                Class::Decimal if old.zerofill.is_none() && new.zerofill.is_none() => of.to_owned(),
+                _ => format!("{of} + 0"),
+            })
+        }
         (from, to) if from.is_number() && to.is_number() => both(&number),
         (Text | Json, to) if to.is_number() => both(&number),
         (Moment, Moment) if old.kind == new.kind && old.length == new.length => both(&str::to_owned),
@@ -95,14 +100,15 @@ pub(super) fn compare(
         (Labels, to) if to.is_number() => None,
         (Text, Labels) => both(&|of| format!("CONVERT({of} USING utf8mb4)")),
         (Text | Labels, Text) => Some(match (&old.charset, &new.charset) {
-            (Some(from), Some(to)) if from != to => Comparison {
-                source: text(&format!("CONVERT({source} USING {to})")),
-                target: text(target),
-            },
+            (Some(from), Some(to)) if from != to => {
+                Comparison { source: text(&format!("CONVERT({source} USING {to})")), target: text(target) }
+            }
             _ => Comparison { source: text(source), target: text(target) },
         }),
         (Bytes | Text, Bytes) | (Bytes, Text) => both(&text),
-        (Json, Json) => Some(Comparison { source: json(&reparsed(&characters(source))), target: json(target) }),
+        (Json, Json) => {
+            Some(Comparison { source: json(&reparsed(&characters(source))), target: json(target) })
+        }
         (Text, Json) => Some(Comparison { source: json(&reparsed(source)), target: json(target) }),
         (Json, Text) => both(&json),
         (Bit | Bytes, _) | (_, Bit) => None,

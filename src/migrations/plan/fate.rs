@@ -31,7 +31,11 @@ impl<'a> Fate<'a> {
     }
 
     /// The column of the shadow that carries the values of this one; `None` when they end.
-    pub(super) fn target<'s>(&self, column: &str, shadow: &'s TableDefinition) -> Option<&'s ColumnDefinition> {
+    pub(super) fn target<'s>(
+        &self,
+        column: &str,
+        shadow: &'s TableDefinition,
+    ) -> Option<&'s ColumnDefinition> {
         let renamed = self.renamed.iter().find(|(from, _)| is_same(&from.text, column));
         let name = match renamed {
             Some((_, to)) => to.text.as_str(),
@@ -45,8 +49,6 @@ impl<'a> Fate<'a> {
     /// A column of this name in the shadow is another one than the source's.
     fn takes(&self, column: &str) -> bool {
         self.added.iter().any(|name| is_same(&name.text, column))
-            || self.renamed.iter().any(|(from, to)| {
-                is_same(&to.text, column) && !is_same(&from.text, column)
-            })
+            || self.renamed.iter().any(|(from, to)| is_same(&to.text, column) && !is_same(&from.text, column))
     }
 }

@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(held_by(&paused, now).as_deref(), Some("paused by an operator"));
         let throttled = Orders { throttled_until: Some(now + Duration::from_secs(5)), ..orders };
         assert_eq!(held_by(&throttled, now).as_deref(), Some("throttled by an operator for 6 s more"));
-        assert_eq!(held_by(&throttled, now + Duration::from_secs(5)).as_deref(), Some("throttled by an operator for 1 s more"));
+        assert_eq!(
+            held_by(&throttled, now + Duration::from_secs(5)).as_deref(),
+            Some("throttled by an operator for 1 s more")
+        );
         assert_eq!(held_by(&throttled, now + Duration::from_secs(6)), None);
     }
 }

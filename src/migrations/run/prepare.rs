@@ -154,7 +154,8 @@ impl Runner {
             plan: prepared.plan.clone(),
             resume: prepared.resumes,
         };
-        let engine = Engine::start(setup, self.shared.feeds.clone()).await.map_err(|error| self.why_ended(error))?;
+        let engine =
+            Engine::start(setup, self.shared.feeds.clone()).await.map_err(|error| self.why_ended(error))?;
         self.shared.fail_points.pass(Side::After, Step::Subscribe);
         Ok(engine)
     }
@@ -202,9 +203,12 @@ async fn inspect(conn: &mut Direct, names: &Names) -> Result<Inspected, Trouble>
     };
     let (kind, engine) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
     if kind != "BASE TABLE" || !engine.eq_ignore_ascii_case("InnoDB") {
-        return Err(Trouble::failed(format!("it is a {kind} of engine {engine}; only InnoDB tables are copied")));
+        return Err(Trouble::failed(format!(
+            "it is a {kind} of engine {engine}; only InnoDB tables are copied"
+        )));
     }
-    let (rows_estimated, bytes) = (row.number(2).unwrap_or_default(), row.number::<u64>(3).unwrap_or_default());
+    let (rows_estimated, bytes) =
+        (row.number(2).unwrap_or_default(), row.number::<u64>(3).unwrap_or_default());
     refuse_triggers(conn, names).await?;
     let definition = definition_of(conn, &names.source()).await?;
     let few = format!(

@@ -141,7 +141,12 @@ fn writes(readings: &Readings, bounds: &ThrottleBounds) -> Option<String> {
     let usual = readings.usual.filter(|_| count >= WRITES_MIN)?;
     let bound = usual.mul_f64(SLOWER_MAX).max(usual + UNNOTICED);
     (p99 > bound).then(|| {
-        format!("p99 of writes is {:.1} ms, above {:.1} ms: without a copy it is {:.1} ms", ms(p99), ms(bound), ms(usual))
+        format!(
+            "p99 of writes is {:.1} ms, above {:.1} ms: without a copy it is {:.1} ms",
+            ms(p99),
+            ms(bound),
+            ms(usual)
+        )
     })
 }
 

@@ -160,8 +160,7 @@ async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle:
 impl Throttles {
     async fn read(&self, name: &ClusterName, kept: &mut Kept, copied: bool) {
         let news = self.signals.news(name);
-        kept.readings.state =
-            news.map(|news| Reading::new(news.at, Ok((news.state, news.is_lane_open))));
+        kept.readings.state = news.map(|news| Reading::new(news.at, Ok((news.state, news.is_lane_open))));
         let latency = self.meters.of(name).latency(Class::Write);
         kept.writes.take(latency, copied);
         kept.readings.writes = kept.writes.seen;
