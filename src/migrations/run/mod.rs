@@ -20,6 +20,6 @@ mod trouble;
 
 pub(super) use clusters::Clusters;
 pub(super) use runner::carry_out;
-pub(super) use shared::{Live, Parts, Shared};
+pub(super) use shared::{Parts, Shared};
 pub use step::Step;
 pub(super) use step::{FailPoints, Side};
