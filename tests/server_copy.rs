@@ -228,9 +228,11 @@ async fn values_of_every_type_arrive_by_reading_and_by_the_feed() {
         engine.copy(Free::new(2)).await.unwrap();
         // The same rows by the feed: as inserts, and as updates.
         let columns = names.join(", ");
-        cluster.sql(&format!("INSERT INTO types.t (id, {columns}) SELECT id + 100, {columns} FROM types.t"));
-        cluster.sql("UPDATE types.t SET id = id + 1000 WHERE id < 3");
-        cluster.sql("SET sql_mode = 'ALLOW_INVALID_DATES'; UPDATE types.t SET plain = id");
+        let lenient = "SET sql_mode = 'ALLOW_INVALID_DATES'";
+        cluster.sql(&format!(
+            "{lenient}; INSERT INTO types.t (id, {columns}) SELECT id + 100, {columns} FROM types.t; UPDATE types.t SET \
+             id = id + 1000 WHERE id < 3; UPDATE types.t SET plain = id"
+        ));
         engine.finish_indexes().await.unwrap();
         engine.catch_up(Duration::from_secs(20)).await.unwrap();
         let dumped = dumped(&names);
@@ -514,7 +516,7 @@ async fn refusals_leave_nothing() {
         assert!(matches!(error, EngineError::Rejected { errno: 1060, .. }), "{flavour:?}: {error}");
         let left = cluster.sql(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'zz_bulkhead' AND table_name \
-             BETWEEN 'new_30' AND 'new_40'",
+             RLIKE '^new_(3[0-9]|40)$'",
         );
         assert_eq!(left.trim(), "", "{flavour:?}");
     }
@@ -672,7 +674,7 @@ async fn a_million_rows_with_five_indexes_are_timed() {
         cluster.sql("INSERT INTO timed.t (u, name, note) VALUES (1, 'first', REPEAT('x', 80))");
         for _ in 0..doublings {
             cluster.sql(
-                "INSERT INTO timed.t (u, name, note, amount) SELECT FLOOR(RAND() * 1000000), MD5(RAND()), \
+                "USE timed; INSERT INTO timed.t (u, name, note, amount) SELECT FLOOR(RAND() * 1000000), MD5(RAND()), \
                  CONCAT(MD5(RAND()), note), RAND() * 100000 FROM (SELECT LEFT(note, 60) AS note FROM timed.t) AS d",
             );
         }

@@ -20,11 +20,14 @@ use crate::migrations::copy::{Ranges, copy_rows};
 use crate::migrations::plan::CopyPlan;
 use crate::migrations::verify::verify;
 use crate::migrations::view::Progress;
+use crate::protocol::handshake::Flavour;
 
 /// Time for the first marker to come through, and for the applier to finish a batch.
 const MARKER_WITHIN: Duration = Duration::from_secs(60);
-/// Longest statement that builds indexes.
+/// Longest wait for the shadow's metadata lock before indexes are built, s.
 const BUILD_WAIT_S: u32 = 60;
+/// Memory in which MySQL sorts an index, bytes.
+const BUILD_BYTES: u32 = 128 << 20;
 /// "Duplicate key name": the indexes are there already.
 const ER_DUP_KEYNAME: u16 = 1061;
 
@@ -144,7 +147,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Builds the indexes that were left out; nothing when none were, or they are there already.
+    /// Builds the indexes that were left out; nothing when none were, or they are there already. Changes are
+    /// collected in memory meanwhile.
     ///
     /// # Errors
     /// [`EngineError::Duplicate`] for a unique one that meets duplicates; [`EngineError::Server`].
@@ -154,19 +158,14 @@ impl Engine {
         let mut direct = shared.session().await?;
         let recorded = shared.records.read(&mut direct, shared.plan.key.columns.len()).await?;
         let Some(late) = recorded.late else { return Ok(()) };
-        // A unique one is built from rows of one moment: none may be ahead of the feed.
+        // No row may be ahead of the feed, and none may change meanwhile: a server that logs changes for a unique
+        // index under construction takes a row that is deleted and inserted again for a duplicate.
         self.drain(MARKER_WITHIN).await?;
-        run(&mut direct, "SET NAMES utf8mb4", what).await?;
-        run(&mut direct, format!("SET SESSION lock_wait_timeout = {BUILD_WAIT_S}"), what).await?;
-        if direct.flavour() == crate::protocol::handshake::Flavour::MySql {
-            run(&mut direct, "SET SESSION innodb_ddl_buffer_size = 134217728", what).await?;
-        }
-        match direct.execute(&late).await {
-            Ok(_) => {}
-            Err(error) if error.errno() == Some(ER_DUP_KEYNAME) => {}
-            Err(error) => return Err(meaning(what, error)),
-        }
-        run(&mut direct, shared.records.unset(Single::Late), what).await?;
+        self.park().await?;
+        let built = build_indexes(&mut direct, &late).await;
+        self.unpark();
+        built?;
+        run(&mut direct, self.shared.records.unset(Single::Late), what).await?;
         direct.close().await;
         Ok(())
     }
@@ -323,6 +322,20 @@ impl Engine {
             direct.close().await;
         }
         Ok(())
+    }
+}
+
+async fn build_indexes(direct: &mut Direct, statement: &[u8]) -> Result<(), EngineError> {
+    let what = "building indexes";
+    run(direct, "SET NAMES utf8mb4", what).await?;
+    run(direct, format!("SET SESSION lock_wait_timeout = {BUILD_WAIT_S}"), what).await?;
+    if direct.flavour() == Flavour::MySql {
+        run(direct, format!("SET SESSION innodb_ddl_buffer_size = {BUILD_BYTES}"), what).await?;
+    }
+    match direct.execute(statement).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.errno() == Some(ER_DUP_KEYNAME) => Ok(()),
+        Err(error) => Err(meaning(what, error)),
     }
 }
 
