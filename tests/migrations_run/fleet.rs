@@ -101,6 +101,14 @@ impl Fleet {
         self.bulkhead_mut().kill();
     }
 
+    /// Ends the proxy in good order.
+    pub fn stop_in_order(&mut self) {
+        let bulkhead = self.bulkhead_mut();
+        bulkhead.signal("TERM");
+        assert!(bulkhead.wait(Duration::from_secs(20)).is_some(), "it stops:\n{}", bulkhead.log());
+        bulkhead.kill();
+    }
+
     fn bulkhead_mut(&mut self) -> &mut Bulkhead {
         if let Some(setup) = self.setup.take() {
             let mut bulkhead = setup.start();
@@ -137,13 +145,18 @@ impl Fleet {
 
     /// Writes a migration of `app.TABLE` into the store. The proxy must not run.
     pub async fn submit(&mut self, table: &str, text: &str, postponed: bool) -> String {
+        self.submit_in("app", table, text, postponed).await
+    }
+
+    /// The same, of a table in another database.
+    pub async fn submit_in(&mut self, database: &str, table: &str, text: &str, postponed: bool) -> String {
         let text = text.replace(" t ", &format!(" {table} "));
         let request = MigrationRequest {
             keyspace: Keyspace::new("app"),
             shard: ShardName::new("-"),
             workspace: None,
             cluster: ClusterName::new("c1"),
-            database: "app".to_owned(),
+            database: database.to_owned(),
             table: table.to_owned(),
             text,
             settings: StatementSettings::default(),
@@ -193,6 +206,18 @@ impl Fleet {
     pub async fn admin(&self, statement: &str) -> Vec<Row> {
         let mut admin = self.bulkhead().connect_admin().await;
         admin.query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"))
+    }
+
+    /// Runs an admin statement that may be refused.
+    pub async fn try_admin(&self, statement: &str) -> Result<Vec<Row>, String> {
+        let mut admin = self.bulkhead().connect_admin().await;
+        admin.query(statement).await.map_err(|error| error.to_string())
+    }
+
+    /// The id of the newest migration.
+    pub async fn newest(&self) -> String {
+        let rows = self.admin("SHOW MIGRATIONS LIMIT 1").await;
+        rows[0].get("id").expect("the column is there")
     }
 
     /// One line of SHOW MIGRATION; empty when it is not there.
@@ -289,9 +314,13 @@ impl Fleet {
 
     /// A sum over all rows of `app.TABLE`.
     pub async fn sum(&self, table: &str) -> u64 {
+        self.sum_of(&format!("SELECT id, n, s FROM app.{table} ORDER BY id")).await
+    }
+
+    /// A sum over the rows of a query: two numbers and a text.
+    pub async fn sum_of(&self, sql: &str) -> u64 {
         let mut conn = self.root().await;
-        let rows: Vec<(i64, i64, String)> =
-            conn.query(format!("SELECT id, n, s FROM app.{table} ORDER BY id")).await.expect("it works");
+        let rows: Vec<(i64, i64, String)> = conn.query(sql).await.expect("it works");
         checksum(&rows)
     }
 

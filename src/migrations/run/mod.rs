@@ -13,6 +13,7 @@ mod clusters;
 mod cut;
 mod pace;
 mod prepare;
+mod revert;
 mod runner;
 mod shared;
 mod step;
