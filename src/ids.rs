@@ -58,6 +58,20 @@ impl fmt::Display for WorkspaceId {
     }
 }
 
+/// As its text.
+impl Serialize for WorkspaceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WorkspaceId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a workspace id"))
+    }
+}
+
 impl fmt::Debug for WorkspaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WorkspaceId({self})")
@@ -238,6 +252,11 @@ name! {
     /// A user that clients log in as.
     UserName
 }
+name! {
+    /// One schema change of one table: 16 hexadecimal digits, of which the first twelve are the milliseconds
+    /// since 1970 when it was asked for. So they sort by time, and what a migration left behind tells its age.
+    MigrationId
+}
 
 /// `host:port` of one MySQL server.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -307,6 +326,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn workspace_ids_are_stored_as_text() {
+        for id in ["42", "042", "acme"].map(|text| WorkspaceId::parse(text).unwrap()) {
+            let json = serde_json::to_string(&id).unwrap();
+            assert_eq!(json, format!("\"{id}\""));
+            assert_eq!(serde_json::from_str::<WorkspaceId>(&json).unwrap(), id);
+        }
+        assert!(serde_json::from_str::<WorkspaceId>("\"\"").is_err());
+    }
+
+    #[test]
     fn workspace_ids_are_canonical() {
         assert_eq!(WorkspaceId::parse("42"), Some(WorkspaceId::Number(42)));
         assert_eq!(WorkspaceId::parse("042"), Some(WorkspaceId::Text("042".into())));
@@ -315,6 +344,11 @@ mod tests {
             WorkspaceId::parse("18446744073709551616").map(|id| id.to_string()).as_deref(),
             Some("18446744073709551616")
         );
+        for text in ["42", "042", "acme"] {
+            let id = WorkspaceId::parse(text).unwrap();
+            let stored = serde_json::to_string(&id).unwrap();
+            assert_eq!(serde_json::from_str::<WorkspaceId>(&stored).unwrap(), id);
+        }
         assert_eq!(WorkspaceId::parse(""), None);
         assert_eq!(WorkspaceId::parse(&"x".repeat(WORKSPACE_ID_BYTES_MAX + 1)), None);
     }

@@ -2,7 +2,7 @@
 //!
 //! 0xxx MySQL's own errors in MySQL's own words · 1xxx protocol and login · 2xxx refusals of the planner ·
 //! 3xxx routing · 4xxx servers · 5xxx limits · 6xxx admin statements ·
-//! 9xxx our bugs.
+//! 7xxx schema changes (from 7100: online ones) · 9xxx our bugs.
 
 use super::{Origin, Retry};
 
@@ -128,6 +128,18 @@ codes! {
     6005 OrderRefused "order_refused", 1105 "HY000", Client Never, "the ladder does not follow the order as things are", "SHOW SHARD STATUS says where the cluster stands";
     6006 OtherProxyDecides "other_proxy_decides", 1105 "HY000", Client Never, "another proxy decides about clusters now", "give the order to the proxy that the message names";
     6004 AdminFailed "admin_failed", 1105 "HY000", Proxy Never, "the admin statement failed", "see the proxy's log";
+
+    7101 MigrationFailed "migration_failed", 1105 "HY000", Proxy Never, "the online schema change did not come to its end; the table is as it was", "see `SHOW MIGRATION '<id>'` on the admin port; `RETRY MIGRATION` begins it again";
+    7102 MigrationCancelled "migration_cancelled", 1317 "70100", Proxy Never, "the online schema change was cancelled; the table is as it was", "ask who cancelled it";
+    7103 MigrationUnknown "migration_unknown", 1105 "HY000", Shard Never, "the server could not be asked whether the tables were exchanged", "see `SHOW MIGRATION '<id>'` on the admin port: it is told there as soon as the server answers";
+    7104 MigrationElsewhere "migration_elsewhere", 1105 "HY000", Proxy Never, "the online schema change goes on without this session", "see `SHOW MIGRATION '<id>'` on the admin port";
+    7105 MigrationBusy "migration_busy", 1205 "HY000", Client Later, "another schema change of the table is under way", "run it again when that one has ended; see `SHOW MIGRATIONS` on the admin port";
+    7106 MigrationsFull "migrations_full", 1205 "HY000", Proxy Later, "too many schema changes wait on the cluster", "run it again later; see `SHOW MIGRATIONS` on the admin port";
+    7107 MigrationsOff "migrations_off", 1235 "42000", Proxy Never, "online schema changes are turned off", "set `enabled` in `[schema_changes]`";
+    7108 MigrationRefused "migration_refused", 1235 "42000", Client Never, "the change cannot be made online", "see the reason; `bulkhead ddl explain` says what can be done instead";
+    7109 MigrationUnwritten "migration_unwritten", 1105 "HY000", Proxy Later, "the state store could not write the schema change down; nothing was begun", "run it again when the store answers";
+    7110 MigrationNotNow "migration_not_now", 1105 "HY000", Client Never, "the migration is in a state in which that cannot be done", "see `SHOW MIGRATION '<id>'`";
+    7111 MigrationNotHere "migration_not_here", 1105 "HY000", Client Never, "another proxy carries the migration out", "give the command to the proxy that the message names";
 
     9001 Internal "internal", 1815 "HY000", Proxy Never, "internal error", "report this with the proxy's log";
 }

@@ -347,6 +347,12 @@ pub struct Bulkhead {
 impl Bulkhead {
     /// Starts the process on the files that are there and waits until it accepts connections.
     pub fn launch(&mut self) {
+        let is_up = self.try_launch();
+        assert!(is_up, "bulkhead did not start:\n{}", self.log());
+    }
+
+    /// The same for a process that may end before it does; says whether it accepts connections.
+    pub fn try_launch(&mut self) -> bool {
         let log = std::fs::File::options().create(true).append(true).open(self.path("bulkhead.log"));
         let log = log.expect("the log can be opened");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead"));
@@ -361,7 +367,7 @@ impl Bulkhead {
         });
         let ended = process.try_wait().expect("the process is ours");
         self.process = Some(process);
-        assert!(ready && ended.is_none(), "bulkhead did not start ({ended:?}):\n{}", self.log());
+        ready && ended.is_none()
     }
 
     /// Connects as `app` with this database, `None` for none.
@@ -372,6 +378,34 @@ impl Bulkhead {
     /// Connects to the admin endpoint as `app`.
     pub async fn connect_admin(&self) -> Conn {
         connect(self.admin_port, "app", &self.password, None).await
+    }
+
+    /// Connects to the admin endpoint as `app`, if it listens.
+    ///
+    /// # Errors
+    /// What it answered, or that there is none.
+    pub async fn try_connect_admin(&self) -> Result<Conn, mysql_async::Error> {
+        try_connect(self.admin_port, "app", &self.password, None).await
+    }
+
+    /// Sets an environment variable of the process as of its next launch.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The environment variables that the process is given.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// Ends the process as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself; then there is nothing to kill.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 
     /// A file in the configuration's folder: `bulkhead.toml`, `vschema/app.toml`, `bulkhead.log`.
