@@ -18,7 +18,7 @@ pub const WORKSPACE_ID_BYTES_MAX: usize = 128;
 ///
 /// **Shape**: a canonical decimal number that fits `u64` is `Number`; anything else is `Text`, compared byte
 /// by byte. `42` and `'42'` are the same workspace; `'042'` is another one.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum WorkspaceId {
     /// A canonical decimal number.
     Number(u64),

@@ -11,6 +11,7 @@ use crate::backend::Pools;
 use crate::config::{Config, Fault, Listen};
 use crate::failover::{Failovers, Primaries};
 use crate::health::{Health, Meters};
+use crate::migrations::{GatedTable, Migrations, Surroundings, TableGate};
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
 use crate::protocol::capability::{Capabilities, OFFERED};
@@ -85,14 +86,21 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let limits = Arc::new(WorkspaceLimitsBook::new(store.clone(), admissions.clone()));
     limits.load().await?;
     let started = Instant::now();
+    let snapshots = Arc::new(SnapshotCell::new(snapshot));
+    let migrations = Migrations::new(Surroundings {
+        snapshots: snapshots.clone(),
+        store: store.clone(),
+        gate: Arc::new(NoGate),
+    });
     let services = Arc::new(Services {
-        snapshots: Arc::new(SnapshotCell::new(snapshot)),
+        snapshots,
         pools: Pools::new(config)?,
         plans: PlanCache::new(PLAN_CACHE_BYTES_MAX),
         registry: Arc::new(Registry::new()),
         health: Arc::new(Health::new()),
         meters: Arc::new(Meters::new(started)),
         admissions,
+        migrations,
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,
@@ -101,6 +109,15 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let (snapshots, pools) = (services.snapshots.clone(), services.pools.clone());
     let failovers = Arc::new(Failovers::new(snapshots, pools, primaries.clone()));
     Ok(Proxy { services, store, primaries, failovers, limits })
+}
+
+/// Holds nothing.
+struct NoGate;
+
+impl TableGate for NoGate {
+    fn hold(&self, _table: &GatedTable, _within: std::time::Duration) {}
+
+    fn release(&self, _table: &GatedTable) {}
 }
 
 /// The snapshot of a config, with the directories that its keyspaces need.

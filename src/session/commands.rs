@@ -75,6 +75,7 @@ impl Session {
             meter: NearMeter::default(),
             entrance: NearAdmission::default(),
             asks_anew: false,
+            lane_since: None,
             state,
             alarm: Alarm::default(),
             waiting_since: Instant::now(),
@@ -90,6 +91,8 @@ impl Session {
             is_releasing: false,
             refusal: None,
             cut_short: None,
+            withholds: &[],
+            withheld: None,
             last_executed: 0,
             lingering: None,
             kept_warnings: None,
@@ -123,7 +126,12 @@ impl Session {
         self.asks_anew = false;
         match result {
             Ok(()) => {}
-            Err(Failure::Refused(error) | Failure::Retry(error) | Failure::Unusable(error)) => {
+            Err(
+                Failure::Refused(error)
+                | Failure::Retry(error)
+                | Failure::Unusable(error)
+                | Failure::TableBusy(error),
+            ) => {
                 self.note_refusal(&error);
                 self.send_error(&error).await?
             }

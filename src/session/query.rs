@@ -20,6 +20,7 @@ use crate::vschema::Layout;
 
 use crate::session::Session;
 use crate::session::admit::ANEW_MAX;
+use crate::session::ddl::{Pauses, Site};
 use crate::session::flow::{Failure, Flow};
 use crate::session::prepared::PreparedStatement;
 use crate::session::run::job::{Job, Payload};
@@ -39,6 +40,10 @@ pub(super) struct Said {
     pub role: Option<Role>,
     /// `/*bulkhead: all_shards */`.
     pub all_shards: bool,
+    /// `/*bulkhead: ddl_prove */`.
+    pub ddl_prove: bool,
+    /// `/*bulkhead: ddl_acknowledged */`.
+    pub ddl_acknowledged: bool,
 }
 
 /// One statement of a text, scanned.
@@ -111,6 +116,8 @@ impl Session {
             (false, false) => None,
         };
         said.all_shards = directives.all_shards;
+        said.ddl_prove = directives.ddl_prove;
+        said.ddl_acknowledged = directives.ddl_acknowledged;
         Ok(said)
     }
 
@@ -121,10 +128,12 @@ impl Session {
 
     /// The one retry loop. Repeats only what was never sent, or what only reads, runs outside a transaction
     /// and gave no byte of an answer. A statement that a gate held is planned again; that is no attempt, for
-    /// nothing failed.
+    /// nothing failed. A schema change that surely did not get its table is planned again after a pause.
     pub(super) async fn repeat(&mut self, mut asked: Asked<'_>) -> Flow {
         let (mut attempt, mut anew) = (1, 0);
+        let mut pauses = Pauses::default();
         self.asks_anew = false;
+        self.lane_since = None;
         loop {
             let done = match &mut asked {
                 Asked::Text(statement) => self.try_statement(statement).await,
@@ -140,6 +149,10 @@ impl Session {
                     }
                     self.asks_anew = true;
                 }
+                Err(Failure::TableBusy(error)) => match pauses.next(self.serving.config.timeouts.ddl_retry) {
+                    Some(pause) => Box::pin(self.pause(pause)).await?,
+                    None => return Err(Failure::Refused(error)),
+                },
                 done => return done,
             }
         }
@@ -169,18 +182,30 @@ impl Session {
                 let place = self.any_place(&snapshot, &job, &statement.said)?;
                 self.run_job(&job, place).await
             }
-            Destination::One(address) => {
-                let place = self.place_of(&snapshot, &address, &job, &statement.said)?;
-                self.run_job(&job, place).await
-            }
+            Destination::One(address) => self.run_at(&job, &address, &statement.said, &snapshot).await,
             Destination::Edited { address, text } => {
-                let place = self.place_of(&snapshot, &address, &job, &statement.said)?;
                 let payload = Payload::Text { attributes: statement.attributes, text: &text };
-                self.run_job(&Job { payload, ..job }, place).await
+                let job = Job { payload, ..job };
+                self.run_at(&job, &address, &statement.said, &snapshot).await
             }
             Destination::Split(pieces) => Box::pin(self.run_split(&job, pieces, &snapshot)).await,
             Destination::All(keyspace) => Box::pin(self.run_everywhere(&job, &keyspace, &snapshot)).await,
         }
+    }
+
+    /// Runs a job at an address; a schema change is looked at first.
+    pub(super) async fn run_at(
+        &mut self,
+        job: &Job<'_>,
+        address: &Address,
+        said: &Said,
+        snapshot: &Snapshot,
+    ) -> Flow {
+        let place = self.place_of(snapshot, address, job, said)?;
+        if !job.plan.effects.changes_schema {
+            return self.run_job(job, place).await;
+        }
+        Box::pin(self.change_schema(job, Site { place, address, said, snapshot })).await
     }
 
     /// The workspace ids that do not come from the statement itself.

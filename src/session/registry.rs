@@ -71,6 +71,8 @@ pub struct SessionEntry {
     wake: AtomicWaker,
     /// A KILL QUERY arrived, or failed to.
     kill_done: Notify,
+    /// A KILL QUERY came while no server runs the statement.
+    kill_waiting: Notify,
     in_flight: Arc<AtomicUsize>,
 }
 
@@ -140,8 +142,18 @@ impl SessionEntry {
     ///
     /// Cancel safety: safe.
     pub async fn kill_query(&self) -> Result<(), KillError> {
-        let Some(kill) = KillOnWay::begin(self) else { return Ok(()) };
+        let Some(kill) = KillOnWay::begin(self) else {
+            self.kill_waiting.notify_waiters();
+            return Ok(());
+        };
         kill.killer.kill_query().await
+    }
+
+    /// Waits for a KILL QUERY of what no server runs: a statement that waits within Bulkhead.
+    ///
+    /// Cancel safety: safe; one that comes while nobody waits is lost, as its statement is over.
+    pub(super) async fn query_killed(&self) {
+        self.kill_waiting.notified().await;
     }
 
     /// The statement is over; says whether a KILL QUERY was sent for it. One on its way is waited for, as it
@@ -393,6 +405,7 @@ impl Admission {
             interrupt: AtomicU8::new(NO_INTERRUPT),
             wake: AtomicWaker::new(),
             kill_done: Notify::new(),
+            kill_waiting: Notify::new(),
             in_flight,
         });
         self.registry.sessions.insert(self.id, entry.clone());

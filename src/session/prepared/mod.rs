@@ -301,11 +301,11 @@ impl Session {
             Destination::All(_) => return Err(ClientError::of(Code::CrossShard).into()),
         };
         let job = job_of(asked, plan, Payload::Execute(execution), CommandKind::Execute);
-        let place = match address {
-            Some(address) => self.place_of(snapshot, &address, &job, &asked.said)?,
-            None => self.any_place(snapshot, &job, &asked.said)?,
+        let Some(address) = address else {
+            let place = self.any_place(snapshot, &job, &asked.said)?;
+            return self.run_job(&job, place).await;
         };
-        self.run_job(&job, place).await
+        self.run_at(&job, &address, &asked.said, snapshot).await
     }
 
     /// Queues an execution; prepares its text first where the connection does not know it.
