@@ -63,7 +63,7 @@ impl Session {
     /// closed then is refused when it asks. A cluster is called suspect for some seconds now and then.
     async fn pass_lane(&mut self, job: &Job<'_>, place: &Place) -> Flow {
         let admission = Arc::clone(self.entrance.of(&self.services.admissions, &place.cluster));
-        let since = *self.lane_since.get_or_insert_with(Instant::now);
+        let since = *self.waits.get_or_insert_default().lane_since.get_or_insert_with(Instant::now);
         let until = since + self.serving.config.timeouts.ddl_lane;
         if !admission.is_ddl_closed() || until <= Instant::now() {
             return Ok(());

@@ -75,7 +75,7 @@ impl Session {
             meter: NearMeter::default(),
             entrance: NearAdmission::default(),
             asks_anew: false,
-            lane_since: None,
+            waits: None,
             state,
             alarm: Alarm::default(),
             waiting_since: Instant::now(),
@@ -126,16 +126,14 @@ impl Session {
         self.asks_anew = false;
         match result {
             Ok(()) => {}
-            Err(
-                Failure::Refused(error)
-                | Failure::Retry(error)
-                | Failure::Unusable(error)
-                | Failure::TableBusy(error),
-            ) => {
+            Err(Failure::Refused(error) | Failure::Retry(error) | Failure::Unusable(error)) => {
                 self.note_refusal(&error);
                 self.send_error(&error).await?
             }
             // Who can be planned again was: this one gave up.
+            Err(Failure::TableBusy) => {
+                self.send_error(&ClientError::of(Code::DdlTableBusy)).await?;
+            }
             Err(Failure::Anew(held)) => self.send_error(&held_too_often(held.as_deref())).await?,
             Err(Failure::End(ended)) => return Err(ended),
         }

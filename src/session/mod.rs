@@ -49,6 +49,7 @@ use crate::protocol::result::ServerError;
 use crate::sql::Scan;
 
 use self::alarm::Alarm;
+use self::ddl::Waits;
 use self::prepared::PreparedStatements;
 use self::run::linger::{KeptWarnings, Lingering};
 use self::run::previous::Refusal;
@@ -75,8 +76,8 @@ struct Session {
     entrance: NearAdmission,
     /// The statement that is being worked on was held at a gate.
     asks_anew: bool,
-    /// Since when it waits for the lane of schema changes.
-    lane_since: Option<Instant>,
+    /// What it has waited for so far, as a schema change.
+    waits: Option<Box<Waits>>,
     state: State,
     /// For all deadlines of the session.
     alarm: Alarm,
@@ -107,7 +108,7 @@ struct Session {
     /// Errors of the server that the client is not told: what follows from them is Bulkhead's.
     withholds: &'static [u16],
     /// The error that was not told.
-    withheld: Option<ServerError>,
+    withheld: Option<Box<ServerError>>,
     /// The server's id of the prepared statement that was executed last.
     last_executed: u32,
     /// A connection kept for questions about its last statement.

@@ -20,7 +20,6 @@ use crate::vschema::Layout;
 
 use crate::session::Session;
 use crate::session::admit::ANEW_MAX;
-use crate::session::ddl::{Pauses, Site};
 use crate::session::flow::{Failure, Flow};
 use crate::session::prepared::PreparedStatement;
 use crate::session::run::job::{Job, Payload};
@@ -131,9 +130,8 @@ impl Session {
     /// nothing failed. A schema change that surely did not get its table is planned again after a pause.
     pub(super) async fn repeat(&mut self, mut asked: Asked<'_>) -> Flow {
         let (mut attempt, mut anew) = (1, 0);
-        let mut pauses = Pauses::default();
         self.asks_anew = false;
-        self.lane_since = None;
+        self.waits = None;
         loop {
             let done = match &mut asked {
                 Asked::Text(statement) => self.try_statement(statement).await,
@@ -149,10 +147,8 @@ impl Session {
                     }
                     self.asks_anew = true;
                 }
-                Err(Failure::TableBusy(error)) => match pauses.next(self.serving.config.timeouts.ddl_retry) {
-                    Some(pause) => Box::pin(self.pause(pause)).await?,
-                    None => return Err(Failure::Refused(error)),
-                },
+                // It has waited already, and does so for a bounded time.
+                Err(Failure::TableBusy) => {}
                 done => return done,
             }
         }
@@ -166,6 +162,10 @@ impl Session {
         let planned = self.plan_statement(statement, &snapshot);
         let plan = planned.as_ref().as_ref().map_err(Clone::clone)?;
         let destination = self.bind(statement, plan, &NoParams, &snapshot)?;
+        if plan.effects.changes_schema {
+            // What few statements need is kept out of every session's memory.
+            return Box::pin(self.change_by_text(statement, plan, destination, &snapshot)).await;
+        }
         let job = Job {
             payload: Payload::Text { attributes: statement.attributes, text: statement.text },
             kind: CommandKind::Query,
@@ -182,30 +182,18 @@ impl Session {
                 let place = self.any_place(&snapshot, &job, &statement.said)?;
                 self.run_job(&job, place).await
             }
-            Destination::One(address) => self.run_at(&job, &address, &statement.said, &snapshot).await,
+            Destination::One(address) => {
+                let place = self.place_of(&snapshot, &address, &job, &statement.said)?;
+                self.run_job(&job, place).await
+            }
             Destination::Edited { address, text } => {
+                let place = self.place_of(&snapshot, &address, &job, &statement.said)?;
                 let payload = Payload::Text { attributes: statement.attributes, text: &text };
-                let job = Job { payload, ..job };
-                self.run_at(&job, &address, &statement.said, &snapshot).await
+                self.run_job(&Job { payload, ..job }, place).await
             }
             Destination::Split(pieces) => Box::pin(self.run_split(&job, pieces, &snapshot)).await,
             Destination::All(keyspace) => Box::pin(self.run_everywhere(&job, &keyspace, &snapshot)).await,
         }
-    }
-
-    /// Runs a job at an address; a schema change is looked at first.
-    pub(super) async fn run_at(
-        &mut self,
-        job: &Job<'_>,
-        address: &Address,
-        said: &Said,
-        snapshot: &Snapshot,
-    ) -> Flow {
-        let place = self.place_of(snapshot, address, job, said)?;
-        if !job.plan.effects.changes_schema {
-            return self.run_job(job, place).await;
-        }
-        Box::pin(self.change_schema(job, Site { place, address, said, snapshot })).await
     }
 
     /// The workspace ids that do not come from the statement itself.

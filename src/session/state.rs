@@ -131,7 +131,7 @@ pub(super) struct State {
     /// Temporary tables that may exist.
     pub temporary_tables: TemporaryTables,
     /// Tables that the session made a moment ago.
-    pub young: YoungTables,
+    pub young: Option<Box<YoungTables>>,
     /// The id of the XA transaction that the session began, as it wrote it.
     pub xa: Option<Box<[u8]>>,
     /// Cursors that are open.
@@ -167,7 +167,7 @@ impl State {
             pins: Pins::NONE,
             user_locks: UserLocks::default(),
             temporary_tables: TemporaryTables::default(),
-            young: YoungTables::default(),
+            young: None,
             xa: None,
             cursors: 0,
             text_prepared: BTreeMap::new(),

@@ -30,16 +30,24 @@ const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(8);
 
+/// What one statement has waited for so far.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Waits {
+    /// Since when it waits for the lane of schema changes.
+    pub lane_since: Option<Instant>,
+    pauses: Pauses,
+}
+
 /// The pauses between attempts at one statement.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Pauses {
+struct Pauses {
     since: Option<Instant>,
     made: u32,
 }
 
 impl Pauses {
     /// The next pause; `None` when the time is over: `within` since the first one was asked for.
-    pub(in crate::session) fn next(&mut self, within: Duration) -> Option<Duration> {
+    fn next(&mut self, within: Duration) -> Option<Duration> {
         let now = tokio::time::Instant::now().into_std();
         let since = *self.since.get_or_insert(now);
         let pause = PAUSE_MIN.saturating_mul(1 << self.made.min(8)).min(PAUSE_MAX);
@@ -49,8 +57,13 @@ impl Pauses {
 }
 
 impl Session {
-    /// Waits before a schema change is tried again.
-    pub(in crate::session) async fn pause(&mut self, pause: Duration) -> Flow {
+    /// Waits before a schema change is tried again; tells when its time is over.
+    async fn pause(&mut self, site: &Site<'_>) -> Flow {
+        let within = self.serving.config.timeouts.ddl_retry;
+        let Some(pause) = self.waits.get_or_insert_default().pauses.next(within) else {
+            let message = format!("{} (cluster {})", Code::DdlTableBusy.sentence(), site.place.cluster);
+            return Err(ClientError::new(Code::DdlTableBusy, message).into());
+        };
         let until = Instant::now() + pause;
         tokio::select! {
             biased;
@@ -116,11 +129,10 @@ impl Session {
         done?;
         match told_otherwise {
             None => Ok(Sent::Answered),
-            Some(error) if NOT_IN_PLACE.contains(&error.errno) => Ok(Sent::NotInPlace(error)),
+            Some(error) if NOT_IN_PLACE.contains(&error.errno) => Ok(Sent::NotInPlace(*error)),
             Some(_) => {
-                let place = &site.place.cluster;
-                let message = format!("{} (cluster {place})", Code::DdlTableBusy.sentence());
-                Err(Failure::TableBusy(ClientError::new(Code::DdlTableBusy, message)))
+                self.pause(site).await?;
+                Err(Failure::TableBusy)
             }
         }
     }

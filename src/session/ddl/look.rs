@@ -148,7 +148,8 @@ impl Session {
             let seen = reader.table(own_database.as_deref(), &table, facts.version).await;
             let seen = seen.map_err(unlooked)?;
             let key = key_of(name, database);
-            let is_young = self.state.young.has(&site.place.cluster, &key, Instant::now());
+            let young = self.state.young.as_ref();
+            let is_young = young.is_some_and(|young| young.has(&site.place.cluster, &key, Instant::now()));
             if !is_young {
                 standing = Standing::InUse;
             }

@@ -15,12 +15,13 @@ mod look;
 mod refuse;
 mod young;
 
-pub(in crate::session) use self::direct::Pauses;
+pub(in crate::session) use self::direct::Waits;
 pub(in crate::session) use self::young::YoungTables;
 
 use crate::ddl::{Decision, Finding, Level, Offer, Request, Route, Standing, assert_edits, decide};
 use crate::error::{ClientError, Code};
-use crate::plan::Address;
+use crate::plan::{Address, Destination, Plan};
+use crate::protocol::response::CommandKind;
 use crate::protocol::result::ServerError;
 use crate::sql::{self, ChangeForm, ObjectName, Scan, SqlMode, TableChange};
 use crate::topology::Snapshot;
@@ -28,20 +29,20 @@ use crate::topology::Snapshot;
 use self::look::Look;
 use crate::session::Session;
 use crate::session::flow::Flow;
-use crate::session::query::Said;
+use crate::session::query::{Said, Statement};
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
 
 /// Where a schema change is to happen, and what was said about it.
-pub(in crate::session) struct Site<'a> {
+struct Site<'a> {
     /// The place.
-    pub place: Place,
+    place: Place,
     /// The place in words of the vschema.
-    pub address: &'a Address,
+    address: &'a Address,
     /// What its comments say.
-    pub said: &'a Said,
+    said: &'a Said,
     /// What it is planned on.
-    pub snapshot: &'a Snapshot,
+    snapshot: &'a Snapshot,
 }
 
 /// A change of a table, read.
@@ -81,8 +82,39 @@ enum Sent {
 }
 
 impl Session {
-    /// Decides about a schema change, and does what follows.
-    pub(in crate::session) async fn change_schema(&mut self, job: &Job<'_>, site: Site<'_>) -> Flow {
+    /// A schema change that came as text.
+    pub(in crate::session) async fn change_by_text(
+        &mut self,
+        statement: &Statement<'_>,
+        plan: &Plan,
+        destination: Destination,
+        snapshot: &Snapshot,
+    ) -> Flow {
+        let (address, edited) = match destination {
+            Destination::One(address) => (address, None),
+            Destination::Edited { address, text } => (address, Some(text)),
+            _ => return Err(ClientError::of(Code::WideDdl).into()),
+        };
+        let text = edited.as_deref().unwrap_or(statement.text);
+        let job = Job {
+            payload: Payload::Text { attributes: statement.attributes, text },
+            kind: CommandKind::Query,
+            plan,
+            scan: Some(statement.scan),
+            text: statement.text,
+            started: statement.started,
+        };
+        self.change_schema(&job, (&address, &statement.said, snapshot)).await
+    }
+
+    /// Decides about a schema change at an address, and does what follows.
+    pub(in crate::session) async fn change_schema(
+        &mut self,
+        job: &Job<'_>,
+        (address, said, snapshot): (&Address, &Said, &Snapshot),
+    ) -> Flow {
+        let place = self.place_of(snapshot, address, job, said)?;
+        let site = Site { place, address, said, snapshot };
         // The lane, and gates: what waits here is planned again afterwards.
         drop(self.admit(job, &site.place).await?);
         let text = job.server_text();
@@ -242,6 +274,5 @@ fn as_text<'b>(job: &Job<'b>, text: &'b [u8]) -> Result<Job<'b>, ClientError> {
             return Err(ClientError::new(Code::NotSupported, "a schema change with parameters"));
         }
     };
-    let kind = crate::protocol::response::CommandKind::Query;
-    Ok(Job { payload: Payload::Text { attributes, text }, kind, ..*job })
+    Ok(Job { payload: Payload::Text { attributes, text }, kind: CommandKind::Query, ..*job })
 }

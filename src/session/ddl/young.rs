@@ -54,7 +54,7 @@ impl Session {
         let has_warnings = self.state.last.warnings > 0;
         let (cluster, now) = (&site.place.cluster, Instant::now());
         let database = site.place.database.as_deref().unwrap_or_default();
-        let young = &mut self.state.young;
+        let young = self.state.young.get_or_insert_default();
         match &asked.change.form {
             // IF NOT EXISTS warns of a table that was there.
             ChangeForm::Create(_) if asked.change.if_exists && has_warnings => {}

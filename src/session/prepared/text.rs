@@ -152,7 +152,7 @@ impl Session {
             let payload = Payload::Text { attributes: &[], text };
             let said = self.read_comments(text, scan)?;
             let change = Job { payload, ..inner };
-            return self.run_at(&change, address, &said, snapshot).await;
+            return Box::pin(self.change_schema(&change, (address, &said, snapshot))).await;
         }
         if plan.effects.alters_table && plan.kind != StatementKind::Create {
             return Err(not_supported("a schema change with parameters").into());

@@ -77,7 +77,8 @@ impl Session {
             self.cut_short = None;
         }
         let is_told_otherwise = withheld && self.cut_short.is_none();
-        self.withheld = answer.tracker.end().error.clone().filter(|_| is_told_otherwise);
+        let told = answer.tracker.end().error.as_ref().filter(|_| is_told_otherwise);
+        self.withheld = told.cloned().map(Box::new);
         self.client.set_sequence(match &answer.rechain {
             Some(rechain) => rechain.sequence(),
             // What the client gets instead has the number of what it did not get.
