@@ -77,9 +77,14 @@ impl Session {
         }
     }
 
+    /// Says whether the session holds metadata locks that its transaction's end does not release.
+    pub(super) fn holds_tables(&self) -> bool {
+        HOLDS_TABLES.iter().any(|pin| self.state.pins.contains(*pin))
+    }
+
     /// A copy waits for everybody's locks of the table: the session must not hold some itself.
     fn check_holds_nothing(&self, site: &Site<'_>) -> Result<(), ClientError> {
-        if HOLDS_TABLES.iter().any(|pin| self.state.pins.contains(*pin)) {
+        if self.holds_tables() {
             return Err(ClientError::of(Code::DdlPinned));
         }
         match &self.state.held {

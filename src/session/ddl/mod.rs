@@ -221,7 +221,9 @@ impl Session {
         must_copy: bool,
     ) -> Flow<Decision> {
         let first = self.decide_now(site, asked, look, must_copy);
-        if first.route == Route::Direct && !first.needs_proof || look.has_looked_at_rows() {
+        let is_settled = first.route == Route::Direct && !first.needs_proof;
+        // The look would wait for the session's own locks.
+        if is_settled || look.has_looked_at_rows() || self.holds_tables() {
             return Ok(first);
         }
         look.look_at_rows(asked).await;
