@@ -18,7 +18,7 @@ pub const WORKSPACE_ID_BYTES_MAX: usize = 128;
 ///
 /// **Shape**: a canonical decimal number that fits `u64` is `Number`; anything else is `Text`, compared byte
 /// by byte. `42` and `'42'` are the same workspace; `'042'` is another one.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum WorkspaceId {
     /// A canonical decimal number.
     Number(u64),
@@ -55,6 +55,20 @@ impl fmt::Display for WorkspaceId {
             Self::Number(number) => number.fmt(f),
             Self::Text(text) => f.write_str(text),
         }
+    }
+}
+
+impl Serialize for WorkspaceId {
+    /// As text: a canonical number is read as one again.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WorkspaceId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a workspace id"))
     }
 }
 
@@ -320,6 +334,11 @@ mod tests {
             WorkspaceId::parse("18446744073709551616").map(|id| id.to_string()).as_deref(),
             Some("18446744073709551616")
         );
+        for text in ["42", "042", "acme"] {
+            let id = WorkspaceId::parse(text).unwrap();
+            let stored = serde_json::to_string(&id).unwrap();
+            assert_eq!(serde_json::from_str::<WorkspaceId>(&stored).unwrap(), id);
+        }
         assert_eq!(WorkspaceId::parse(""), None);
         assert_eq!(WorkspaceId::parse(&"x".repeat(WORKSPACE_ID_BYTES_MAX + 1)), None);
     }

@@ -11,13 +11,14 @@ const SQL_PAGE: &str = "docs/sql.md";
 const BEGIN: &str = "<!-- error codes: made from src/error/codes.rs by tests/docs.rs -->\n";
 const END: &str = "<!-- end of error codes -->\n";
 /// Families of codes, by their number's thousands.
-const FAMILIES: [(u16, &str); 8] = [
+const FAMILIES: [(u16, &str); 9] = [
     (0, "MySQL's own errors"),
     (2, "Refusals of the planner"),
     (3, "Routing and the directory"),
     (4, "Servers"),
     (5, "Limits"),
     (6, "Admin statements"),
+    (7, "Schema changes"),
     (9, "Faults of Bulkhead"),
     (1, "Protocol"),
 ];

@@ -56,6 +56,11 @@ impl Request<'_> {
         }
     }
 
+    /// Says whether it may reach the workspace's database: it does not say whose it is, or it is that one's.
+    fn is_of(&self, keyspace: &Keyspace, workspace: &WorkspaceId) -> bool {
+        self.workspace.is_none_or(|own| workspace_key(keyspace, owner_of(workspace)) == Some(own))
+    }
+
     /// The gates among `closed` that it has to pass.
     pub(super) fn scopes<'g>(
         &self,
@@ -69,6 +74,9 @@ impl Request<'_> {
             Scope::Cluster(name) => name == cluster,
             Scope::Shard(keyspace, shard) => is_for(keyspace, shard),
             Scope::Table(keyspace, shard, table) => is_for(keyspace, shard) && mentions(self.text, table),
+            Scope::OwnTable(keyspace, shard, workspace, table) => {
+                self.is_of(keyspace, workspace) && is_for(keyspace, shard) && mentions(self.text, table)
+            }
         };
         closed.filter(stands_before).cloned().collect()
     }

@@ -14,6 +14,7 @@
 mod connection;
 mod control;
 mod delta;
+pub mod direct;
 mod error;
 mod open;
 mod pool;
@@ -32,7 +33,7 @@ pub use control::{KillError, Killer};
 pub use delta::{LoginTraits, has_odd_default, settings_delta};
 pub use error::{ApplyError, CheckoutError, OpenError, OpenFailure};
 pub use pool::Checkout;
-pub use pools::{Lent, Pools, PoolsError, Wanted};
+pub use pools::{Lent, Pools, PoolsError, Wanted, client_tls};
 pub use prepared::{Prepared, PreparedKey, TextHash};
 pub use settings::{
     STATE_TRACKING, SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, stable_literal,

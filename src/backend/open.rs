@@ -19,7 +19,7 @@ use crate::ids::{ServerId, WorkerId};
 use crate::protocol::auth::{ClientAuth, ClientStep};
 use crate::protocol::capability::Capabilities;
 use crate::protocol::framed::Framed;
-use crate::protocol::handshake::{Attributes, Flavour, Greeting, HandshakeResponse};
+use crate::protocol::handshake::{Attributes, Flavour, Greeting, HandshakeResponse, ServerVersion};
 use crate::protocol::tls::{self, ClientTls};
 
 /// Largest packet during login.
@@ -71,6 +71,17 @@ impl Tether {
     }
 }
 
+/// A connection right after its login.
+pub(super) struct LoggedIn {
+    pub framed: Framed,
+    pub tether: Tether,
+    pub capabilities: Capabilities,
+    pub version: ServerVersion,
+    pub thread_id: u32,
+    /// What the handshake could carry of the collation asked for.
+    pub collation: u8,
+}
+
 /// How connections to one server are opened.
 pub(super) struct Opener {
     pub server: Arc<ServerId>,
@@ -96,20 +107,8 @@ impl Opener {
     }
 
     async fn open_unbounded(&self, class: Capabilities, collation: u16) -> Result<Connection, OpenError> {
-        let stream = self.connect_tcp().await?;
-        let tether = Tether::of(&stream).map_err(|source| OpenError::Connect { source })?;
-        let mut framed = Framed::new(stream, LOGIN_PACKET_BYTES_MAX);
-        let greeting = Greeting::parse(framed.read_packet().await?)?.map_err(OpenError::Refused)?;
-        framed.release_packet();
-        let version = greeting.server_version();
-        let capabilities = negotiate(class, greeting.capabilities)?;
-        // Only ids of one byte fit the handshake; the others come by SET NAMES.
-        let login_collation = u8::try_from(server_collation(collation, version.flavour)).unwrap_or(45);
-        let mut response = self.response(capabilities, login_collation);
-        self.start_tls(&mut framed, &mut response, greeting.capabilities).await?;
-        self.log_in(&mut framed, response, &greeting).await?;
-        framed.set_max_packet(PACKET_BYTES_MAX);
-        framed.reset_sequence();
+        let LoggedIn { framed, tether, capabilities, version, thread_id, collation: login_collation } =
+            self.log_on(class, collation).await?;
         let applied = applied_by_login(collation, login_collation, version.flavour);
         let now = Instant::now();
         let mut connection = Connection {
@@ -119,7 +118,7 @@ impl Opener {
             class,
             capabilities,
             version: Arc::new(version),
-            thread_id: greeting.thread_id,
+            thread_id,
             applied: Arc::new(applied),
             database: None,
             database_known: true,
@@ -135,6 +134,25 @@ impl Opener {
         };
         connection.set_up().await?;
         Ok(connection)
+    }
+
+    /// TCP, TLS and login, without a bound in time of its own; nothing is asked after.
+    pub(super) async fn log_on(&self, class: Capabilities, collation: u16) -> Result<LoggedIn, OpenError> {
+        let stream = self.connect_tcp().await?;
+        let tether = Tether::of(&stream).map_err(|source| OpenError::Connect { source })?;
+        let mut framed = Framed::new(stream, LOGIN_PACKET_BYTES_MAX);
+        let greeting = Greeting::parse(framed.read_packet().await?)?.map_err(OpenError::Refused)?;
+        framed.release_packet();
+        let version = greeting.server_version();
+        let capabilities = negotiate(class, greeting.capabilities)?;
+        // Only ids of one byte fit the handshake; the others come by SET NAMES.
+        let collation = u8::try_from(server_collation(collation, version.flavour)).unwrap_or(45);
+        let mut response = self.response(capabilities, collation);
+        self.start_tls(&mut framed, &mut response, greeting.capabilities).await?;
+        self.log_in(&mut framed, response, &greeting).await?;
+        framed.set_max_packet(PACKET_BYTES_MAX);
+        framed.reset_sequence();
+        Ok(LoggedIn { framed, tether, capabilities, version, thread_id: greeting.thread_id, collation })
     }
 
     async fn connect_tcp(&self) -> Result<TcpStream, OpenError> {

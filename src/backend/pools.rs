@@ -322,7 +322,11 @@ fn mix(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-fn client_tls(cluster: &Cluster) -> Result<ClientTls, PoolsError> {
+/// Gives the TLS towards a cluster's servers; reads the files that `clusters.*.tls` names.
+///
+/// # Errors
+/// A file that cannot be read; files that do not fit together.
+pub fn client_tls(cluster: &Cluster) -> Result<ClientTls, PoolsError> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|source| PoolsError::Read {
             cluster: cluster.name.clone(),

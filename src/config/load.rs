@@ -12,9 +12,9 @@ use super::keys::{Key, Section, Shape};
 use super::suggest::nearest;
 use super::{
     Admin, Alerts, Cluster, Config, HealthChecks, KeyspaceTopology, LadderPolicy, Listen, Log, Routing,
-    Rungs, Store, Timeouts, User, WorkspaceDefaults,
+    Rungs, SchemaChanges, Store, Timeouts, User, WorkspaceDefaults,
 };
-use super::{access, fleet, ladder, settings};
+use super::{access, fleet, ladder, schema_changes, settings};
 
 /// The main file.
 pub(crate) const ROOT: Section = Section {
@@ -34,6 +34,11 @@ pub(crate) const ROOT: Section = Section {
             "What may be done by itself about a sick cluster.",
         ),
         Key::new("alerts", Shape::Section(&ladder::ALERTS), "Who is told."),
+        Key::new(
+            "schema_changes",
+            Shape::Section(&schema_changes::SCHEMA_CHANGES),
+            "How tables are changed online.",
+        ),
         Key::new("limits", Shape::Section(&settings::LIMITS), "What one workspace may use of a cluster."),
         Key::new("users", Shape::Named(&access::USER), "Users that clients log in as."),
         Key::new("clusters", Shape::Named(&fleet::CLUSTER), "MySQL replication groups."),
@@ -95,6 +100,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
     let health = HealthChecks::decode(&root.section_or_defaults("health"));
     let ladder = decode_ladder(&root);
     let alerts = Alerts::decode(&root.section_or_defaults("alerts"));
+    let schema_changes = SchemaChanges::decode(&root.section_or_defaults("schema_changes"));
     let limits = WorkspaceDefaults::decode(&root.section_or_defaults("limits"));
     let users = decode_users(&root);
     let clusters: BTreeMap<_, _> = root
@@ -121,6 +127,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
         health: health?,
         ladder,
         alerts,
+        schema_changes,
         limits,
         users,
         clusters,

@@ -13,6 +13,7 @@ mod fleet;
 pub(crate) mod keys;
 mod ladder;
 pub(crate) mod load;
+mod schema_changes;
 mod secrets;
 mod settings;
 pub(crate) mod suggest;
@@ -27,6 +28,7 @@ pub use fleet::{
 };
 pub(crate) use ladder::RUNGS;
 pub use ladder::{AlertCommand, Alerts, LadderPolicy, RungMode, Rungs, WebAddress, Webhook};
+pub use schema_changes::{SchemaChanges, ThrottleBounds};
 pub use settings::{
     Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts, WorkspaceDefaults,
 };
@@ -62,6 +64,8 @@ pub struct Config {
     pub ladder: LadderPolicy,
     /// Who is told.
     pub alerts: Alerts,
+    /// How tables are changed online.
+    pub schema_changes: SchemaChanges,
     /// What one workspace may use of a cluster.
     pub limits: WorkspaceDefaults,
     /// Who may log in.

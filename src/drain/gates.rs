@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::gate::{Covers, Gate, GateState, Ruling, Visit};
-use crate::ids::{ClusterName, Keyspace, ShardName, TableName};
+use crate::ids::{ClusterName, Keyspace, ShardName, TableName, WorkspaceId};
 
 /// What a gate stands before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,8 +13,10 @@ pub enum Scope {
     Cluster(ClusterName),
     /// One shard: an operator's.
     Shard(Keyspace, ShardName),
-    /// One table of one shard: a cut-over's, an operator's.
+    /// One table of one shard: an operator's, and a cut-over's where workspaces share tables.
     Table(Keyspace, ShardName, TableName),
+    /// One table of one workspace's own database: a cut-over's. A shard has thousands of that name.
+    OwnTable(Keyspace, ShardName, WorkspaceId, TableName),
 }
 
 /// The gates that are not open; no entry is an open gate.

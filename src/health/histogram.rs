@@ -93,6 +93,14 @@ impl HistogramReport {
         self.counts[..end].iter().sum()
     }
 
+    /// The latencies counted since an earlier report of the same histogram. The largest one is not known of
+    /// them alone: it is that since the start.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let counts = self.counts.iter().zip(&earlier.counts).map(|(now, then)| now.saturating_sub(*then));
+        let sum_us = self.sum_us.saturating_sub(earlier.sum_us);
+        Self { counts: counts.collect(), sum_us, max_us: self.max_us }
+    }
+
     /// Adds the counts of another histogram.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {

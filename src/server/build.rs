@@ -11,7 +11,6 @@ use crate::backend::Pools;
 use crate::config::{Config, Fault, Listen};
 use crate::failover::{Failovers, Primaries};
 use crate::health::{Health, Meters};
-use crate::migrations::{GatedTable, Migrations, Surroundings, TableGate};
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
 use crate::protocol::capability::{Capabilities, OFFERED};
@@ -21,6 +20,8 @@ use crate::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store}
 use crate::vschema::{self, Vschema};
 
 use super::StartError;
+use super::health::Board;
+use super::migrations::Beside;
 
 /// Plans kept, in bytes.
 const PLAN_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -66,6 +67,7 @@ pub(super) struct Proxy {
     pub primaries: Arc<Primaries>,
     pub failovers: Arc<Failovers>,
     pub limits: Arc<WorkspaceLimitsBook>,
+    pub board: Arc<Board>,
 }
 
 /// Builds what sessions share. Opens no connection to a server.
@@ -87,18 +89,17 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     limits.load().await?;
     let started = Instant::now();
     let snapshots = Arc::new(SnapshotCell::new(snapshot));
-    let migrations = Migrations::new(Surroundings {
-        snapshots: snapshots.clone(),
-        store: store.clone(),
-        gate: Arc::new(NoGate),
-    });
+    let meters = Arc::new(Meters::new(started));
+    let board = Arc::new(Board::default());
+    let beside = Beside { board: board.clone(), admissions: admissions.clone() };
+    let migrations = beside.migrations(&snapshots, &store, &meters);
     let services = Arc::new(Services {
         snapshots,
         pools: Pools::new(config)?,
         plans: PlanCache::new(PLAN_CACHE_BYTES_MAX),
         registry: Arc::new(Registry::new()),
         health: Arc::new(Health::new()),
-        meters: Arc::new(Meters::new(started)),
+        meters,
         admissions,
         migrations,
         settings: SettingsCache::new(),
@@ -108,16 +109,7 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     });
     let (snapshots, pools) = (services.snapshots.clone(), services.pools.clone());
     let failovers = Arc::new(Failovers::new(snapshots, pools, primaries.clone()));
-    Ok(Proxy { services, store, primaries, failovers, limits })
-}
-
-/// Holds nothing.
-struct NoGate;
-
-impl TableGate for NoGate {
-    fn hold(&self, _table: &GatedTable, _within: std::time::Duration) {}
-
-    fn release(&self, _table: &GatedTable) {}
+    Ok(Proxy { services, store, primaries, failovers, limits, board })
 }
 
 /// The snapshot of a config, with the directories that its keyspaces need.

@@ -52,7 +52,7 @@ pub struct Services {
     pub meters: Arc<Meters>,
     /// Who may use a cluster now.
     pub admissions: Arc<Admissions>,
-    /// Online schema changes.
+    /// Schema changes that copy their table.
     pub migrations: Migrations,
     /// What SET statements came to.
     pub settings: SettingsCache,

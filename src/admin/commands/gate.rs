@@ -108,5 +108,8 @@ fn name_of(scope: &Scope) -> String {
         Scope::Cluster(cluster) => format!("the gate of cluster {cluster}"),
         Scope::Shard(keyspace, shard) => format!("the gate of shard {keyspace}/{shard}"),
         Scope::Table(keyspace, shard, table) => format!("the gate of table {table} of {keyspace}/{shard}"),
+        Scope::OwnTable(keyspace, shard, workspace, table) => {
+            format!("the gate of table {table} of workspace {workspace} on {keyspace}/{shard}")
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::baseline::{Baseline, Usual};
 use super::flights::Flights;
+use super::super::histogram::Histogram;
 use super::sample::{BUCKETS, Counts, Sample};
 
 /// What is measured apart, and limited apart.
@@ -55,6 +56,8 @@ pub(super) struct ClassMeter {
     /// Answered statements whose fingerprint has no usual time yet.
     unjudged: AtomicU32,
     failed: AtomicU32,
+    /// What answered statements took, since the start.
+    pub(super) latency: Histogram,
 }
 
 const SLOW: u64 = 1 << 32;
@@ -67,10 +70,12 @@ impl ClassMeter {
             answered: [const { AtomicU64::new(0) }; BUCKETS],
             unjudged: AtomicU32::new(0),
             failed: AtomicU32::new(0),
+            latency: Histogram::new(),
         }
     }
 
     pub(super) fn count_answered(&self, statement: &super::Statement, took: Duration, usual: Usual) {
+        self.latency.record(took);
         if !usual.is_known() {
             self.unjudged.fetch_add(1, Ordering::Relaxed);
             return;

@@ -30,6 +30,7 @@ pub use sample::{BUCKETS, Counts, Sample};
 pub(super) use baseline::{Baseline, Usual};
 
 use super::feed::Ended;
+use super::histogram::HistogramReport;
 use crate::ids::ClusterName;
 use class::ClassMeter;
 
@@ -94,7 +95,7 @@ impl NearMeter {
 
 /// What one cluster's statements leave behind; shared by all sessions.
 ///
-/// **Shape**: about 230 KiB, whatever the load.
+/// **Shape**: about 235 KiB, whatever the load.
 pub struct Meter {
     /// Instants are kept as microseconds since then.
     epoch: Instant,
@@ -127,6 +128,12 @@ impl Meter {
     /// The counts since the last look, and what is in flight now. One caller only, the detector's.
     pub fn take(&self, class: Class, now: Instant) -> Sample {
         self.class(class).take(self.micros(now))
+    }
+
+    /// What a class's answered statements took, since the start: two looks and [`HistogramReport::since`] tell
+    /// what they took between them.
+    pub fn latency(&self, class: Class) -> HistogramReport {
+        self.class(class).latency.report()
     }
 
     /// Brings the baselines up to date with what was seen; to be called every

@@ -12,7 +12,6 @@ mod control;
 mod history;
 mod http;
 mod kill;
-mod lease;
 mod ledger;
 mod log;
 mod policy;

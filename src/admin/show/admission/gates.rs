@@ -15,6 +15,7 @@ pub(in crate::admin::show) fn gates(context: &AdminContext) -> AdminTable {
         ("cluster", Text),
         ("keyspace", Text),
         ("shard", Text),
+        ("workspace", Text),
         ("table", Text),
         ("state", Text),
         ("covers", Text),
@@ -33,7 +34,13 @@ fn row(cluster: &ClusterName, gate: &GateView) -> Vec<AdminValue> {
     let (keyspace, shard, table) = match &gate.scope {
         Scope::Cluster(_) => (None, None, None),
         Scope::Shard(keyspace, shard) => (Some(keyspace), Some(shard), None),
-        Scope::Table(keyspace, shard, table) => (Some(keyspace), Some(shard), Some(table)),
+        Scope::Table(keyspace, shard, table) | Scope::OwnTable(keyspace, shard, _, table) => {
+            (Some(keyspace), Some(shard), Some(table))
+        }
+    };
+    let workspace = match &gate.scope {
+        Scope::OwnTable(_, _, workspace, _) => Some(workspace),
+        _ => None,
     };
     let left = match gate.state {
         GateState::Buffering { until } => until.saturating_duration_since(Instant::now()).as_secs().into(),
@@ -43,6 +50,7 @@ fn row(cluster: &ClusterName, gate: &GateView) -> Vec<AdminValue> {
         AdminValue::text(cluster),
         AdminValue::optional(keyspace),
         AdminValue::optional(shard),
+        AdminValue::optional(workspace),
         AdminValue::optional(table),
         state_name(gate.state).into(),
         if gate.covers == Covers::All { "all" } else { "writes" }.into(),

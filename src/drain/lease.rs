@@ -1,4 +1,4 @@
-//! Who decides: one proxy at a time, by a lease in the store.
+//! Who decides, and who carries schema changes out: one proxy at a time, by a lease in the store.
 //!
 //! Times of other machines are not trusted, and no wall clock is. An owner counts from before it *sent* its
 //! last renewal; the others count from when they *saw* the last change. So the owner stops before the first
@@ -14,15 +14,13 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::drain::Ownership;
+use super::ladder::Ownership;
 use crate::topology::Expect;
 
-/// Where the lease is.
-pub(super) const LEASE_KEY: &str = "leases/ladder";
 /// A lease that is not renewed for so long is anybody's.
-pub(super) const LASTS: Duration = Duration::from_secs(4);
+const LASTS: Duration = Duration::from_secs(4);
 /// Its owner renews it so often: three renewals may fail.
-pub(super) const RENEW_EVERY: Duration = Duration::from_secs(1);
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// The owner stops so much earlier: what it began a moment ago is then over.
 const MARGIN: Duration = Duration::from_millis(500);
 /// Other proxies' leases are believed to last no longer.
@@ -30,14 +28,14 @@ const LASTS_MAX: Duration = Duration::from_secs(60);
 
 /// What is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Holder {
-    pub(super) owner: String,
-    pub(super) lasts_ms: u64,
+pub(crate) struct Holder {
+    pub(crate) owner: String,
+    pub(crate) lasts_ms: u64,
 }
 
 /// What is to be written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(crate) enum LeaseDue {
     Nothing,
     /// The lease is free, or it is this proxy's and time to renew it.
     Write(Expect),
@@ -58,7 +56,7 @@ struct Seen {
 
 /// One proxy's view of the lease.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(crate) struct Lease {
     me: Holder,
     is_exclusive: bool,
     held: Option<Held>,
@@ -68,24 +66,24 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(owner: &str, is_exclusive: bool, now: Instant) -> Self {
+    pub(crate) fn new(owner: &str, is_exclusive: bool, now: Instant) -> Self {
         let lasts_ms = u64::try_from(LASTS.as_millis()).expect("a few seconds");
         let me = Holder { owner: owner.to_owned(), lasts_ms };
         Self { me, is_exclusive, held: None, seen: None, answered: now }
     }
 
     /// What this proxy writes.
-    pub(super) fn stored(&self) -> Vec<u8> {
+    pub(crate) fn stored(&self) -> Vec<u8> {
         serde_json::to_vec(&self.me).expect("text and a number have a JSON form")
     }
 
     /// No other process can have the store.
-    pub(super) fn is_exclusive(&self) -> bool {
+    pub(crate) fn is_exclusive(&self) -> bool {
         self.is_exclusive
     }
 
     /// Who owns it, as far as is known.
-    pub(super) fn owner(&self) -> Option<&str> {
+    pub(crate) fn owner(&self) -> Option<&str> {
         if self.is_exclusive {
             return Some(&self.me.owner);
         }
@@ -93,7 +91,7 @@ impl Lease {
     }
 
     /// The store showed the lease; `None`: there is none.
-    pub(super) fn saw(&mut self, found: Option<(Holder, u64)>, now: Instant) {
+    pub(crate) fn saw(&mut self, found: Option<(Holder, u64)>, now: Instant) {
         self.answered = now;
         let Some((holder, version)) = found else {
             (self.seen, self.held) = (None, None);
@@ -108,32 +106,32 @@ impl Lease {
         }
     }
 
-    pub(super) fn due(&self, now: Instant) -> Due {
-        let Some(seen) = &self.seen else { return Due::Write(Expect::Absent) };
+    pub(crate) fn due(&self, now: Instant) -> LeaseDue {
+        let Some(seen) = &self.seen else { return LeaseDue::Write(Expect::Absent) };
         if let Some(held) = &self.held {
             let is_due = !self.is_exclusive && now.saturating_duration_since(held.sent) >= RENEW_EVERY;
-            return if is_due { Due::Write(Expect::Version(held.version)) } else { Due::Nothing };
+            return if is_due { LeaseDue::Write(Expect::Version(held.version)) } else { LeaseDue::Nothing };
         }
         let lasts = Duration::from_millis(seen.holder.lasts_ms).clamp(LASTS, LASTS_MAX);
         let is_over = now.saturating_duration_since(seen.at) >= lasts || self.is_exclusive;
-        if is_over { Due::Write(Expect::Version(seen.version)) } else { Due::Nothing }
+        if is_over { LeaseDue::Write(Expect::Version(seen.version)) } else { LeaseDue::Nothing }
     }
 
     /// What was sent then has been written.
-    pub(super) fn wrote(&mut self, version: u64, sent: Instant, now: Instant) {
+    pub(crate) fn wrote(&mut self, version: u64, sent: Instant, now: Instant) {
         self.answered = now;
         self.held = Some(Held { version, sent });
         self.seen = Some(Seen { version, holder: self.me.clone(), at: now });
     }
 
     /// Somebody else has written it.
-    pub(super) fn lost(&mut self, now: Instant) {
+    pub(crate) fn lost(&mut self, now: Instant) {
         self.answered = now;
         self.held = None;
     }
 
     /// The version to write it back under, when this proxy owns it.
-    pub(super) fn held_version(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn held_version(&self, now: Instant) -> Option<u64> {
         let held = self.held.as_ref()?;
         self.holds(held, now).then_some(held.version)
     }
@@ -143,7 +141,7 @@ impl Lease {
     }
 
     /// Whether this proxy decides at this moment.
-    pub(super) fn ownership(&self, now: Instant) -> Ownership {
+    pub(crate) fn ownership(&self, now: Instant) -> Ownership {
         if self.is_exclusive || self.held.as_ref().is_some_and(|held| self.holds(held, now)) {
             return Ownership::Owner;
         }
@@ -154,26 +152,26 @@ impl Lease {
 
 /// A lease that the task at the store keeps and the watching task looks at.
 #[derive(Clone, Debug)]
-pub(super) struct SharedLease(Arc<Mutex<Lease>>);
+pub(crate) struct SharedLease(Arc<Mutex<Lease>>);
 
 impl SharedLease {
-    pub(super) fn new(lease: Lease) -> Self {
+    pub(crate) fn new(lease: Lease) -> Self {
         Self(Arc::new(Mutex::new(lease)))
     }
 
     /// Each change of a lease is whole, so a panic elsewhere does not spoil it.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Lease) -> T) -> T {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Lease) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn ownership(&self) -> Ownership {
+    pub(crate) fn ownership(&self) -> Ownership {
         self.with(|lease| lease.ownership(Instant::now()))
     }
 }
 
 /// A name for this process that no other has: host, process id, and a random number for the case that both
 /// come again.
-pub(super) fn proxy_name() -> String {
+pub(crate) fn proxy_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
     let host = if host.is_empty() { "proxy" } else { host };
@@ -194,14 +192,14 @@ mod tests {
         let start = Instant::now();
         let mut owner = Lease::new("a", false, start);
         let mut other = Lease::new("b", false, start);
-        assert_eq!(owner.due(start), Due::Write(Expect::Absent));
+        assert_eq!(owner.due(start), LeaseDue::Write(Expect::Absent));
         // Sent at 0, written at some time, seen by the other at 0.3.
         owner.wrote(1, start, second(start, 0.2));
         other.saw(Some((owner.me.clone(), 1)), second(start, 0.3));
         assert_eq!(owner.ownership(second(start, 3.4)), Ownership::Owner);
         assert_eq!(owner.ownership(second(start, 3.5)), Ownership::Follower);
-        assert_eq!(other.due(second(start, 4.2)), Due::Nothing);
-        assert_eq!(other.due(second(start, 4.3)), Due::Write(Expect::Version(1)));
+        assert_eq!(other.due(second(start, 4.2)), LeaseDue::Nothing);
+        assert_eq!(other.due(second(start, 4.3)), LeaseDue::Write(Expect::Version(1)));
         // Neither hears of the store any more: nobody owns, each is alone.
         assert_eq!(owner.ownership(second(start, 4.3)), Ownership::Alone);
         assert_eq!(other.ownership(second(start, 4.4)), Ownership::Alone);
@@ -210,7 +208,7 @@ mod tests {
         assert_eq!(other.ownership(second(start, 4.6)), Ownership::Owner);
         owner.saw(Some((other.me.clone(), 2)), second(start, 4.7));
         assert_eq!((owner.ownership(second(start, 4.7)), owner.owner()), (Ownership::Follower, Some("b")));
-        assert_eq!(owner.due(second(start, 8.0)), Due::Nothing);
+        assert_eq!(owner.due(second(start, 8.0)), LeaseDue::Nothing);
     }
 
     #[test]
@@ -223,7 +221,7 @@ mod tests {
         lease.saw(None, start);
         assert_eq!(
             (lease.ownership(start), lease.due(start)),
-            (Ownership::Follower, Due::Write(Expect::Absent))
+            (Ownership::Follower, LeaseDue::Write(Expect::Absent))
         );
     }
 
@@ -232,10 +230,10 @@ mod tests {
         let start = Instant::now();
         let mut lease = Lease::new("b", true, start);
         lease.saw(Some((Lease::new("a", true, start).me, 7)), start);
-        assert_eq!(lease.due(start), Due::Write(Expect::Version(7)));
+        assert_eq!(lease.due(start), LeaseDue::Write(Expect::Version(7)));
         assert_eq!(lease.ownership(second(start, 3600.0)), Ownership::Owner);
         lease.wrote(8, start, start);
-        assert_eq!(lease.due(second(start, 3600.0)), Due::Nothing, "nobody else can take it");
+        assert_eq!(lease.due(second(start, 3600.0)), LeaseDue::Nothing, "nobody else can take it");
     }
 
     /// A few proxies on one store whose answers take their time, with pauses of whole processes, and a store
@@ -314,7 +312,7 @@ mod tests {
                     proxy.saw_at = now_ms + random(600);
                     proxy.lease.saw(stored.clone(), at);
                 }
-                if let (None, None, false, Due::Write(expect)) =
+                if let (None, None, false, LeaseDue::Write(expect)) =
                     (proxy.sent, proxy.answer, is_away, proxy.lease.due(at))
                 {
                     proxy.sent = Some((now_ms, expect, now_ms + random(700)));

@@ -1,0 +1,314 @@
+//! What is known of migrations: in the store, in memory, and on the cluster that each is on.
+//!
+//! The store decides. One key per migration, `migrations/ID`, replaced by compare-and-swap; one key per table
+//! that is being changed, written together with the first, so that two proxies cannot begin two migrations of
+//! one table. Memory follows the store by its watch; whoever waits is woken by it, whichever proxy wrote.
+//! What operators want is written into the record too, so a command may be given to any proxy.
+//!
+//! The cluster has a copy (`tables`), of which `active` is unique per table: proxies that share no store
+//! cannot change one table at the same time either.
+
+mod keeper;
+mod record;
+pub(super) mod tables;
+#[cfg(test)]
+mod tests;
+
+pub(super) use keeper::Owned;
+pub(super) use record::{
+    Definitions, Kept, Orders, Record, id_in, id_in_database, new_id, old_name, time_of,
+};
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::drain::SharedLease;
+use crate::ids::{ClusterName, MigrationId};
+use crate::topology::{Expect, Store, StoreError, Versioned, Write};
+
+const PREFIX: &str = "migrations/";
+const TABLES_PREFIX: &str = "migration-tables/";
+/// Attempts to write a record that others write too.
+const CONFLICTS_MAX: usize = 16;
+/// Ended migrations that the store keeps, without those whose old table is kept; the oldest are forgotten.
+pub(super) const ENDED_KEPT_MAX: usize = 2_000;
+
+/// The migrations, as the store has them.
+pub(super) struct Ledger {
+    store: Arc<dyn Store>,
+    known: Mutex<BTreeMap<MigrationId, (Arc<Record>, u64)>>,
+    /// Counts changes of `known`.
+    changes: watch::Sender<u64>,
+    pub(super) lease: SharedLease,
+    pub(super) proxy: String,
+}
+
+/// Why a migration was not begun.
+pub(super) enum NotBegun {
+    /// Another one changes the table.
+    Busy(MigrationId),
+    /// The store.
+    Store(StoreError),
+}
+
+impl Ledger {
+    /// Empty; [`Ledger::load`] reads the store.
+    pub(super) fn new(store: Arc<dyn Store>, lease: SharedLease, proxy: String) -> Self {
+        Self { store, known: Mutex::default(), changes: watch::Sender::new(0), lease, proxy }
+    }
+
+    /// Reads what the store has.
+    ///
+    /// # Errors
+    /// The store cannot be read. A record that cannot be read is left alone, and told.
+    pub(super) async fn load(&self) -> Result<(), StoreError> {
+        let found = self.store.list(PREFIX).await?;
+        let mut known = BTreeMap::new();
+        for (key, value) in found {
+            if let Some((id, record)) = decode(&key, &value) {
+                known.insert(id, (Arc::new(record), value.version));
+            }
+        }
+        *self.known() = known;
+        self.tell();
+        Ok(())
+    }
+
+    /// A record as of now.
+    pub(super) fn get(&self, id: &MigrationId) -> Option<Arc<Record>> {
+        self.known().get(id).map(|(record, _)| record.clone())
+    }
+
+    /// All records, oldest first.
+    pub(super) fn all(&self) -> Vec<Arc<Record>> {
+        self.known().values().map(|(record, _)| record.clone()).collect()
+    }
+
+    /// Wakes with every change.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Writes a new migration down, with the claim on its table.
+    ///
+    /// # Errors
+    /// See [`NotBegun`].
+    pub(super) async fn begin(&self, record: Record) -> Result<(), NotBegun> {
+        let (id, claim) = (record.id.clone(), claim_key(&record));
+        let writes = vec![
+            Write { key: key_of(&id), value: Some(encode(&record)), expect: Expect::Absent },
+            Write { key: claim.clone(), value: Some(id.as_str().into()), expect: Expect::Absent },
+        ];
+        match self.store.commit(writes).await {
+            Ok(version) => {
+                self.take(id, record, version);
+                Ok(())
+            }
+            Err(StoreError::Conflict { key }) if key == claim => Err(self.holder_of(&claim).await),
+            Err(error) => Err(NotBegun::Store(error)),
+        }
+    }
+
+    async fn holder_of(&self, claim: &str) -> NotBegun {
+        match self.store.get(claim).await {
+            Ok(Some(value)) => {
+                NotBegun::Busy(MigrationId::new(String::from_utf8_lossy(&value.value).into_owned()))
+            }
+            Ok(None) => NotBegun::Store(StoreError::Conflict { key: claim.to_owned() }),
+            Err(error) => NotBegun::Store(error),
+        }
+    }
+
+    /// Claims the table again for a migration that begins anew.
+    ///
+    /// # Errors
+    /// See [`NotBegun`].
+    pub(super) async fn claim_again(
+        &self,
+        id: &MigrationId,
+        change: impl Fn(&mut Record),
+    ) -> Result<(), NotBegun> {
+        let Some((record, version)) = self.known().get(id).cloned() else {
+            return Err(NotBegun::Store(StoreError::Conflict { key: key_of(id) }));
+        };
+        let mut record = Record::clone(&record);
+        change(&mut record);
+        let claim = claim_key(&record);
+        let writes = vec![
+            Write { key: key_of(id), value: Some(encode(&record)), expect: Expect::Version(version) },
+            Write { key: claim.clone(), value: Some(id.as_str().into()), expect: Expect::Absent },
+        ];
+        match self.store.commit(writes).await {
+            Ok(version) => {
+                self.take(id.clone(), record, version);
+                Ok(())
+            }
+            Err(StoreError::Conflict { key }) if key == claim => Err(self.holder_of(&claim).await),
+            Err(error) => Err(NotBegun::Store(error)),
+        }
+    }
+
+    /// Changes a record; what others wrote meanwhile stays. `None` when there is none of that id.
+    ///
+    /// # Errors
+    /// As the store has them; a conflict when others write it all the time.
+    pub(super) async fn update(
+        &self,
+        id: &MigrationId,
+        change: impl Fn(&mut Record),
+    ) -> Result<Option<Arc<Record>>, StoreError> {
+        self.write(id, change, false).await
+    }
+
+    /// The same, and gives the claim on the table up.
+    ///
+    /// # Errors
+    /// As [`Ledger::update`].
+    pub(super) async fn end(
+        &self,
+        id: &MigrationId,
+        change: impl Fn(&mut Record),
+    ) -> Result<Option<Arc<Record>>, StoreError> {
+        self.write(id, change, true).await
+    }
+
+    async fn write(
+        &self,
+        id: &MigrationId,
+        change: impl Fn(&mut Record),
+        frees: bool,
+    ) -> Result<Option<Arc<Record>>, StoreError> {
+        let key = key_of(id);
+        for _ in 0..CONFLICTS_MAX {
+            let Some((record, version)) = self.known().get(id).cloned() else { return Ok(None) };
+            let mut changed = Record::clone(&record);
+            change(&mut changed);
+            let is_same = changed == *record;
+            let mut writes = Vec::with_capacity(2);
+            if !is_same {
+                let value = Some(encode(&changed));
+                writes.push(Write { key: key.clone(), value, expect: Expect::Version(version) });
+            }
+            let claim = claim_key(&changed);
+            if frees
+                && let Some(value) = self.store.get(&claim).await?
+                && value.value == id.as_str().as_bytes()
+            {
+                writes.push(Write { key: claim, value: None, expect: Expect::Version(value.version) });
+            }
+            if writes.is_empty() {
+                return Ok(Some(record));
+            }
+            match self.store.commit(writes).await {
+                Ok(version) => return Ok(Some(self.take(id.clone(), changed, version))),
+                Err(StoreError::Conflict { .. }) => self.refresh(id).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict { key })
+    }
+
+    /// Forgets an ended migration.
+    ///
+    /// # Errors
+    /// As the store has them.
+    pub(super) async fn forget(&self, id: &MigrationId) -> Result<(), StoreError> {
+        let version = self.known().get(id).map(|(_, version)| *version);
+        let Some(version) = version else { return Ok(()) };
+        self.store.delete_if(&key_of(id), version).await?;
+        self.known().remove(id);
+        self.tell();
+        Ok(())
+    }
+
+    async fn refresh(&self, id: &MigrationId) -> Result<(), StoreError> {
+        let key = key_of(id);
+        match self.store.get(&key).await? {
+            Some(value) => {
+                if let Some((id, record)) = decode(&key, &value) {
+                    self.take(id, record, value.version);
+                }
+            }
+            None => {
+                self.known().remove(id);
+                self.tell();
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what the store has, unless something newer is known.
+    fn take(&self, id: MigrationId, record: Record, version: u64) -> Arc<Record> {
+        let record = Arc::new(record);
+        let mut known = self.known();
+        match known.get(&id) {
+            Some((newer, seen)) if *seen > version => return newer.clone(),
+            _ => known.insert(id, (record.clone(), version)),
+        };
+        drop(known);
+        self.tell();
+        record
+    }
+
+    /// What the store's watch told.
+    fn follow(&self, key: &str, value: Option<Versioned>) {
+        match value {
+            Some(value) => {
+                if let Some((id, record)) = decode(key, &value) {
+                    self.take(id, record, value.version);
+                }
+            }
+            None => {
+                if let Some(id) = key.strip_prefix(PREFIX) {
+                    self.known().remove(id);
+                    self.tell();
+                }
+            }
+        }
+    }
+
+    fn tell(&self) {
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+
+    /// Migrations of a cluster that are not over.
+    pub(super) fn active_on(&self, cluster: &ClusterName) -> usize {
+        let known = self.known();
+        let is_active =
+            |record: &Record| !record.state.is_over() && record.request.cluster == *cluster;
+        known.values().filter(|(record, _)| is_active(record)).count()
+    }
+
+    /// Each change is whole, so a panic elsewhere does not spoil it.
+    fn known(&self) -> MutexGuard<'_, BTreeMap<MigrationId, (Arc<Record>, u64)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key_of(id: &MigrationId) -> String {
+    format!("{PREFIX}{id}")
+}
+
+/// The key that stands for a table: a hash, since names may be longer than keys.
+fn claim_key(record: &Record) -> String {
+    let request = &record.request;
+    let name = format!("{}\0{}\0{}", request.cluster, request.database, request.table);
+    format!("{TABLES_PREFIX}{:032x}", xxhash_rust::xxh3::xxh3_128(name.as_bytes()))
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    serde_json::to_vec(record).expect("a record has a JSON form: its keys are text, its numbers finite")
+}
+
+fn decode(key: &str, value: &Versioned) -> Option<(MigrationId, Record)> {
+    let id = MigrationId::new(key.strip_prefix(PREFIX)?);
+    match serde_json::from_slice(&value.value) {
+        Ok(record) => Some((id, record)),
+        Err(error) => {
+            tracing::error!(key, %error, "a migration cannot be read; it is left alone");
+            None
+        }
+    }
+}
