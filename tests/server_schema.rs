@@ -296,6 +296,70 @@ async fn proofs_scan_the_rows(stand: &Stand) {
     assert!(message.contains("E7004") && message.contains("`f`"), "{message}");
 }
 
+/// What is copied ends as a server's own change would: same rows, same answer, nothing left to see.
+async fn type_changes_are_copied(stand: &Stand) {
+    let mut conn = stand.bulkhead.connect(Some("app")).await;
+    let rows = "SELECT COUNT(*), SUM(id), SUM(n), COUNT(x), MAX(name) FROM app.users";
+    let (before, count) = (stand.cluster.sql(rows), stand.cluster.sql("SELECT COUNT(*) FROM app.users"));
+    let answer =
+        conn.query_iter("ALTER TABLE users MODIFY n BIGINT NOT NULL DEFAULT 7").await.expect("copied");
+    assert_eq!(answer.affected_rows().to_string(), count.trim(), "as a copying server answers");
+    assert!(answer.info().starts_with("Records: "), "{}", answer.info());
+    answer.drop_result().await.expect("nothing follows");
+    assert_eq!(stand.cluster.sql(rows), before);
+    let definition = stand.cluster.sql("SHOW CREATE TABLE app.users");
+    assert!(definition.contains("`n` bigint"), "{definition}");
+    let own: [&str; 0] = [];
+    assert_eq!(stand.seen("ALTER TABLE users MODIFY n BIGINT"), own, "it reached the server as it was");
+    run(&mut conn, "INSERT INTO users (name, n) VALUES ('big', 5000000000)").await;
+    let seen: Option<i64> =
+        conn.query_first("SELECT n FROM users WHERE name = 'big'").await.expect("it reads");
+    assert_eq!(seen, Some(5_000_000_000));
+
+    // A transaction that is open is committed; prepared and several in one text are copied too.
+    run(&mut conn, "BEGIN").await;
+    run(&mut conn, "INSERT INTO users (name) VALUES ('kept')").await;
+    conn.exec_drop("ALTER TABLE users MODIFY x BIGINT", ()).await.expect("prepared");
+    run(&mut conn, "ROLLBACK").await;
+    let kept: Option<u64> =
+        conn.query_first("SELECT COUNT(*) FROM users WHERE name = 'kept'").await.expect("it reads");
+    assert_eq!(kept, Some(1));
+    run(
+        &mut conn,
+        "ALTER TABLE users MODIFY name VARCHAR(300); INSERT INTO users (name) VALUES (REPEAT('x', 299))",
+    )
+    .await;
+    // A proof that holds lets it through.
+    run(&mut conn, "/* bulkhead: ddl_prove */ ALTER TABLE users MODIFY x INT").await;
+    assert!(stand.bulkhead.log().contains("proof=Holds"));
+    // Only an id, at once.
+    run(&mut conn, "SET @bulkhead_ddl = 'submit'").await;
+    let id: Option<String> = conn.query_first("ALTER TABLE users MODIFY x BIGINT").await.expect("an id");
+    assert_eq!(id.as_ref().map(String::len), Some(16), "{id:?}");
+    let id: Option<String> = conn.exec_first("ALTER TABLE ws_1.none MODIFY x INT", ()).await.ok().flatten();
+    assert_eq!(id, None);
+    run(&mut conn, "SET @bulkhead_ddl = 'sumbit'").await;
+    wait_for_type(stand, "app.users", "x", "bigint").await;
+    refused_with(&mut conn, "ALTER TABLE users MODIFY x INT", "E7003", "D202").await;
+    refused_with(&mut conn, "ALTER TABLE users MODIFY x DECIMAL(30,0)", "E7009", "").await;
+    run(&mut conn, "SET @bulkhead_ddl = NULL").await;
+    let tables = stand.cluster.sql("SHOW TABLES FROM app");
+    assert!(!tables.contains("zz") && !tables.contains("new_") && !tables.contains("old_"), "{tables}");
+}
+
+async fn wait_for_type(stand: &Stand, table: &str, column: &str, wanted: &str) {
+    let began = Instant::now();
+    let (database, name) = table.split_once('.').expect("database.table");
+    let question = format!(
+        "SELECT data_type FROM information_schema.columns WHERE table_schema = '{database}' AND table_name = \
+         '{name}' AND column_name = '{column}'"
+    );
+    while stand.cluster.sql(&question).trim() != wanted {
+        assert!(began.elapsed() < Duration::from_secs(20), "{table}.{column} is not {wanted}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn a_closed_lane_is_waited_for(stand: &Stand) {
     let mut admin = stand.bulkhead.connect_admin().await;
     let mut conn = stand.bulkhead.connect(Some("app")).await;
@@ -407,6 +471,23 @@ async fn changes_are_looked_at(flavour: Flavour) {
     proofs_scan_the_rows(&stand).await;
     workspaces_have_their_own(&stand).await;
     the_command_line_looks_at_servers(&stand);
+}
+
+async fn changes_are_copied(flavour: Flavour) {
+    let stand = Stand::start(flavour).await;
+    type_changes_are_copied(&stand).await;
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn changes_are_copied_on_mysql() {
+    changes_are_copied(Flavour::MySql).await;
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn changes_are_copied_on_mariadb() {
+    changes_are_copied(Flavour::MariaDb).await;
 }
 
 async fn changes_wait_a_little(flavour: Flavour) {
