@@ -16,7 +16,8 @@
 //! 8. The outcome feeds [`health`]: digests, per-shard counters, and the cluster's meter, which its detector
 //!    reads.
 //!
-//! [`ddl`] decides about schema changes, [`migrations`] carries those out that copy their table.
+//! A schema change is looked at between 4 and 5: [`schema`] reads the table's definition, [`ddl`] decides, and
+//! it goes to the server with an assertion, to [`migrations`] to be copied online, or nowhere.
 //!
 //! Modules use only modules that stand above them in this list.
 
@@ -39,6 +40,7 @@ pub mod ddl;
 pub mod vschema;
 
 pub mod plan;
+pub mod schema;
 
 pub mod topology;
 

@@ -13,7 +13,7 @@ mod golden;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
-use bulkhead::ddl::{Level, Request, Route, decide, edited, rules};
+use bulkhead::ddl::{Level, Request, Route, Standing, decide, edited, rules};
 use bulkhead::sql::{ClauseKind, Scan, ServerVersion, SqlMode, TableChange, read_change, scan};
 use golden::files;
 use proptest::prelude::*;
@@ -88,16 +88,21 @@ fn a_type_change_is_never_direct() {
         for case in &file.cases {
             let Some(change) = case.change().ok().flatten() else { continue };
             let definition = case.setting.definition();
-            for (prove, acknowledged) in [(false, false), (true, false), (false, true), (true, true)] {
+            let standings = [Standing::InUse, Standing::Empty, Standing::Young, Standing::Unused];
+            let all = standings.into_iter().flat_map(|standing| (0..8).map(move |bits| (standing, bits)));
+            for (standing, bits) in all {
                 let decision = decide(&Request {
                     text: case.statement.as_bytes(),
                     change: &change,
                     table: definition.as_ref(),
                     server: case.setting.server,
-                    prove,
-                    acknowledged,
+                    prove: bits & 1 != 0,
+                    acknowledged: bits & 2 != 0,
+                    standing,
+                    must_copy: bits & 4 != 0,
                 });
-                let changes_type = decision.all_findings().any(|found| found.rule.id == "D201");
+                let of_type = ["D201", "D202", "D205", "D206", "D405"];
+                let changes_type = decision.all_findings().any(|found| of_type.contains(&found.rule.id));
                 assert!(!changes_type || decision.route > Route::Direct, "{}", case.statement);
                 count += usize::from(changes_type);
             }
@@ -203,6 +208,8 @@ proptest! {
                 server,
                 prove,
                 acknowledged,
+                standing: Standing::InUse,
+                must_copy: false,
             })
         };
         let whole_text = text(&picked);
@@ -246,6 +253,7 @@ proptest! {
             let Some(change) = read(&text, server) else { continue };
             let decision = decide(&Request {
                 text: &text, change: &change, table: None, server, prove: true, acknowledged: true,
+                standing: Standing::Unused, must_copy: true,
             });
             check_edits(&text, &decision)?;
         }

@@ -309,7 +309,7 @@ fn slow_insert(id: u32, seconds: u32) -> String {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn a_closed_lane_refuses_schema_changes_only() {
-    let mut stand = Stand::start("").await;
+    let mut stand = Stand::start("[timeouts]\nddl_lane = \"100ms\"\n").await;
     let mut conn = stand.client(1).await;
     run(&mut stand.admin, "SET DDL LANE c1 CLOSED").await;
     for sql in ["ALTER TABLE issues ADD COLUMN m INT", "CREATE TABLE more (id INT)", "DROP TABLE issues"] {

@@ -33,6 +33,7 @@ fn setup(first: &Cluster, second: &Cluster, more: &str) -> Setup {
         .cluster(first)
         .cluster(second)
         .config(config)
+        .config("[timeouts]\nddl_lane = \"1s\"")
         .config(more)
         // As `Setup` makes the password of its user.
         .env("BULKHEAD_ADMIN_PASSWORD", &format!("app-{}", std::process::id()))

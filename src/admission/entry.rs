@@ -1,14 +1,15 @@
 //! One cluster's admission: asking, being admitted, and what the ladder sets.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::gates::{GateBook, Held, Ruled};
+use super::lane::{DdlLane, LaneWait};
 use super::queue::{Asked, ClassQueue, Queued};
 use super::refusal::{Refusal, Why};
 use super::request::Request;
-use crate::drain::{Action, Covers, GateState, Lane, Permit, PermitLimits, Scope, WorkspaceLimits};
+use crate::drain::{Action, Covers, GateState, Permit, PermitLimits, Scope, WorkspaceLimits};
 use crate::health::Class;
 use crate::ids::ClusterName;
 
@@ -26,7 +27,7 @@ pub struct Admission {
     gates: GateBook,
     writes: ClassQueue,
     reads: ClassQueue,
-    is_ddl_closed: AtomicBool,
+    lane: DdlLane,
     /// How far replicas are behind while the cluster is drained, ms; [`NOT_DRAINED`] otherwise.
     replicas_behind_ms: AtomicU64,
     /// By class and [`Why`], since the start.
@@ -56,7 +57,7 @@ impl Admission {
             gates: GateBook::default(),
             writes: ClassQueue::new(writes, now),
             reads: ClassQueue::new(reads, now),
-            is_ddl_closed: AtomicBool::new(false),
+            lane: DdlLane::default(),
             replicas_behind_ms: AtomicU64::new(NOT_DRAINED),
             refused: Default::default(),
             held: AtomicU64::new(0),
@@ -109,7 +110,7 @@ impl Admission {
     /// Carries out an action that touches no server; others are not its business.
     pub fn apply(self: &Arc<Self>, action: &Action, now: Instant) {
         match action {
-            Action::DdlLane(lane) => self.is_ddl_closed.store(*lane == Lane::Closed, Ordering::Release),
+            Action::DdlLane(lane) => self.lane.set(*lane),
             Action::Permits(held) => self.writes.change(self, Class::Write, |permits| {
                 permits.limit.follow(*held, now);
                 permits.pump(now)
@@ -153,7 +154,18 @@ impl Admission {
 
     /// Says whether schema changes are refused.
     pub fn is_ddl_closed(&self) -> bool {
-        self.is_ddl_closed.load(Ordering::Acquire)
+        self.lane.is_closed()
+    }
+
+    /// A place among the schema changes that wait for the lane to open; `None` when as many wait as may.
+    pub fn wait_for_lane(self: &Arc<Self>) -> Option<LaneWait> {
+        let wait = LaneWait::enter(Arc::clone(self))?;
+        self.held.fetch_add(1, Ordering::Relaxed);
+        Some(wait)
+    }
+
+    pub(super) fn lane(&self) -> &DdlLane {
+        &self.lane
     }
 
     /// Statements of a class that are in flight. None is added behind a gate that is closed to it before this

@@ -12,6 +12,7 @@
 mod clusters;
 mod entry;
 mod gates;
+mod lane;
 mod limits;
 mod queue;
 mod refusal;
@@ -23,6 +24,7 @@ mod view;
 pub use clusters::{Admissions, NearAdmission};
 pub use entry::{Admission, Admitted, Entry, Seat};
 pub use gates::{Held, Released};
+pub use lane::LaneWait;
 pub use limits::{LimitError, OWN_LIMITS_MAX, WorkspaceLimitsBook};
 pub use queue::{Queued, Turn};
 pub use refusal::{Refusal, Why};

@@ -109,6 +109,25 @@ pub(super) const TIMEOUTS: Section = Section {
             .or("0s"),
         Key::new("idle", Shape::Duration(0), "A session without a command. 0s: none.").or("8h"),
         Key::new("pool_wait", Shape::Duration(1), "Waiting for a connection of a pool.").or("5s"),
+        Key::new(
+            "ddl_lane",
+            Shape::Duration(0),
+            "A schema change that meets a closed lane waits so long for it to open. 0s: it is refused at once.",
+        )
+        .or("15s"),
+        Key::new(
+            "ddl_lock",
+            Shape::Duration(1000),
+            "A schema change waits so long for its table at once; whole seconds. Statements of the table queue \
+             behind it.",
+        )
+        .or("1s"),
+        Key::new(
+            "ddl_retry",
+            Shape::Duration(0),
+            "A schema change that does not get its table is tried again, with growing pauses, for so long.",
+        )
+        .or("60s"),
         Key::new("shutdown", Shape::Duration(0), "Sessions still in a transaction when Bulkhead stops.")
             .or("30s"),
     ],
@@ -248,6 +267,12 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Waiting for a connection of a pool.
     pub pool_wait: Duration,
+    /// A schema change waits so long for a closed lane to open; zero: it is refused at once.
+    pub ddl_lane: Duration,
+    /// A schema change waits so long for its table at once, whole seconds.
+    pub ddl_lock: Duration,
+    /// A schema change that does not get its table is tried again for so long.
+    pub ddl_retry: Duration,
     /// Sessions that are still in a transaction when Bulkhead stops.
     pub shutdown: Duration,
 }
@@ -342,6 +367,9 @@ impl Timeouts {
             transaction: object.duration("transaction"),
             idle: object.duration("idle"),
             pool_wait: object.duration("pool_wait"),
+            ddl_lane: object.duration("ddl_lane"),
+            ddl_lock: object.duration("ddl_lock"),
+            ddl_retry: object.duration("ddl_retry"),
             shutdown: object.duration("shutdown"),
         }
     }

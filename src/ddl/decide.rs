@@ -3,6 +3,7 @@
 use super::edit::{Edit, assert_edits};
 use super::offer::{Class, Offer};
 use super::rules::{self, Effect, Rule, Ruling, Subject, Whole, is_assertion};
+use super::standing::Standing;
 use super::table::Table;
 use crate::sql::{ChangeForm, Clause, ClauseKind, ServerVersion, Span, TableChange, TableDefinition};
 
@@ -21,6 +22,10 @@ pub struct Request<'a> {
     pub prove: bool,
     /// It is known that running code breaks or rows are lost.
     pub acknowledged: bool,
+    /// Whom it could hurt.
+    pub standing: Standing,
+    /// The server has refused to do it in place: it is copied.
+    pub must_copy: bool,
 }
 
 /// Which way a statement goes, mildest first.
@@ -156,10 +161,12 @@ pub fn decide(request: &Request<'_>) -> Decision {
         offer = Offer::METADATA;
     }
     let offer = restrict(offer, table, &change.form);
-    let wants_copy = all.clone().any(|(_, ruling)| ruling.effect == Effect::Copy);
-    let proves = all.clone().any(|(_, ruling)| ruling.effect == Effect::Proof);
-    let mut whole =
-        Whole { change, table, offer, is_copied: is_known && (wants_copy || proves || !offer.is_harmless()) };
+    let wants_copy = all.clone().any(|(_, ruling)| matches!(ruling.effect, Effect::Copy | Effect::Proof));
+    let proves = all.clone().any(|(_, ruling)| ruling.effect == Effect::ProofInUse);
+    // What nobody uses may be blocked for a moment; a change of type is copied all the same.
+    let is_harmful = request.standing.is_used() && (proves || !offer.is_harmless());
+    let is_copied = is_known && (wants_copy || is_harmful || request.must_copy);
+    let mut whole = Whole { change, table, offer, is_copied };
     let found = rulings_on(&mut whole);
     report(request, &judged, &whole, &found, is_known)
 }
@@ -226,8 +233,12 @@ fn report(
         (false, false) => Route::Direct,
     };
     let all = clauses.iter().flat_map(|clause| &clause.findings).chain(&findings);
-    let needs_proof = route == Route::Copy
-        && all.clone().any(|finding| matches!(finding.effect, Effect::Proof | Effect::ProofIfCopied));
+    let proven = |finding: &Finding| match finding.effect {
+        Effect::Proof | Effect::ProofInUse => true,
+        Effect::ProofIfCopied => whole.is_copied,
+        _ => false,
+    };
+    let needs_proof = route != Route::Refuse && request.standing.has_rows() && all.clone().any(proven);
     let edits = match (route, needs_definition(&request.change.form)) {
         (Route::Direct, true) => assert_edits(request.text, request.change, offer, request.server),
         _ => Vec::new(),
@@ -254,10 +265,16 @@ fn report_clause(
     let offer = rulings.iter().filter_map(|(_, ruling)| ruling.offer).fold(Offer::INSTANT, Offer::and);
     let offer = restrict(offer, whole.table, &request.change.form);
     let findings = findings_of(request, span, rulings, whole.is_copied);
-    let copies = |finding: &Finding| matches!(finding.effect, Effect::Copy | Effect::Proof);
+    let is_used = request.standing.is_used();
+    let copies = |finding: &Finding| match finding.effect {
+        Effect::Copy | Effect::Proof => true,
+        Effect::ProofInUse => is_used,
+        _ => false,
+    };
+    let is_harmful = is_used && !offer.is_harmless();
     let route = if findings.iter().any(|finding| finding.level == Level::Refusal) {
         Route::Refuse
-    } else if is_known && (findings.iter().any(copies) || !offer.is_harmless()) {
+    } else if is_known && (findings.iter().any(copies) || is_harmful) {
         Route::Copy
     } else {
         Route::Direct
@@ -280,7 +297,7 @@ fn findings_of(
 ) -> Vec<Finding> {
     let finding = |(rule, ruling): &(&'static Rule, Ruling)| Finding {
         rule,
-        level: level_of(ruling.effect, request, is_copied),
+        level: level_of(ruling, request, is_copied),
         effect: ruling.effect,
         why: ruling.why.clone(),
         span,
@@ -288,14 +305,19 @@ fn findings_of(
     rulings.iter().map(finding).collect()
 }
 
-fn level_of(effect: Effect, request: &Request<'_>, is_copied: bool) -> Level {
-    match effect {
+fn level_of(ruling: &Ruling, request: &Request<'_>, is_copied: bool) -> Level {
+    let standing = request.standing;
+    // Where there are no rows, what can only lose some is harmless.
+    let is_harmless = !standing.is_used() || (!standing.has_rows() && !ruling.breaks);
+    let is_proven = request.prove || !standing.has_rows();
+    match ruling.effect {
         Effect::Allow => Level::Reason,
         Effect::Note | Effect::Copy => Level::Note,
-        Effect::ProofIfCopied if is_copied && !request.prove => Level::Refusal,
-        Effect::Proof if !request.prove => Level::Refusal,
-        Effect::Acknowledge if !request.acknowledged => Level::Refusal,
-        Effect::ProofIfCopied | Effect::Proof | Effect::Acknowledge => Level::Note,
+        Effect::ProofIfCopied if is_copied && !is_proven => Level::Refusal,
+        Effect::Proof | Effect::ProofInUse if !is_proven => Level::Refusal,
+        Effect::Acknowledge if !request.acknowledged && !is_harmless => Level::Refusal,
+        Effect::RefuseInUse if standing.is_used() => Level::Refusal,
         Effect::Refuse => Level::Refusal,
+        _ => Level::Note,
     }
 }

@@ -1,7 +1,7 @@
 //! Assertions put into the client's own text: byte spans are replaced, nothing is printed from a tree.
 
 use super::offer::Offer;
-use crate::sql::{ChangeForm, ClauseKind, ServerVersion, Span, TableChange};
+use crate::sql::{ChangeForm, ClauseKind, Lexer, ServerVersion, Span, SqlMode, TableChange, TokenKind};
 
 /// Bytes of the client's text that give way to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,4 +103,49 @@ fn drop_index_edits(text: &[u8], change: &TableChange, index: Span, added: &[Str
     ];
     edits.retain(|edit| !edit.span.is_empty() || !edit.text.is_empty());
     edits
+}
+
+/// Takes MariaDB's `WAIT n` out of a schema change: how long the statements of a table queue behind it is
+/// bounded by the session's own variable.
+pub fn wait_edits(text: &[u8], mode: SqlMode) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    if !mode.server.mariadb {
+        return edits;
+    }
+    let mut lexer = Lexer::new(text, mode);
+    let mut wait: Option<Span> = None;
+    loop {
+        let token = lexer.next_token();
+        match (wait.take(), token.kind) {
+            (_, TokenKind::End) => return edits,
+            (Some(word), TokenKind::Integer) => {
+                let span = Span { start: word.start, end: token.span.end };
+                edits.push(Edit { span, text: Vec::new() });
+            }
+            (_, TokenKind::Word) if token.span.of(text).eq_ignore_ascii_case(b"WAIT") => {
+                wait = Some(token.span);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_own_wait_is_taken_out() {
+        let mode = SqlMode { server: ServerVersion { mariadb: true, number: 101_100 }, ..SqlMode::default() };
+        let without = |text: &str| {
+            let edits = wait_edits(text.as_bytes(), mode);
+            String::from_utf8(edited(text.as_bytes(), &edits)).unwrap()
+        };
+        assert_eq!(without("ALTER TABLE t WAIT 3600 ADD x INT"), "ALTER TABLE t  ADD x INT");
+        assert_eq!(without("rename table a wait 5 to b"), "rename table a  to b");
+        for same in ["ALTER TABLE t NOWAIT ADD x INT", "ALTER TABLE t ADD `wait` INT DEFAULT 'wait 5'"] {
+            assert_eq!(without(same), same);
+        }
+        assert!(wait_edits(b"ALTER TABLE t WAIT 5 ADD x INT", SqlMode::default()).is_empty());
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::apply::apply;
 use super::decide::{Decision, Request, decide};
+use super::standing::Standing;
 use crate::sql::{
     self, ChangeForm, Scan, ScanFlags, ServerVersion, Span, SqlMode, TableChange, TableDefinition,
     line_and_column,
@@ -38,6 +39,8 @@ pub struct Permits {
     pub prove: bool,
     /// It is known that running code breaks or rows are dropped.
     pub acknowledged: bool,
+    /// Whom the statements could hurt.
+    pub standing: Standing,
 }
 
 /// A statement of a file that changes a table, and what was decided about it.
@@ -191,7 +194,16 @@ pub fn read_script(
         let prove = permits.prove || said.ddl_prove;
         let acknowledged = permits.acknowledged || said.ddl_acknowledged;
         let table = known.table(&change.table.name.text);
-        let decision = decide(&Request { text: one, change: &change, table, server, prove, acknowledged });
+        let decision = decide(&Request {
+            text: one,
+            change: &change,
+            table,
+            server,
+            prove,
+            acknowledged,
+            standing: permits.standing,
+            must_copy: false,
+        });
         let span = Span::new(start + change.span.start as usize, start + change.span.end as usize);
         steps.push(Step {
             start,

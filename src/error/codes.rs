@@ -129,6 +129,17 @@ codes! {
     6006 OtherProxyDecides "other_proxy_decides", 1105 "HY000", Client Never, "another proxy decides about clusters now", "give the order to the proxy that the message names";
     6004 AdminFailed "admin_failed", 1105 "HY000", Proxy Never, "the admin statement failed", "see the proxy's log";
 
+    7001 DdlRefused "ddl_refused", 1235 "42000", Client Never, "the schema change is refused", "`bulkhead ddl explain` shows every reason";
+    7002 DdlUnacknowledged "ddl_unacknowledged", 1235 "42000", Client Never, "the schema change breaks running code or drops rows", "where that is known, put `/* bulkhead: ddl_acknowledged */` in front of it";
+    7003 DdlUnproven "ddl_unproven", 1235 "42000", Client Never, "the schema change can lose values", "put `/* bulkhead: ddl_prove */` in front of it: the rows are scanned first";
+    7004 DdlDisproved "ddl_disproved", 1265 "01000", Client Never, "the scan found rows that the schema change would lose or alter; nothing was changed", "mend the rows, then run it again";
+    7005 DdlUnread "ddl_unread", 1235 "42000", Client Never, "the schema change cannot be read, so nothing can be decided about it", "check the spelling; report it, and run it on the server by hand";
+    7006 DdlPinned "ddl_pinned", 1235 "42000", Client Never, "the session holds table locks or an XA transaction, for whose end an online schema change would wait", "end them first";
+    7007 DdlTableBusy "ddl_table_busy", 1205 "HY000", Shard Later, "the schema change did not get its table, again and again; nothing was changed", "look for long transactions that use the table, then run it again";
+    7008 DdlUnlooked "ddl_unlooked", 1105 "HY000", Shard Later, "the table's definition could not be read; nothing was sent", "run it again when the server answers; `bulkhead check --live` tries the admin login";
+    7009 DdlMode "ddl_mode", 1231 "42000", Client Never, "@bulkhead_ddl has a value that is not known", "set it to 'wait', 'submit' or NULL";
+    7010 DdlUnscanned "ddl_unscanned", 1105 "HY000", Shard Later, "the rows could not be scanned; nothing was changed", "run it again when the server answers";
+
     7101 MigrationFailed "migration_failed", 1105 "HY000", Proxy Never, "the online schema change did not come to its end; the table is as it was", "see `SHOW MIGRATION '<id>'` on the admin port; `RETRY MIGRATION` begins it again";
     7102 MigrationCancelled "migration_cancelled", 1317 "70100", Proxy Never, "the online schema change was cancelled; the table is as it was", "ask who cancelled it";
     7103 MigrationUnknown "migration_unknown", 1105 "HY000", Shard Never, "the server could not be asked whether the tables were exchanged", "see `SHOW MIGRATION '<id>'` on the admin port: it is told there as soon as the server answers";

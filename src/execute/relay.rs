@@ -69,8 +69,8 @@ pub struct Answer<'a> {
     pub rechain: Option<Rechain>,
     /// Wire bytes that are passed on, at least; beyond, the relay stops. 0: no bound.
     pub bytes_max: u64,
-    /// An ERR packet with this errno is not passed on: the caller has a better one.
-    pub withheld_errno: Option<u16>,
+    /// An ERR packet with one of these errnos is not passed on: the caller has a better one.
+    pub withheld_errnos: &'static [u16],
     /// It was not passed on.
     pub withheld: bool,
 }
@@ -79,8 +79,7 @@ impl Answer<'_> {
     /// How much of the last bytes the client is not to see.
     fn withhold(&mut self) -> usize {
         let end = self.tracker.end();
-        let errno = end.error.as_ref().map(|error| error.errno);
-        self.withheld = errno.is_some() && errno == self.withheld_errno;
+        self.withheld = end.error.as_ref().is_some_and(|error| self.withheld_errnos.contains(&error.errno));
         if self.withheld { end.error_packet_bytes } else { 0 }
     }
 

@@ -86,6 +86,7 @@ fn effects_line(plan: &Plan) -> String {
         reads_variables,
         writes,
         changes_schema,
+        alters_table,
         locks_rows,
     } = &plan.effects;
     let mut parts: Vec<String> = Vec::new();
@@ -100,6 +101,7 @@ fn effects_line(plan: &Plan) -> String {
     );
     add(*writes, "writes");
     add(*changes_schema, "schema");
+    add(*alters_table, "table");
     add(*implicit_commit, "commits");
     add(*locks_rows, "locks_rows");
     add(*asks_previous, "asks_previous");

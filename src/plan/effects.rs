@@ -124,6 +124,8 @@ pub struct Effects {
     pub writes: bool,
     /// It changes a schema.
     pub changes_schema: bool,
+    /// It changes, drops or empties a table that is kept: how it may is decided with the table's definition.
+    pub alters_table: bool,
     /// It takes locks in a transaction (`FOR UPDATE`, `FOR SHARE`): the primary must run it.
     pub locks_rows: bool,
 }

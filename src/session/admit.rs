@@ -3,6 +3,7 @@
 //! What is held at a gate is planned again when it is let go, by the one retry loop: the snapshot may be
 //! another one by then. What cannot be planned again (it is no statement) waits where it is.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::admission::{Admitted, Entry, Held, Queued, Refusal, Released, Request, Turn};
@@ -41,6 +42,9 @@ impl Session {
         if is_lost || is_elsewhere {
             return Ok(None);
         }
+        if job.plan.effects.changes_schema {
+            Box::pin(self.pass_lane(job, place)).await?;
+        }
         let request = self.request(job, place);
         // What was held has waited since.
         let now = if self.asks_anew { Instant::now() } else { self.seen_at };
@@ -55,6 +59,28 @@ impl Session {
                 entered.map(Some)
             }
         }
+    }
+
+    /// Waits for a closed lane of schema changes to open, for `timeouts.ddl_lane` in all; what still finds it
+    /// closed then is refused when it asks. A cluster is called suspect for some seconds now and then.
+    async fn pass_lane(&mut self, job: &Job<'_>, place: &Place) -> Flow {
+        let admission = Arc::clone(self.entrance.of(&self.services.admissions, &place.cluster));
+        let since = *self.waits.get_or_insert_default().lane_since.get_or_insert_with(Instant::now);
+        let until = since + self.serving.config.timeouts.ddl_lane;
+        if !admission.is_ddl_closed() || until <= Instant::now() {
+            return Ok(());
+        }
+        let Some(wait) = admission.wait_for_lane() else { return Ok(()) };
+        let mut waiting = self.entry.waiting();
+        tokio::select! {
+            biased;
+            () = wait.opened() => {}
+            error = self.client.watch_close() => return Err(error.into()),
+            stopped = waiting.stopped() => return Err(stopped.into()),
+            () = self.alarm.ring(Some(until)) => return Ok(()),
+        }
+        // The snapshot may be another one by now.
+        if matches!(job.payload, Payload::Raw(_)) { Ok(()) } else { Err(Failure::Anew(None)) }
     }
 
     async fn wait_to_enter(&mut self, mut entry: Entry, job: &Job<'_>, place: &Place) -> Flow<Admitted> {

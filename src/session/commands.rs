@@ -75,6 +75,7 @@ impl Session {
             meter: NearMeter::default(),
             entrance: NearAdmission::default(),
             asks_anew: false,
+            waits: None,
             state,
             alarm: Alarm::default(),
             seen_at: Instant::now(),
@@ -90,6 +91,8 @@ impl Session {
             is_releasing: false,
             refusal: None,
             cut_short: None,
+            withholds: &[],
+            withheld: None,
             last_executed: 0,
             lingering: None,
             kept_warnings: None,
@@ -129,6 +132,9 @@ impl Session {
                 self.send_error(&error).await?
             }
             // Who can be planned again was: this one gave up.
+            Err(Failure::TableBusy) => {
+                self.send_error(&ClientError::of(Code::DdlTableBusy)).await?;
+            }
             Err(Failure::Anew(held)) => self.send_error(&held_too_often(held.as_deref())).await?,
             Err(Failure::End(ended)) => return Err(ended),
         }

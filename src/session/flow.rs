@@ -37,6 +37,8 @@ pub(super) enum Failure {
     /// Nothing was sent: the statement is to be planned again and to ask anew, after it was let go by the
     /// gate that holds it, if one does.
     Anew(Option<Box<Held>>),
+    /// Nothing came of a schema change, whose table was in use; after a pause it is to be planned again.
+    TableBusy,
     /// The session ends.
     End(Ended),
 }

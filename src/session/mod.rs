@@ -11,6 +11,7 @@
 mod admit;
 mod alarm;
 mod commands;
+mod ddl;
 mod flow;
 mod login;
 mod measure;
@@ -44,9 +45,11 @@ use crate::protocol::auth::Nonce;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::framed::Framed;
 use crate::protocol::response::ResponseTracker;
+use crate::protocol::result::ServerError;
 use crate::sql::Scan;
 
 use self::alarm::Alarm;
+use self::ddl::Waits;
 use self::prepared::PreparedStatements;
 use self::run::linger::{KeptWarnings, Lingering};
 use self::run::previous::Refusal;
@@ -73,6 +76,8 @@ struct Session {
     entrance: NearAdmission,
     /// The statement that is being worked on was held at a gate.
     asks_anew: bool,
+    /// What it has waited for so far, as a schema change.
+    waits: Option<Box<Waits>>,
     state: State,
     /// For all deadlines of the session.
     alarm: Alarm,
@@ -101,6 +106,10 @@ struct Session {
     refusal: Option<Refusal>,
     /// Why the statement that just ended was killed, while the client was not told yet.
     cut_short: Option<Code>,
+    /// Errors of the server that the client is not told: what follows from them is Bulkhead's.
+    withholds: &'static [u16],
+    /// The error that was not told.
+    withheld: Option<Box<ServerError>>,
     /// The server's id of the prepared statement that was executed last.
     last_executed: u32,
     /// A connection kept for questions about its last statement.

@@ -39,6 +39,10 @@ pub(super) struct Said {
     pub role: Option<Role>,
     /// `/*bulkhead: all_shards */`.
     pub all_shards: bool,
+    /// `/*bulkhead: ddl_prove */`.
+    pub ddl_prove: bool,
+    /// `/*bulkhead: ddl_acknowledged */`.
+    pub ddl_acknowledged: bool,
 }
 
 /// One statement of a text, scanned.
@@ -111,6 +115,8 @@ impl Session {
             (false, false) => None,
         };
         said.all_shards = directives.all_shards;
+        said.ddl_prove = directives.ddl_prove;
+        said.ddl_acknowledged = directives.ddl_acknowledged;
         Ok(said)
     }
 
@@ -121,10 +127,11 @@ impl Session {
 
     /// The one retry loop. Repeats only what was never sent, or what only reads, runs outside a transaction
     /// and gave no byte of an answer. A statement that a gate held is planned again; that is no attempt, for
-    /// nothing failed.
+    /// nothing failed. A schema change that surely did not get its table is planned again after a pause.
     pub(super) async fn repeat(&mut self, mut asked: Asked<'_>) -> Flow {
         let (mut attempt, mut anew) = (1, 0);
         self.asks_anew = false;
+        self.waits = None;
         loop {
             let done = match &mut asked {
                 Asked::Text(statement) => self.try_statement(statement).await,
@@ -140,6 +147,8 @@ impl Session {
                     }
                     self.asks_anew = true;
                 }
+                // It has waited already, and does so for a bounded time.
+                Err(Failure::TableBusy) => {}
                 done => return done,
             }
         }
@@ -153,6 +162,10 @@ impl Session {
         let planned = self.plan_statement(statement, &snapshot);
         let plan = planned.as_ref().as_ref().map_err(Clone::clone)?;
         let destination = self.bind(statement, plan, &NoParams, &snapshot)?;
+        if plan.effects.changes_schema {
+            // What few statements need is kept out of every session's memory.
+            return Box::pin(self.change_by_text(statement, plan, destination, &snapshot)).await;
+        }
         let job = Job {
             payload: Payload::Text { attributes: statement.attributes, text: statement.text },
             kind: CommandKind::Query,

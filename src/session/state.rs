@@ -13,6 +13,7 @@ use crate::protocol::capability::StatusFlags;
 use crate::sql::{ServerVersion, SqlMode};
 use crate::topology::Snapshot;
 
+use crate::session::ddl::YoungTables;
 use crate::session::prepared::TextPrepared;
 use crate::session::run::locks::UserLocks;
 use crate::session::run::temporary::TemporaryTables;
@@ -129,6 +130,8 @@ pub(super) struct State {
     pub user_locks: UserLocks,
     /// Temporary tables that may exist.
     pub temporary_tables: TemporaryTables,
+    /// Tables that the session made a moment ago.
+    pub young: Option<Box<YoungTables>>,
     /// The id of the XA transaction that the session began, as it wrote it.
     pub xa: Option<Box<[u8]>>,
     /// Cursors that are open.
@@ -164,6 +167,7 @@ impl State {
             pins: Pins::NONE,
             user_locks: UserLocks::default(),
             temporary_tables: TemporaryTables::default(),
+            young: None,
             xa: None,
             cursors: 0,
             text_prepared: BTreeMap::new(),

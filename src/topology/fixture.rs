@@ -132,6 +132,9 @@ fn timeouts() -> Timeouts {
         transaction: Duration::ZERO,
         idle: Duration::from_secs(8 * 3600),
         pool_wait: Duration::from_secs(5),
+        ddl_lane: Duration::from_secs(15),
+        ddl_lock: Duration::from_secs(1),
+        ddl_retry: Duration::from_secs(60),
         shutdown: Duration::from_secs(30),
     }
 }

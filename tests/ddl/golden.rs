@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use bulkhead::ddl::{Decision, Request, Route, decide, edited};
+use bulkhead::ddl::{Decision, Request, Route, Standing, decide, edited};
 use bulkhead::sql::{
     Scan, ServerVersion, SqlMode, TableChange, TableDefinition, read_change, read_definition, scan,
 };
@@ -33,6 +33,8 @@ pub(crate) struct Setting {
     pub(crate) table: Option<String>,
     prove: bool,
     acknowledged: bool,
+    standing: Standing,
+    must_copy: bool,
 }
 
 impl Setting {
@@ -48,6 +50,12 @@ impl Setting {
             ("table", value) => self.table = Some(value.to_owned()),
             ("prove", _) => self.prove = true,
             ("acknowledged", _) => self.acknowledged = true,
+            ("standing", word) => {
+                let all = [Standing::InUse, Standing::Empty, Standing::Young, Standing::Unused];
+                let known = all.into_iter().find(|standing| standing.word() == word);
+                self.standing = known.expect("in_use, empty, young or unused");
+            }
+            ("must-copy", _) => self.must_copy = true,
             (other, _) => panic!("unknown setting {other:?}"),
         }
     }
@@ -111,6 +119,8 @@ impl Case {
             server: self.setting.server,
             prove: self.setting.prove,
             acknowledged: self.setting.acknowledged,
+            standing: self.setting.standing,
+            must_copy: self.setting.must_copy,
         }))
     }
 
@@ -170,6 +180,8 @@ impl File {
             table: None,
             prove: false,
             acknowledged: false,
+            standing: Standing::InUse,
+            must_copy: false,
         };
         let (mut header, mut cases) = (Vec::new(), Vec::new());
         for (line, block) in blocks(&text) {

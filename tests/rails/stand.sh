@@ -114,6 +114,8 @@ admin = true
 # What has no CPU in the middle of other tests looks sick; a migration would then meet a closed lane.
 [ladder]
 contain = "off"
+[timeouts]
+ddl_lane = "1s"
 [clusters.c1]
 primary = "127.0.0.1:$((PORT_BASE + 1))"
 user = "bulkhead_app"

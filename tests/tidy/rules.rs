@@ -29,6 +29,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("ddl", 4),
     ("vschema", 4),
     ("plan", 5),
+    ("schema", 5),
     ("topology", 6),
     ("backend", 7),
     ("health", 8),
@@ -46,7 +47,7 @@ const LAYERS: &[(&str, u8)] = &[
 const PACKAGES: &[(&str, &[&str], &str)] = &[
     (
         "mysql_async",
-        &["config", "control", "failover", "health", "migrations", "topology", "admin", "server"],
+        &["config", "control", "failover", "health", "migrations", "schema", "topology", "admin", "server"],
         "serves the control plane, never a client's query path",
     ),
     ("sqlparser", &["sql", "plan"], "its tree stays within reading and planning"),

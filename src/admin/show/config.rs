@@ -86,6 +86,9 @@ fn routing_to_limits(rows: &mut Rows, config: &Config) {
     rows.add_time("timeouts", "transaction", timeouts.transaction);
     rows.add_time("timeouts", "idle", timeouts.idle);
     rows.add_time("timeouts", "pool_wait", timeouts.pool_wait);
+    rows.add_time("timeouts", "ddl_lane", timeouts.ddl_lane);
+    rows.add_time("timeouts", "ddl_lock", timeouts.ddl_lock);
+    rows.add_time("timeouts", "ddl_retry", timeouts.ddl_retry);
     rows.add_time("timeouts", "shutdown", timeouts.shutdown);
     rows.add("health", "heartbeat", config.health.heartbeat);
     rows.add("health", "heartbeat_database", &config.health.heartbeat_database);

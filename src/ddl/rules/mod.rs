@@ -28,10 +28,14 @@ pub enum Effect {
     Copy,
     /// Refused when it is copied, unless a proof is asked for.
     ProofIfCopied,
-    /// Refused unless a proof is asked for: the rows are scanned first.
+    /// As `Proof`; but what nobody uses yet need not be copied for it.
+    ProofInUse,
+    /// Copied, and refused unless a proof is asked for: the rows are scanned first.
     Proof,
     /// Refused unless it is acknowledged that running code or rows are lost.
     Acknowledge,
+    /// Refused, unless nobody uses the table yet.
+    RefuseInUse,
     /// Refused.
     Refuse,
 }

@@ -52,6 +52,7 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
         leaves_state: !pins.is_empty(),
         writes: true,
         changes_schema: !temporary,
+        alters_table: !temporary && matches!(statement.object, DdlObject::Table | DdlObject::Index),
         ..super::queries::effects_of(input.scan.flags)
     };
     let effects = Effects { pins: effects.pins.with(pins), ..effects };
@@ -100,7 +101,14 @@ pub(crate) fn plan_table_admin(admin: &TableAdminStatement, input: &PlanInput<'_
     let names: Vec<&ObjectName> = admin.tables.iter().collect();
     let route = one_database(&names, Code::WideDdl, input)?;
     let reads = admin.verb == TableAdminVerb::Checksum;
-    let effects = Effects { implicit_commit: !reads, writes: !reads, ..Effects::default() };
+    let alters_table = admin.verb == TableAdminVerb::Optimize;
+    let effects = Effects {
+        implicit_commit: !reads,
+        writes: !reads,
+        changes_schema: alters_table,
+        alters_table,
+        ..Effects::default()
+    };
     Ok(input.plan(reads, route, effects))
 }
 

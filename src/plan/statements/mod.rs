@@ -133,8 +133,31 @@ pub fn plan_unread(unread: &Unread, input: &PlanInput<'_>) -> Result<Plan, Refus
     }
     let route = whole::plan_whole(input)
         .map_err(|refusal| if refusal.at.is_none() { refusal.at(unread.at) } else { refusal })?;
-    let effects = Effects { writes: true, leaves_state: true, ..queries::effects_of(input.scan.flags) };
+    // What of a schema it changes is looked at with the table's definition; what cannot be read is refused.
+    let changes_schema = changes_schemas(input.scan.kind);
+    if !changes_schema {
+        whole::check_alters_within(input)?;
+    }
+    let effects = Effects {
+        writes: true,
+        leaves_state: true,
+        changes_schema,
+        alters_table: changes_schema,
+        ..queries::effects_of(input.scan.flags)
+    };
     Ok(input.plan(false, route, effects))
+}
+
+/// Says whether statements of this kind change a schema.
+fn changes_schemas(kind: StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Create
+            | StatementKind::Alter
+            | StatementKind::Drop
+            | StatementKind::Rename
+            | StatementKind::Truncate
+    )
 }
 
 fn local(input: &PlanInput<'_>, answer: LocalAnswer) -> Plan {

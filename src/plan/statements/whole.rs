@@ -150,6 +150,29 @@ pub(crate) fn check_dynamic(input: &PlanInput<'_>, has_body: bool) -> Result<(),
     }
 }
 
+/// Refuses a text that changes tables somewhere in its middle, as MariaDB's compound statements do: nothing
+/// could be decided about it.
+pub(crate) fn check_alters_within(input: &PlanInput<'_>) -> Result<(), Refusal> {
+    const VERBS: [&str; 3] = ["ALTER", "OPTIMIZE", "RENAME"];
+    const BETWEEN: [&str; 5] = ["ONLINE", "OFFLINE", "IGNORE", "LOCAL", "NO_WRITE_TO_BINLOG"];
+    let mut verb_at = None;
+    for token in tokens(input) {
+        let word = token.span.of(input.text);
+        let is_any = |known: &[&str]| known.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()));
+        if token.kind != TokenKind::Word {
+            verb_at = None;
+        } else if is_any(&VERBS) {
+            verb_at = Some(token.span.start as usize);
+        } else if let (Some(at), true) = (verb_at, is_any(&["TABLE", "TABLES"])) {
+            let what = "a change of a table within another statement";
+            return Err(Refusal::because(Code::NotSupported, what).at(at));
+        } else if !is_any(&BETWEEN) {
+            verb_at = None;
+        }
+    }
+    Ok(())
+}
+
 /// Version comments that are code to some servers only.
 const DISPUTED: ScanFlags = ScanFlags::VERSION_COMMENT_SKIPPED.union(ScanFlags::VERSION_COMMENT_DISPUTED);
 

@@ -88,6 +88,15 @@ impl TextResult {
         self
     }
 
+    /// Adds a whole row of text values, none of them NULL, as answers to an execution of a prepared statement
+    /// have it (MySQL internals, "Binary Protocol Resultset Row").
+    pub fn binary_row(&mut self, values: &[&str]) -> &mut Self {
+        let mut row = vec![0; 1 + (values.len() + 7 + 2) / 8];
+        values.iter().for_each(|value| put_lenenc_bytes(&mut row, value.as_bytes()));
+        self.push(&row);
+        self
+    }
+
     /// Takes the packets made so far.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.wire)

@@ -1,6 +1,9 @@
-//! `bulkhead ddl`: the rules, what would become of a statement, and migration files in CI. Asks no server.
+//! `bulkhead ddl`: the rules, what would become of a statement, migration files in CI, room of integers. Servers
+//! are only asked where the arguments say so, and only read.
 
+mod headroom;
 mod lint;
+mod live;
 mod sarif;
 
 use std::io::Write as _;
@@ -10,8 +13,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
+use self::live::DatabaseArgs;
 use crate::ddl::{self, Route, Script, ScriptError, rules};
 use crate::sql::ServerVersion;
+
+/// `--table-from live`.
+const LIVE: &str = "live";
 
 /// What `bulkhead ddl --help` ends with.
 pub(super) const DDL_HELP: &str = "\
@@ -19,8 +26,9 @@ Examples:
   bulkhead ddl rules
   bulkhead ddl explain --table-from users.sql 'ALTER TABLE users ADD COLUMN age INT'
   bulkhead ddl lint --schema structure.sql migrations/20260101_add_age.sql
+  bulkhead ddl headroom --database ws_42
 
-Nothing is sent to a server.";
+Nothing is changed on a server.";
 const RULES_HELP: &str = "\
 Examples:
   bulkhead ddl rules
@@ -30,8 +38,21 @@ Examples:
   bulkhead ddl explain --table-from users.sql 'ALTER TABLE users ADD COLUMN age INT'
   bulkhead ddl explain --table-from users.sql --flavour mariadb --version 10.11 --json 'DROP INDEX i ON users'
 
-The file holds CREATE TABLE statements, as SHOW CREATE TABLE prints them.
+  bulkhead ddl explain --table-from live --database ws_42 'ALTER TABLE users ADD COLUMN age INT'
+
+The file holds CREATE TABLE statements, as SHOW CREATE TABLE prints them. With `live` the definition, the
+server's version and whether there are rows are asked of the cluster that holds the database, by its admin login.
 Ends with 0 when the statement would run or be copied, 1 when it would be refused, 2 when it or a file cannot
+be read.";
+const HEADROOM_HELP: &str = "\
+Examples:
+  bulkhead ddl headroom --database ws_42
+  bulkhead ddl headroom --database ws_42 --all --format json
+  bulkhead ddl headroom --database app --earlier last-week.json
+
+Looks at integer columns near the end of their range: counters, sequences, and columns that refer to a key, by
+foreign key or by a name such as order_id. Reads one database's dictionary and both ends of its indexes.
+Ends with 0 when none is near its end, 1 when one is at 70 % or has less than 90 days, 2 when the database cannot
 be read.";
 const LINT_HELP: &str = "\
 Examples:
@@ -58,15 +79,25 @@ pub(super) enum DdlCommand {
     Explain {
         /// The statement.
         sql: String,
-        /// A file with the table's CREATE TABLE.
-        #[arg(long, value_name = "FILE")]
+        /// A file with the table's CREATE TABLE, or `live`: the database's own.
+        #[arg(long, value_name = "FILE|live")]
         table_from: Option<PathBuf>,
+        /// Which database, for `--table-from live`.
+        #[command(flatten)]
+        database: DatabaseArgs,
         /// The server and what is allowed.
         #[command(flatten)]
         target: TargetArgs,
         /// Prints one JSON object.
         #[arg(long)]
         json: bool,
+    },
+    /// Shows integer columns near the end of their range.
+    #[command(after_help = HEADROOM_HELP)]
+    Headroom {
+        /// What is looked at.
+        #[command(flatten)]
+        args: headroom::HeadroomArgs,
     },
     /// Looks through migration files.
     #[command(after_help = LINT_HELP)]
@@ -136,7 +167,7 @@ impl TargetArgs {
     }
 
     fn permits(&self) -> ddl::Permits {
-        ddl::Permits { prove: self.prove, acknowledged: self.acknowledge }
+        ddl::Permits { prove: self.prove, acknowledged: self.acknowledge, ..ddl::Permits::default() }
     }
 }
 
@@ -144,9 +175,15 @@ impl TargetArgs {
 pub(super) fn run(command: DdlCommand) -> ExitCode {
     let done = match command {
         DdlCommand::Rules { json } => print_rules(json),
-        DdlCommand::Explain { sql, table_from, target, json } => {
-            explain(&sql, table_from.as_deref(), &target, json)
+        DdlCommand::Explain { sql, table_from, database, target, json } => {
+            let from = match table_from {
+                None => TableFrom::Nothing,
+                Some(path) if path.as_os_str() == LIVE => TableFrom::Live(&database),
+                Some(path) => TableFrom::File(path),
+            };
+            explain(&sql, from, &target, json)
         }
+        DdlCommand::Headroom { args } => headroom::run(&args),
         DdlCommand::Lint { files, schema, target, format } => lint::run(&files, &schema, &target, format),
     };
     match done {
@@ -214,14 +251,33 @@ fn at(path: &Path, error: &ScriptError) -> String {
     format!("{}:{}:{}: {}", path.display(), error.line, error.column, error.why)
 }
 
-fn explain(sql: &str, table_from: Option<&Path>, target: &TargetArgs, as_json: bool) -> Result<bool, String> {
-    let server = target.server()?;
-    let mut known = Script::default();
-    if let Some(path) = table_from {
-        define_from(path, server, &mut known)?;
+fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| error.to_string())?.block_on(work)
+}
+
+/// Where definitions come from.
+enum TableFrom<'a> {
+    /// Nowhere.
+    Nothing,
+    /// A file.
+    File(PathBuf),
+    /// A database.
+    Live(&'a DatabaseArgs),
+}
+
+fn explain(sql: &str, from: TableFrom<'_>, target: &TargetArgs, as_json: bool) -> Result<bool, String> {
+    let (mut server, mut known, mut permits) = (target.server()?, Script::default(), target.permits());
+    match from {
+        TableFrom::Nothing => {}
+        TableFrom::File(path) => define_from(&path, server, &mut known)?,
+        TableFrom::Live(database) => {
+            let found = block_on(live::read(database, sql.as_bytes()))?;
+            (server, known, permits.standing) = (found.server, found.known, found.standing);
+        }
     }
-    let steps = ddl::read_script(sql.as_bytes(), &mut known, server, target.permits())
-        .map_err(|error| error.to_string())?;
+    let steps =
+        ddl::read_script(sql.as_bytes(), &mut known, server, permits).map_err(|error| error.to_string())?;
     if steps.is_empty() {
         return Err("the statement changes no table".to_owned());
     }

@@ -281,6 +281,9 @@ impl Session {
         destination: Destination,
         snapshot: &Snapshot,
     ) -> Flow {
+        if plan.effects.changes_schema {
+            return Box::pin(self.change_by_execution(execution, (asked, plan), destination, snapshot)).await;
+        }
         let edited;
         let (address, execution) = match destination {
             Destination::One(address) => (Some(address), execution),
@@ -306,6 +309,27 @@ impl Session {
             None => self.any_place(snapshot, &job, &asked.said)?,
         };
         self.run_job(&job, place).await
+    }
+
+    /// A schema change that was prepared.
+    async fn change_by_execution(
+        &mut self,
+        execution: Execution<'_>,
+        (asked, plan): (&Statement<'_>, &Plan),
+        destination: Destination,
+        snapshot: &Snapshot,
+    ) -> Flow {
+        let (address, edited) = match destination {
+            Destination::One(address) => (address, None),
+            Destination::Edited { address, text } => (address, Some(text)),
+            _ => return Err(ClientError::of(Code::CrossShard).into()),
+        };
+        let execution = match &edited {
+            Some(text) => Execution { text, text_hash: TextHash::of(text), ..execution },
+            None => execution,
+        };
+        let job = job_of(asked, plan, Payload::Execute(execution), CommandKind::Execute);
+        self.change_schema(&job, (&address, &asked.said, snapshot)).await
     }
 
     /// Queues an execution; prepares its text first where the connection does not know it.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::backend::text_of_literal;
 use crate::error::{ClientError, Code};
 use crate::plan::{Address, Destination, Pins, Planned};
-use crate::sql::{self, ClientCharset, Parsed, PrepareSource, Scan, SqlMode, quote};
+use crate::sql::{self, ClientCharset, Parsed, PrepareSource, Scan, SqlMode, StatementKind, quote};
 use crate::topology::Snapshot;
 
 use crate::session::Session;
 use crate::session::flow::{Failure, Flow};
 use crate::session::query::{Said, Statement};
-use crate::session::run::job::Job;
+use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
 use crate::session::state::Transaction;
 use crate::session::statements::local::unread;
@@ -119,7 +119,7 @@ impl Session {
     }
 
     /// Says whether no conversion on the way to a server's parser can change what a text means.
-    fn is_utf8_throughout(&self) -> bool {
+    pub(in crate::session) fn is_utf8_throughout(&self) -> bool {
         let is_utf8 = |name: &str| {
             let value = self.state.settings.variable(name).unwrap_or("utf8");
             value.trim_matches('\'').to_ascii_lowercase().starts_with("utf8")
@@ -146,6 +146,17 @@ impl Session {
         let plan = prepared.planned.as_ref().as_ref().map_err(Clone::clone)?;
         let (scan, text) = (&prepared.scan, prepared.text.as_slice());
         let inner = Job { plan, scan: Some(scan), text, ..*job };
+        let is_whole = scan.placeholders.is_empty();
+        if let (true, true, Some(address)) = (plan.effects.changes_schema, is_whole, &prepared.address) {
+            // What is decided about it is decided now, so it goes as text.
+            let payload = Payload::Text { attributes: &[], text };
+            let said = self.read_comments(text, scan)?;
+            let change = Job { payload, ..inner };
+            return Box::pin(self.change_schema(&change, (address, &said, snapshot))).await;
+        }
+        if plan.effects.alters_table && plan.kind != StatementKind::Create {
+            return Err(not_supported("a schema change with parameters").into());
+        }
         let address = prepared.address.as_ref();
         let place = self.place_or_any(snapshot, address, &inner, &statement.said)?;
         self.run_job(&inner, place).await

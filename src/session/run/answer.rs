@@ -465,7 +465,7 @@ impl Session {
     /// What becomes of a connection on which a job could not be queued.
     pub(in crate::session) fn put_back(&mut self, held: Held, failure: &Failure) {
         match failure {
-            Failure::Refused(_) | Failure::Anew(_) => self.keep_or_release(held, false),
+            Failure::Refused(_) | Failure::Anew(_) | Failure::TableBusy => self.keep_or_release(held, false),
             // After a broken or late SET it may still owe an answer.
             Failure::Retry(_) | Failure::Unusable(_) | Failure::End(_) => self.lose(held),
         }

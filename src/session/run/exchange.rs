@@ -25,7 +25,7 @@ use crate::session::state::{Held, Transaction};
 /// How long a server may take to answer after its statement was killed.
 const KILLED_ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// ER_QUERY_INTERRUPTED: what a server says of a statement that was killed.
-const QUERY_INTERRUPTED_ERRNO: u16 = 1317;
+const QUERY_INTERRUPTED: [u16; 1] = [1317];
 
 impl Session {
     /// Relays the answer of what was queued; past its deadline or bound it is killed.
@@ -51,7 +51,7 @@ impl Session {
             view,
             rechain,
             bytes_max,
-            withheld_errno: None,
+            withheld_errnos: self.withholds,
             withheld: false,
         };
         let relayed = execute::relay(&mut self.client, connection, &mut answer, stop).await;
@@ -62,7 +62,7 @@ impl Session {
                     Stop::TooLarge => Some(Code::ResultTooLarge),
                     Stop::Killed | Stop::Left => None,
                 };
-                answer.withheld_errno = self.cut_short.map(|_| QUERY_INTERRUPTED_ERRNO);
+                answer.withheld_errnos = if self.cut_short.is_some() { &QUERY_INTERRUPTED } else { &[] };
                 answer.bytes_max = 0;
                 let relayed = relay_killed(&mut self.client, held, &mut answer, why).await;
                 // The KILL may still be on its way to this connection.
@@ -76,6 +76,9 @@ impl Session {
             // Killed too late: the whole answer came.
             self.cut_short = None;
         }
+        let is_told_otherwise = withheld && self.cut_short.is_none();
+        let told = answer.tracker.end().error.as_ref().filter(|_| is_told_otherwise);
+        self.withheld = told.cloned().map(Box::new);
         self.client.set_sequence(match &answer.rechain {
             Some(rechain) => rechain.sequence(),
             // What the client gets instead has the number of what it did not get.

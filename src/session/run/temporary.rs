@@ -25,6 +25,14 @@ impl TemporaryTables {
         self.names.is_empty() && !self.is_unknown
     }
 
+    /// Says whether this name is a temporary table's; absent: that is not known.
+    pub(in crate::session) fn has(&self, object: &ObjectName, database: &str) -> Option<bool> {
+        match self.names.contains(&key(object, database)) {
+            true => Some(true),
+            false => (!self.is_unknown).then_some(false),
+        }
+    }
+
     /// Takes over what a statement that succeeded has done in `database`.
     fn note(&mut self, statement: &DdlStatement, database: &str) {
         if statement.object != DdlObject::Table {

@@ -23,6 +23,6 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
     let becomes = changed.new.nullable == Some(false) && !subject.table.is_not_null(changed.old);
     becomes.then(|| {
         let why = format!("`{}` may hold NULL now", changed.old.name.text);
-        Ruling::says(Effect::Proof, why).offering(Offer::REBUILD).losing().breaking()
+        Ruling::says(Effect::ProofInUse, why).offering(Offer::REBUILD).losing().breaking()
     })
 }

@@ -9,7 +9,8 @@ pub(super) static RULE: Rule = Rule {
     name: "add_foreign_key",
     sentence: "a foreign key makes writes of one table wait for locks of another, blocks writes while it is \
                added, and cannot reach across shards",
-    remedy: "keep the reference in the application, or a plain index",
+    remedy: "keep the reference in the application, or a plain index; a table that nobody uses yet may have \
+             one",
     source: "MySQL manual, Online DDL Operations: Foreign Key Operations; MariaDB documentation, Foreign \
                Keys",
     check: Check::Clause(check),
@@ -23,5 +24,6 @@ fn check(subject: &Subject<'_>) -> Option<Ruling> {
         }
         _ => return None,
     };
-    is_added.then(|| Ruling::says(Effect::Refuse, "a foreign key is added".to_owned()).offering(Offer::COPY))
+    is_added
+        .then(|| Ruling::says(Effect::RefuseInUse, "a foreign key is added".to_owned()).offering(Offer::COPY))
 }

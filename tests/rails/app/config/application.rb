@@ -4,6 +4,7 @@ require "rails"
 require "active_record/railtie"
 require "action_controller/railtie"
 require "rails/test_unit/railtie"
+require_relative "../lib/acknowledged"
 require_relative "../lib/workspace"
 
 module Tracker

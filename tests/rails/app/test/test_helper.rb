@@ -47,7 +47,7 @@ module Schema
     Workspace.with(id) do
       connection = ActiveRecord::Base.connection
       connection.disable_referential_integrity do
-        connection.tables.each { |table| connection.drop_table(table) }
+        Acknowledged.here { connection.tables.each { |table| connection.drop_table(table) } }
       end
     end
   end

@@ -1,0 +1,186 @@
+//! On the server itself: with an assertion, and a bounded wait for the table.
+//!
+//! While a statement waits for a table's metadata lock, every other statement of the table queues behind it.
+//! So it waits a second or so, gives up, and comes again after a pause that grows.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Asked, Sent, Site, as_text};
+use crate::backend::{SessionSettings, SettingChange};
+use crate::ddl::{Edit, edited, wait_edits};
+use crate::error::{ClientError, Code};
+
+use crate::session::Session;
+use crate::session::flow::{Failure, Flow};
+use crate::session::run::job::Job;
+
+/// ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK: it did not get its table.
+const BUSY: [u16; 2] = [1205, 1213];
+/// ER_ALTER_OPERATION_NOT_SUPPORTED, … _REASON, ER_INNODB_MAX_ROW_VERSION, and
+/// ER_INNODB_ONLINE_LOG_TOO_BIG: it will not be done in place.
+const NOT_IN_PLACE: [u16; 4] = [1845, 1846, 4092, 1799];
+/// What the client does not hear of a statement that was asserted.
+const WITHHELD: [u16; 6] = [1205, 1213, 1845, 1846, 4092, 1799];
+
+/// The variable that bounds the wait for a table.
+const LOCK_WAIT: &str = "lock_wait_timeout";
+/// The first pause.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(8);
+
+/// What one statement has waited for so far.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Waits {
+    /// Since when it waits for the lane of schema changes.
+    pub lane_since: Option<Instant>,
+    pauses: Pauses,
+}
+
+/// The pauses between attempts at one statement.
+#[derive(Debug, Default)]
+struct Pauses {
+    since: Option<Instant>,
+    made: u32,
+}
+
+impl Pauses {
+    /// The next pause; `None` when the time is over: `within` since the first one was asked for.
+    fn next(&mut self, within: Duration) -> Option<Duration> {
+        let now = tokio::time::Instant::now().into_std();
+        let since = *self.since.get_or_insert(now);
+        let pause = PAUSE_MIN.saturating_mul(1 << self.made.min(8)).min(PAUSE_MAX);
+        self.made += 1;
+        (now.duration_since(since) + pause <= within).then_some(pause)
+    }
+}
+
+impl Session {
+    /// Waits before a schema change is tried again; tells when its time is over.
+    async fn pause(&mut self, site: &Site<'_>) -> Flow {
+        let within = self.serving.config.timeouts.ddl_retry;
+        let Some(pause) = self.waits.get_or_insert_default().pauses.next(within) else {
+            let message = format!("{} (cluster {})", Code::DdlTableBusy.sentence(), site.place.cluster);
+            return Err(ClientError::new(Code::DdlTableBusy, message).into());
+        };
+        let until = Instant::now() + pause;
+        let mut waiting = self.entry.waiting();
+        tokio::select! {
+            biased;
+            () = self.alarm.ring(Some(until)) => Ok(()),
+            error = self.client.watch_close() => Err(error.into()),
+            stopped = waiting.stopped() => Err(stopped.into()),
+        }
+    }
+
+    /// Sends a schema change about which nothing is to be asserted.
+    ///
+    /// # Errors
+    /// [`Failure::TableBusy`] when it did not get its table.
+    pub(super) async fn run_unasserted(&mut self, job: &Job<'_>, site: &Site<'_>) -> Flow {
+        let edits = wait_edits(job.server_text(), self.state.mode);
+        match self.run_bounded(job, site, &edits, &BUSY).await? {
+            Sent::Answered => Ok(()),
+            Sent::NotInPlace(error) => Err(crate::session::run::exchange::refused_by_server(&error).into()),
+        }
+    }
+
+    /// Sends a schema change with the assertion that was decided on.
+    ///
+    /// # Errors
+    /// [`Failure::TableBusy`] when it did not get its table.
+    pub(super) async fn run_asserted(
+        &mut self,
+        job: &Job<'_>,
+        site: &Site<'_>,
+        asked: &Asked<'_>,
+        edits: &[Edit],
+    ) -> Flow<Sent> {
+        let mut edits = edits.to_vec();
+        edits.extend(wait_edits(asked.text, asked.mode));
+        let withheld: &'static [u16] = if asked.needs_definition() { &WITHHELD } else { &BUSY };
+        self.run_bounded(job, site, &edits, withheld).await
+    }
+
+    async fn run_bounded(
+        &mut self,
+        job: &Job<'_>,
+        site: &Site<'_>,
+        edits: &[Edit],
+        withheld: &'static [u16],
+    ) -> Flow<Sent> {
+        let own = Arc::clone(&self.state.settings);
+        self.state.settings = bounded(&own, self.serving.config.timeouts.ddl_lock)?;
+        self.withholds = withheld;
+        let done = match edits {
+            [] => self.run_job(job, site.place.clone()).await,
+            edits => {
+                let text = edited(job.server_text(), edits);
+                match as_text(job, &text) {
+                    Ok(job) => self.run_job(&job, site.place.clone()).await,
+                    Err(error) => Err(error.into()),
+                }
+            }
+        };
+        self.withholds = &[];
+        self.state.settings = own;
+        let told_otherwise = self.withheld.take();
+        done?;
+        match told_otherwise {
+            None => Ok(Sent::Answered),
+            Some(error) if NOT_IN_PLACE.contains(&error.errno) => Ok(Sent::NotInPlace(*error)),
+            Some(_) => {
+                self.pause(site).await?;
+                Err(Failure::TableBusy)
+            }
+        }
+    }
+}
+
+/// The session's settings, with a wait for tables that is no longer than `bound`.
+fn bounded(own: &Arc<SessionSettings>, bound: Duration) -> Result<Arc<SessionSettings>, ClientError> {
+    let seconds = bound.as_secs().max(1);
+    let own_seconds = own.variable(LOCK_WAIT).and_then(|literal| literal.parse::<u64>().ok());
+    if own_seconds.is_some_and(|own| own <= seconds) {
+        return Ok(Arc::clone(own));
+    }
+    let literal = seconds.to_string();
+    let change = [SettingChange::Variable { name: LOCK_WAIT, literal: &literal }];
+    let settings = own.with(&change);
+    settings.map(Arc::new).map_err(|error| ClientError::new(Code::NotSupported, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_and_end() {
+        let mut pauses = Pauses::default();
+        let within = Duration::from_secs(10);
+        let mut made = Vec::new();
+        while let Some(pause) = pauses.next(within) {
+            made.push(pause.as_millis());
+            // An attempt of a second, then the pause.
+            tokio::time::advance(pause + Duration::from_secs(1)).await;
+        }
+        assert_eq!(made, [250, 500, 1000, 2000]);
+        assert_eq!(Pauses::default().next(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_shorter_wait_of_the_session_stays() {
+        let set = |literal: &str| {
+            let change = [SettingChange::Variable { name: LOCK_WAIT, literal }];
+            Arc::new(SessionSettings::new(45).with(&change).unwrap())
+        };
+        let seconds = |settings: &Arc<SessionSettings>| {
+            let bounded = bounded(settings, Duration::from_secs(2)).unwrap();
+            bounded.variable(LOCK_WAIT).unwrap().to_owned()
+        };
+        assert_eq!(seconds(&set("1")), "1");
+        assert_eq!(seconds(&set("31536000")), "2");
+        assert_eq!(seconds(&Arc::new(SessionSettings::new(45))), "2");
+    }
+}
