@@ -639,6 +639,133 @@ async fn cut_off_again_and_again(flavour: Flavour) {
     assert_eq!(until_marker(&mut subscription, marker).await.rows.len(), 1);
 }
 
+/// A connection that is lost within a transaction of which part was given already, and again.
+async fn cut_off_within_a_transaction(flavour: Flavour) {
+    let cluster = Cluster::start("within", flavour);
+    let mut direct = direct(&cluster).await;
+    let (table, kinds) = simple_table(&mut direct, "within").await;
+    let feeds = feeds(&cluster);
+    let mut subscription = feeds.subscribe(&name(), table, Arc::clone(&kinds), None).await.unwrap();
+    let mut other = self::direct(&cluster).await;
+    query(&mut other, "USE within").await;
+    query(&mut other, "START TRANSACTION").await;
+    for part in 0..350 {
+        let values: Vec<_> = (0..1000).map(|n| format!("({}, REPEAT('z', 190))", part * 1000 + n)).collect();
+        query(&mut other, format!("INSERT INTO t VALUES {}", values.join(","))).await;
+    }
+    query(&mut other, "COMMIT").await;
+    let mut given = 0_i64;
+    for cut in 0..2 {
+        // Nothing is read until the feed has stopped for want of room.
+        let mut before = u64::MAX;
+        while feeds.stats(&name()).unwrap().bytes != before {
+            before = feeds.stats(&name()).unwrap().bytes;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        let connections = feeds.stats(&name()).unwrap().connections;
+        assert!(kill_reader(&mut direct).await >= 1, "cut {cut}");
+        // What had arrived before is given first.
+        while feeds.stats(&name()).unwrap().connections == connections {
+            let Change::Rows { rows, end_of_transaction, .. } = next(&mut subscription).await.unwrap() else {
+                continue;
+            };
+            assert!(!end_of_transaction);
+            for row in rows {
+                assert_eq!(integer(row.after.as_ref().unwrap(), 0), given, "neither twice nor left out");
+                given += 1;
+            }
+        }
+    }
+    let marker = feeds.mark(&name()).await.unwrap();
+    let told = until_marker(&mut subscription, marker).await;
+    assert_eq!(given + told.rows.len() as i64, 350_000);
+    let ids: Vec<_> = told.rows.iter().map(|(_, after)| integer(after.as_ref().unwrap(), 0)).collect();
+    assert!(ids.windows(2).all(|pair| pair[0] + 1 == pair[1]) && ids[0] == given);
+    assert_eq!(told.parts.iter().filter(|(_, is_end)| *is_end).count(), 1);
+    let connections = feeds.stats(&name()).unwrap().connections;
+    assert!(connections >= 3, "{connections} connections");
+}
+
+async fn direct_connections(flavour: Flavour) {
+    let cluster = Cluster::shared(flavour);
+    let mut first = direct(cluster).await;
+    database(&mut first, "direct").await;
+    let end = first.execute("CREATE TABLE t (id INT PRIMARY KEY, v LONGBLOB)").await.unwrap();
+    assert_eq!((end.affected_rows, end.warnings), (0, 0));
+    let end = first.execute("INSERT INTO t VALUES (1, ''), (2, NULL), (3, x'00FF')").await.unwrap();
+    assert_eq!((end.affected_rows, &*end.info), (3, "Records: 3  Duplicates: 0  Warnings: 0"));
+    let rows = query(&mut first, "SELECT id, v FROM t ORDER BY id").await;
+    let values: Vec<_> = rows.iter().map(|row| (row.number::<i32>(0), row.value(1))).collect();
+    assert_eq!(values, [(Some(1), Some(&b""[..])), (Some(2), None), (Some(3), Some(&b"\x00\xff"[..]))]);
+    assert_eq!(rows.columns().iter().map(|column| &*column.name).collect::<Vec<_>>(), ["id", "v"]);
+
+    // A row that begins like the packet that ends rows, and a statement of several packets.
+    let rows = query(&mut first, "SELECT REPEAT('x', 17000000), 7").await;
+    assert_eq!(
+        (rows.first().unwrap().value(0).unwrap().len(), rows.first().unwrap().number(1)),
+        (17_000_000, Some(7))
+    );
+    let long = [b"INSERT INTO t VALUES (4, '", &vec![b'y'; 34_000_000][..], b"')"].concat();
+    assert_eq!(first.execute(&long).await.unwrap().affected_rows, 1);
+    let rows = query(&mut first, "SELECT LENGTH(v) FROM t WHERE id = 4").await;
+    assert_eq!(rows.first().unwrap().number(0), Some(34_000_000));
+
+    // A refusal changes nothing about the connection.
+    let error = first.execute("INSERT INTO t VALUES (1, '')").await.unwrap_err();
+    assert_eq!((error.errno(), error.is_lost()), (Some(1062), false));
+    assert_eq!(first.query("SELECT nothing FROM t").await.unwrap_err().errno(), Some(1054));
+    first.ping().await.unwrap();
+
+    // Another one ends its statement, and then all of it.
+    let mut second = direct(cluster).await;
+    let id = first.thread_id();
+    let sleeping = async {
+        let slept = first.query("SELECT SLEEP(20) FROM direct.t").await;
+        (first, slept)
+    };
+    let ((mut first, slept), killed) = tokio::join!(sleeping, async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        second.kill(id, Kill::Query).await.unwrap()
+    });
+    assert!(killed);
+    match slept {
+        Err(error) => assert_eq!(error.errno(), Some(1317), "{error}"),
+        // A SLEEP that is killed may say so by its value.
+        Ok(rows) => assert_eq!(rows.first().unwrap().number(0), Some(1)),
+    }
+    first.ping().await.unwrap();
+    assert!(second.kill(id, Kill::Connection).await.unwrap());
+    let error = first.execute("DO 1").await.unwrap_err();
+    assert!(error.is_lost(), "{error}");
+    let error = first.execute("DO 1").await.unwrap_err();
+    assert_eq!(error.outcome(), bulkhead::error::Outcome::NotSent);
+    while second.kill(id, Kill::Connection).await.unwrap() {}
+
+    // Whatever is left in the middle is lost, and says so.
+    let cut = tokio::time::timeout(Duration::from_millis(100), second.query("SELECT SLEEP(3)")).await;
+    assert!(cut.is_err() && second.is_lost());
+    assert!(second.ping().await.unwrap_err().is_lost());
+    let mut third = direct(cluster).await;
+    let mut stream = third.select("SELECT id FROM direct.t ORDER BY id").await.unwrap();
+    assert_eq!(stream.next().await.unwrap().unwrap().number(0), Some(1));
+    drop(stream);
+    assert!(third.is_lost());
+    let mut fourth = direct(cluster).await;
+    fourth.set_answer_bytes_max(1000);
+    assert_eq!(query(&mut fourth, "SELECT REPEAT('x', 900)").await.len(), 1);
+    let error = fourth.query("SELECT REPEAT('x', 1100)").await.unwrap_err();
+    assert!(error.to_string().contains("1000 bytes") && fourth.is_lost());
+    let mut fifth = direct(cluster).await;
+    assert!(fifth.is_quiet());
+    fifth.close().await;
+    // TLS where the server offers it.
+    let Source { server, login, .. } = source(cluster, "bulkhead_admin");
+    let tls = ClientTls::new(bulkhead::protocol::tls::TlsMode::Preferred, None, None).unwrap();
+    let mut sixth = Direct::open(&server, &login, &tls, WAIT).await.unwrap();
+    let cipher = query(&mut sixth, "SHOW STATUS LIKE 'Ssl_cipher'").await;
+    assert_eq!(cipher.first().unwrap().text(1).unwrap().is_empty(), flavour == Flavour::MariaDb);
+}
+
 async fn resumed(flavour: Flavour) {
     let cluster = Cluster::start("resumed", flavour);
     let mut direct = direct(&cluster).await;
@@ -854,6 +981,8 @@ on_both! {
     statements_about_the_table: statements_are_told_mysql, statements_are_told_mariadb;
     odd_tables: odd_tables_mysql, odd_tables_mariadb;
     cut_off_again_and_again: cut_off_again_and_again_mysql, cut_off_again_and_again_mariadb;
+    cut_off_within_a_transaction: cut_off_within_mysql, cut_off_within_mariadb;
+    direct_connections: direct_connections_mysql, direct_connections_mariadb;
     resumed: resumed_mysql, resumed_mariadb;
     unfit_servers: unfit_servers_are_named_mysql, unfit_servers_are_named_mariadb;
     unread_subscriptions_lose_nothing: unread_subscriptions_mysql, unread_subscriptions_mariadb;
