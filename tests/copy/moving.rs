@@ -140,6 +140,7 @@ impl Job<'_> {
             endpoint: self.mover.endpoint.clone(),
             plan: Arc::new(plan),
             resume,
+            replay_from: None,
         };
         Engine::start(setup, self.mover.feeds.clone()).await
     }

@@ -29,7 +29,7 @@ type Renaming<'r> = Pin<Box<dyn Future<Output = Result<OkEnd, DirectError>> + Se
 
 /// What the comment of a sentry says.
 pub(super) fn comment(id: &MigrationId) -> String {
-    format!("sentry of Bulkhead's migration {id}")
+    format!("sentry of the Bulkhead migration {id}")
 }
 
 /// Locks, fills, exchanges, unlocks.

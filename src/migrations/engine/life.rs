@@ -15,7 +15,7 @@ use super::{Endpoint, meaning, shadow};
 use crate::backend::direct::Direct;
 use crate::ids::MigrationId;
 use crate::migrations::apply::{Applier, apply_batch};
-use crate::migrations::changes::{Feeds, TableName};
+use crate::migrations::changes::{Feeds, Position, TableName};
 use crate::migrations::copy::{Ranges, copy_rows};
 use crate::migrations::plan::CopyPlan;
 use crate::migrations::verify::verify;
@@ -42,6 +42,9 @@ pub struct Setup {
     pub plan: Arc<CopyPlan>,
     /// Goes on from the recorded progress instead of from the beginning.
     pub resume: bool,
+    /// The shadow has every row as of this position, and only what was changed since is applied: it is the old
+    /// table of an exchange that is taken back. [`Engine::copy`] is not to be called then.
+    pub replay_from: Option<Position>,
 }
 
 /// What a comparison came to: nothing differed in the last pass.
@@ -79,7 +82,7 @@ impl Engine {
             (true, None) if recorded.max.is_some() => {
                 return Err(EngineError::TableChanged("there is no recorded position".to_owned()));
             }
-            _ => None,
+            _ => setup.replay_from.clone(),
         };
         let names = &setup.plan.names;
         let table = TableName::new(names.database.as_str(), names.table.as_str());
@@ -87,7 +90,7 @@ impl Engine {
         let feed = feeds.subscribe(&setup.endpoint.cluster, table, kinds, from.clone()).await;
         let feed = feed.map_err(|error| EngineError::Feed(error.to_string()))?;
         let position = from.clone().unwrap_or_else(|| feed.start().clone());
-        if from.is_none() {
+        if from.is_none() || !setup.resume {
             run(&mut direct, records.set_position(&position), "recording the beginning").await?;
         }
         let shared = Arc::new(Shared::new(&setup, feeds, position));

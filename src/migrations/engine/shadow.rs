@@ -157,6 +157,21 @@ pub(super) async fn read(admin: &mut Direct, request: &ShadowRequest<'_>) -> Res
     Ok(CopyPlan::new(inputs(admin, request.names, &source, (&shadow, &change)))?)
 }
 
+/// See [`super::adopt_shadow`].
+pub(super) async fn adopt(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
+    let change = read_change(request.text.as_bytes(), mode_of(admin, request))?;
+    let source = read_source(admin, request.names).await?;
+    let shadow_text = show_create(admin, &request.names.target()).await?;
+    let shadow = read_definition(&shadow_text, version(admin))?;
+    let plan = CopyPlan::new(inputs(admin, request.names, &source, (&shadow, &change)))?;
+    Records::prepare(admin).await?;
+    let records = Records::new(request.id);
+    run(admin, records.forget(), "recording the beginning").await?;
+    let definition = records.set(Single::Definition, &without_counter(&source.text));
+    run(admin, definition, "recording the beginning").await?;
+    Ok(plan)
+}
+
 /// SHOW CREATE TABLE, in UTF-8.
 pub(super) async fn show_create(admin: &mut Direct, table: &str) -> Result<Vec<u8>, EngineError> {
     run(admin, "SET NAMES utf8mb4", "reading a definition").await?;

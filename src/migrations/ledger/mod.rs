@@ -15,9 +15,7 @@ pub(super) mod tables;
 mod tests;
 
 pub(super) use keeper::Owned;
-pub(super) use record::{
-    Definitions, Kept, Orders, Record, id_in, id_in_database, new_id, old_name, time_of,
-};
+pub(super) use record::{Definitions, Kept, Orders, Record, id_in, id_in_database, new_id, time_of};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

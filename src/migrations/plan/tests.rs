@@ -7,7 +7,7 @@ const MYSQL: ServerVersion = ServerVersion { mariadb: false, number: 90_700 };
 const MARIADB: ServerVersion = ServerVersion { mariadb: true, number: 101_100 };
 
 fn names() -> Names {
-    Names { database: "ws_1".into(), table: "t".into(), shadow: "new_7".into() }
+    Names { database: "ws_1".into(), table: "t".into(), home: "zz_bulkhead".into(), shadow: "new_7".into() }
 }
 
 fn table_facts() -> Facts {

@@ -47,7 +47,7 @@ impl Paced {
     }
 
     async fn wait(&self) -> Permission {
-        let (mut orders, mut verdict) = (self.shared.ledger.changes(), self.throttle.changes());
+        let mut orders = self.shared.ledger.changes();
         let mut owned = self.shared.owned();
         loop {
             let record = self.shared.ledger.get(&self.id);
@@ -66,7 +66,7 @@ impl Paced {
             }
             tokio::select! {
                 changed = orders.changed() => if changed.is_err() { return Permission::Stop },
-                _ = verdict.changed() => {}
+                () = self.throttle.changed() => {}
                 changed = owned.changed() => if changed.is_err() { return Permission::Stop },
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }

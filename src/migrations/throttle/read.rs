@@ -107,9 +107,12 @@ impl Throttle {
         }
     }
 
-    /// Wakes with every new verdict.
-    pub(in crate::migrations) fn changes(&self) -> watch::Receiver<Verdict> {
-        self.verdict.subscribe()
+    /// Returns with the next verdict.
+    ///
+    /// Cancel safety: safe.
+    pub(in crate::migrations) async fn changed(&self) {
+        // The sender is this one's own, so it is there.
+        let _ = self.verdict.subscribe().changed().await;
     }
 
     /// A chunk was copied.
@@ -330,7 +333,7 @@ mod tests {
     fn usual_is_learnt_only_while_nothing_is_copied() {
         let histogram = Histogram::new();
         let mut writes = Writes::default();
-        let mut second = |ms: u64, count: u64, copied: bool, writes: &mut Writes| {
+        let second = |ms: u64, count: u64, copied: bool, writes: &mut Writes| {
             (0..count).for_each(|_| histogram.record(Duration::from_millis(ms)));
             writes.take(histogram.report(), copied);
         };
