@@ -674,8 +674,8 @@ async fn a_million_rows_with_five_indexes_are_timed() {
         cluster.sql("INSERT INTO timed.t (u, name, note) VALUES (1, 'first', REPEAT('x', 80))");
         for _ in 0..doublings {
             cluster.sql(
-                "USE timed; INSERT INTO timed.t (u, name, note, amount) SELECT FLOOR(RAND() * 1000000), MD5(RAND()), \
-                 CONCAT(MD5(RAND()), note), RAND() * 100000 FROM (SELECT LEFT(note, 60) AS note FROM timed.t) AS d",
+                "USE timed; INSERT INTO timed.t (u, name, note, amount) SELECT FLOOR(RAND() * 1000000), LEFT(SHA2(RAND(), 256), 32), \
+                 CONCAT(LEFT(SHA2(RAND(), 256), 32), note), RAND() * 100000 FROM (SELECT LEFT(note, 60) AS note FROM timed.t) AS d",
             );
         }
         let mover = Mover::new(cluster);

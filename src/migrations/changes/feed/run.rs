@@ -44,6 +44,8 @@ pub(in super::super) struct Join {
     pub(in super::super) table: TableName,
     pub(in super::super) columns: Arc<[ColumnKind]>,
     pub(in super::super) from: Place,
+    /// It begins at the log's end as of a moment ago, not at a position of its own.
+    pub(in super::super) is_new: bool,
     pub(in super::super) way: Way,
     pub(in super::super) answer: oneshot::Sender<Result<(), FeedError>>,
 }
@@ -114,10 +116,10 @@ struct Link {
 impl Feed {
     /// Takes a subscription in. Gives whether the feed has to go back for it.
     fn join(&mut self, join: Join) -> bool {
-        let Join { table, columns, from, way, answer } = join;
+        let Join { table, columns, from, is_new, way, answer } = join;
         let number = self.state.number(&table);
         let subscriber = Subscriber::new(table, number, columns, way);
-        match self.state.add(subscriber, from) {
+        match self.state.add(subscriber, from, is_new) {
             Ok(is_back) => {
                 self.waiting.push(answer);
                 is_back
