@@ -216,7 +216,12 @@ impl<T: Clone, P: Clone> Book<T, P> {
 
     /// Decides about the rows of a chunk: `keep` gets, for each key in order, whether its row is to be written.
     /// Those are in flight from now on.
-    pub fn claim<'k>(&mut self, id: ChunkId, keys: impl Iterator<Item = &'k [u8]>, mut keep: impl FnMut(bool)) {
+    pub fn claim<'k>(
+        &mut self,
+        id: ChunkId,
+        keys: impl Iterator<Item = &'k [u8]>,
+        mut keep: impl FnMut(bool),
+    ) {
         let Some(at) = self.chunks.iter().position(|chunk| chunk.id == id) else { return };
         let is_held = matches!(self.hold, Hold::Now(_));
         let mut hashes = HashSet::with_capacity(keys.size_hint().0);

@@ -163,7 +163,9 @@ mod tests {
 
     fn key(n: u32) -> Key {
         let mut bytes = Vec::new();
-        crate::migrations::plan::push_literal(&mut bytes, |out| out.extend_from_slice(n.to_string().as_bytes()));
+        crate::migrations::plan::push_literal(&mut bytes, |out| {
+            out.extend_from_slice(n.to_string().as_bytes())
+        });
         Key::from_bytes(&bytes)
     }
 

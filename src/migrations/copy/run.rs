@@ -95,7 +95,8 @@ impl Run {
                         continue;
                     }
                     Next::Scout(after) => {
-                        let end = self.scout(KeyRange { after, through: Some(self.ranges.max().clone()) }).await;
+                        let end =
+                            self.scout(KeyRange { after, through: Some(self.ranges.max().clone()) }).await;
                         let Some(piece) = self.scouted(end).await? else { continue };
                         self.begin(piece).await?;
                         continue;

@@ -99,6 +99,15 @@ pub async fn read_plan(admin: &mut Direct, request: &ShadowRequest<'_>) -> Resul
     shadow::read(admin, request).await
 }
 
+/// Makes the plan for a shadow that has its rows already: the old table of an exchange that is taken back. The
+/// request's statement says only which columns have other names there.
+///
+/// # Errors
+/// As [`read_plan`].
+pub async fn adopt_shadow(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
+    shadow::adopt(admin, request).await
+}
+
 /// Copies a small table as a whole and compares it, on a connection in the engine's state that holds `LOCK TABLES
 /// source WRITE, shadow WRITE` (or READ for the source), behind [`make_shadow`] without late indexes. Gives the
 /// number of rows. The exchange is the caller's.

@@ -139,7 +139,11 @@ impl Records {
     }
 
     /// Reads everything.
-    pub(crate) async fn read(&self, direct: &mut Direct, key_columns: usize) -> Result<Recorded, EngineError> {
+    pub(crate) async fn read(
+        &self,
+        direct: &mut Direct,
+        key_columns: usize,
+    ) -> Result<Recorded, EngineError> {
         let sql = format!(
             "SELECT kind, number, low, high, rows_copied FROM {ARTIFACTS}.progress WHERE migration = {}",
             self.id

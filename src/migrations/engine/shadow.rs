@@ -1,9 +1,9 @@
 //! Makes the shadow table, and reads the plan from both tables.
 
+use super::ShadowRequest;
 use super::error::EngineError;
 use super::records::{Records, Single};
 use super::session::{rows, run, settle_session};
-use super::ShadowRequest;
 use crate::backend::direct::Direct;
 use crate::ddl::apply;
 use crate::migrations::plan::{
@@ -148,11 +148,28 @@ pub(super) async fn read(admin: &mut Direct, request: &ShadowRequest<'_>) -> Res
     let records = Records::new(request.id);
     let recorded = records.read_definition(admin).await?;
     if recorded.as_deref() != Some(&without_counter(&source.text)[..]) {
-        return Err(EngineError::TableChanged("its definition is not what it was at the beginning".to_owned()));
+        return Err(EngineError::TableChanged(
+            "its definition is not what it was at the beginning".to_owned(),
+        ));
     }
     let shadow_text = show_create(admin, &request.names.target()).await?;
     let shadow = read_definition(&shadow_text, version(admin))?;
     Ok(CopyPlan::new(inputs(admin, request.names, &source, (&shadow, &change)))?)
+}
+
+/// See [`super::adopt_shadow`].
+pub(super) async fn adopt(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
+    let change = read_change(request.text.as_bytes(), mode_of(admin, request))?;
+    let source = read_source(admin, request.names).await?;
+    let shadow_text = show_create(admin, &request.names.target()).await?;
+    let shadow = read_definition(&shadow_text, version(admin))?;
+    let plan = CopyPlan::new(inputs(admin, request.names, &source, (&shadow, &change)))?;
+    Records::prepare(admin).await?;
+    let records = Records::new(request.id);
+    run(admin, records.forget(), "recording the beginning").await?;
+    let definition = records.set(Single::Definition, &without_counter(&source.text));
+    run(admin, definition, "recording the beginning").await?;
+    Ok(plan)
 }
 
 /// SHOW CREATE TABLE, in UTF-8.

@@ -24,8 +24,8 @@ pub use indexes::LateIndexes;
 pub use key::{Key, KeyRange, literals, push_literal};
 pub use refusal::Refusal;
 pub use row_key::RowKeyPlan;
-pub use statements::KEYS_MAX;
 pub use shadow::{ShadowStatements, read_change, read_definition, shadow_statements};
+pub use statements::KEYS_MAX;
 
 use std::sync::Arc;
 
@@ -219,7 +219,10 @@ fn copy_column(sides: &Sides<'_>, pair: &Pair<'_>) -> Result<CopyColumn, Refusal
     let comparison = compare::compare((&pair.old, &source), (&pair.new, &target), mariadb);
     let Some(comparison) = comparison else {
         return Err(Refusal::new(
-            format!("column {}: what becomes of its values in the new type cannot be compared", pair.source.name.text),
+            format!(
+                "column {}: what becomes of its values in the new type cannot be compared",
+                pair.source.name.text
+            ),
             "add a column of the new type, fill it in the application, then drop the old one",
         ));
     };
@@ -238,7 +241,10 @@ fn fillers(sides: &Sides<'_>, pairs: &[Pair<'_>]) -> Result<Vec<(String, &'stati
         }
         if column.auto_increment {
             return Err(Refusal::new(
-                format!("new column {} counts by itself: a row would get another number with each change", column.name.text),
+                format!(
+                    "new column {} counts by itself: a row would get another number with each change",
+                    column.name.text
+                ),
                 "add it nullable and without AUTO_INCREMENT, fill it, then make it the key",
             ));
         }
@@ -259,8 +265,8 @@ fn fillers(sides: &Sides<'_>, pairs: &[Pair<'_>]) -> Result<Vec<(String, &'stati
 /// What ALTER TABLE writes into old rows of a new NOT NULL column without a default.
 fn implicit_default(of: &ResolvedType) -> Option<&'static str> {
     use TypeKind::{
-        BigInt, Binary, Bit, Blob, Char, Decimal, Double, Enum, Float, Int, MediumInt, Set, SmallInt, Text, Time,
-        TinyInt, VarBinary, VarChar, Year,
+        BigInt, Binary, Bit, Blob, Char, Decimal, Double, Enum, Float, Int, MediumInt, Set, SmallInt, Text,
+        Time, TinyInt, VarBinary, VarChar, Year,
     };
     match of.kind {
         TinyInt | SmallInt | MediumInt | Int | BigInt | Decimal | Float | Double | Bit | Year => Some("0"),

@@ -94,7 +94,9 @@ fn try_key(
     let mut names = Vec::new();
     for name in &unique.columns {
         let at = pairs.iter().position(|pair| is_same(&pair.source.name.text, name));
-        let Some(at) = at else { return Err(format!("column {name} of key {} is not carried over", unique.name)) };
+        let Some(at) = at else {
+            return Err(format!("column {name} of key {} is not carried over", unique.name));
+        };
         let pair = &pairs[at];
         let not_null = sides.source.is_not_null(pair.source);
         if !not_null || !pair.kind.is_fit_for_key() || is_labels(&pair.old) {
