@@ -29,6 +29,10 @@ const HOLDS_TABLES: [Pins; 3] = [Pins::TABLE_LOCK, Pins::XA, Pins::HANDLER];
 /// A question of a scan takes no longer; a chunk has a bound of its own.
 const SCAN_WITHIN: Duration = Duration::from_secs(5);
 
+/// What InnoDB answers to OPTIMIZE TABLE.
+const OPTIMIZED: [(&str, &str); 2] =
+    [("note", "Table does not support optimize, doing recreate + analyze instead"), ("status", "OK")];
+
 /// What a session does once its copy is submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
@@ -58,7 +62,7 @@ impl Session {
         tracing::info!(target: "bulkhead::ddl", migration = %id, %cluster, %user, "submitted as an online copy");
         self.state.note_write(&cluster);
         if then == Then::Leaves {
-            return self.answer_row(job, &["migration_id"], &[id.as_str()]).await;
+            return self.answer_rows(job, &["migration_id"], &[&[id.as_str()]]).await;
         }
         let ended = self.wait_for(&id).await?;
         match ended.error(&id) {
@@ -277,7 +281,8 @@ impl Session {
             let database = site.place.database.as_deref().unwrap_or_default();
             let table = format!("{database}.{}", asked.change.table.name.text);
             let titles = ["Table", "Op", "Msg_type", "Msg_text"];
-            return self.answer_row(job, &titles, &[&table, "optimize", "status", "OK"]).await;
+            let rows = OPTIMIZED.map(|(kind, text)| [table.as_str(), "optimize", kind, text]);
+            return self.answer_rows(job, &titles, &[&rows[0], &rows[1]]).await;
         }
         let rows = if let MigrationEnd::Done { rows } = ended { *rows } else { 0 };
         self.forget_last(i64::try_from(rows).unwrap_or(i64::MAX));
@@ -287,15 +292,17 @@ impl Session {
         Ok(self.client.flush().await?)
     }
 
-    /// One row of texts, in the protocol of the command.
-    async fn answer_row(&mut self, job: &Job<'_>, titles: &[&str], values: &[&str]) -> Flow {
+    /// Rows of texts, in the protocol of the command.
+    async fn answer_rows(&mut self, job: &Job<'_>, titles: &[&str], all: &[&[&str]]) -> Flow {
         self.forget_last(-1);
         let columns: Vec<Column> = titles.iter().map(|title| Column::text(title, 128)).collect();
         let mut rows = self.start_rows(&columns);
-        match job.kind {
-            CommandKind::Execute => rows.binary_row(values),
-            _ => rows.row(values.iter().map(|value| Some(*value))),
-        };
+        for values in all {
+            match job.kind {
+                CommandKind::Execute => rows.binary_row(values),
+                _ => rows.row(values.iter().map(|value| Some(*value))),
+            };
+        }
         self.send_rows(rows).await
     }
 
