@@ -1,4 +1,5 @@
-//! The state between events: where the reader is, which tables the rows are of, whether a transaction is open.
+//! The state between events: where the reader is, which tables the rows are of, whether a transaction is
+//! open.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -119,7 +120,7 @@ impl Reader {
         (&self.file, self.offset)
     }
 
-    /// When the statement of the last event began, seconds since 1970 by the server's clock; 0 before the first.
+    /// When the statement of the last event began, seconds since 1970 by the server's clock; 0 before any.
     pub(in super::super) fn timestamp(&self) -> u32 {
         self.timestamp
     }
