@@ -365,8 +365,8 @@ async fn affect(subscriber: &mut Subscriber, effect: Effect, before: &Position) 
         Effect::None => Ok(()),
         Effect::Changes(what) => subscriber.tell(Change::TableChanged { what }).await,
         Effect::Rows => {
-            let what = "a statement that may change its rows was logged as a statement, not as rows: no session \
-                may set binlog_format to anything but ROW; begin anew";
+            let what = "a statement that may change its rows was logged as a statement, not as rows: no \
+                session may set binlog_format to anything but ROW; begin anew";
             let table = subscriber.table.clone();
             Err(subscriber.fail(FeedError::CannotFollow { table, what: what.to_owned() }))
         }
