@@ -260,8 +260,8 @@ async fn cancelled_in_each_state_nothing_is_left() {
         let mut holder = fleet.cluster.connect(Role::Primary, "bulkhead_app").await;
         run(&mut holder, "BEGIN").await;
         run(&mut holder, "SELECT COUNT(*) FROM app.held").await;
+        run(&mut holder, "SELECT COUNT(*) FROM app.queued").await;
         let sums = [fleet.sum("paused").await, fleet.sum("postponed").await, fleet.sum("held").await];
-        // Two at once: the last one waits for its turn, or is exchanged when it gets one.
         let paused = fleet.submit("paused", WIDEN, false).await;
         let postponed = fleet.submit("postponed", WIDEN, true).await;
         fleet.pause_offline(&paused).await;

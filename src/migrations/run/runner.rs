@@ -39,6 +39,9 @@ pub(in crate::migrations) async fn carry_out(shared: Arc<Shared>, id: MigrationI
     runner.shared.forget_live(&runner.id);
 }
 
+/// The right to copy on a cluster.
+type Turn = tokio::sync::OwnedSemaphorePermit;
+
 pub(super) struct Runner {
     pub(super) shared: Arc<Shared>,
     pub(super) id: MigrationId,
@@ -95,15 +98,28 @@ impl Runner {
             record
         };
         self.check_orders()?;
-        let _turn = self.take_turn(&record).await?;
+        let turn = self.take_turn(&record).await?;
         let throttle = self.shared.throttles.of(&record.request.cluster);
         match self.prepare(&record).await? {
-            Way::Chunk(prepared) => self.exchange_chunk(prepared).await,
+            Way::Chunk(prepared) => {
+                let _turn = self.await_without(turn, &record).await?;
+                self.exchange_chunk(prepared).await
+            }
             Way::Feed(prepared) => {
                 let engine = self.subscribe(&prepared).await?;
-                self.by_feed(&prepared, engine, throttle).await
+                self.by_feed(&prepared, engine, (throttle, turn)).await
             }
         }
+    }
+
+    /// A small table that is postponed is not copied yet: others have its turn meanwhile.
+    async fn await_without(&self, turn: Turn, record: &Record) -> Result<Turn, Trouble> {
+        if !record.orders.is_postponed {
+            return Ok(turn);
+        }
+        drop(turn);
+        self.await_orders().await?;
+        self.take_turn(record).await
     }
 
     /// Copies, compares, exchanges.
@@ -111,10 +127,12 @@ impl Runner {
         &self,
         prepared: &Prepared,
         mut engine: Engine,
-        throttle: Arc<Throttle>,
+        (throttle, turn): (Arc<Throttle>, Turn),
     ) -> Result<(), Trouble> {
         let pace: Arc<dyn Pace> = Arc::new(Paced::new(self.shared.clone(), self.id.clone(), throttle));
         let moved = self.move_rows(&mut engine, &pace, prepared.replay_from.is_none()).await;
+        // What is copied only keeps up, which is no work to be bounded: another one may copy.
+        drop(turn);
         let done = match moved {
             Ok(()) => self.exchange(Filled::Feed(&mut engine), &prepared.before).await,
             Err(trouble) => Err(trouble),
@@ -310,7 +328,7 @@ impl Runner {
         }
     }
 
-    async fn take_turn(&self, record: &Record) -> Result<tokio::sync::OwnedSemaphorePermit, Trouble> {
+    async fn take_turn(&self, record: &Record) -> Result<Turn, Trouble> {
         let turns = self.shared.turns(&record.request.cluster);
         let taken = turns.acquire_owned();
         tokio::select! {
