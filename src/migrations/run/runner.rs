@@ -32,7 +32,8 @@ const VERIFY_LOCK_WITHIN: Duration = Duration::from_secs(1);
 /// Comparisons that did not get their lock, before everything is begun from the record again.
 const VERIFY_TRIES: u32 = 8;
 
-/// Carries one migration out, from wherever its record says, to its end; or until this proxy is not to any more.
+/// Carries one migration out, from wherever its record says, to its end; or until this proxy is not to any
+/// more.
 pub(in crate::migrations) async fn carry_out(shared: Arc<Shared>, id: MigrationId) {
     let runner = Runner { shared, id };
     runner.run().await;
@@ -195,11 +196,10 @@ impl Runner {
         }
     }
 
-    /// Whether the tables were exchanged, asked of the server; behind it no thread is left that could still do
-    /// it.
+    /// Whether the tables were exchanged, asked of the server; behind it no thread is left that could still
+    /// do it.
     ///
-    /// # Errors
-    /// [`Trouble::Unknown`] when the server could not be asked, or what is there makes no sense.
+    /// # Errors [`Trouble::Unknown`] when the server could not be asked, or what is there makes no sense.
     pub(super) async fn was_swapped(&self, record: &Record) -> Result<bool, Trouble> {
         let mut why = String::new();
         for asked in 0..ASKED_MAX {
