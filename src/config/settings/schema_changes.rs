@@ -25,7 +25,7 @@ pub(in crate::config) const SCHEMA_CHANGES: Section = Section {
         Key::new(
             "swap_within",
             Shape::Duration(100),
-            "Statements of a table wait no longer while it is exchanged; then it is tried again. 30s at most.",
+            "Statements of a table wait no longer while it is exchanged, then it is retried. 30s at most.",
         )
         .or("3s"),
         Key::new(
