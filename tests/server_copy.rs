@@ -230,7 +230,8 @@ async fn values_of_every_type_arrive_by_reading_and_by_the_feed() {
         let columns = names.join(", ");
         let lenient = "SET sql_mode = 'ALLOW_INVALID_DATES'";
         cluster.sql(&format!(
-            "{lenient}; INSERT INTO types.t (id, {columns}) SELECT id + 100, {columns} FROM types.t; UPDATE types.t SET \
+            "{lenient}; INSERT INTO types.t (id, {columns}) SELECT id + 100, {columns} FROM types.t; UPDATE \
+                types.t SET \
              id = id + 1000 WHERE id < 3; UPDATE types.t SET plain = id"
         ));
         engine.finish_indexes().await.unwrap();
@@ -276,7 +277,8 @@ async fn one_changed_byte_of_any_type_is_found_and_repaired() {
             ("INSERT INTO {target} (id) VALUES (77)", "a row too many"),
             ("UPDATE {target} SET id = 78 WHERE id = 3", "another key"),
             (
-                "UPDATE {target} AS a JOIN {target} AS b ON a.id + b.id = 3 SET a.small = b.small WHERE a.id < 3",
+                "UPDATE {target} AS a JOIN {target} AS b ON a.id + b.id = 3 SET a.small = b.small WHERE \
+                    a.id < 3",
                 "a value of another row",
             ),
         ] {
@@ -302,7 +304,8 @@ async fn values_swapped_between_rows_are_found() {
         let mut engine = job.move_rows().await.unwrap();
         for (one, two, column) in [(10, 20, "v"), (20, 30, "v"), (10, 30, "w")] {
             job.sql(&format!(
-                "UPDATE {{target}} AS a JOIN {{source}} AS b ON a.id + b.id = {one} + {two} AND a.id <> b.id SET \
+                "UPDATE {{target}} AS a JOIN {{source}} AS b ON a.id + b.id = {one} + {two} AND a.id <> \
+                    b.id SET \
                  a.{column} = b.{column} WHERE a.id IN ({one}, {two}) AND b.id IN ({one}, {two})"
             ))
             .await;
@@ -384,12 +387,14 @@ async fn live_writers_lose_nothing_with_indexes_built_behind() {
 async fn a_key_of_text_and_numbers_tells_rows_apart_by_their_bytes() {
     for flavour in BOTH {
         let cluster = Cluster::shared(flavour);
-        let table = "CREATE TABLE t (a VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL, b INT \
+        let table = "CREATE TABLE t (a VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT \
+            NULL, b INT \
             NOT NULL, c VARBINARY(9) NOT NULL, v INT, PRIMARY KEY (a, b, c))";
         database(cluster, "text_key", &[table]);
         for at in 0..12 {
             cluster.sql(&format!(
-                "SET NAMES utf8mb4; INSERT INTO text_key.t VALUES ('k{at}', {at}, x'00{at:02x}5c27', 1), ('É''\\\\{at}', \
+                "SET NAMES utf8mb4; INSERT INTO text_key.t VALUES ('k{at}', {at}, x'00{at:02x}5c27', 1), \
+                    ('É''\\\\{at}', \
                  -{at}, '0xab', 2), ('', {at}, '', 3)"
             ));
         }
@@ -401,7 +406,8 @@ async fn a_key_of_text_and_numbers_tells_rows_apart_by_their_bytes() {
         cluster.sql("UPDATE text_key.t SET a = UPPER(a), v = v + 10");
         cluster.sql("UPDATE text_key.t SET a = LOWER(a), v = v + 10 WHERE b > 3");
         cluster.sql(
-            "START TRANSACTION; DELETE FROM text_key.t WHERE a = 'K5'; INSERT INTO text_key.t VALUES ('K5 x', 5, '', 7), \
+            "START TRANSACTION; DELETE FROM text_key.t WHERE a = 'K5'; INSERT INTO text_key.t VALUES ('K5 \
+                x', 5, '', 7), \
              ('k5', 5, '', 8); COMMIT",
         );
         engine.catch_up(Duration::from_secs(20)).await.unwrap();
@@ -420,7 +426,10 @@ async fn what_does_not_fit_ends_clearly() {
         let table =
             "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(30), n INT, d DECIMAL(9,3), o INT NOT NULL)";
         database(cluster, "lossy", &[table]);
-        cluster.sql("INSERT INTO lossy.t VALUES (1, 'short', 5, 1.500, 1), (2, 'much too long', 300, 2.125, 1), (3, NULL, NULL, 0, 2)");
+        cluster.sql(
+            "INSERT INTO lossy.t VALUES (1, 'short', 5, 1.500, 1), (2, 'much too long', 300, 2.125, \
+            1), (3, NULL, NULL, 0, 2)",
+        );
         let mover = Mover::new(cluster);
         for (at, (text, late, errno)) in [
             ("ALTER TABLE t MODIFY v VARCHAR(6)", 0, Some(1406)),
@@ -468,7 +477,8 @@ async fn a_duplicate_that_comes_meanwhile_ends_it() {
         let mut engine = job.move_rows().await.unwrap();
         // Gone again in the same transaction: no duplicate.
         cluster.sql(
-            "START TRANSACTION; UPDATE late_duplicate.t SET o = 9; UPDATE late_duplicate.t SET o = id; COMMIT",
+            "START TRANSACTION; UPDATE late_duplicate.t SET o = 9; UPDATE late_duplicate.t SET o = id; \
+                COMMIT",
         );
         engine.catch_up(Duration::from_secs(10)).await.unwrap();
         cluster.sql("INSERT INTO late_duplicate.t VALUES (3, 2)");
@@ -515,7 +525,8 @@ async fn refusals_leave_nothing() {
         let error = job.make().await.unwrap_err();
         assert!(matches!(error, EngineError::Rejected { errno: 1060, .. }), "{flavour:?}: {error}");
         let left = cluster.sql(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'zz_bulkhead' AND table_name \
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'zz_bulkhead' AND \
+                table_name \
              RLIKE '^new_(3[0-9]|40)$'",
         );
         assert_eq!(left.trim(), "", "{flavour:?}");
@@ -597,7 +608,10 @@ async fn the_last_changes_are_applied_under_the_lock() {
                 engine.park().await.unwrap();
             }
             cluster.sql("UPDATE locked.t SET amount = amount + 1; DELETE FROM locked.t WHERE id = 5");
-            cluster.sql("START TRANSACTION; INSERT INTO locked.t (name) SELECT CONCAT('gone', id) FROM locked.t; ROLLBACK");
+            cluster.sql(
+                "START TRANSACTION; INSERT INTO locked.t (name) SELECT CONCAT('gone', id) FROM \
+                locked.t; ROLLBACK",
+            );
             let (source, target) = (job.names.source(), job.names.target());
             let tables = match covers_shadow {
                 true => format!("{source} WRITE, {target} WRITE"),
@@ -665,17 +679,20 @@ async fn a_million_rows_with_five_indexes_are_timed() {
         database(
             cluster,
             "timed",
-            &[
-                "CREATE TABLE t (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, u INT NOT NULL, name VARCHAR(60) \
-               NOT NULL, note VARCHAR(200), amount DECIMAL(12,3) NOT NULL DEFAULT 0, at DATETIME NOT NULL DEFAULT \
-               CURRENT_TIMESTAMP, KEY u (u), KEY name (name), KEY amount (amount), KEY at (at, u), KEY note (note(20)))",
-            ],
+            &["CREATE TABLE t (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, u INT NOT NULL, \
+                    name VARCHAR(60) \
+               NOT NULL, note VARCHAR(200), amount DECIMAL(12,3) NOT NULL DEFAULT 0, at DATETIME NOT NULL \
+               DEFAULT \
+               CURRENT_TIMESTAMP, KEY u (u), KEY name (name), KEY amount (amount), KEY at (at, u), KEY note \
+               (note(20)))"],
         );
         cluster.sql("INSERT INTO timed.t (u, name, note) VALUES (1, 'first', REPEAT('x', 80))");
         for _ in 0..doublings {
             cluster.sql(
-                "USE timed; INSERT INTO timed.t (u, name, note, amount) SELECT FLOOR(RAND() * 1000000), LEFT(SHA2(RAND(), 256), 32), \
-                 CONCAT(LEFT(SHA2(RAND(), 256), 32), note), RAND() * 100000 FROM (SELECT LEFT(note, 60) AS note FROM timed.t) AS d",
+                "USE timed; INSERT INTO timed.t (u, name, note, amount) SELECT FLOOR(RAND() * 1000000), \
+                    LEFT(SHA2(RAND(), 256), 32), \
+                 CONCAT(LEFT(SHA2(RAND(), 256), 32), note), RAND() * 100000 FROM (SELECT LEFT(note, 60) AS \
+                 note FROM timed.t) AS d",
             );
         }
         let mover = Mover::new(cluster);
@@ -692,7 +709,8 @@ async fn a_million_rows_with_five_indexes_are_timed() {
             let all = began.elapsed();
             assert_eq!((verified.rows, verified.passes), (1 << doublings, 1));
             eprintln!(
-                "{flavour:?}, {} rows, indexes {}: copied {copied:?}, indexes {:?}, compared {:?}, in all {all:?}: {:.0} \
+                "{flavour:?}, {} rows, indexes {}: copied {copied:?}, indexes {:?}, compared {:?}, in all \
+                    {all:?}: {:.0} \
                  rows/s",
                 verified.rows,
                 if late > 0 { "behind" } else { "in place" },

@@ -161,8 +161,8 @@ impl Job<'_> {
         self.admin().await.execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
-    /// Every row of a table, each value as hexadecimal digits of its text, sorted; independent of how the engine
-    /// reads and compares.
+    /// Every row of a table, each value as hexadecimal digits of its text, sorted; independent of how the
+    /// engine reads and compares.
     pub async fn dump(&self, table: &str, columns: &[&str]) -> Vec<String> {
         let list: Vec<String> = columns.iter().map(|column| format!("HEX(CONCAT({column}))")).collect();
         let mut admin = self.admin().await;

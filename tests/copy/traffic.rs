@@ -16,7 +16,8 @@ pub struct Traffic {
 }
 
 /// A table for [`Traffic`]: an integer key, a unique value that may be NULL, a unique text, others.
-pub const TABLE: &str = "CREATE TABLE t (id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, u INT NULL, name \
+pub const TABLE: &str = "CREATE TABLE t (id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, u INT NULL, \
+    name \
     VARCHAR(60) CHARACTER SET utf8mb4 NOT NULL, note TEXT, amount DECIMAL(12,3) NOT NULL DEFAULT 0, at \
     DATETIME(6) NULL, UNIQUE KEY u (u), UNIQUE KEY name (name), KEY amount (amount), KEY at (at))";
 /// Its columns.
@@ -80,7 +81,8 @@ fn transaction(dice: &mut Dice, keys: u32) -> Vec<String> {
     let (one, two) = (1 + dice.throw(keys), 1 + dice.throw(keys));
     let (u, value) = (dice.throw(keys), dice.throw(1_000_000));
     let insert = format!(
-        "INSERT INTO t (u, name, note, amount, at) VALUES ({u}, 'n{value}-{u} é\\'\\\\', REPEAT('x', {}), {value}.125, \
+        "INSERT INTO t (u, name, note, amount, at) VALUES ({u}, 'n{value}-{u} é\\'\\\\', REPEAT('x', {}), \
+            {value}.125, \
          '2024-02-29 12:00:00.{value:06}')",
         dice.throw(300)
     );

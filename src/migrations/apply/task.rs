@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::batch::apply_batch;
 use crate::backend::direct::{Direct, DirectError};
-use crate::migrations::changes::{Change, Position, RowChange, Subscription, TableChange};
+use crate::migrations::changes::{Change, FeedError, Position, RowChange, Subscription, TableChange};
 use crate::migrations::copy::{Batch, Op};
 use crate::migrations::engine::{Counters, EngineError, Image, Settling, Shared, meaning, weigh};
 
@@ -117,7 +117,7 @@ impl Applier {
                 () = std::future::ready(()) => None,
             };
             return match looked {
-                Some(change) => self.note(change.map_err(|error| EngineError::Feed(error.to_string()))?),
+                Some(change) => self.note(change.map_err(feed_error)?),
                 None => {
                     self.note_current();
                     Ok(false)
@@ -125,7 +125,7 @@ impl Applier {
             };
         }
         tokio::select! {
-            change = self.feed.next() => self.note(change.map_err(|error| EngineError::Feed(error.to_string()))?),
+            change = self.feed.next() => self.note(change.map_err(feed_error)?),
             () = self.shared.wake.notified() => Ok(false),
             () = sleep(RECORD_EVERY) => Ok(false),
         }
@@ -242,8 +242,9 @@ impl Applier {
         Ok(())
     }
 
-    /// Makes the connection ready for the next transaction. A new one must find the position that was recorded
-    /// last, or the one that was being recorded: a server that does not is another one, or has lost something.
+    /// Makes the connection ready for the next transaction. A new one must find the position that was
+    /// recorded last, or the one that was being recorded: a server that does not is another one, or has lost
+    /// something.
     async fn recover(&mut self, error: &DirectError, attempted: &Position) -> Result<(), EngineError> {
         if !error.is_lost() {
             return match self.direct.execute("ROLLBACK").await {
@@ -271,4 +272,8 @@ impl Applier {
         self.direct = direct;
         Ok(())
     }
+}
+
+fn feed_error(error: FeedError) -> EngineError {
+    EngineError::Feed(error.to_string())
 }

@@ -187,8 +187,8 @@ async fn read_rows(
     Ok((read, cut))
 }
 
-/// Drops rows that the shadow has: they came by the feed before the chunk was registered, and what is newer of
-/// them comes by the feed too.
+/// Drops rows that the shadow has: they came by the feed before the chunk was registered, and what is newer
+/// of them comes by the feed too.
 async fn drop_present(
     shared: &Shared,
     direct: &mut Direct,

@@ -89,7 +89,7 @@ impl Run {
                 continue;
             }
             if self.tasks.len() < wanted && self.alone.is_empty() {
-                match self.ranges.next() {
+                match self.ranges.next_step() {
                     Next::Piece(piece) => {
                         self.begin(piece).await?;
                         continue;

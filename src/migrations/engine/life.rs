@@ -42,8 +42,8 @@ pub struct Setup {
     pub plan: Arc<CopyPlan>,
     /// Goes on from the recorded progress instead of from the beginning.
     pub resume: bool,
-    /// The shadow has every row as of this position, and only what was changed since is applied: it is the old
-    /// table of an exchange that is taken back. [`Engine::copy`] is not to be called then.
+    /// The shadow has every row as of this position, and only what was changed since is applied: it is the
+    /// old table of an exchange that is taken back. [`Engine::copy`] is not to be called then.
     pub replay_from: Option<Position>,
 }
 
@@ -161,8 +161,8 @@ impl Engine {
         let mut direct = shared.session().await?;
         let recorded = shared.records.read(&mut direct, shared.plan.key.columns.len()).await?;
         let Some(late) = recorded.late else { return Ok(()) };
-        // No row may be ahead of the feed, and none may change meanwhile: a server that logs changes for a unique
-        // index under construction takes a row that is deleted and inserted again for a duplicate.
+        // No row may be ahead of the feed, and none may change meanwhile: a server that logs changes for a
+        // unique index under construction takes a row that is deleted and inserted again for a duplicate.
         self.drain(MARKER_WITHIN).await?;
         self.park().await?;
         let built = build_indexes(&mut direct, &late).await;
@@ -196,12 +196,12 @@ impl Engine {
 
     /// Compares every row of both tables, repairs what differs, and compares again until a whole pass finds
     /// nothing (invariant I12). The source is locked for reading for a moment at the start of each pass, and
-    /// after each longer pause, bounded by `lock_within`. Snapshots are kept from range to range, but not while
-    /// the pace makes it wait.
+    /// after each longer pause, bounded by `lock_within`. Snapshots are kept from range to range, but not
+    /// while the pace makes it wait.
     ///
     /// # Errors
-    /// [`EngineError::Differs`] after three passes; [`EngineError::Late`] when the lock was not had: nothing is
-    /// held then; [`EngineError::Stopped`].
+    /// [`EngineError::Differs`] after three passes; [`EngineError::Late`] when the lock was not had: nothing
+    /// is held then; [`EngineError::Stopped`].
     pub async fn verify(
         &mut self,
         pace: Arc<dyn Pace>,
@@ -228,13 +228,14 @@ impl Engine {
     }
 
     /// With the source locked against writes: waits for the last of its changes and applies them, on `locked`
-    /// when that connection holds `LOCK TABLES … shadow WRITE` too (after [`Self::park`]), else (`None`) in the
-    /// background, which must be unparked. On success source and shadow are equal as long as the lock is held
-    /// (invariant I8), and AUTO_INCREMENT is carried over.
+    /// when that connection holds `LOCK TABLES … shadow WRITE` too (after [`Self::park`]), else (`None`) in
+    /// the background, which must be unparked. On success source and shadow are equal as long as the lock is
+    /// held (invariant I8), and AUTO_INCREMENT is carried over.
     ///
     /// # Errors
-    /// [`EngineError::Late`] and what ended the applying; then the tables must not be exchanged. When `locked`
-    /// was given and its statements failed, part of a batch is applied, and the batch is pending again.
+    /// [`EngineError::Late`] and what ended the applying; then the tables must not be exchanged. When
+    /// `locked` was given and its statements failed, part of a batch is applied, and the batch is pending
+    /// again.
     pub async fn drain_under_lock(
         &mut self,
         locked: Option<&mut Direct>,
@@ -298,8 +299,8 @@ impl Engine {
         }
     }
 
-    /// How often changes conflicted with rows copied ahead of them, and chunks with other rows; each time it was
-    /// settled, else the engine has failed.
+    /// How often changes conflicted with rows copied ahead of them, and chunks with other rows; each time it
+    /// was settled, else the engine has failed.
     pub fn conflicts(&self) -> (u64, u64) {
         let counters = &self.shared.counters;
         (Counters::get(&counters.settled), Counters::get(&counters.alone))

@@ -18,8 +18,8 @@ use crate::migrations::plan::CopyPlan;
 /// A row of the shadow as `(…),`.
 pub(crate) type Image = Arc<[u8]>;
 
-/// Settling a conflict of changes with rows that were copied ahead of them: no chunk is at work, and everything
-/// up to a marker is applied in one transaction.
+/// Settling a conflict of changes with rows that were copied ahead of them: no chunk is at work, and
+/// everything up to a marker is applied in one transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settling {
     /// Nothing to settle.
@@ -82,8 +82,8 @@ pub(crate) struct Shared {
     changed: watch::Sender<u64>,
     /// Wakes the applier.
     pub(crate) wake: Notify,
-    /// The first thing that comes may be our own RENAME: a replay begins before it where the position could not
-    /// be read behind it.
+    /// The first thing that comes may be our own RENAME: a replay begins before it where the position could
+    /// not be read behind it.
     pub(crate) begins_with_rename: AtomicBool,
 }
 

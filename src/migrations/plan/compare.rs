@@ -67,8 +67,8 @@ impl Class {
     }
 }
 
-/// How a column of type `old`, named `source`, is compared with one of type `new`, named `target`; the names are
-/// quoted. `None`: what a server makes of such values cannot be compared.
+/// How a column of type `old`, named `source`, is compared with one of type `new`, named `target`; the names
+/// are quoted. `None`: what a server makes of such values cannot be compared.
 pub(super) fn compare(
     (old, source): (&ResolvedType, &str),
     (new, target): (&ResolvedType, &str),
@@ -116,7 +116,8 @@ pub(super) fn compare(
     }
 }
 
-/// MariaDB does not put texts of several character sets together, not even as bytes, unless told that they are.
+/// MariaDB does not put texts of several character sets together, not even as bytes, unless told that they
+/// are.
 fn bytes(of: &str, mariadb: bool) -> String {
     if mariadb { format!("CAST({of} AS BINARY)") } else { of.to_owned() }
 }
@@ -134,8 +135,8 @@ fn json(of: &str) -> String {
     format!("CRC32({})", characters(of))
 }
 
-/// JSON through its text once more: the copy goes through text, in which a DECIMAL inside a document is a number
-/// like others.
+/// JSON through its text once more: the copy goes through text, in which a DECIMAL inside a document is a
+/// number like others.
 fn reparsed(text: &str) -> String {
     format!("CAST({text} AS JSON)")
 }

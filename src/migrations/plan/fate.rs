@@ -7,7 +7,8 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || one.to_lowercase() == other.to_lowercase()
 }
 
-/// Columns that a statement renames and drops. What is added under a name that is neither is refused by the server.
+/// Columns that a statement renames and drops. What is added under a name that is neither is refused by the
+/// server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fate<'a> {
     renamed: Vec<(&'a Name, &'a Name)>,

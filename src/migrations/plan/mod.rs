@@ -1,9 +1,10 @@
 //! What is copied and how, decided from definitions alone.
 //!
-//! [`CopyPlan::new`] takes both tables' definitions as SHOW CREATE TABLE prints them, and the client's statement,
-//! and gives: the columns that both have (renames followed), the key by which a row is found again, what fills
-//! columns that old rows have no value for, how each value is compared, and the indexes that may be built behind
-//! the copy. Or a [`Refusal`]. [`shadow_statements`] gives the SQL that makes the shadow. No IO.
+//! [`CopyPlan::new`] takes both tables' definitions as SHOW CREATE TABLE prints them, and the client's
+//! statement, and gives: the columns that both have (renames followed), the key by which a row is found
+//! again, what fills columns that old rows have no value for, how each value is compared, and the indexes
+//! that may be built behind the copy. Or a [`Refusal`]. [`shadow_statements`] gives the SQL that makes the
+//! shadow. No IO.
 //!
 //! Invariants: what is not known is refused; a value that the new type cannot hold is a difference when it is
 //! compared, whatever the server made of it.
@@ -230,8 +231,8 @@ fn copy_column(sides: &Sides<'_>, pair: &Pair<'_>) -> Result<CopyColumn, Refusal
     Ok(CopyColumn { source, target, at: pair.at, kind: pair.kind.clone(), comparison, nullable })
 }
 
-/// Values for columns that only the shadow has, where a strict server wants one and ALTER TABLE itself would give
-/// the type's own.
+/// Values for columns that only the shadow has, where a strict server wants one and ALTER TABLE itself would
+/// give the type's own.
 fn fillers(sides: &Sides<'_>, pairs: &[Pair<'_>]) -> Result<Vec<(String, &'static str)>, Refusal> {
     let mut fillers = Vec::new();
     for column in sides.shadow.columns() {

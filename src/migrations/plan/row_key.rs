@@ -18,8 +18,8 @@ pub struct RowKeyPlan {
     pub target_index: String,
     /// Per column: an expression over the shadow's column that gives the value as the source has it.
     pub back: Vec<String>,
-    /// Per column: an expression over the shadow's column whose value has the bytes of the source's column; for
-    /// text, where equal is not the same.
+    /// Per column: an expression over the shadow's column whose value has the bytes of the source's column;
+    /// for text, where equal is not the same.
     pub exact: Vec<Option<String>>,
     /// A range of keys of one table is the same range of the other: no column sorts otherwise there.
     pub sorts_alike: bool,

@@ -114,9 +114,9 @@ fn comma_of(tokens: &[Token], clause: Span, edits: &[Edit]) -> Option<Edit> {
     Some(Edit { span: comma.span, text: Vec::new() })
 }
 
-/// MySQL's names of checks are a database's, and it renames those that it made itself (`TABLE_chk_1`) along with
-/// their table. So those are made anew under the shadow's name, and get their old names back with the exchange;
-/// otherwise the copies of two tables of one name could not be made at once.
+/// MySQL's names of checks are a database's, and it renames those that it made itself (`TABLE_chk_1`) along
+/// with their table. So those are made anew under the shadow's name, and get their old names back with the
+/// exchange; otherwise the copies of two tables of one name could not be made at once.
 fn unnamed_checks(created: &[u8], definition: &TableDefinition) -> Vec<Edit> {
     let own = format!("{}_chk_", definition.name.name.text);
     let columns = definition.columns.iter().flat_map(|column| &column.checks);

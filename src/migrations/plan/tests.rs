@@ -50,7 +50,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 const USERS: &str = "CREATE TABLE `t` (\n  `id` int unsigned NOT NULL AUTO_INCREMENT,\n  `name` varchar(20) \
-    COLLATE utf8mb4_bin NOT NULL,\n  `age` int DEFAULT NULL,\n  `twice` int GENERATED ALWAYS AS ((`age` * 2)) \
+    COLLATE utf8mb4_bin NOT NULL,\n  `age` int DEFAULT NULL,\n  `twice` int GENERATED ALWAYS AS ((`age` * \
+    2)) \
     VIRTUAL,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `n` (`name`),\n  KEY `a` (`age`)\n) ENGINE=InnoDB \
     AUTO_INCREMENT=9 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci";
 const USERS_TYPES: &[(&str, Option<&str>)] =
@@ -224,7 +225,8 @@ fn comparisons_bring_both_sides_to_one_form() {
     assert_eq!(
         compared("json", "json", None),
         pair(
-            "CRC32(CAST(CAST(CAST(`c` AS CHAR CHARACTER SET utf8mb4) AS JSON) AS CHAR CHARACTER SET utf8mb4))",
+            "CRC32(CAST(CAST(CAST(`c` AS CHAR CHARACTER SET utf8mb4) AS JSON) AS CHAR CHARACTER SET \
+                utf8mb4))",
             "CRC32(CAST(`c` AS CHAR CHARACTER SET utf8mb4))"
         )
     );
@@ -276,7 +278,8 @@ fn keys_are_deleted_by_their_bytes() {
     let (first, second) = (key(&["1"]), key(&["2"]));
     let keys = || [first.as_bytes(), second.as_bytes()].into_iter();
     assert_eq!(text(&one.delete_keys(keys())), "DELETE FROM `zz_bulkhead`.`new_7` WHERE `id` IN (1,2)");
-    let create = "CREATE TABLE `t` (`a` int NOT NULL, `b` varchar(9) NOT NULL, PRIMARY KEY (`a`,`b`)) DEFAULT \
+    let create = "CREATE TABLE `t` (`a` int NOT NULL, `b` varchar(9) NOT NULL, PRIMARY KEY (`a`,`b`)) \
+        DEFAULT \
         CHARSET=latin1";
     let types: &[(&str, Option<&str>)] = &[("int", None), ("varchar(9)", Some("latin1"))];
     let two = plan(create, "ALTER TABLE t ADD COLUMN x INT", types).unwrap();
@@ -333,7 +336,8 @@ fn assertions_are_taken_out_of_the_clients_text() {
 
 #[test]
 fn checks_that_mysql_named_itself_are_named_anew() {
-    let create = "CREATE TABLE `t` (\n  `k` int NOT NULL,\n  PRIMARY KEY (`k`),\n  CONSTRAINT `t_chk_1` CHECK ((`k` > \
+    let create = "CREATE TABLE `t` (\n  `k` int NOT NULL,\n  PRIMARY KEY (`k`),\n  CONSTRAINT `t_chk_1` \
+        CHECK ((`k` > \
         0)),\n  CONSTRAINT `mine` CHECK ((`k` < 9)),\n  CONSTRAINT `t_chk_x` CHECK ((`k` < 8))\n)";
     let (made, _) = statements(create, "ALTER TABLE t ADD x INT", MYSQL);
     assert!(made.starts_with("CREATE TABLE `zz_bulkhead`.`new_7` (\n"), "{made}");
@@ -346,8 +350,10 @@ fn checks_that_mysql_named_itself_are_named_anew() {
 #[test]
 fn plain_indexes_are_left_out_and_built_in_their_own_words() {
     let create = "CREATE TABLE `new_7` (\n  `id` int NOT NULL,\n  `n` int NOT NULL AUTO_INCREMENT,\n  `v` \
-        varchar(9) DEFAULT NULL,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `u` (`v`),\n  KEY `n` (`n`),\n  KEY `v` \
-        (`v`(3)) /*!80000 INVISIBLE */,\n  FULLTEXT KEY `f` (`v`),\n  KEY `e` ((`id` + 1)),\n  KEY `last` (`id`,`v` \
+        varchar(9) DEFAULT NULL,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `u` (`v`),\n  KEY `n` (`n`),\n  KEY \
+        `v` \
+        (`v`(3)) /*!80000 INVISIBLE */,\n  FULLTEXT KEY `f` (`v`),\n  KEY `e` ((`id` + 1)),\n  KEY `last` \
+        (`id`,`v` \
         DESC) COMMENT 'a, b'\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
     let shadow = read_definition(create.as_bytes(), MYSQL).unwrap();
     let key = RowKeyPlan {

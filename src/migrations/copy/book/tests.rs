@@ -1,8 +1,9 @@
 //! Random interleavings of writers, feed, applier, copiers and crashes: the shadow ends equal to the source.
 //!
-//! The source is a log of transactions: a SELECT sees those up to `visible`, the feed reads those up to the end,
-//! as with semi-synchronous replication, where a transaction is in the binary log before anybody sees it. What
-//! survives a crash is the shadow, its position, and the ranges recorded in the transactions of their rows.
+//! The source is a log of transactions: a SELECT sees those up to `visible`, the feed reads those up to the
+//! end, as with semi-synchronous replication, where a transaction is in the binary log before anybody sees
+//! it. What survives a crash is the shadow, its position, and the ranges recorded in the transactions of
+//! their rows.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -389,7 +390,7 @@ impl World {
         let visible = self.rows_at(self.visible);
         let max = self.max.clone();
         let ranges = self.ranges.as_mut().unwrap();
-        let piece = match ranges.next() {
+        let piece = match ranges.next_step() {
             Next::Piece(piece) => Some(piece),
             Next::Scout(after) => {
                 let after = after.as_ref().map(number);
@@ -482,7 +483,7 @@ impl World {
             if self.failed {
                 return Outcome::Duplicate;
             }
-            let is_copied = self.ranges.as_mut().is_some_and(|ranges| match ranges.next() {
+            let is_copied = self.ranges.as_mut().is_some_and(|ranges| match ranges.next_step() {
                 Next::Done => true,
                 Next::Piece(piece) => {
                     ranges.returned(piece);
