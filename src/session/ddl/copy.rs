@@ -58,7 +58,7 @@ impl Session {
         self.commit_first().await?;
         let (cluster, user) = (site.place.cluster.clone(), self.user.name.clone());
         let id = self.services.migrations.submit(request).await.map_err(ClientError::from)?;
-        tracing::info!(target: "bulkhead::ddl", migration = %id, %cluster, %user, "submitted as an online copy");
+        tracing::info!(target: "bulkhead::ddl", migration = %id, %cluster, %user, "to be copied online");
         self.state.note_write(&cluster);
         if then == Then::Leaves {
             return self.answer_rows(job, &["migration_id"], &[&[id.as_str()]]).await;
@@ -189,7 +189,7 @@ impl Session {
             biased;
             proof = scanned => proof?,
             error = self.client.watch_close() => return Err(error.into()),
-            () = self.entry.killed() => return Err(self.ended_by_kill().into()),
+            () = self.entry.killed() => return Err(self.ended_by_kill()),
             () = self.entry.query_killed() => return Err(ClientError::of(Code::QueryInterrupted).into()),
         };
         match proof {
@@ -243,7 +243,7 @@ impl Session {
                     tracing::info!(target: "bulkhead::ddl", migration = %id, "its client left; it goes on");
                     return Err(error.into());
                 }
-                () = self.entry.killed() => return Err(self.ended_by_kill().into()),
+                () = self.entry.killed() => return Err(self.ended_by_kill()),
                 () = self.entry.query_killed(), if !is_cancelled => {
                     is_cancelled = true;
                     if let Err(error) = migrations.command(id, Command::Cancel, &user).await {
