@@ -16,8 +16,8 @@
 //! 8. The outcome feeds [`health`]: digests, per-shard counters, and the cluster's meter, which its detector
 //!    reads.
 //!
-//! A schema change is looked at between 4 and 5: [`schema`] reads the table's definition, [`ddl`] decides, and
-//! it goes to the server with an assertion, to [`migrations`] to be copied online, or nowhere.
+//! A schema change is looked at between 4 and 5: [`schema`] reads the table's definition, [`ddl`] decides,
+//! and it goes to the server with an assertion, to [`migrations`] to be copied online, or nowhere.
 //!
 //! Modules use only modules that stand above them in this list.
 

@@ -54,7 +54,8 @@ impl Stand {
     /// Statements with this beginning that have reached the server by way of Bulkhead, oldest first.
     fn seen(&self, beginning: &str) -> Vec<String> {
         let question = format!(
-            "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log WHERE user_host LIKE 'bulkhead_app%' \
+            "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log \
+             WHERE user_host LIKE 'bulkhead_app%' \
              AND command_type = 'Query' AND CONVERT(argument USING utf8mb4) LIKE '{beginning}%' \
              ORDER BY event_time"
         );
@@ -272,13 +273,17 @@ async fn an_open_transaction_is_committed_first(stand: &Stand) {
 
 async fn proofs_scan_the_rows(stand: &Stand) {
     let mut conn = stand.bulkhead.connect(Some("app")).await;
-    stand.cluster.sql("CREATE TABLE app.proofs (a BIGINT, b VARCHAR(10), n INT, v VARCHAR(20), d DECIMAL(10,4), \
+    stand.cluster.sql(
+        "CREATE TABLE app.proofs (a BIGINT, b VARCHAR(10), n INT, v VARCHAR(20), \
+        d DECIMAL(10,4), \
         f VARCHAR(20) CHARACTER SET utf8mb4, PRIMARY KEY (a, b)); INSERT INTO app.proofs \
-        SELECT x.n, 'k', x.n, CONCAT('v', x.n), x.n / 2, 'plain' FROM (WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL \
+        SELECT x.n, 'k', x.n, CONCAT('v', x.n), x.n / 2, 'plain' FROM \
+        (WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL \
         SELECT n + 1 FROM c WHERE n < 900) SELECT n FROM c) x; \
         INSERT INTO app.proofs SELECT a + 1000, b, n, v, d, f FROM app.proofs; \
         INSERT INTO app.proofs SELECT a + 2000, b, n, v, d, f FROM app.proofs; \
-        INSERT INTO app.proofs SELECT a + 4000, b, n, v, d, f FROM app.proofs");
+        INSERT INTO app.proofs SELECT a + 4000, b, n, v, d, f FROM app.proofs",
+    );
     let ask = "/* bulkhead: ddl_prove */ ALTER TABLE proofs MODIFY";
     for (change, fault) in [
         ("n TINYINT", "does not fit"),

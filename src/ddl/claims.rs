@@ -125,11 +125,8 @@ fn claim_of_text(
 }
 
 fn is_compared_as_bytes(kind: &TypeKind) -> bool {
-    match kind {
-        TypeKind::Char | TypeKind::VarChar | TypeKind::Text(_) | TypeKind::Enum | TypeKind::Set => true,
-        TypeKind::Binary | TypeKind::VarBinary | TypeKind::Blob(_) => true,
-        _ => false,
-    }
+    use TypeKind::{Binary, Blob, Char, Enum, Set, Text, VarBinary, VarChar};
+    matches!(kind, Char | VarChar | Text(_) | Enum | Set | Binary | VarBinary | Blob(_))
 }
 
 /// The type for a scratch column: text types with the character set they have in the table, all others in the

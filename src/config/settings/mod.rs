@@ -117,14 +117,14 @@ pub(super) const TIMEOUTS: Section = Section {
         Key::new(
             "ddl_lane",
             Shape::Duration(0),
-            "A schema change that meets a closed lane waits so long for it to open. 0s: it is refused at once.",
+            "A schema change waits so long for a closed lane to open. 0s: it is refused at once.",
         )
         .or("15s"),
         Key::new(
             "ddl_lock",
             Shape::Duration(1000),
-            "A schema change waits so long for its table at once; whole seconds. Statements of the table queue \
-             behind it.",
+            "A schema change waits so long for its table at once, in whole seconds; statements of the table \
+             queue behind it.",
         )
         .or("1s"),
         Key::new(

@@ -261,8 +261,8 @@ fn own_use(
     [counter, fed, values].into_iter().flatten().max_by_key(|(used, _)| *used)
 }
 
-/// Which key each column refers to: by its foreign key, else by its name. What is polymorphic refers to no one
-/// key.
+/// Which key each column refers to: by its foreign key, else by its name. What is polymorphic refers to no
+/// one key.
 fn parents(facts: &SchemaFacts) -> HashMap<(&str, &str), Parent<'_>> {
     let mut parents = HashMap::new();
     let tables: HashSet<&str> = facts.columns.iter().map(|column| column.table.as_str()).collect();

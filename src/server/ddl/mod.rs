@@ -1,5 +1,5 @@
-//! `bulkhead ddl`: the rules, what would become of a statement, migration files in CI, room of integers. Servers
-//! are only asked where the arguments say so, and only read.
+//! `bulkhead ddl`: the rules, what would become of a statement, migration files in CI, room of integers.
+//! Servers are only asked where the arguments say so, and only read.
 
 mod headroom;
 mod lint;
@@ -41,7 +41,8 @@ Examples:
   bulkhead ddl explain --table-from live --database ws_42 'ALTER TABLE users ADD COLUMN age INT'
 
 The file holds CREATE TABLE statements, as SHOW CREATE TABLE prints them. With `live` the definition, the
-server's version and whether there are rows are asked of the cluster that holds the database, by its admin login.
+server's version and whether there are rows are asked of the cluster that holds the database, by its admin
+login.
 Ends with 0 when the statement would run or be copied, 1 when it would be refused, 2 when it or a file cannot
 be read.";
 const HEADROOM_HELP: &str = "\
@@ -52,8 +53,8 @@ Examples:
 
 Looks at integer columns near the end of their range: counters, sequences, and columns that refer to a key, by
 foreign key or by a name such as order_id. Reads one database's dictionary and both ends of its indexes.
-Ends with 0 when none is near its end, 1 when one is at 70 % or has less than 90 days, 2 when the database cannot
-be read.";
+Ends with 0 when none is near its end, 1 when one is at 70 % or has less than 90 days, 2 when the database
+cannot be read.";
 const LINT_HELP: &str = "\
 Examples:
   bulkhead ddl lint --schema structure.sql migrations/20260101_add_age.sql

@@ -59,7 +59,7 @@ impl Session {
         self.commit_first().await?;
         let (cluster, user) = (site.place.cluster.clone(), self.user.name.clone());
         let id = self.services.migrations.submit(request).await.map_err(ClientError::from)?;
-        tracing::info!(target: "bulkhead::ddl", migration = %id, %cluster, %user, "submitted as an online copy");
+        tracing::info!(target: "bulkhead::ddl", migration = %id, %cluster, %user, "to be copied online");
         self.state.note_write(&cluster);
         if then == Then::Leaves {
             return self.answer_rows(job, &["migration_id"], &[&[id.as_str()]]).await;

@@ -6,8 +6,8 @@
 //! changes (views, triggers, routines) go to the server with the same bounded wait.
 //!
 //! Invariants: no type change goes to a server as the client wrote it, whatever the table's size and whoever
-//! asks; what the server will not do in place is copied online or refused, never copied by the server; nothing
-//! is sent before it is decided.
+//! asks; what the server will not do in place is copied online or refused, never copied by the server;
+//! nothing is sent before it is decided.
 
 mod copy;
 mod direct;
