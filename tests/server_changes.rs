@@ -564,7 +564,7 @@ async fn write_on(mut direct: Direct, stop: tokio::sync::watch::Receiver<bool>) 
     let mut round = 0_u32;
     while !*stop.borrow() {
         let base = i64::from(round) * 10_000;
-        let count = if round % 5 == 0 { 4000 } else { 3 };
+        let count = if round.is_multiple_of(5) { 4000 } else { 3 };
         let values: Vec<_> = (0..count).map(|n| format!("({}, 'v{}')", base + n, n % 97)).collect();
         let sql = [
             "START TRANSACTION".to_owned(),

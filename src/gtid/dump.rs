@@ -1,9 +1,9 @@
 //! A set as a replica sends it with COM_BINLOG_DUMP_GTID.
 //!
-//! **Source**: MySQL 9 source documentation, `Gtid_set::encode`: number of origins, then for each its UUID, its
-//! tag (in the tagged form only), the number of intervals, and first and one past last number of each; all
-//! numbers little endian in eight bytes. With a tag anywhere (8.3 and later) the number of origins is written
-//! between two format bytes, and each tag has its length, doubled, in front.
+//! **Source**: MySQL 9 source documentation, `Gtid_set::encode`: number of origins, then for each its UUID,
+//! its tag (in the tagged form only), the number of intervals, and first and one past last number of each;
+//! all numbers little endian in eight bytes. With a tag anywhere (8.3 and later) the number of origins is
+//! written between two format bytes, and each tag has its length, doubled, in front.
 
 use super::{GtidSet, Origin};
 

@@ -134,8 +134,8 @@ impl Direct {
         self.is_mid_answer
     }
 
-    /// True if the connection is open as far as can be told without asking, and the server sent nothing. Costs
-    /// no system call unless something happened.
+    /// True if the connection is open as far as can be told without asking, and the server sent nothing.
+    /// Costs no system call unless something happened.
     pub fn is_quiet(&mut self) -> bool {
         !self.is_mid_answer && self.framed.is_quiet()
     }
@@ -337,8 +337,8 @@ impl RowStream<'_> {
     /// **Cancel safety**: safe.
     ///
     /// # Errors
-    /// See [`DirectError`]; a refusal in the middle of the rows (a timeout of the server's, a KILL QUERY) makes
-    /// those that came void.
+    /// See [`DirectError`]; a refusal in the middle of the rows (a timeout of the server's, a KILL QUERY)
+    /// makes those that came void.
     pub async fn next(&mut self) -> Result<Option<TextRow<'_>>, DirectError> {
         Ok(self.next_payload().await?.map(TextRow::new))
     }

@@ -6,8 +6,8 @@ use crate::error::Outcome;
 use crate::protocol::errors::{FrameError, ProtocolError};
 use crate::protocol::result::ServerError;
 
-/// Errors behind which the server ends the connection: shutdown (1053), killed (1080, 1927 of MariaDB, 3169 of
-/// MySQL), idle too long (4031).
+/// Errors behind which the server ends the connection: shutdown (1053), killed (1080, 1927 of MariaDB, 3169
+/// of MySQL), idle too long (4031).
 const ENDING_ERRNOS: [u16; 5] = [1053, 1080, 1927, 3169, 4031];
 
 /// Why a statement has no result.

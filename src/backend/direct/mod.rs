@@ -5,8 +5,8 @@
 //! caller's alone, and no bound of a pool is used up by it. It does not own when a statement may be repeated:
 //! a [`DirectError::Lost`] says whether anything was sent.
 //!
-//! States: *ready* ⇄ *answering*; either → *lost*. A call that is cancelled or fails in the middle of an answer
-//! leaves the connection lost: the next call says so and sends nothing.
+//! States: *ready* ⇄ *answering*; either → *lost*. A call that is cancelled or fails in the middle of an
+//! answer leaves the connection lost: the next call says so and sends nothing.
 
 mod client;
 mod error;

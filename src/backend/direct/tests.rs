@@ -57,7 +57,10 @@ fn a_kill_is_a_loss_and_a_duplicate_is_not() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_row_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..64), width in 0usize..9) {
+    fn any_bytes_are_a_row_or_none(
+        bytes in proptest::collection::vec(any::<u8>(), 0..64),
+        width in 0usize..9,
+    ) {
         let text = TextRow::new(&bytes);
         if text.check(width).is_ok() {
             prop_assert_eq!(text.values().count(), width);

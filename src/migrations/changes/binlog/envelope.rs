@@ -1,7 +1,7 @@
 //! MariaDB's compressed queries and rows (`log_bin_compress`).
 //!
-//! **Source**: MariaDB, `binlog_buf_uncompress` (sql/log_event.cc): one byte with the algorithm (0: zlib) and the
-//! number of bytes of the length, the length, big endian, and a zlib stream.
+//! **Source**: MariaDB, `binlog_buf_uncompress` (sql/log_event.cc): one byte with the algorithm (0: zlib)
+//! and the number of bytes of the length, the length, big endian, and a zlib stream.
 
 use std::io::Read as _;
 

@@ -1,4 +1,5 @@
-//! The state between events: where the reader is, which tables the rows are of, whether a transaction is open.
+//! The state between events: where the reader is, which tables the rows are of, whether a transaction is
+//! open.
 
 use std::collections::HashMap;
 use std::sync::Arc;

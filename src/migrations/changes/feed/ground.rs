@@ -22,8 +22,8 @@ const ASK_WITHIN: Duration = Duration::from_secs(10);
 /// The account lacks a privilege of the whole server.
 const ER_SPECIFIC_ACCESS_DENIED: u16 = 1227;
 /// The privilege that reading a log needs, and how to give it.
-pub(super) const GRANT_READING: &str = "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* to the admin login \
-    (MariaDB: REPLICATION SLAVE, BINLOG MONITOR)";
+pub(super) const GRANT_READING: &str = "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* to the admin \
+    login (MariaDB: REPLICATION SLAVE, BINLOG MONITOR)";
 
 /// What is asked of a server's settings.
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', \

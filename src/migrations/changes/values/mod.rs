@@ -19,6 +19,7 @@ mod value;
 pub use kind::{ColumnKind, KindFault};
 pub use literal::{RowKey, write_text_literal};
 pub use members::Members;
+pub use time::{Date, DateTime, Time, Timestamp};
 pub use value::{Row, Value, ValueError};
 
 pub(super) use decode::{ColumnShape, decode, skip};

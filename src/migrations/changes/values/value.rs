@@ -24,7 +24,7 @@ pub enum Value {
     Float(f32),
     /// A DOUBLE.
     Double(f64),
-    /// A DECIMAL as the log packs it; see [`super::decimal`].
+    /// A DECIMAL as the log packs it.
     Decimal {
         /// The packed digits.
         packed: Bytes,
