@@ -321,12 +321,12 @@ async fn values_swapped_between_rows_are_found() {
 async fn under_writers(cluster: &Cluster, job: &Job<'_>, columns: &[&str]) {
     let traffic = Traffic::start(cluster, &job.names.database, 4, 9_000);
     let began = Instant::now();
-    let mut engine = job.move_rows().await.unwrap();
+    let mut engine = job.move_rows().await.expect("it goes well");
     while began.elapsed() < Duration::from_secs(4) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let writes = traffic.stop().await;
-    engine.catch_up(Duration::from_secs(30)).await.unwrap();
+    engine.catch_up(Duration::from_secs(30)).await.expect("it goes well");
     job.assert_equal(columns).await;
     let progress = engine.progress();
     let (settled, alone) = engine.conflicts();
@@ -336,9 +336,9 @@ async fn under_writers(cluster: &Cluster, job: &Job<'_>, columns: &[&str]) {
     );
     assert!(writes > 300, "{writes} statements");
     assert!(progress.changes_applied > 100, "{} changes", progress.changes_applied);
-    let verified = engine.verify(Free::new(2), Duration::from_secs(10)).await.unwrap();
+    let verified = engine.verify(Free::new(2), Duration::from_secs(10)).await.expect("it goes well");
     assert_eq!((verified.passes, verified.repaired), (1, 0));
-    engine.stop(true).await.unwrap();
+    engine.stop(true).await.expect("it goes well");
 }
 
 #[tokio::test(flavor = "multi_thread")]

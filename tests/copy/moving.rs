@@ -22,19 +22,19 @@ use bulkhead::redact::Secret;
 use crate::common::servers::Cluster;
 
 /// Every chunk at once, or so many and then none.
-pub struct Free {
+pub(crate) struct Free {
     chunks: AtomicUsize,
     workers: usize,
 }
 
 impl Free {
     /// No bound.
-    pub fn new(workers: usize) -> Arc<Self> {
+    pub(crate) fn new(workers: usize) -> Arc<Self> {
         Self::of(usize::MAX, workers)
     }
 
     /// So many chunks, then it is to stop.
-    pub fn of(chunks: usize, workers: usize) -> Arc<Self> {
+    pub(crate) fn of(chunks: usize, workers: usize) -> Arc<Self> {
         Arc::new(Self { chunks: AtomicUsize::new(chunks), workers })
     }
 }
@@ -61,23 +61,23 @@ impl Sources for Fixed {
 }
 
 /// A cluster with its feeds.
-pub struct Mover {
-    pub endpoint: Endpoint,
-    pub feeds: Arc<Feeds>,
+pub(crate) struct Mover {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) feeds: Arc<Feeds>,
 }
 
 /// A table that is to be changed.
-pub struct Job<'a> {
+pub(crate) struct Job<'a> {
     mover: &'a Mover,
-    pub id: MigrationId,
-    pub names: Names,
+    pub(crate) id: MigrationId,
+    pub(crate) names: Names,
     text: String,
     /// See [`ShadowRequest::late_indexes_bytes_max`].
-    pub late_bytes: u64,
+    pub(crate) late_bytes: u64,
 }
 
 impl Mover {
-    pub fn new(cluster: &Cluster) -> Self {
+    pub(crate) fn new(cluster: &Cluster) -> Self {
         let server = ServerId { host: "127.0.0.1".into(), port: cluster.primary_port };
         let login = Login { user: "bulkhead_admin".into(), password: Secret::new(&cluster.password) };
         let tls = ClientTls::disabled();
@@ -88,7 +88,7 @@ impl Mover {
     }
 
     /// A job on `database.table`; `number` tells jobs of one cluster apart.
-    pub fn job(&self, database: &str, table: &str, text: &str, number: u32) -> Job<'_> {
+    pub(crate) fn job(&self, database: &str, table: &str, text: &str, number: u32) -> Job<'_> {
         let names = Names {
             database: database.into(),
             table: table.into(),
@@ -101,7 +101,7 @@ impl Mover {
 }
 
 impl Job<'_> {
-    pub async fn admin(&self) -> Direct {
+    pub(crate) async fn admin(&self) -> Direct {
         open_session(&self.mover.endpoint).await.expect("the server is there")
     }
 
@@ -116,19 +116,19 @@ impl Job<'_> {
     }
 
     /// Makes the shadow.
-    pub async fn make(&self) -> Result<CopyPlan, EngineError> {
+    pub(crate) async fn make(&self) -> Result<CopyPlan, EngineError> {
         let settings = StatementSettings::default();
         make_shadow(&mut self.admin().await, &self.request(&settings)).await
     }
 
     /// Makes the shadow and starts the engine.
-    pub async fn start(&self) -> Result<Engine, EngineError> {
+    pub(crate) async fn start(&self) -> Result<Engine, EngineError> {
         let plan = self.make().await?;
         self.engine(plan, false).await
     }
 
     /// Goes on from what is recorded.
-    pub async fn resume(&self) -> Result<Engine, EngineError> {
+    pub(crate) async fn resume(&self) -> Result<Engine, EngineError> {
         let settings = StatementSettings::default();
         let plan = read_plan(&mut self.admin().await, &self.request(&settings)).await?;
         self.engine(plan, true).await
@@ -146,7 +146,7 @@ impl Job<'_> {
     }
 
     /// Everything up to the comparison; gives the engine, still applying.
-    pub async fn move_rows(&self) -> Result<Engine, EngineError> {
+    pub(crate) async fn move_rows(&self) -> Result<Engine, EngineError> {
         let mut engine = self.start().await?;
         engine.copy(Free::new(3)).await?;
         engine.finish_indexes().await?;
@@ -156,14 +156,14 @@ impl Job<'_> {
     }
 
     /// Runs SQL about the tables; `{source}` and `{target}` stand for their names.
-    pub async fn sql(&self, sql: &str) {
+    pub(crate) async fn sql(&self, sql: &str) {
         let sql = sql.replace("{source}", &self.names.source()).replace("{target}", &self.names.target());
         self.admin().await.execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     /// Every row of a table, each value as hexadecimal digits of its text, sorted; independent of how the
     /// engine reads and compares.
-    pub async fn dump(&self, table: &str, columns: &[&str]) -> Vec<String> {
+    pub(crate) async fn dump(&self, table: &str, columns: &[&str]) -> Vec<String> {
         let list: Vec<String> = columns.iter().map(|column| format!("HEX(CONCAT({column}))")).collect();
         let mut admin = self.admin().await;
         let found = admin.query(format!("SELECT {} FROM {table}", list.join(","))).await.expect("a dump");
@@ -182,7 +182,7 @@ impl Job<'_> {
     }
 
     /// Fails unless both tables hold the same values in these columns.
-    pub async fn assert_equal(&self, columns: &[&str]) {
+    pub(crate) async fn assert_equal(&self, columns: &[&str]) {
         let source = self.dump(&self.names.source(), columns).await;
         let target = self.dump(&self.names.target(), columns).await;
         if source != target {

@@ -9,23 +9,23 @@ use tokio::task::JoinHandle;
 use crate::common::servers::{Cluster, connect};
 
 /// Clients at work until they are stopped.
-pub struct Traffic {
+pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
     writes: Arc<AtomicU64>,
     clients: Vec<JoinHandle<()>>,
 }
 
 /// A table for [`Traffic`]: an integer key, a unique value that may be NULL, a unique text, others.
-pub const TABLE: &str = "CREATE TABLE t (id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, u INT NULL, \
+pub(crate) const TABLE: &str = "CREATE TABLE t (id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, u INT NULL, \
     name \
     VARCHAR(60) CHARACTER SET utf8mb4 NOT NULL, note TEXT, amount DECIMAL(12,3) NOT NULL DEFAULT 0, at \
     DATETIME(6) NULL, UNIQUE KEY u (u), UNIQUE KEY name (name), KEY amount (amount), KEY at (at))";
 /// Its columns.
-pub const COLUMNS: [&str; 6] = ["id", "u", "name", "note", "amount", "at"];
+pub(crate) const COLUMNS: [&str; 6] = ["id", "u", "name", "note", "amount", "at"];
 
 impl Traffic {
     /// Starts clients on `database.t`, whose keys are up to about `keys`.
-    pub fn start(cluster: &Cluster, database: &str, clients: u64, keys: u32) -> Self {
+    pub(crate) fn start(cluster: &Cluster, database: &str, clients: u64, keys: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let writes = Arc::new(AtomicU64::new(0));
         let client = |number: u64| {
@@ -51,12 +51,12 @@ impl Traffic {
     }
 
     /// Statements that were carried out so far.
-    pub fn writes(&self) -> u64 {
+    pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }
 
     /// Ends; gives the statements that were carried out.
-    pub async fn stop(self) -> u64 {
+    pub(crate) async fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.await.expect("a client ends in good order");

@@ -13,9 +13,9 @@ use crate::migrations::copy::{Batch, Op};
 use crate::migrations::engine::{Counters, EngineError, Image, Settling, Shared, meaning, weigh};
 
 /// Bytes of a batch that is not waited with for more.
-const FULL_BATCH_BYTES: usize = 1 << 20;
+const FULL_BATCH_BYTES: usize = 4 << 20;
 /// Changes of a batch that is not waited with for more.
-const FULL_BATCH_KEYS: usize = 2_000;
+const FULL_BATCH_KEYS: usize = 5_000;
 /// Bytes of changes that are held back at most.
 const HELD_BYTES_MAX: usize = 512 << 20;
 /// Transactions that may fail in a row by deadlocks, lock waits or lost connections.

@@ -1,7 +1,7 @@
 //! Passes over both tables.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
@@ -9,7 +9,7 @@ use super::checksum::{Side, Sum};
 use crate::backend::direct::Direct;
 use crate::migrations::copy::{Fate, Piece, Replace, copy_alone};
 use crate::migrations::engine::{
-    ChunkCost, Counters, EngineError, Pace, Permission, Shared, Verified, rows, run,
+    ChunkCost, Counters, EngineError, Pace, Permission, Shared, State, Verified, rows, run,
 };
 use crate::migrations::plan::{CopyPlan, Key, KeyRange};
 
@@ -19,6 +19,8 @@ const PASSES_MAX: u32 = 3;
 const RANGE_ROWS: u64 = 50_000;
 /// Longest that snapshots are kept while the pace does not let the comparison go on.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(5);
+/// Rounds of applying before the lock; if clients write faster than that, the lock is tried all the same.
+const CATCH_UPS_MAX: u32 = 20;
 /// Attempts to repair one range that has to give way to something.
 const REPAIR_ATTEMPTS: u32 = 20;
 /// Pause between them.
@@ -93,7 +95,7 @@ async fn compare(
             Some(pair) => pair,
             None => snapshots.insert(Snapshots::open(shared, lock_within).await?),
         };
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let range = pair.next_range(&shared.plan, after.take()).await?;
         let (source, target) = pair.sums(&shared.plan, &range).await?;
         total += source.rows;
@@ -110,6 +112,22 @@ async fn compare(
     }
 }
 
+/// Applies what has come, again and again until it takes so little time that the rest will not take long under
+/// the lock.
+async fn catch_up(shared: &Arc<Shared>, within: Duration) -> Result<(), EngineError> {
+    for _ in 0..CATCH_UPS_MAX {
+        let began = Instant::now();
+        let marker = shared.mark().await?;
+        let is_applied =
+            |state: &mut State| (state.book.marker() >= marker && state.book.is_drained()).then_some(());
+        shared.wait(is_applied).await?;
+        if began.elapsed() < within / 8 {
+            break;
+        }
+    }
+    Ok(())
+}
+
 impl Snapshots {
     /// Locks the source, waits until the shadow is equal to it, opens the snapshots, unlocks.
     async fn open(shared: &Arc<Shared>, within: Duration) -> Result<Self, EngineError> {
@@ -120,9 +138,7 @@ impl Snapshots {
             run(direct, isolation, "opening a snapshot").await?;
         }
         let what = "locking the table for a moment";
-        // Most of what is to be applied is applied before the lock.
-        let marker = shared.mark().await?;
-        shared.wait(|state| (state.book.marker() >= marker).then_some(())).await?;
+        catch_up(shared, within).await?;
         let seconds = within.as_secs().clamp(1, 3600);
         run(&mut lock, format!("SET SESSION lock_wait_timeout = {seconds}"), what).await?;
         let locked = run(&mut lock, format!("LOCK TABLES {} READ", shared.plan.names.source()), what).await;
