@@ -19,6 +19,7 @@
 pub mod changes;
 pub mod engine;
 mod error;
+pub mod fleet;
 pub mod plan;
 mod request;
 mod service;

@@ -1,0 +1,238 @@
+//! What a statement would make of a table, from definitions alone.
+
+use super::compare::{Change, compare};
+use super::normal::{Definition, Fingerprint, Normal, PartKind};
+use crate::ddl;
+use crate::sql::{ChangeForm, ClauseKind, ColumnDefinition, TableChange, TableDefinition};
+
+/// What a statement would do to a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It changes it.
+    Changes {
+        /// What it is then; absent when that cannot be said without asking a server.
+        to: Option<Fingerprint>,
+    },
+    /// The definition is as the statement would make it.
+    There,
+    /// A part of it is as the statement would make it, or in its way; in words.
+    Partly(String),
+    /// The statement makes the table: it is not there. Or drops it: it is there.
+    Whole,
+}
+
+/// What a clause finds.
+enum Found {
+    Todo,
+    There,
+    InTheWay(String),
+}
+
+/// Says what a statement would do to a definition, clause by clause.
+pub fn foretell(definition: &Definition, change: &TableChange) -> Effect {
+    match change.form {
+        ChangeForm::Create(_) | ChangeForm::Drop | ChangeForm::Truncate | ChangeForm::Rename => {
+            return Effect::Whole;
+        }
+        ChangeForm::Optimize => return Effect::Changes { to: Some(definition.fingerprint()) },
+        _ => {}
+    }
+    // The clauses follow each other: what one adds the next may change.
+    let mut table = definition.table.clone();
+    let (mut todo, mut there) = (0, 0);
+    for clause in &change.clauses {
+        if matches!(clause.kind, ClauseKind::Algorithm(_) | ClauseKind::Lock(_) | ClauseKind::Validation) {
+            continue;
+        }
+        match look(definition, &table, &clause.kind) {
+            Found::Todo => todo += 1,
+            Found::There => {
+                there += 1;
+                continue;
+            }
+            Found::InTheWay(why) => return Effect::Partly(why),
+        }
+        let one = TableChange { clauses: vec![clause.clone()], ..change.clone() };
+        ddl::apply(&mut table, &one);
+    }
+    match (todo, there) {
+        (0, 0) => Effect::Changes { to: Some(definition.fingerprint()) },
+        (0, _) => Effect::There,
+        (todo, there) if there > 0 => {
+            Effect::Partly(format!("{there} of {} clauses are done already", todo + there))
+        }
+        _ => {
+            let is_certain = definition.is_known() && change.clauses.iter().all(|c| is_certain(&c.kind));
+            let normal = || Normal::of(&table, &definition.text, definition.server);
+            Effect::Changes { to: is_certain.then(|| normal().fingerprint()) }
+        }
+    }
+}
+
+fn look(definition: &Definition, table: &TableDefinition, clause: &ClauseKind) -> Found {
+    let normal = Normal::of(table, &definition.text, definition.server);
+    let has_column = |name: &str| normal.part(PartKind::Column, &name.to_lowercase()).is_some();
+    let there_if = |is_there: bool| if is_there { Found::There } else { Found::Todo };
+    match clause {
+        ClauseKind::DropColumn { name, .. } => there_if(!has_column(&name.text)),
+        ClauseKind::RenameColumn { from, to } => match (has_column(&from.text), has_column(&to.text)) {
+            (true, false) => Found::Todo,
+            (false, true) => Found::There,
+            (true, true) => Found::InTheWay(format!("both columns are there: {}, {}", from.text, to.text)),
+            (false, false) => Found::InTheWay(format!("there is no column {}", from.text)),
+        },
+        ClauseKind::DropKey(name) => {
+            there_if(normal.part(PartKind::Key, &name.text.to_lowercase()).is_none())
+        }
+        ClauseKind::DropPrimaryKey => there_if(normal.part(PartKind::Key, "primary").is_none()),
+        ClauseKind::DropForeignKey(name) => {
+            there_if(normal.part(PartKind::ForeignKey, &name.text.to_lowercase()).is_none())
+        }
+        ClauseKind::DropCheck(name) => {
+            there_if(normal.part(PartKind::Check, &name.text.to_lowercase()).is_none())
+        }
+        ClauseKind::RenameKey { from, to } => {
+            let has = |name: &str| normal.part(PartKind::Key, &name.to_lowercase()).is_some();
+            match (has(&from.text), has(&to.text)) {
+                (true, false) => Found::Todo,
+                (false, true) => Found::There,
+                _ => Found::InTheWay(format!("cannot rename key {}", from.text)),
+            }
+        }
+        ClauseKind::AddColumn { column, .. } if has_column(&column.name.text) => {
+            added_before(&normal, definition, table, column)
+        }
+        ClauseKind::ChangeColumn { from, column, .. } if !has_column(&from.text) => {
+            if has_column(&column.name.text) && !same(&from.text, &column.name.text) {
+                added_before(&normal, definition, table, column)
+            } else {
+                Found::InTheWay(format!("there is no column {}", from.text))
+            }
+        }
+        ClauseKind::AlterColumn { name, .. } if !has_column(&name.text) => {
+            Found::InTheWay(format!("there is no column {}", name.text))
+        }
+        ClauseKind::AddKey(key) => {
+            let mut other = table.clone();
+            (other.keys, other.columns) = (vec![(**key).clone()], Vec::new());
+            let parts = Normal::of(&other, &definition.text, definition.server).parts;
+            let wanted = parts.into_iter().find(|part| part.kind == PartKind::Key);
+            match wanted.as_ref().and_then(|wanted| normal.part(PartKind::Key, &wanted.name)) {
+                Some(known) if wanted.as_ref() == Some(known) => Found::There,
+                // Without a name of its own the server finds another.
+                Some(known) if key.name.is_some() => {
+                    Found::InTheWay(format!("key {} is there, and is {}", known.name, known.text))
+                }
+                _ => Found::Todo,
+            }
+        }
+        ClauseKind::AddForeignKey(key) => named_is_there(&normal, PartKind::ForeignKey, key.name.as_ref()),
+        ClauseKind::AddCheck(check) => named_is_there(&normal, PartKind::Check, check.name.as_ref()),
+        other => {
+            // What the clause makes of the definition says whether it has been done.
+            let mut after = table.clone();
+            let text = TableChange {
+                form: ChangeForm::Alter { is_partitions_only: false },
+                table: table.name.clone(),
+                clauses: vec![crate::sql::Clause { kind: other.clone(), span: crate::sql::Span::default() }],
+                more_tables: Vec::new(),
+                temporary: false,
+                if_exists: false,
+                ignore: false,
+                span: crate::sql::Span::default(),
+            };
+            ddl::apply(&mut after, &text);
+            let after = Normal::of(&after, &definition.text, definition.server);
+            there_if(is_followed(other) && after == normal)
+        }
+    }
+}
+
+/// A clause whose effect on a definition is followed.
+fn is_followed(clause: &ClauseKind) -> bool {
+    matches!(
+        clause,
+        ClauseKind::ChangeColumn { .. }
+            | ClauseKind::AlterColumn { .. }
+            | ClauseKind::AlterKey { .. }
+            | ClauseKind::Option(_)
+            | ClauseKind::AddColumn { .. }
+            | ClauseKind::RemovePartitioning
+            | ClauseKind::PartitionBy(_)
+    )
+}
+
+fn same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+/// A column of that name is there: as the clause would make it, or not.
+fn added_before(
+    normal: &Normal,
+    definition: &Definition,
+    table: &TableDefinition,
+    column: &ColumnDefinition,
+) -> Found {
+    let mut other = table.clone();
+    other.columns.retain(|known| !same(&known.name.text, &column.name.text));
+    other.columns.push(column.clone());
+    let other = Normal::of(&other, &definition.text, definition.server);
+    let name = column.name.text.to_lowercase();
+    let differs = compare(normal, &other).into_iter().find(|difference| {
+        difference.name == name && !matches!(difference.change, Change::Moved { .. })
+    });
+    match differs {
+        Some(difference) => Found::InTheWay(difference.words()),
+        None => Found::There,
+    }
+}
+
+/// Something of that name is there; what it says is a matter of the server's own writing, so only the name is
+/// compared.
+fn named_is_there(normal: &Normal, kind: PartKind, name: Option<&crate::sql::Name>) -> Found {
+    match name {
+        Some(name) if normal.part(kind, &name.text.to_lowercase()).is_some() => {
+            Found::InTheWay(format!("{} {} is there; compare it", kind.words(), name.text))
+        }
+        _ => Found::Todo,
+    }
+}
+
+/// Says whether what a clause makes of a definition is what a server would print, as far as the normal form
+/// goes: nothing that the server names or writes anew.
+fn is_certain(clause: &ClauseKind) -> bool {
+    let column_is = |column: &ColumnDefinition| {
+        column.checks.is_empty()
+            && column.references.is_none()
+            && column.generated.is_none()
+            && column.unknown.is_empty()
+            && column.key.is_none()
+            && !matches!(column.default, Some(crate::sql::DefaultValue::Expression(_)))
+    };
+    match clause {
+        ClauseKind::AddColumn { column, .. } | ClauseKind::ChangeColumn { column, .. } => column_is(column),
+        ClauseKind::DropColumn { .. }
+        | ClauseKind::RenameColumn { .. }
+        | ClauseKind::DropKey(_)
+        | ClauseKind::DropPrimaryKey
+        | ClauseKind::RenameKey { .. }
+        | ClauseKind::AlterKey { .. }
+        | ClauseKind::DropForeignKey(_)
+        | ClauseKind::DropCheck(_)
+        | ClauseKind::Option(_)
+        | ClauseKind::Algorithm(_)
+        | ClauseKind::Lock(_)
+        | ClauseKind::Force => true,
+        ClauseKind::AlterColumn { change, .. } => {
+            !matches!(
+                change,
+                crate::sql::ColumnChange::SetDefault(crate::sql::DefaultValue::Expression(_))
+            )
+        }
+        ClauseKind::AddKey(key) => {
+            let is_plain = |part: &crate::sql::KeyPart| matches!(part, crate::sql::KeyPart::Column { .. });
+            key.unknown.is_empty() && key.parts.iter().all(is_plain)
+        }
+        _ => false,
+    }
+}
