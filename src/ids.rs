@@ -58,6 +58,20 @@ impl fmt::Display for WorkspaceId {
     }
 }
 
+impl Serialize for WorkspaceId {
+    /// As text: a canonical number is read as one again.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WorkspaceId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a workspace id"))
+    }
+}
+
 impl fmt::Debug for WorkspaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WorkspaceId({self})")
@@ -320,6 +334,11 @@ mod tests {
             WorkspaceId::parse("18446744073709551616").map(|id| id.to_string()).as_deref(),
             Some("18446744073709551616")
         );
+        for text in ["42", "042", "acme"] {
+            let id = WorkspaceId::parse(text).unwrap();
+            let stored = serde_json::to_string(&id).unwrap();
+            assert_eq!(serde_json::from_str::<WorkspaceId>(&stored).unwrap(), id);
+        }
         assert_eq!(WorkspaceId::parse(""), None);
         assert_eq!(WorkspaceId::parse(&"x".repeat(WORKSPACE_ID_BYTES_MAX + 1)), None);
     }

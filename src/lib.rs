@@ -16,11 +16,12 @@
 //! 8. The outcome feeds [`health`]: digests, per-shard counters, and the cluster's meter, which its detector
 //!    reads.
 //!
-//! [`ddl`] decides about schema changes; sessions do not ask it yet, the command line does.
+//! [`ddl`] decides about schema changes, [`migrations`] carries those out that copy their table.
 //!
 //! Modules use only modules that stand above them in this list.
 
 pub mod clock;
+pub mod gtid;
 pub mod ids;
 pub mod redact;
 

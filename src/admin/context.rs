@@ -12,7 +12,8 @@ use crate::drain::{Decision, How, Stage};
 use crate::error::ClientError;
 use crate::failover::{Failovers, PrimaryRow};
 use crate::health::{Evidence, Health, SignalKind, State};
-use crate::ids::{ClusterName, SessionId, UserName};
+use crate::ids::{ClusterName, MigrationId, SessionId, UserName};
+use crate::migrations::{Command, MigrationRow, Migrations};
 use crate::topology::{DirectoryAdmin, SnapshotCell, SnapshotChanges};
 
 /// What an asynchronous view returns.
@@ -45,6 +46,8 @@ pub struct AdminContext {
     pub stats: Arc<dyn StatsView>,
     /// Orders and events.
     pub ladder: Arc<dyn LadderView>,
+    /// Schema changes.
+    pub migrations: Arc<dyn MigrationsView>,
     /// Who asks; it is written down with every order.
     pub operator: UserName,
 }
@@ -58,6 +61,42 @@ pub trait PrimariesView: Send + Sync {
 impl PrimariesView for Failovers {
     fn primaries(&self) -> Vec<PrimaryRow> {
         self.rows()
+    }
+}
+
+/// Shows schema changes, and gives them commands.
+pub trait MigrationsView: Send + Sync {
+    /// Every migration, newest first.
+    fn rows(&self) -> Vec<MigrationRow>;
+
+    /// One of them.
+    fn row(&self, id: &MigrationId) -> Option<MigrationRow>;
+
+    /// Does what an operator asks; in words, what was done.
+    fn command<'a>(
+        &'a self,
+        id: &'a MigrationId,
+        command: Command,
+        by: &'a UserName,
+    ) -> AdminFuture<'a, Result<String, ClientError>>;
+}
+
+impl MigrationsView for Migrations {
+    fn rows(&self) -> Vec<MigrationRow> {
+        Migrations::rows(self)
+    }
+
+    fn row(&self, id: &MigrationId) -> Option<MigrationRow> {
+        Migrations::row(self, id)
+    }
+
+    fn command<'a>(
+        &'a self,
+        id: &'a MigrationId,
+        command: Command,
+        by: &'a UserName,
+    ) -> AdminFuture<'a, Result<String, ClientError>> {
+        Box::pin(async move { Ok(Migrations::command(self, id, command, by).await?) })
     }
 }
 

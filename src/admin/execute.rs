@@ -46,6 +46,9 @@ pub async fn execute(statement: &str, context: &AdminContext) -> Result<AdminAns
     if let Some(answer) = commands::order(&mut words, context).await {
         return answer;
     }
+    if let Some(answer) = commands::migration(&mut words, context).await {
+        return answer;
+    }
     if words.take_all(&["SET", "GATE"]) {
         return commands::set_gate(&mut words, context);
     }

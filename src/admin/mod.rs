@@ -22,7 +22,7 @@ mod tests;
 
 pub use commands::{Help, help};
 pub use context::{
-    AdminContext, AdminFuture, Advice, ClustersView, HealthRow, KillTarget, PoolsView, PrimariesView,
+    AdminContext, AdminFuture, Advice, ClustersView, HealthRow, KillTarget, MigrationsView, PoolsView, PrimariesView,
     ProxyStats, Reload, ReloadFault, SessionRow, SessionsView, StatsView,
 };
 pub use execute::execute;

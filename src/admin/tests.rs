@@ -17,8 +17,9 @@ use crate::error::{ClientError, Code};
 use crate::failover::PrimaryRow;
 use crate::health::{Class, Ended, Evidence, Health, Outcome, Signal, State};
 use crate::ids::{
-    ClusterName, Generation, Role, ServerId, SessionId, ShardName, TableName, UserName, WorkspaceId,
+    ClusterName, Generation, MigrationId, Role, ServerId, SessionId, ShardName, TableName, UserName, WorkspaceId,
 };
+use crate::migrations::{self, CommandError, MigrationRow, Progress};
 use crate::topology::{
     Changed, DirectoryAdmin, EmbeddedStore, NewWorkspace, SnapshotChanges, Store, WorkspaceState, fixture,
 };
@@ -247,6 +248,85 @@ impl LadderView for FixedLadder {
     }
 }
 
+struct FixedMigrations;
+
+impl MigrationsView for FixedMigrations {
+    fn rows(&self) -> Vec<MigrationRow> {
+        let copying = MigrationRow {
+            id: MigrationId::new("018f00000000aaaa"),
+            cluster: ClusterName::new("c1"),
+            database: "ws_1".into(),
+            table: "issues".into(),
+            statement: "ALTER TABLE issues MODIFY number BIGINT".into(),
+            state: migrations::State::Copying,
+            step: "copy",
+            is_paused: false,
+            throttled: Some("Threads_running is 80, above 64".into()),
+            progress: Progress {
+                rows_copied: 250_000,
+                rows_estimated: 1_000_000,
+                changes_applied: 12,
+                rows_per_second: 50_000.0,
+                behind: Some(Duration::from_millis(40)),
+                compared: None,
+            },
+            user: UserName::new("app"),
+            owner: Some("proxy-1".into()),
+            submitted: second(0),
+            swapped: None,
+            swap_took: None,
+            attempts: 0,
+            ended: None,
+            retires: None,
+            message: None,
+            reverts: None,
+            acknowledged: false,
+        };
+        let done = MigrationRow {
+            id: MigrationId::new("018f00000000bbbb"),
+            state: migrations::State::Done,
+            step: "retire",
+            throttled: None,
+            swapped: Some(second(60)),
+            swap_took: Some(Duration::from_micros(81_300)),
+            attempts: 2,
+            ended: Some(second(60)),
+            retires: Some(second(86_460)),
+            acknowledged: true,
+            ..copying.clone()
+        };
+        let failed = MigrationRow {
+            id: MigrationId::new("018f00000000cccc"),
+            state: migrations::State::Failed,
+            step: "copy",
+            throttled: None,
+            ended: Some(second(9)),
+            message: Some("Duplicate entry '7' for key 'issues.number'".into()),
+            ..copying.clone()
+        };
+        vec![failed, done, copying]
+    }
+
+    fn row(&self, id: &MigrationId) -> Option<MigrationRow> {
+        self.rows().into_iter().find(|row| row.id == *id)
+    }
+
+    fn command<'a>(
+        &'a self,
+        id: &'a MigrationId,
+        command: migrations::Command,
+        by: &'a UserName,
+    ) -> AdminFuture<'a, Result<String, ClientError>> {
+        Box::pin(async move {
+            if id.as_str() == "018f00000000cccc" && command != migrations::Command::Retry {
+                let state = migrations::State::Failed;
+                return Err(CommandError::NotNow { id: id.clone(), state, command }.into());
+            }
+            Ok(format!("migration {id}: {} {command:?} by {by}", command.word()))
+        })
+    }
+}
+
 struct FixedSessions;
 
 impl SessionsView for FixedSessions {
@@ -353,6 +433,7 @@ pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
         reload: Arc::clone(&proxy) as Arc<dyn Reload>,
         stats: proxy,
         ladder: Arc::new(FixedLadder),
+        migrations: Arc::new(FixedMigrations),
         operator: UserName::new("ana"),
     }
 }
@@ -436,6 +517,11 @@ async fn tables_are_golden() {
         "SHOW INCIDENT",
         "SHOW ADMISSION",
         "SHOW GATES",
+        "SHOW MIGRATIONS",
+        "SHOW MIGRATIONS WHERE state = done",
+        "SHOW MIGRATION '018f00000000aaaa'",
+        "SHOW MIGRATION '018f00000000bbbb'",
+        "SHOW MIGRATION 'nowhere'",
         "SHOW WORKSPACE LIMITS",
         "SHOW PRIMARIES",
         "SHOW SERVERS",
@@ -510,6 +596,15 @@ async fn commands_are_golden() {
         "SET GATE EVERYWHERE OPEN",
         "SET DDL LANE c1 CLOSED",
         "SET DDL LANE c1 HALF",
+        "PAUSE MIGRATION '018f00000000aaaa'",
+        "RESUME MIGRATION '018f00000000aaaa' NOW",
+        "THROTTLE MIGRATION '018f00000000aaaa' FOR 600",
+        "THROTTLE MIGRATION '018f00000000aaaa'",
+        "CUT OVER MIGRATION '018f00000000aaaa'",
+        "CUT OVER MIGRATION '018f00000000aaaa' FORCE",
+        "CANCEL MIGRATION '018f00000000cccc'",
+        "RETRY MIGRATION '018f00000000cccc'",
+        "REVERT MIGRATION 'nowhere'",
         "RELOAD",
         "KILL 7",
         "KILL QUERY 7",

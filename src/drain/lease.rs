@@ -18,9 +18,9 @@ use super::ladder::Ownership;
 use crate::topology::Expect;
 
 /// A lease that is not renewed for so long is anybody's.
-pub(crate) const LASTS: Duration = Duration::from_secs(4);
+const LASTS: Duration = Duration::from_secs(4);
 /// Its owner renews it so often: three renewals may fail.
-pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(1);
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// The owner stops so much earlier: what it began a moment ago is then over.
 const MARGIN: Duration = Duration::from_millis(500);
 /// Other proxies' leases are believed to last no longer.
@@ -35,7 +35,7 @@ pub(crate) struct Holder {
 
 /// What is to be written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
+pub(crate) enum LeaseDue {
     Nothing,
     /// The lease is free, or it is this proxy's and time to renew it.
     Write(Expect),
@@ -106,15 +106,15 @@ impl Lease {
         }
     }
 
-    pub(crate) fn due(&self, now: Instant) -> Due {
-        let Some(seen) = &self.seen else { return Due::Write(Expect::Absent) };
+    pub(crate) fn due(&self, now: Instant) -> LeaseDue {
+        let Some(seen) = &self.seen else { return LeaseDue::Write(Expect::Absent) };
         if let Some(held) = &self.held {
             let is_due = !self.is_exclusive && now.saturating_duration_since(held.sent) >= RENEW_EVERY;
-            return if is_due { Due::Write(Expect::Version(held.version)) } else { Due::Nothing };
+            return if is_due { LeaseDue::Write(Expect::Version(held.version)) } else { LeaseDue::Nothing };
         }
         let lasts = Duration::from_millis(seen.holder.lasts_ms).clamp(LASTS, LASTS_MAX);
         let is_over = now.saturating_duration_since(seen.at) >= lasts || self.is_exclusive;
-        if is_over { Due::Write(Expect::Version(seen.version)) } else { Due::Nothing }
+        if is_over { LeaseDue::Write(Expect::Version(seen.version)) } else { LeaseDue::Nothing }
     }
 
     /// What was sent then has been written.
@@ -192,14 +192,14 @@ mod tests {
         let start = Instant::now();
         let mut owner = Lease::new("a", false, start);
         let mut other = Lease::new("b", false, start);
-        assert_eq!(owner.due(start), Due::Write(Expect::Absent));
+        assert_eq!(owner.due(start), LeaseDue::Write(Expect::Absent));
         // Sent at 0, written at some time, seen by the other at 0.3.
         owner.wrote(1, start, second(start, 0.2));
         other.saw(Some((owner.me.clone(), 1)), second(start, 0.3));
         assert_eq!(owner.ownership(second(start, 3.4)), Ownership::Owner);
         assert_eq!(owner.ownership(second(start, 3.5)), Ownership::Follower);
-        assert_eq!(other.due(second(start, 4.2)), Due::Nothing);
-        assert_eq!(other.due(second(start, 4.3)), Due::Write(Expect::Version(1)));
+        assert_eq!(other.due(second(start, 4.2)), LeaseDue::Nothing);
+        assert_eq!(other.due(second(start, 4.3)), LeaseDue::Write(Expect::Version(1)));
         // Neither hears of the store any more: nobody owns, each is alone.
         assert_eq!(owner.ownership(second(start, 4.3)), Ownership::Alone);
         assert_eq!(other.ownership(second(start, 4.4)), Ownership::Alone);
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(other.ownership(second(start, 4.6)), Ownership::Owner);
         owner.saw(Some((other.me.clone(), 2)), second(start, 4.7));
         assert_eq!((owner.ownership(second(start, 4.7)), owner.owner()), (Ownership::Follower, Some("b")));
-        assert_eq!(owner.due(second(start, 8.0)), Due::Nothing);
+        assert_eq!(owner.due(second(start, 8.0)), LeaseDue::Nothing);
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
         lease.saw(None, start);
         assert_eq!(
             (lease.ownership(start), lease.due(start)),
-            (Ownership::Follower, Due::Write(Expect::Absent))
+            (Ownership::Follower, LeaseDue::Write(Expect::Absent))
         );
     }
 
@@ -230,10 +230,10 @@ mod tests {
         let start = Instant::now();
         let mut lease = Lease::new("b", true, start);
         lease.saw(Some((Lease::new("a", true, start).me, 7)), start);
-        assert_eq!(lease.due(start), Due::Write(Expect::Version(7)));
+        assert_eq!(lease.due(start), LeaseDue::Write(Expect::Version(7)));
         assert_eq!(lease.ownership(second(start, 3600.0)), Ownership::Owner);
         lease.wrote(8, start, start);
-        assert_eq!(lease.due(second(start, 3600.0)), Due::Nothing, "nobody else can take it");
+        assert_eq!(lease.due(second(start, 3600.0)), LeaseDue::Nothing, "nobody else can take it");
     }
 
     /// A few proxies on one store whose answers take their time, with pauses of whole processes, and a store
@@ -312,7 +312,7 @@ mod tests {
                     proxy.saw_at = now_ms + random(600);
                     proxy.lease.saw(stored.clone(), at);
                 }
-                if let (None, None, false, Due::Write(expect)) =
+                if let (None, None, false, LeaseDue::Write(expect)) =
                     (proxy.sent, proxy.answer, is_away, proxy.lease.due(at))
                 {
                     proxy.sent = Some((now_ms, expect, now_ms + random(700)));

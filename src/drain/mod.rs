@@ -32,7 +32,7 @@ pub use event::{ActEnd, Because, By, Ended, Entry, Event, How, Notice, StateChan
 pub use gate::{Covers, Gate, GateState, Ruling, Visit};
 pub use gates::{Gates, Scope};
 pub use ladder::{DRAIN_WITHIN, Ladder, Moment, Ownership, Step};
-pub(crate) use lease::{Due, Holder, LASTS, Lease, RENEW_EVERY, SharedLease, proxy_name};
+pub(crate) use lease::{Holder, Lease, LeaseDue, SharedLease, proxy_name};
 pub use limit::Limit;
 pub use permits::{Answer, Ask, Due, Permit, PermitLimits, Permits, Shed, Ticket};
 pub use policy::{Mode, Policy, Rung};

@@ -9,7 +9,6 @@ mod carry;
 mod command;
 mod decide;
 mod end;
-mod gtid;
 mod link;
 mod ops;
 mod primaries;
@@ -18,11 +17,11 @@ mod run;
 mod tend;
 mod watch;
 
+pub use crate::gtid::{GtidFault, GtidSet, Origin};
 pub use decide::{
     Before, FailoverPlan, Heard, Identity, Judgement, Loss, Receiving, Refusal, Replication, Said, SemiSync,
     ServerView, Situation, Step, Unfit, decide, judge,
 };
 pub use end::{Found, PrimaryRow, Undecided};
-pub use gtid::{GtidFault, GtidSet, Origin};
 pub use primaries::{Primaries, Record};
 pub use run::{FailoverRequest, Failovers};

@@ -8,9 +8,9 @@ use mysql_async::{Conn, Error};
 use tokio::time::{sleep, timeout};
 
 use super::decide::{Receiving, Said};
-use super::gtid::GtidSet;
 use super::link::Link;
 use super::read::{self, Access, ReadError};
+use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::protocol::handshake::Flavour;
 

@@ -8,9 +8,9 @@ use mysql_async::{Conn, Error, Row, Value};
 use tokio::time::timeout;
 
 use super::decide::{Identity, Receiving, Replication, Said, SemiSync, ServerView};
-use super::gtid::{GtidFault, GtidSet, Origin};
 use crate::config::{Cluster, ClusterTls, Login};
 use crate::control::{self, Refused};
+use crate::gtid::{GtidFault, GtidSet, Origin};
 use crate::ids::ServerId;
 use crate::protocol::handshake::Flavour;
 

@@ -5,13 +5,13 @@ use super::carry::HELD_FOR;
 use super::decide::{Before, Judgement, judge};
 use super::decide::{Receiving, Said, ServerView};
 use super::end::{Found, Undecided};
-use super::gtid::GtidSet;
 use super::link::Link;
 use super::ops::{self, Clients};
 use super::primaries::{Record, servers};
 use super::read::ReadError;
 use super::run::{Context, Failovers};
 use crate::config::{FailoverMode, TlsMode};
+use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 
 use std::time::Duration;

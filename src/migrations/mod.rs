@@ -16,18 +16,31 @@
 //! exchanged that was not compared; what became of a server whose connection was lost is looked up, and when
 //! that cannot be done it is reported as unknown.
 
+mod apply;
 pub mod changes;
+mod command;
+pub mod copy;
+mod cutover;
 pub mod engine;
 mod error;
 pub mod fleet;
+mod ledger;
 pub mod plan;
 mod request;
+mod retire;
+mod run;
 mod service;
+#[cfg(test)]
+mod testing;
+mod throttle;
+pub mod verify;
 mod view;
 
 pub use error::{CommandError, SubmitError};
 pub use request::{Command, MigrationRequest, StatementSettings};
+pub use run::Step;
 pub use service::{GatedTable, Migrations, Surroundings, TableGate};
+pub use throttle::{ClusterNews, ClusterSignals};
 pub use view::{Ended, Failure, MigrationRow, Progress, State};
 
 /// The database on each cluster that holds what migrations make: shadow tables, old tables, the ledger. It

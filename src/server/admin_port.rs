@@ -72,6 +72,7 @@ pub(super) fn start(
         reload: reloader.clone(),
         stats: Arc::new(Stats { services: services.clone(), reloader: reloader.clone() }),
         ladder: views.ladder,
+        migrations: Arc::new(services.migrations.clone()),
         operator: UserName::new(""),
     };
     background.spawn(accept(mysql, services.clone(), context.clone()));

@@ -20,6 +20,8 @@ use crate::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store}
 use crate::vschema::{self, Vschema};
 
 use super::StartError;
+use super::health::Board;
+use super::migrations::Beside;
 
 /// Plans kept, in bytes.
 const PLAN_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -65,6 +67,7 @@ pub(super) struct Proxy {
     pub primaries: Arc<Primaries>,
     pub failovers: Arc<Failovers>,
     pub limits: Arc<WorkspaceLimitsBook>,
+    pub board: Arc<Board>,
 }
 
 /// Builds what sessions share. Opens no connection to a server.
@@ -85,14 +88,20 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let limits = Arc::new(WorkspaceLimitsBook::new(store.clone(), admissions.clone()));
     limits.load().await?;
     let started = Instant::now();
+    let snapshots = Arc::new(SnapshotCell::new(snapshot));
+    let meters = Arc::new(Meters::new(started));
+    let board = Arc::new(Board::default());
+    let beside = Beside { board: board.clone(), admissions: admissions.clone() };
+    let migrations = beside.migrations(&snapshots, &store, &meters);
     let services = Arc::new(Services {
-        snapshots: Arc::new(SnapshotCell::new(snapshot)),
+        snapshots,
         pools: Pools::new(config)?,
         plans: PlanCache::new(PLAN_CACHE_BYTES_MAX),
         registry: Arc::new(Registry::new()),
         health: Arc::new(Health::new()),
-        meters: Arc::new(Meters::new(started)),
+        meters,
         admissions,
+        migrations,
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,
@@ -100,7 +109,7 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     });
     let (snapshots, pools) = (services.snapshots.clone(), services.pools.clone());
     let failovers = Arc::new(Failovers::new(snapshots, pools, primaries.clone()));
-    Ok(Proxy { services, store, primaries, failovers, limits })
+    Ok(Proxy { services, store, primaries, failovers, limits, board })
 }
 
 /// The snapshot of a config, with the directories that its keyspaces need.

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::commands;
 use super::ddl::{self, DdlCommand};
+use super::migration_command::{self, MigrationCommand};
 use super::on_call::{self, IncidentCommand, ShardCommand};
 
 // What the commands' --help ends with.
@@ -147,6 +148,12 @@ enum Command {
         #[command(subcommand)]
         command: IncidentCommand,
     },
+    /// Shows schema changes that copy their table, and gives them commands; by a running proxy's admin port.
+    #[command(after_help = migration_command::MIGRATION_HELP)]
+    Migration {
+        #[command(subcommand)]
+        command: MigrationCommand,
+    },
     /// Hashes a password, read from standard input, for a user's `password_hash`.
     #[command(after_help = PASSWORD_HELP)]
     Password {
@@ -279,6 +286,7 @@ pub fn run() -> ExitCode {
         Command::Ddl { command } => return ddl::run(command),
         Command::Shard { command } => on_call::shard(command),
         Command::Incident { command } => on_call::incident(command),
+        Command::Migration { command } => migration_command::migration(command),
         Command::Password { plugin } => commands::password(plugin),
         Command::Version => {
             let build = if cfg!(debug_assertions) { "debug" } else { "optimised" };
@@ -333,7 +341,7 @@ mod tests {
                 assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
             }
         }
-        for group in ["shard", "incident"] {
+        for group in ["shard", "incident", "migration"] {
             for command in cli.find_subcommand(group).expect("it is there").get_subcommands() {
                 if command.get_name() != "help" {
                     helps.push(command.get_after_help().expect(group).to_string());

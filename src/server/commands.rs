@@ -118,6 +118,32 @@ pub(super) fn admin(path: &Path, user: &str, statement: &str, json: bool) -> Don
 /// # Errors
 /// The config, the login, or what the proxy answered.
 pub(super) fn ask(asked: &Asked<'_>, statements: &[&str]) -> Result<Vec<Vec<Row>>, String> {
+    block_on(async {
+        let mut connection = connect(asked).await?;
+        let mut answers = Vec::new();
+        for statement in statements {
+            answers.push(connection.query(*statement).await.map_err(to_text)?);
+        }
+        connection.disconnect().await.map_err(to_text)?;
+        Ok(answers)
+    })
+}
+
+/// Runs one statement on the admin port; gives its rows, and what it says was done.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn ask_one(asked: &Asked<'_>, statement: &str) -> Result<(Vec<Row>, String), String> {
+    block_on(async {
+        let mut connection = connect(asked).await?;
+        let rows = connection.query(statement).await.map_err(to_text)?;
+        let info = connection.info().into_owned();
+        connection.disconnect().await.map_err(to_text)?;
+        Ok((rows, info))
+    })
+}
+
+async fn connect(asked: &Asked<'_>) -> Result<mysql_async::Conn, String> {
     let (path, user) = (asked.path, asked.user);
     let loaded = build::load(path).map_err(to_text)?;
     let password = std::env::var(ADMIN_PASSWORD_VARIABLE)
@@ -129,16 +155,7 @@ pub(super) fn ask(asked: &Asked<'_>, statements: &[&str]) -> Result<Vec<Vec<Row>
         .user(Some(user))
         .pass(Some(password))
         .prefer_socket(false);
-    block_on(async {
-        let mut connection =
-            mysql_async::Conn::new(options).await.map_err(|error| format!("{address}: {error}"))?;
-        let mut answers = Vec::new();
-        for statement in statements {
-            answers.push(connection.query(*statement).await.map_err(to_text)?);
-        }
-        connection.disconnect().await.map_err(to_text)?;
-        Ok(answers)
-    })
+    mysql_async::Conn::new(options).await.map_err(|error| format!("{address}: {error}"))
 }
 
 /// Prints rows, one a line.

@@ -16,6 +16,8 @@ mod ladder;
 mod listen;
 pub mod live;
 mod logging;
+mod migration_command;
+mod migrations;
 mod on_call;
 mod reload;
 mod serve;

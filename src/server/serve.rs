@@ -47,7 +47,8 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     // First what was decided before: a drained cluster stays drained.
     let (reins, control) = ladder::start(&services, &proxy.store, &proxy.failovers, &mut background).await?;
     listen_for_clients(&services, &workers, &mut accepting)?;
-    let board = Arc::new(health::Board::default());
+    let board = proxy.board;
+    services.migrations.start(&mut background).await?;
     let views = admin_port::Views {
         board: board.clone(),
         ladder: Arc::new(control),
@@ -72,6 +73,8 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     );
     signals.until_stop(&reloader).await;
     accepting.shutdown().await;
+    // Sessions that wait for a schema change are told that it goes on without them.
+    services.migrations.stop().await;
     drain(&services).await;
     background.shutdown().await;
     if let Some(workers) = Arc::into_inner(workers) {

@@ -11,6 +11,7 @@ use crate::backend::Pools;
 use crate::config::{AuthPlugin, CachingSha2Hash, Config, Password};
 use crate::health::{Health, Meters};
 use crate::ids::UserName;
+use crate::migrations::Migrations;
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, Credentials};
 use crate::protocol::capability::Capabilities;
@@ -51,6 +52,8 @@ pub struct Services {
     pub meters: Arc<Meters>,
     /// Who may use a cluster now.
     pub admissions: Arc<Admissions>,
+    /// Schema changes that copy their table.
+    pub migrations: Migrations,
     /// What SET statements came to.
     pub settings: SettingsCache,
     /// The config of new sessions; swapped by a reload.

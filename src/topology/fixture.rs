@@ -9,7 +9,7 @@ use super::{Directories, Snapshot, SnapshotCell, Store};
 use crate::config::{
     Access, Admin, Alerts, AuthPlugin, Cluster, ClusterTls, Config, Failover, HealthChecks, KeyspaceTopology,
     LadderPolicy, Listen, Log, LogFormat, Login, Password, PermitSettings, PoolLimits, Reads, Routing,
-    RungMode, Rungs, ShardPlace, Timeouts, TlsMode, User, WorkspaceDefaults,
+    RungMode, Rungs, SchemaChanges, ShardPlace, ThrottleBounds, Timeouts, TlsMode, User, WorkspaceDefaults,
 };
 use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName, UserName};
 use crate::redact::Secret;
@@ -79,6 +79,7 @@ pub(crate) fn config() -> Config {
             drains_max: 1,
         },
         alerts: Alerts::default(),
+        schema_changes: schema_changes(),
         limits: WorkspaceDefaults::default(),
         users: BTreeMap::from([
             (UserName::new("app"), user("app", false)),
@@ -86,6 +87,21 @@ pub(crate) fn config() -> Config {
         ]),
         clusters,
         keyspaces: keyspaces.into_iter().map(|keyspace| (keyspace.name.clone(), keyspace)).collect(),
+    }
+}
+
+fn schema_changes() -> SchemaChanges {
+    SchemaChanges {
+        is_enabled: true,
+        at_once: 2,
+        swap_within: Duration::from_secs(3),
+        keep_old_table: Duration::from_secs(86_400),
+        throttle: ThrottleBounds {
+            threads_running: 64,
+            replica_lag: Some(Duration::from_secs(10)),
+            write_p99: None,
+            query: None,
+        },
     }
 }
 

@@ -374,6 +374,34 @@ impl Bulkhead {
         connect(self.admin_port, "app", &self.password, None).await
     }
 
+    /// Connects to the admin endpoint as `app`, if it listens.
+    ///
+    /// # Errors
+    /// What it answered, or that there is none.
+    pub async fn try_connect_admin(&self) -> Result<Conn, mysql_async::Error> {
+        try_connect(self.admin_port, "app", &self.password, None).await
+    }
+
+    /// Sets an environment variable of the process as of its next launch.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The environment variables that the process is given.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// Ends the process as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself; then there is nothing to kill.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
     /// A file in the configuration's folder: `bulkhead.toml`, `vschema/app.toml`, `bulkhead.log`.
     pub fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)

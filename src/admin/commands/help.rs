@@ -24,7 +24,7 @@ pub fn help() -> &'static [Help] {
     &HELP
 }
 
-const HELP: [Help; 43] = [
+const HELP: [Help; 54] = [
     entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
     entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
     entry(
@@ -57,6 +57,16 @@ const HELP: [Help; 43] = [
         "SHOW INCIDENT [<cluster>] [SINCE '<duration>']",
         "the evidence about a cluster, or that of the last step",
         "SHOW INCIDENT c2",
+    ),
+    entry(
+        "SHOW MIGRATIONS <tail>",
+        "schema changes that copy their table, newest first: state, rate, time left, what they wait for",
+        "SHOW MIGRATIONS WHERE state = copying",
+    ),
+    entry(
+        "SHOW MIGRATION '<id>'",
+        "everything that is known of one",
+        "SHOW MIGRATION '018f00000000aaaa'",
     ),
     entry("SHOW SERVERS <tail>", "servers and whether connections to them open", "SHOW SERVERS"),
     entry(
@@ -120,6 +130,51 @@ const HELP: [Help; 43] = [
         "THAW DDL ON <cluster> WHY '<reason>' [DRY RUN]",
         "schema changes may begin again",
         "THAW DDL ON c2 WHY 'the campaign is over'",
+    ),
+    entry(
+        "PAUSE MIGRATION '<id>'",
+        "copies no further; its changes go on to be applied, and it holds no lock",
+        "PAUSE MIGRATION '018f00000000aaaa'",
+    ),
+    entry(
+        "RESUME MIGRATION '<id>'",
+        "ends a pause or a throttling",
+        "RESUME MIGRATION '018f00000000aaaa'",
+    ),
+    entry(
+        "THROTTLE MIGRATION '<id>' FOR <seconds>",
+        "a pause that ends by itself",
+        "THROTTLE MIGRATION '018f00000000aaaa' FOR 600",
+    ),
+    entry(
+        "CANCEL MIGRATION '<id>'",
+        "ends it; the table is as it was",
+        "CANCEL MIGRATION '018f00000000aaaa'",
+    ),
+    entry(
+        "POSTPONE MIGRATION '<id>'",
+        "copies and compares, and exchanges the tables only when told",
+        "POSTPONE MIGRATION '018f00000000aaaa'",
+    ),
+    entry(
+        "CUT OVER MIGRATION '<id>' [FORCE]",
+        "ends a postponement; FORCE also ends connections that hold the table, but no large transaction",
+        "CUT OVER MIGRATION '018f00000000aaaa'",
+    ),
+    entry(
+        "RETRY MIGRATION '<id>'",
+        "begins one again that failed or was cancelled",
+        "RETRY MIGRATION '018f00000000cccc'",
+    ),
+    entry(
+        "REVERT MIGRATION '<id>'",
+        "puts the old table back, with the changes made since; while it is kept",
+        "REVERT MIGRATION '018f00000000bbbb'",
+    ),
+    entry(
+        "RETIRE MIGRATION '<id>'",
+        "drops the kept old table now",
+        "RETIRE MIGRATION '018f00000000bbbb'",
     ),
     entry(
         "CREATE WORKSPACE <keyspace> <id> [ON <shard>] [STATE <state>] [WITH DATABASE]",

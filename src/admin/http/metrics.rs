@@ -1,5 +1,6 @@
 //! The text of `/metrics`. **Source**: Prometheus text format 0.0.4.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 use super::super::context::{AdminContext, HealthRow};
@@ -9,10 +10,14 @@ use crate::backend::{PoolStats, WAIT_BUCKETS_US};
 use crate::drain::{GateState, Ownership};
 use crate::failover::PrimaryRow;
 use crate::health::{ShardReport, Signal};
+use crate::migrations::MigrationRow;
 use crate::topology::WorkspaceState;
 
 /// Bounds of the latency histogram: powers of two of microseconds, from 64 µs to 17 s; they are exact.
 const LATENCY_POWERS: std::ops::RangeInclusive<u32> = 6..=24;
+
+/// Migrations with metrics of their own, at most.
+const ROWS_MAX: usize = 100;
 
 /// All metrics as of now.
 pub fn metrics_text(context: &AdminContext) -> String {
@@ -23,6 +28,7 @@ pub fn metrics_text(context: &AdminContext) -> String {
     ladder(&mut out, &context.ladder.standing());
     admission(&mut out, &context.admissions.views());
     primaries(&mut out, &context.primaries.primaries());
+    migrations(&mut out, &context.migrations.rows());
     shards(&mut out, &context.health.shards());
     pools(&mut out, &context.pools.pools());
     out.text
@@ -247,6 +253,45 @@ fn primaries(out: &mut Text, rows: &[PrimaryRow]) {
         out.head(name, "gauge", help);
         for row in rows {
             out.sample(name, &[("cluster", row.cluster.as_str())], value(row));
+        }
+    }
+}
+
+fn migrations(out: &mut Text, rows: &[MigrationRow]) {
+    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for row in rows {
+        *counts.entry((row.cluster.as_str(), row.state.name())).or_default() += 1;
+    }
+    let name = "bulkhead_migrations";
+    out.head(name, "gauge", "Schema changes that copy their table, as the store knows them.");
+    for ((cluster, state), count) in counts {
+        out.sample(name, &[("cluster", cluster), ("state", state)], count);
+    }
+    type Value = fn(&MigrationRow) -> Option<f64>;
+    let values: [(&str, &str, Value); 5] = [
+        ("bulkhead_migration_rows_copied", "Rows copied by one that is under way.", |row| {
+            Some(row.progress.rows_copied as f64)
+        }),
+        ("bulkhead_migration_rows_per_second", "Its rate of late.", |row| Some(row.progress.rows_per_second)),
+        ("bulkhead_migration_share", "Share of its table that is copied, 0 to 1.", |row| {
+            Some(row.progress.share())
+        }),
+        ("bulkhead_migration_behind_seconds", "How far its changes are behind.", |row| {
+            row.progress.behind.map(|behind| behind.as_secs_f64())
+        }),
+        ("bulkhead_migration_waits", "1 while its copy waits.", |row| {
+            Some(f64::from(u8::from(row.throttled.is_some())))
+        }),
+    ];
+    // One that is over leaves no series of its own: there would be more and more of them.
+    let active: Vec<&MigrationRow> = rows.iter().filter(|row| !row.state.is_over()).take(ROWS_MAX).collect();
+    for (name, help, value) in values {
+        out.head(name, "gauge", help);
+        for row in &active {
+            if let Some(value) = value(row) {
+                let labels = [("cluster", row.cluster.as_str()), ("migration", row.id.as_str())];
+                out.sample(name, &labels, value);
+            }
         }
     }
 }

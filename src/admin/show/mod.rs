@@ -6,6 +6,7 @@ mod directories;
 mod errors;
 mod health;
 mod ladder;
+mod migrations;
 mod pools;
 mod proxy;
 mod sessions;
@@ -21,7 +22,7 @@ use super::words::Words;
 use crate::error::{ClientError, Code};
 
 /// Tables that `SELECT * FROM` and `SHOW` know.
-pub(super) const TABLES: [&str; 18] = [
+pub(super) const TABLES: [&str; 19] = [
     "shards",
     "clusters",
     "health",
@@ -29,6 +30,7 @@ pub(super) const TABLES: [&str; 18] = [
     "events",
     "admission",
     "gates",
+    "migrations",
     "primaries",
     "servers",
     "pools",
@@ -43,6 +45,7 @@ pub(super) const TABLES: [&str; 18] = [
 ];
 
 pub(super) use ladder::incident;
+pub(super) use migrations::take_migration;
 
 /// `SHOW …`.
 pub(super) fn show(words: &mut Words<'_>, context: &AdminContext) -> Result<AdminAnswer, ClientError> {
@@ -60,6 +63,9 @@ pub(super) fn show(words: &mut Words<'_>, context: &AdminContext) -> Result<Admi
     }
     if words.take_all(&["SHARD", "STATUS"]) {
         return tail::apply(words, ladder::status(context)).map(AdminAnswer::Rows);
+    }
+    if words.take("MIGRATION") {
+        return migrations::migration(words, context);
     }
     if words.take("EVENTS") {
         let mut events = ladder::events(context);
@@ -95,6 +101,7 @@ fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
         "events" => ladder::events(context),
         "admission" => admission::admission(context),
         "gates" => admission::gates(context),
+        "migrations" => migrations::migrations(context),
         "primaries" => health::primaries(context),
         "servers" => pools::servers(context),
         "pools" => pools::pools(context),

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use super::super::gtid::{GtidSet, Origin};
 use super::plan::{FailoverPlan, Loss, Refusal, Step, Unfit};
 use super::view::{Heard, Receiving, Replication, Said, ServerView};
+use crate::gtid::{GtidSet, Origin};
 use crate::ids::{ClusterName, ServerId};
 use crate::protocol::handshake::Flavour;
 

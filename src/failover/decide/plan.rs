@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::super::end::list;
-use super::super::gtid::GtidSet;
+use crate::gtid::GtidSet;
 use crate::ids::{ClusterName, ServerId};
 
 /// What is going to be done.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::gtid::{GtidSet, Origin};
+use crate::gtid::{GtidSet, Origin};
 use crate::ids::ServerId;
 use crate::protocol::handshake::Flavour;
 

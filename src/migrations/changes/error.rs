@@ -59,8 +59,10 @@ pub enum FeedError {
         remedy: &'static str,
     },
     /// The binary log no longer reaches back to the position.
-    #[error("{server} has purged its binary log beyond the position {position}: changes since then are lost to \
-        this reader; begin anew, and keep binary logs for longer (binlog_expire_logs_seconds)")]
+    #[error(
+        "{server} has purged its binary log beyond the position {position}: changes since then are lost to \
+        this reader; begin anew, and keep binary logs for longer (binlog_expire_logs_seconds)"
+    )]
     Purged {
         /// The primary.
         server: ServerId,
@@ -68,8 +70,10 @@ pub enum FeedError {
         position: Position,
     },
     /// The server lacks transactions that were seen: another history, as after a failover that lost some.
-    #[error("{server} does not have all of the transactions up to {position}: rows may have been read that it \
-        never had; begin anew")]
+    #[error(
+        "{server} does not have all of the transactions up to {position}: rows may have been read that it \
+        never had; begin anew"
+    )]
     Diverged {
         /// The primary.
         server: ServerId,
@@ -77,8 +81,10 @@ pub enum FeedError {
         position: Position,
     },
     /// The position is one of a file, and another server is the primary now.
-    #[error("{server} is the primary now, and a position in a file means nothing to it; begin anew, or turn on \
-        GTIDs (gtid_mode)")]
+    #[error(
+        "{server} is the primary now, and a position in a file means nothing to it; begin anew, or turn on \
+        GTIDs (gtid_mode)"
+    )]
     ServerChanged {
         /// The primary.
         server: ServerId,

@@ -1,14 +1,25 @@
 //! The feeds of all clusters.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::change::{Change, TableName};
 use super::error::FeedError;
+use super::feed::{self, BYTES_MAX, Context, Counters, Join, Marker, PARCELS_MAX, Parcel, Way};
+use super::place::Place;
 use super::position::Position;
 use super::values::ColumnKind;
 use crate::config::Login;
 use crate::ids::{ClusterName, ServerId};
 use crate::protocol::tls::ClientTls;
+
+/// Subscriptions that wait to be taken in.
+const JOINS_MAX: usize = 64;
+/// A feed may end just when somebody comes.
+const JOIN_ATTEMPTS: usize = 3;
 
 /// Whom to read from, and as whom.
 #[derive(Clone, Debug)]
@@ -31,12 +42,26 @@ pub trait Sources: Send + Sync {
 /// The feeds of all clusters.
 pub struct Feeds {
     sources: Arc<dyn Sources>,
+    /// Names this process among markers.
+    writer: u64,
+    clusters: Mutex<HashMap<ClusterName, Arc<Cluster>>>,
+}
+
+/// What there is of one cluster.
+struct Cluster {
+    marker: Marker,
+    counters: Arc<Counters>,
+    /// The way into its feed; the feed may have ended.
+    joins: Mutex<Option<mpsc::Sender<Join>>>,
 }
 
 impl Feeds {
     /// None yet.
     pub fn new(sources: Arc<dyn Sources>) -> Self {
-        Self { sources }
+        let mut writer = [0; 8];
+        // Without randomness every login would have failed before.
+        aws_lc_rs::rand::fill(&mut writer).expect("the system gives random bytes");
+        Self { sources, writer: u64::from_le_bytes(writer), clusters: Mutex::default() }
     }
 
     /// Subscribes to the changes of one table, whose columns are of these kinds, in the order of the table's
@@ -52,30 +77,115 @@ impl Feeds {
         columns: Arc<[ColumnKind]>,
         from: Option<Position>,
     ) -> Result<Subscription, FeedError> {
-        let _ = (self.sources.source(cluster), table, columns, from);
+        let place = self.find_start(cluster, from).await?;
+        let (sender, receiver) = mpsc::channel(PARCELS_MAX);
+        let budget = Arc::new(Semaphore::new(BYTES_MAX));
+        let way = Way { sender, budget, fault: Arc::default() };
+        let subscription = Subscription { receiver, fault: Arc::clone(&way.fault), start: place.position() };
+        for _ in 0..JOIN_ATTEMPTS {
+            let (answer, answered) = oneshot::channel();
+            let join = Join {
+                table: table.clone(),
+                columns: Arc::clone(&columns),
+                from: place.clone(),
+                way: way.clone(),
+                answer,
+            };
+            if self.joins(cluster).send(join).await.is_err() {
+                continue;
+            }
+            // No answer: the feed ended for want of subscribers just then.
+            if let Ok(answer) = answered.await {
+                return answer.map(|()| subscription);
+            }
+        }
         Err(FeedError::Closed)
+    }
+
+    /// Where a subscription begins; checks the server.
+    async fn find_start(&self, cluster: &ClusterName, from: Option<Position>) -> Result<Place, FeedError> {
+        let source = self.sources.source(cluster);
+        let source = source.ok_or_else(|| FeedError::UnknownCluster(cluster.clone()))?;
+        let mut ground = feed::survey(&source).await?;
+        let place = match from {
+            None => feed::end_of_log(&mut ground).await?,
+            Some(position) => {
+                let place = Place::of(&position, ground.direct.flavour());
+                let place = place.ok_or(FeedError::ServerChanged { server: source.server })?;
+                feed::check(&mut ground, &place).await?;
+                place
+            }
+        };
+        ground.direct.close().await;
+        Ok(place)
+    }
+
+    fn cluster(&self, cluster: &ClusterName) -> Arc<Cluster> {
+        let mut clusters = lock(&self.clusters);
+        let found = clusters.entry(cluster.clone()).or_insert_with(|| {
+            Arc::new(Cluster {
+                marker: Marker::new(self.writer),
+                counters: Arc::default(),
+                joins: Mutex::default(),
+            })
+        });
+        Arc::clone(found)
+    }
+
+    /// The way into the cluster's feed, which is started if it is not there.
+    fn joins(&self, name: &ClusterName) -> mpsc::Sender<Join> {
+        let cluster = self.cluster(name);
+        let mut joins = lock(&cluster.joins);
+        if let Some(joins) = joins.as_ref().filter(|joins| !joins.is_closed()) {
+            return joins.clone();
+        }
+        let (sender, receiver) = mpsc::channel(JOINS_MAX);
+        let context = Context {
+            cluster: name.clone(),
+            sources: Arc::clone(&self.sources),
+            counters: Arc::clone(&cluster.counters),
+            writer: self.writer,
+        };
+        tokio::spawn(feed::run(context, receiver));
+        *joins = Some(sender.clone());
+        sender
     }
 
     /// Writes a marker on the cluster and returns its number when it is committed. Every subscription there
     /// gets it as [`Change::Marker`] behind everything that was committed before.
     ///
+    /// **Cancel safety**: safe; the marker may be written or not.
+    ///
     /// # Errors
     /// See [`FeedError`].
     pub async fn mark(&self, cluster: &ClusterName) -> Result<u64, FeedError> {
-        let _ = cluster;
-        Err(FeedError::Closed)
+        let missing = || FeedError::UnknownCluster(cluster.clone());
+        self.cluster(cluster).marker.write(|| self.sources.source(cluster), missing).await
     }
 
-    /// Counters of a cluster's feed; `None` while there is no subscription.
+    /// Counters of a cluster's feed, all its runs together; `None` if it never had a subscription or marker.
     pub fn stats(&self, cluster: &ClusterName) -> Option<FeedStats> {
-        let _ = cluster;
-        None
+        lock(&self.clusters).get(cluster).map(|cluster| cluster.counters.read())
     }
+}
+
+impl fmt::Debug for Feeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Feeds({} clusters)", lock(&self.clusters).len())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Changes of one table, in order. Dropped, it is over.
 #[derive(Debug)]
-pub struct Subscription {}
+pub struct Subscription {
+    receiver: mpsc::Receiver<Parcel>,
+    fault: Arc<OnceLock<FeedError>>,
+    start: Position,
+}
 
 impl Subscription {
     /// The next change. What is buffered is bounded: when it is not taken, the feed waits, and with it the
@@ -84,14 +194,17 @@ impl Subscription {
     /// **Cancel safety**: safe.
     ///
     /// # Errors
-    /// Why the subscription is over; the same again on each later call.
+    /// Why the subscription is over, behind the last change; the same again on each later call.
     pub async fn next(&mut self) -> Result<Change, FeedError> {
-        Err(FeedError::Closed)
+        match self.receiver.recv().await {
+            Some(parcel) => Ok(parcel.change),
+            None => Err(self.fault.get().cloned().unwrap_or(FeedError::Closed)),
+        }
     }
 
     /// Where the subscription began: a reader that begins here again gets everything that this one got.
     pub fn start(&self) -> &Position {
-        unreachable!("bodies follow")
+        &self.start
     }
 }
 

@@ -17,6 +17,7 @@ mod change;
 mod error;
 mod feed;
 mod feeds;
+mod place;
 mod position;
 pub mod values;
 

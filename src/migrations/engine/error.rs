@@ -1,7 +1,7 @@
 //! What can end the moving of a table's rows.
 
 use crate::backend::direct::DirectError;
-use crate::backend::error::OpenError;
+use crate::backend::OpenError;
 use crate::migrations::plan::Refusal;
 
 /// Why the engine stopped. The client's table is untouched in every case.
@@ -69,6 +69,28 @@ pub enum EngineError {
         /// The bound.
         within: std::time::Duration,
     },
+    /// The server does not have what was recorded on it: another one is the primary now, or it lost its last
+    /// transactions. A new engine that resumes goes on from what it has.
+    #[error("the server does not have what was recorded on it")]
+    LostHistory,
+    /// Changes are applied no more.
+    #[error("applying changes: {message}")]
+    Applying {
+        /// Why.
+        message: String,
+        /// See [`EngineError::is_passing`].
+        is_passing: bool,
+    },
+    /// The server refuses the client's statement. Its own words.
+    #[error("{message}")]
+    Rejected {
+        /// MySQL errno.
+        errno: u16,
+        /// SQLSTATE.
+        sqlstate: String,
+        /// The server's words.
+        message: String,
+    },
     /// [`super::Pace`] said to stop.
     #[error("stopped")]
     Stopped,
@@ -79,8 +101,26 @@ impl EngineError {
     pub fn server(&self) -> Option<(u16, String)> {
         match self {
             Self::Duplicate { .. } => Some((1062, "23000".to_owned())),
-            Self::Lossy { errno, sqlstate, .. } => Some((*errno, sqlstate.clone())),
+            Self::Lossy { errno, sqlstate, .. } | Self::Rejected { errno, sqlstate, .. } => {
+                Some((*errno, sqlstate.clone()))
+            }
             _ => None,
+        }
+    }
+
+    /// The same for another who waits for it; what cannot be copied is told in words.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Duplicate { message } => Self::Duplicate { message: message.clone() },
+            Self::Lossy { errno, sqlstate, message } => {
+                Self::Lossy { errno: *errno, sqlstate: sqlstate.clone(), message: message.clone() }
+            }
+            Self::TableChanged(what) => Self::TableChanged(what.clone()),
+            Self::LostHistory => Self::LostHistory,
+            Self::TooMuchHeld { bytes_max } => Self::TooMuchHeld { bytes_max: *bytes_max },
+            Self::Feed(why) => Self::Feed(why.clone()),
+            Self::Stopped => Self::Stopped,
+            other => Self::Applying { message: other.to_string(), is_passing: other.is_passing() },
         }
     }
 
@@ -88,7 +128,8 @@ impl EngineError {
     /// was not had in time.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Open(_) | Self::Late { .. } => true,
+            Self::Open(_) | Self::Late { .. } | Self::LostHistory => true,
+            Self::Applying { is_passing, .. } => *is_passing,
             Self::Server { source, .. } => source.is_lost() || matches!(source.errno(), Some(1205 | 1213)),
             _ => false,
         }

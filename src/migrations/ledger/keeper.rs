@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::{Ledger, PREFIX};
-use crate::drain::{Due, Holder, Ownership};
+use crate::drain::{Holder, LeaseDue, Ownership};
 use crate::topology::{Change, Expect, StoreError};
 
 /// Where the lease is.
@@ -18,14 +18,27 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub(in crate::migrations) type Owned = watch::Receiver<bool>;
 
 impl Ledger {
-    /// Follows the store and keeps the lease, until dropped; tells through `owned` whether it is held.
-    pub(in crate::migrations) async fn keep(self: Arc<Self>, owned: watch::Sender<bool>) {
+    /// Follows the store and keeps the lease; tells through `owned` whether it is held. Ends when the proxy stops:
+    /// then nothing is carried out here any more.
+    pub(in crate::migrations) async fn keep(
+        self: Arc<Self>,
+        owned: watch::Sender<bool>,
+        mut stopping: watch::Receiver<bool>,
+    ) {
+        tokio::select! {
+            () = self.keep_following(&owned) => {}
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
+        }
+        owned.send_replace(false);
+    }
+
+    async fn keep_following(&self, owned: &watch::Sender<bool>) {
         loop {
             let (mut changes, mut lease) = (self.store.watch(PREFIX), self.store.watch(LEASE_KEY));
             if let Err(error) = self.load().await {
                 tracing::warn!(%error, "migrations cannot be read from the store");
             }
-            self.look(&owned).await;
+            self.look(owned).await;
             let mut every = tokio::time::interval(LOOK_EVERY);
             loop {
                 tokio::select! {
@@ -35,10 +48,10 @@ impl Ledger {
                         None => break,
                     },
                     changed = lease.recv() => match changed {
-                        Some(_) => self.look(&owned).await,
+                        Some(_) => self.look(owned).await,
                         None => break,
                     },
-                    _ = every.tick() => self.look(&owned).await,
+                    _ = every.tick() => self.look(owned).await,
                 }
             }
         }
@@ -64,7 +77,7 @@ impl Ledger {
             self.lease.with(|lease| lease.saw(found, Instant::now()));
         }
         let sent = Instant::now();
-        let Due::Write(expect) = self.lease.with(|lease| lease.due(sent)) else { return Ok(()) };
+        let LeaseDue::Write(expect) = self.lease.with(|lease| lease.due(sent)) else { return Ok(()) };
         let value = self.lease.with(|lease| lease.stored());
         match self.store.put_if(LEASE_KEY, value, expect).await {
             Ok(version) => self.lease.with(|lease| lease.wrote(version, sent, Instant::now())),

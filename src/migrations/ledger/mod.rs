@@ -11,10 +11,12 @@
 mod keeper;
 mod record;
 pub(super) mod tables;
+#[cfg(test)]
+mod tests;
 
 pub(super) use keeper::Owned;
 pub(super) use record::{
-    Definitions, Kept, Orders, Record, id_in, is_id, new_id, old_name, shadow_name, time_of,
+    Definitions, Kept, Orders, Record, id_in, id_in_database, new_id, old_name, time_of,
 };
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{MigrationId, UserName};
+use crate::migrations::ARTIFACTS;
 use crate::migrations::request::MigrationRequest;
 use crate::migrations::run::Step;
 use crate::migrations::view::{Failure, Progress, State};
@@ -42,8 +43,9 @@ pub(in crate::migrations) struct Record {
     pub(in crate::migrations) message: Option<String>,
     /// Both definitions, as SHOW CREATE TABLE gives them; the second without the shadow table's own name.
     pub(in crate::migrations) definitions: Option<Definitions>,
-    /// The server on which it was begun.
-    pub(in crate::migrations) server: Option<String>,
+    /// Its tables are in databases of its own, since names of checks are unique in a database of MySQL's.
+    #[serde(default)]
+    pub(in crate::migrations) has_own_databases: bool,
     /// A table that was put aside; absent when there is none (any more).
     pub(in crate::migrations) kept: Option<Kept>,
     pub(in crate::migrations) reverts: Option<MigrationId>,
@@ -98,7 +100,7 @@ impl Record {
             failure: None,
             message: None,
             definitions: None,
-            server: None,
+            has_own_databases: false,
             kept: None,
             reverts: None,
             reverted_by: None,
@@ -113,6 +115,16 @@ impl Record {
     /// Name of the table that it puts aside.
     pub(in crate::migrations) fn old(&self) -> String {
         old_name(&self.id)
+    }
+
+    /// Database of its shadow table.
+    pub(in crate::migrations) fn home(&self) -> String {
+        if self.has_own_databases { format!("{ARTIFACTS}_{}", self.id) } else { ARTIFACTS.to_owned() }
+    }
+
+    /// Database of the table that it puts aside.
+    pub(in crate::migrations) fn old_home(&self) -> String {
+        if self.has_own_databases { format!("{ARTIFACTS}_{}_old", self.id) } else { ARTIFACTS.to_owned() }
     }
 }
 
@@ -144,6 +156,13 @@ pub(in crate::migrations) fn is_id(text: &str) -> bool {
     text.len() == ID_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
+/// The id in the name of a database that a migration made for itself.
+pub(in crate::migrations) fn id_in_database(database: &str) -> Option<MigrationId> {
+    let digits = database.strip_prefix(ARTIFACTS)?.strip_prefix('_')?;
+    let digits = digits.strip_suffix("_old").unwrap_or(digits);
+    is_id(digits).then(|| MigrationId::new(digits))
+}
+
 /// When a migration was asked for, by its id.
 pub(in crate::migrations) fn time_of(id: &MigrationId) -> Option<SystemTime> {
     let ms = u64::from_str_radix(id.as_str().get(..TIME_DIGITS)?, 16).ok()?;
@@ -162,6 +181,11 @@ mod tests {
         assert_eq!(time_of(&early), Some(at(1_764_000_000_000)));
         assert_eq!(id_in(&shadow_name(&early)), Some(early.clone()));
         assert_eq!(id_in(&old_name(&early)), Some(early));
+        let mut record = crate::migrations::testing::record(late.clone());
+        record.has_own_databases = true;
+        assert_eq!(id_in_database(&record.home()), Some(late.clone()));
+        assert_eq!(id_in_database(&record.old_home()), Some(late));
+        assert_eq!(id_in_database(ARTIFACTS), None);
         for other in ["new_", "new_x", "old_0123456789abcde", "old_0123456789ABCDEF", "orders", "migrations"] {
             assert_eq!(id_in(other), None, "{other}");
         }

@@ -1,23 +1,33 @@
 //! What operators see of the clusters' health: written by the watching task, read by the admin port.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
 use crate::admin::{ClustersView, HealthRow};
+use crate::health::State;
+use crate::ids::ClusterName;
 
-/// The rows of the last look.
+/// The rows of the last look, and when it was.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Board(ArcSwap<Vec<HealthRow>>);
+pub(in crate::server) struct Board(ArcSwap<Option<(Instant, Vec<HealthRow>)>>);
 
 impl Board {
     pub(super) fn publish(&self, rows: Vec<HealthRow>) {
-        self.0.store(Arc::new(rows));
+        self.0.store(Arc::new(Some((Instant::now(), rows))));
+    }
+
+    /// A cluster's state, and when it was looked at; `None` before the first look at it.
+    pub(in crate::server) fn state(&self, cluster: &ClusterName) -> Option<(Instant, State)> {
+        let last = self.0.load();
+        let (at, rows) = Option::as_ref(&last)?;
+        Some((*at, rows.iter().find(|row| row.cluster == *cluster)?.state))
     }
 }
 
 impl ClustersView for Board {
     fn clusters(&self) -> Vec<HealthRow> {
-        Vec::clone(&self.0.load())
+        Option::as_ref(&self.0.load()).map(|(_, rows)| rows.clone()).unwrap_or_default()
     }
 }

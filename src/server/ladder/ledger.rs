@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use super::log::{self, EVENTS_PREFIX, EventLog};
-use crate::drain::{Decision, Due, Entry, Holder, Lease, Ownership, SharedLease, proxy_name};
+use crate::drain::{Decision, Entry, Holder, Lease, LeaseDue, Ownership, SharedLease, proxy_name};
 use crate::ids::ClusterName;
 use crate::topology::{Change, Expect, Store, StoreError, Versioned, Write};
 
@@ -337,9 +337,9 @@ impl Keeper {
         let mut writes = Vec::new();
         // Decisions go with the lease, so that they are written by its owner or not at all.
         let expect = lease.with(|lease| match (lease.due(now), lease.held_version(now)) {
-            (Due::Write(expect), _) => Some(expect),
-            (Due::Nothing, Some(version)) if !decisions.is_empty() => Some(Expect::Version(version)),
-            (Due::Nothing, _) => None,
+            (LeaseDue::Write(expect), _) => Some(expect),
+            (LeaseDue::Nothing, Some(version)) if !decisions.is_empty() => Some(Expect::Version(version)),
+            (LeaseDue::Nothing, _) => None,
         });
         if let Some(expect) = expect {
             let value = Some(lease.with(|lease| lease.stored()));

@@ -152,7 +152,10 @@ impl ColumnKind {
     /// Says whether a key over such a column tells rows apart by the bytes of its literals: not where equal
     /// values have several forms, or where comparing is approximate.
     pub fn is_fit_for_key(&self) -> bool {
-        !matches!(self, Self::Float | Self::Double | Self::Json | Self::Geometry | Self::Vector | Self::Skipped)
+        !matches!(
+            self,
+            Self::Float | Self::Double | Self::Json | Self::Geometry | Self::Vector | Self::Skipped
+        )
     }
 }
 

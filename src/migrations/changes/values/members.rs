@@ -63,8 +63,7 @@ mod tests {
     fn labels_are_read() {
         let members = Members::parse(r"('a','it''s','x,y','','\\','ä\n') NOT NULL").unwrap();
         let labels: Vec<_> = (0..=7).map(|ordinal| members.label(ordinal)).collect();
-        let expected =
-            [None, Some("a"), Some("it's"), Some("x,y"), Some(""), Some("\\"), Some("ä\n"), None];
+        let expected = [None, Some("a"), Some("it's"), Some("x,y"), Some(""), Some("\\"), Some("ä\n"), None];
         assert_eq!(labels, expected);
         assert_eq!(members.labels(0b101).unwrap().collect::<Vec<_>>(), ["a", "x,y"]);
         assert!(members.labels(1 << 6).is_none());

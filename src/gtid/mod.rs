@@ -6,6 +6,7 @@
 //! numbers 1 to 57 of origin 0-1, of which some are another server's. Subset, union and difference are right
 //! all the same; only counting is not, so nothing here counts.
 
+mod dump;
 mod intervals;
 mod origin;
 mod text;
@@ -66,6 +67,29 @@ impl GtidSet {
     pub fn retain(&self, is_kept: impl Fn(&Origin) -> bool) -> Self {
         let kept = self.by_origin.iter().filter(|(origin, _)| is_kept(origin));
         Self { by_origin: kept.map(|(origin, intervals)| (origin.clone(), intervals.clone())).collect() }
+    }
+
+    /// The transactions of both.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        self.subtract(&self.subtract(other))
+    }
+
+    /// Adds one transaction.
+    pub fn insert(&mut self, origin: &Origin, number: u64) {
+        match self.by_origin.get_mut(origin) {
+            Some(intervals) => intervals.add(number, number),
+            None => {
+                let mut intervals = Intervals::default();
+                intervals.add(number, number);
+                self.by_origin.insert(origin.clone(), intervals);
+            }
+        }
+    }
+
+    /// Says whether it holds the transaction.
+    pub fn contains(&self, origin: &Origin, number: u64) -> bool {
+        self.by_origin.get(origin).is_some_and(|intervals| intervals.contains(number))
     }
 
     /// The last number of each MariaDB domain: what a position says.

@@ -23,6 +23,13 @@ impl Intervals {
         if start > end {
             return;
         }
+        // The next number of the last interval: what a server that is read from adds.
+        if let Some((_, last)) = self.0.last_mut()
+            && last.saturating_add(1) == start
+        {
+            *last = end;
+            return;
+        }
         // The first that touches it or comes after, and the first after it that does not touch.
         let from = self.0.partition_point(|(_, last)| last.saturating_add(1) < start);
         let to = self.0.partition_point(|(first, _)| *first <= end.saturating_add(1));
@@ -30,6 +37,15 @@ impl Intervals {
         let first = touched.first().map_or(start, |(first, _)| start.min(*first));
         let last = touched.last().map_or(end, |(_, last)| end.max(*last));
         self.0.splice(from..to.max(from), [(first, last)]);
+    }
+
+    pub(super) fn contains(&self, number: u64) -> bool {
+        let from = self.0.partition_point(|(_, last)| *last < number);
+        self.0.get(from).is_some_and(|(first, _)| *first <= number)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn add_all(&mut self, other: &Self) {

@@ -134,3 +134,18 @@ fn text_of(numbers: &[u64]) -> String {
     let parts: Vec<_> = numbers.iter().enumerate().map(|(n, last)| format!("{}-{last}", at(n))).collect();
     parts.join(",")
 }
+
+#[test]
+fn one_transaction_at_a_time() {
+    let mut set = mysql(&format!("{A}:1-3"));
+    let origin = Origin::MySql { uuid: Origin::parse_uuid(A).unwrap(), tag: "".into() };
+    for number in [5, 4, 7, 6, 9] {
+        assert!(!set.contains(&origin, number));
+        set.insert(&origin, number);
+        assert!(set.contains(&origin, number));
+    }
+    assert_eq!(set, mysql(&format!("{A}:1-7:9")));
+    let other = Origin::MySql { uuid: Origin::parse_uuid(B).unwrap(), tag: "".into() };
+    set.insert(&other, 1);
+    assert_eq!(set.intersect(&mysql(&format!("{A}:3-5:8-10,{B}:2"))), mysql(&format!("{A}:3-5:9")));
+}

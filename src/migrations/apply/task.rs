@@ -1,0 +1,260 @@
+//! The task that follows the feed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::batch::apply_batch;
+use crate::backend::direct::{Direct, DirectError};
+use crate::migrations::changes::{Change, Position, RowChange, Subscription};
+use crate::migrations::copy::{Batch, Op};
+use crate::migrations::engine::{Counters, EngineError, Image, Settling, Shared, meaning, weigh};
+
+/// Bytes of a batch that is not waited with for more.
+const FULL_BATCH_BYTES: usize = 1 << 20;
+/// Changes of a batch that is not waited with for more.
+const FULL_BATCH_KEYS: usize = 2_000;
+/// Bytes of changes that are held back at most.
+const HELD_BYTES_MAX: usize = 512 << 20;
+/// Transactions that may fail in a row by deadlocks, lock waits or lost connections.
+const ATTEMPTS: u32 = 20;
+/// Pause before the second attempt; each further one is longer by it.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often a position is recorded when no change of the table comes.
+const RECORD_EVERY: Duration = Duration::from_secs(5);
+
+/// Follows the feed and applies what it brings.
+pub(crate) struct Applier {
+    shared: Arc<Shared>,
+    feed: Subscription,
+    direct: Direct,
+    attempts: u32,
+    recorded_at: Instant,
+}
+
+/// What the state allows now.
+enum Turn {
+    /// Apply this.
+    Apply(Batch<Image, Position>),
+    /// Every chunk has ended: write the marker that ends the settling.
+    Mark,
+    /// Read more.
+    Read,
+    /// Wait for somebody to change the state.
+    Wait,
+    /// End.
+    Stop,
+}
+
+impl Applier {
+    pub(crate) fn new(shared: Arc<Shared>, feed: Subscription, direct: Direct) -> Self {
+        Self { shared, feed, direct, attempts: 0, recorded_at: Instant::now() }
+    }
+
+    /// Until it is told to stop, or fails; why is written into the state.
+    pub(crate) async fn run(mut self) {
+        if let Err(failure) = self.follow().await {
+            self.shared.update_quietly(|state| state.failure = Some(failure));
+        }
+        self.direct.close().await;
+    }
+
+    async fn follow(&mut self) -> Result<(), EngineError> {
+        let mut has_more = true;
+        loop {
+            match self.turn(has_more) {
+                Turn::Apply(batch) => self.apply(batch).await?,
+                Turn::Mark => {
+                    let marker = self.shared.mark().await?;
+                    self.shared.update_quietly(|state| state.settling = Settling::Marker(marker));
+                }
+                Turn::Read => has_more = self.read(has_more).await?,
+                Turn::Wait => self.shared.wake.notified().await,
+                Turn::Stop => return Ok(()),
+            }
+        }
+    }
+
+    /// Decides. `has_more`: the feed had something at the last look.
+    fn turn(&self, has_more: bool) -> Turn {
+        let mut state = self.shared.lock();
+        if state.stopping {
+            return Turn::Stop;
+        }
+        let (pending, deferred) = state.book.bytes();
+        let is_full = pending + deferred > HELD_BYTES_MAX;
+        if state.parked {
+            return if is_full { Turn::Wait } else { Turn::Read };
+        }
+        match state.settling {
+            Settling::No => {}
+            Settling::Chunks if state.book.chunks() == 0 => return Turn::Mark,
+            Settling::Marker(marker) if state.book.marker() >= marker => {
+                return Turn::Apply(state.book.take());
+            }
+            Settling::Chunks | Settling::Marker(_) => return Turn::Read,
+        }
+        let is_worth = pending >= FULL_BATCH_BYTES || state.book.pending() >= FULL_BATCH_KEYS || !has_more;
+        if state.book.has_pending() && is_worth {
+            return Turn::Apply(state.book.take());
+        }
+        let is_due = self.recorded_at.elapsed() >= RECORD_EVERY && !state.book.has_pending();
+        if is_due && *state.book.position() != state.recorded {
+            return Turn::Apply(state.book.take());
+        }
+        if is_full { Turn::Wait } else { Turn::Read }
+    }
+
+    /// Takes the next change; waits for it only if nothing is to be applied. False when there is none now.
+    async fn read(&mut self, has_more: bool) -> Result<bool, EngineError> {
+        if has_more {
+            // A look without waiting: what has come is put into one batch.
+            let looked = tokio::select! {
+                biased;
+                change = self.feed.next() => Some(change),
+                () = std::future::ready(()) => None,
+            };
+            return match looked {
+                Some(change) => self.note(change.map_err(|error| EngineError::Feed(error.to_string()))?),
+                None => {
+                    self.note_current();
+                    Ok(false)
+                }
+            };
+        }
+        tokio::select! {
+            change = self.feed.next() => self.note(change.map_err(|error| EngineError::Feed(error.to_string()))?),
+            () = self.shared.wake.notified() => Ok(false),
+            () = sleep(RECORD_EVERY) => Ok(false),
+        }
+    }
+
+    fn note_current(&self) {
+        let mut state = self.shared.lock();
+        if !state.book.has_pending() {
+            state.current = Instant::now();
+        }
+    }
+
+    fn note(&mut self, change: Change) -> Result<bool, EngineError> {
+        match change {
+            Change::Rows { position, rows, .. } => {
+                let mut ops = Vec::with_capacity(rows.len() * 2);
+                for row in &rows {
+                    self.ops_of(row, &mut ops)?;
+                }
+                let held = self.shared.update_quietly(|state| {
+                    for (key, op) in ops {
+                        let bytes = weigh(&op);
+                        state.book.note(key, op, bytes);
+                    }
+                    state.book.complete(position);
+                    let (pending, deferred) = state.book.bytes();
+                    (state.settling != Settling::No).then_some(pending + deferred)
+                });
+                if held.is_some_and(|bytes| bytes > HELD_BYTES_MAX) {
+                    return Err(EngineError::TooMuchHeld { bytes_max: HELD_BYTES_MAX });
+                }
+            }
+            Change::Marker(number) => self.shared.update_quietly(|state| state.book.note_marker(number)),
+            Change::Advanced { position } => self.shared.update_quietly(|state| state.book.complete(position)),
+            Change::TableChanged { what } => return Err(EngineError::TableChanged(format!("{what:?}").to_lowercase())),
+        }
+        Ok(true)
+    }
+
+    /// What becomes of the keys of a changed row: the old one is gone, unless the new one is the same.
+    fn ops_of(
+        &self,
+        row: &RowChange,
+        ops: &mut Vec<(crate::migrations::plan::Key, Op<Image>)>,
+    ) -> Result<(), EngineError> {
+        let plan = &self.shared.plan;
+        let unreadable = |error: crate::migrations::changes::values::ValueError| EngineError::Feed(error.to_string());
+        let after = match &row.after {
+            Some(after) => Some((plan.key_of(after).map_err(unreadable)?, plan.image(after).map_err(unreadable)?)),
+            None => None,
+        };
+        if let Some(before) = &row.before {
+            let key = plan.key_of(before).map_err(unreadable)?;
+            if after.as_ref().is_none_or(|(new, _)| *new != key) {
+                ops.push((key, Op::Delete));
+            }
+        }
+        if let Some((key, image)) = after {
+            ops.push((key, Op::Put(image.into())));
+        }
+        Ok(())
+    }
+
+    async fn apply(&mut self, batch: Batch<Image, Position>) -> Result<(), EngineError> {
+        let record = self.shared.records.set_position(&batch.position);
+        let done = apply_batch(&mut self.direct, &self.shared.plan, &batch, Some(&record)).await;
+        let Err(error) = done else {
+            self.attempts = 0;
+            self.recorded_at = Instant::now();
+            Counters::add(&self.shared.counters.changes_applied, batch.ops.len() as u64);
+            self.shared.update_quietly(|state| {
+                state.book.applied();
+                state.recorded = batch.position;
+                state.settling = Settling::No;
+                if !state.book.has_pending() {
+                    state.current = Instant::now();
+                }
+            });
+            return Ok(());
+        };
+        let attempted = batch.position.clone();
+        let was_settling = self.shared.update_quietly(|state| {
+            state.book.put_back(batch, weigh);
+            state.settling
+        });
+        self.recover(&error, &attempted).await?;
+        if error.errno() == Some(1062) {
+            if was_settling != Settling::No {
+                return Err(meaning("applying changes", error));
+            }
+            Counters::add(&self.shared.counters.settled, 1);
+            self.shared.update_quietly(|state| state.settling = Settling::Chunks);
+            return Ok(());
+        }
+        let is_passing = error.is_lost() || matches!(error.errno(), Some(1205 | 1213));
+        self.attempts += 1;
+        if !is_passing || self.attempts > ATTEMPTS {
+            return Err(meaning("applying changes", error));
+        }
+        sleep(ATTEMPT_PAUSE * self.attempts).await;
+        Ok(())
+    }
+
+    /// Makes the connection ready for the next transaction. A new one must find the position that was recorded
+    /// last, or the one that was being recorded: a server that does not is another one, or has lost something.
+    async fn recover(&mut self, error: &DirectError, attempted: &Position) -> Result<(), EngineError> {
+        if !error.is_lost() {
+            return match self.direct.execute("ROLLBACK").await {
+                Ok(_) => Ok(()),
+                Err(again) => Box::pin(self.recover(&again, attempted)).await,
+            };
+        }
+        let mut tries = 0;
+        let mut direct = loop {
+            match self.shared.session().await {
+                Ok(direct) => break direct,
+                Err(open) if tries >= ATTEMPTS || !open.is_passing() => return Err(open),
+                Err(_) => {
+                    tries += 1;
+                    sleep(ATTEMPT_PAUSE * tries).await;
+                }
+            }
+        };
+        let columns = self.shared.plan.key.columns.len();
+        let recorded = self.shared.records.read(&mut direct, columns).await?.position;
+        let known = self.shared.lock().recorded.clone();
+        if recorded.as_ref().is_some_and(|found| *found != known && found != attempted) {
+            return Err(EngineError::LostHistory);
+        }
+        self.direct = direct;
+        Ok(())
+    }
+}

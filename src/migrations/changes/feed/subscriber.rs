@@ -1,0 +1,225 @@
+//! One subscriber: what it has got, what it gets next, and the bounded way to it.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::super::binlog::{RowFault, RowsEvent, TransactionId};
+use super::super::change::{Change, RowChange, TableName};
+use super::super::error::FeedError;
+use super::super::place::Place;
+use super::super::position::Position;
+use super::super::values::{ColumnKind, Value};
+
+/// Changes on their way to one subscriber.
+pub(in super::super) const PARCELS_MAX: usize = 64;
+/// Bytes of rows on their way to one subscriber; one change may be larger.
+pub(in super::super) const BYTES_MAX: usize = 16 << 20;
+/// Bytes of rows of one change, as soon as it has one row.
+const PART_BYTES: usize = 1 << 20;
+/// Rows of one change.
+const PART_ROWS: usize = 1000;
+
+/// One change on its way; the permit comes back when it is taken.
+#[derive(Debug)]
+pub(in super::super) struct Parcel {
+    pub(in super::super) change: Change,
+    pub(in super::super) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// The way to one subscriber.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Way {
+    pub(in super::super) sender: mpsc::Sender<Parcel>,
+    /// Bytes that may be on their way.
+    pub(in super::super) budget: Arc<Semaphore>,
+    /// Why it ends, once it does: read behind the last parcel.
+    pub(in super::super) fault: Arc<OnceLock<FeedError>>,
+}
+
+/// One subscriber.
+pub(super) struct Subscriber {
+    pub(super) table: TableName,
+    /// The table's number in the interest.
+    pub(super) number: usize,
+    columns: Arc<[ColumnKind]>,
+    way: Way,
+    /// What it has beyond where the feed is: such transactions are passed over. Absent once the feed has all
+    /// of it.
+    pub(super) ahead: Option<Place>,
+    /// The current transaction is for it.
+    takes: bool,
+    pending: Vec<RowChange>,
+    pending_bytes: usize,
+    /// Rows of the current transaction that were sent.
+    sent: u64,
+    /// Rows of the current transaction that were sent before the connection was lost.
+    to_pass: u64,
+    /// The transaction that was cut off by the loss of a connection, and how much of it was sent.
+    cut: Option<(TransactionId, u64)>,
+}
+
+/// The subscriber is gone, or was told why it ends.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+impl Subscriber {
+    pub(super) fn new(table: TableName, number: usize, columns: Arc<[ColumnKind]>, way: Way) -> Self {
+        Self {
+            table,
+            number,
+            columns,
+            way,
+            ahead: None,
+            takes: false,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            sent: 0,
+            to_pass: 0,
+            cut: None,
+        }
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.way.sender.is_closed()
+    }
+
+    /// Says whether the current transaction is for it.
+    pub(super) fn takes(&self) -> bool {
+        self.takes
+    }
+
+    /// Says whether it got, or is to get, rows of the current transaction.
+    pub(super) fn has_rows(&self) -> bool {
+        self.takes && (self.sent > 0 || !self.pending.is_empty())
+    }
+
+    /// Says whether rows are held back.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// A transaction begins.
+    pub(super) fn begin(&mut self, id: &TransactionId) -> Result<(), Gone> {
+        self.takes = !self.ahead.as_ref().is_some_and(|ahead| ahead.contains(id));
+        (self.sent, self.to_pass) = (0, 0);
+        let Some((cut, sent)) = self.cut.take_if(|_| self.takes) else { return Ok(()) };
+        if cut == *id {
+            self.to_pass = sent;
+            return Ok(());
+        }
+        let what = "a transaction was read in part, and another follows: the log is another one".to_owned();
+        Err(self.fail(FeedError::CannotFollow { table: self.table.clone(), what }))
+    }
+
+    /// The connection was lost: of the current transaction some was sent, and will come again.
+    pub(super) fn cut_off(&mut self, current: Option<&TransactionId>) {
+        self.pending.clear();
+        self.pending_bytes = 0;
+        // What was sent before an earlier loss, and has not come again, counts too.
+        let sent = self.sent + self.to_pass;
+        if let Some(id) = current.filter(|_| self.takes && sent > 0) {
+            self.cut = Some((id.clone(), sent));
+        }
+        self.takes = false;
+    }
+
+    /// Rows of its table. Gives how many.
+    pub(super) async fn rows(&mut self, mut event: RowsEvent, before: &Position) -> Result<u64, Gone> {
+        event.rewind();
+        let mut count = 0;
+        loop {
+            let change = match event.next(&self.columns) {
+                Ok(Some(change)) => change,
+                Ok(None) => return Ok(count),
+                Err(fault) => {
+                    let error = self.explain(fault);
+                    return Err(self.fail(error));
+                }
+            };
+            count += 1;
+            if self.to_pass > 0 {
+                self.to_pass -= 1;
+                self.sent += 1;
+                continue;
+            }
+            // The last rows are held back until it is known that they are the last.
+            if self.pending.len() >= PART_ROWS || self.pending_bytes >= PART_BYTES {
+                self.flush(before, false).await?;
+            }
+            self.pending_bytes += size(&change);
+            self.pending.push(change);
+        }
+    }
+
+    /// Sends what is held back.
+    pub(super) async fn flush(&mut self, position: &Position, end_of_transaction: bool) -> Result<(), Gone> {
+        let rows = std::mem::take(&mut self.pending);
+        let bytes = std::mem::take(&mut self.pending_bytes);
+        self.sent += rows.len() as u64;
+        let change = Change::Rows { position: position.clone(), rows, end_of_transaction };
+        self.send(change, bytes).await
+    }
+
+    /// Sends something that is no rows.
+    pub(super) async fn tell(&mut self, change: Change) -> Result<(), Gone> {
+        self.send(change, 0).await
+    }
+
+    /// Tells where the feed is, unless there is no room.
+    pub(super) fn hint(&mut self, position: Position) {
+        // It is a hint: a later one says more.
+        let _ = self.way.sender.try_send(Parcel { change: Change::Advanced { position }, permit: None });
+    }
+
+    /// Notes why it ends; it is told behind what is on its way, and nothing is waited for.
+    pub(super) fn fail(&self, error: FeedError) -> Gone {
+        // The first reason is the one.
+        let _ = self.way.fault.set(error);
+        Gone
+    }
+
+    async fn send(&mut self, change: Change, bytes: usize) -> Result<(), Gone> {
+        let weight = bytes.min(BYTES_MAX) as u32;
+        let permit = tokio::select! {
+            permit = Arc::clone(&self.way.budget).acquire_many_owned(weight) => permit.map_err(|_| Gone)?,
+            () = self.way.sender.closed() => return Err(Gone),
+        };
+        self.way.sender.send(Parcel { change, permit: Some(permit) }).await.map_err(|_| Gone)
+    }
+
+    fn explain(&self, fault: RowFault) -> FeedError {
+        let table = self.table.clone();
+        match fault {
+            RowFault::NotWhole => FeedError::NotWhole {
+                table,
+                what: "rows without all of their columns (binlog_row_image)",
+                remedy: "no session may set binlog_row_image to anything but FULL; begin anew",
+            },
+            RowFault::Partial => FeedError::NotWhole {
+                table,
+                what: "JSON changed in part (binlog_row_value_options)",
+                remedy: "no session may set binlog_row_value_options to PARTIAL_JSON; begin anew",
+            },
+            RowFault::Columns { logged } => FeedError::CannotFollow {
+                table,
+                what: format!("it has {logged} columns, not {}: it was changed", self.columns.len()),
+            },
+            RowFault::Value { column, source } => FeedError::Value { table, column, source },
+        }
+    }
+}
+
+/// Memory of a change, about: its values, and what of the event it keeps.
+fn size(change: &RowChange) -> usize {
+    let rows = change.before.iter().chain(&change.after);
+    rows.flatten().map(|value| size_of::<Value>() + bytes_of(value)).sum()
+}
+
+fn bytes_of(value: &Value) -> usize {
+    match value {
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Decimal { packed, .. } => packed.len(),
+        _ => 0,
+    }
+}

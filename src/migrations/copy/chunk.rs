@@ -1,0 +1,286 @@
+//! One chunk: registered, read, claimed, written.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::ranges::{Copied, Piece};
+use crate::backend::direct::{Direct, DirectError};
+use crate::migrations::apply::write_rows;
+use crate::migrations::engine::{EngineError, OpenChunk, Settling, Shared, meaning, rows};
+use crate::migrations::plan::{KEYS_MAX, Key, KeyRange};
+
+/// Bytes of the statements of one chunk at most, if one row is not longer.
+pub(super) const CHUNK_BYTES_MAX: usize = 8 << 20;
+/// How long a chunk that is copied alone waits for the feed.
+const HOLD_WITHIN: Duration = Duration::from_secs(60);
+
+/// Rows of a chunk as statements' text, and their keys.
+#[derive(Debug, Default)]
+struct Read {
+    /// `(…),(…),`
+    text: Vec<u8>,
+    /// Where each row ends in `text`.
+    row_ends: Vec<usize>,
+    /// The keys, one behind the other.
+    keys: Vec<u8>,
+    /// Where each key ends in `keys`.
+    key_ends: Vec<usize>,
+}
+
+impl Read {
+    fn len(&self) -> usize {
+        self.row_ends.len()
+    }
+
+    fn row(&self, at: usize) -> &[u8] {
+        slice(&self.text, &self.row_ends, at)
+    }
+
+    fn key(&self, at: usize) -> &[u8] {
+        slice(&self.keys, &self.key_ends, at)
+    }
+
+    fn keys(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|at| self.key(at))
+    }
+}
+
+fn slice<'a>(bytes: &'a [u8], ends: &[usize], at: usize) -> &'a [u8] {
+    let start = at.checked_sub(1).map_or(0, |before| ends[before]);
+    &bytes[start..ends[at]]
+}
+
+/// What became of a chunk.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// Committed.
+    Copied {
+        /// The piece that was copied; shorter than asked for when its rows were too many bytes.
+        piece: Piece,
+        /// The last key of it, if it was cut short.
+        cut: Option<Key>,
+        /// Rows written.
+        rows: u64,
+        /// Bytes of them.
+        bytes: u64,
+        /// From registering to COMMIT.
+        took: Duration,
+    },
+    /// It conflicts with other rows of the shadow, or had to give way; nothing of it was written.
+    Conflict(Piece),
+}
+
+/// What is done with rows that the shadow has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replace {
+    /// They came by the feed and stay.
+    No,
+    /// They differ from the source: all rows of the range are written anew. Nothing is recorded.
+    Yes,
+}
+
+/// Copies one piece beside others.
+pub(super) async fn copy_piece(
+    shared: &Shared,
+    direct: &mut Direct,
+    piece: Piece,
+    compact: Option<Copied>,
+) -> Result<Fate, EngineError> {
+    let started = Instant::now();
+    let chunk = OpenChunk::open(shared).await?;
+    shared.mark().await?;
+    let (read, cut) = read_rows(shared, direct, &piece.range).await?;
+    let mut kept = Vec::with_capacity(read.len());
+    shared.update(|state| state.book.claim(chunk.id, read.keys(), |keep| kept.push(keep)));
+    let piece = shortened(piece, cut.as_ref());
+    drop_present(shared, direct, (&read, &piece.range), &mut kept).await?;
+    let copied = copied(&piece);
+    let work = Work { read: &read, kept: &kept, copied: copied.as_ref(), compact, delete: Vec::new() };
+    let written = write(shared, direct, work).await;
+    chunk.close();
+    match written {
+        Ok((rows, bytes)) => Ok(Fate::Copied { piece, cut, rows, bytes, took: started.elapsed() }),
+        Err(error) if error.errno() == Some(1062) => Ok(Fate::Conflict(piece)),
+        Err(error) => Err(meaning("copying rows", error)),
+    }
+}
+
+/// Copies one piece with no other at work: a conflict is a true duplicate.
+pub(crate) async fn copy_alone(
+    shared: &Shared,
+    direct: &mut Direct,
+    piece: Piece,
+    replace: Replace,
+) -> Result<Fate, EngineError> {
+    let started = Instant::now();
+    let chunk = OpenChunk::open(shared).await?;
+    shared.mark().await?;
+    let (read, cut) = read_rows(shared, direct, &piece.range).await?;
+    let marker = shared.mark().await?;
+    shared.update(|state| state.book.hold_at(chunk.id, marker));
+    let held = shared.wait_within("waiting for the feed", HOLD_WITHIN, |state| {
+        let is_settling = state.settling != Settling::No;
+        (is_settling || state.book.is_held(chunk.id)).then_some(!is_settling)
+    });
+    if !held.await? {
+        chunk.close();
+        return Ok(Fate::Conflict(piece));
+    }
+    let piece = shortened(piece, cut.as_ref());
+    let mut delete = Vec::new();
+    if replace == Replace::Yes {
+        let present = present_keys(shared, direct, (&read, &piece.range)).await?;
+        let state = shared.lock();
+        delete.extend(present.into_iter().filter(|key| !state.book.is_touched(chunk.id, key.as_bytes())));
+    }
+    let mut kept = Vec::with_capacity(read.len());
+    shared.update(|state| state.book.claim(chunk.id, read.keys(), |keep| kept.push(keep)));
+    if replace == Replace::No {
+        drop_present(shared, direct, (&read, &piece.range), &mut kept).await?;
+    }
+    let copied = copied(&piece).filter(|_| replace == Replace::No);
+    let work = Work { read: &read, kept: &kept, copied: copied.as_ref(), compact: None, delete };
+    let written = write(shared, direct, work).await;
+    chunk.close();
+    let (rows, bytes) = written.map_err(|error| meaning("copying rows", error))?;
+    Ok(Fate::Copied { piece, cut, rows, bytes, took: started.elapsed() })
+}
+
+fn copied(piece: &Piece) -> Option<Copied> {
+    let high = piece.range.through.clone()?;
+    Some(Copied { number: piece.number, low: piece.range.after.clone(), high })
+}
+
+fn shortened(piece: Piece, cut: Option<&Key>) -> Piece {
+    match cut {
+        Some(key) => {
+            let range = KeyRange { after: piece.range.after, through: Some(key.clone()) };
+            Piece { number: piece.number, range }
+        }
+        None => piece,
+    }
+}
+
+/// Reads the rows of a range, until they are too many bytes; then the last key read is given too.
+async fn read_rows(
+    shared: &Shared,
+    direct: &mut Direct,
+    range: &KeyRange,
+) -> Result<(Read, Option<Key>), EngineError> {
+    let what = "reading rows";
+    let mut read = Read::default();
+    let mut is_cut = false;
+    let mut stream =
+        direct.select(shared.plan.select_rows(range)).await.map_err(|error| meaning(what, error))?;
+    while let Some(row) = stream.next().await.map_err(|error| meaning(what, error))? {
+        if read.text.len() >= CHUNK_BYTES_MAX {
+            // What follows is read in another chunk; here it only has to be got over with.
+            is_cut = true;
+            continue;
+        }
+        let wrote = shared.plan.write_text_row(row, &mut read.text, &mut read.keys);
+        wrote.map_err(|error| EngineError::TableChanged(error.to_string()))?;
+        read.row_ends.push(read.text.len());
+        read.key_ends.push(read.keys.len());
+    }
+    let cut = is_cut.then(|| Key::from_bytes(read.key(read.len() - 1)));
+    Ok((read, cut))
+}
+
+/// Drops rows that the shadow has: they came by the feed before the chunk was registered, and what is newer of
+/// them comes by the feed too.
+async fn drop_present(
+    shared: &Shared,
+    direct: &mut Direct,
+    read: (&Read, &KeyRange),
+    kept: &mut [bool],
+) -> Result<(), EngineError> {
+    let present: HashSet<Key> = present_keys(shared, direct, read).await?.into_iter().collect();
+    if present.is_empty() {
+        return Ok(());
+    }
+    for (keep, key) in kept.iter_mut().zip(read.0.keys()) {
+        *keep &= !present.contains(key);
+    }
+    Ok(())
+}
+
+/// Keys that the shadow has of a range.
+async fn present_keys(
+    shared: &Shared,
+    direct: &mut Direct,
+    (read, range): (&Read, &KeyRange),
+) -> Result<Vec<Key>, EngineError> {
+    let plan = &shared.plan;
+    let mut present = Vec::new();
+    let mut statements = Vec::new();
+    if plan.key.sorts_alike {
+        statements.push(plan.select_target_keys(range));
+    } else {
+        let keys: Vec<&[u8]> = read.keys().collect();
+        statements.extend(keys.chunks(KEYS_MAX).map(|some| plan.select_target_keys_of(some.iter().copied())));
+    }
+    for sql in statements {
+        for row in rows(direct, sql, "looking for rows of the shadow").await?.iter() {
+            let key = plan.key_of_text(row).map_err(|error| EngineError::TableChanged(error.to_string()))?;
+            present.push(key);
+        }
+    }
+    Ok(present)
+}
+
+/// What the transaction of a chunk does.
+struct Work<'a> {
+    read: &'a Read,
+    kept: &'a [bool],
+    copied: Option<&'a Copied>,
+    compact: Option<Copied>,
+    delete: Vec<Key>,
+}
+
+/// Writes a chunk in one transaction; rolled back when it fails. Gives rows and bytes.
+async fn write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(u64, u64), DirectError> {
+    let written = try_write(shared, direct, work).await;
+    if let Err(error) = &written
+        && !error.is_lost()
+    {
+        // If even that fails the connection is lost, which the next statement tells.
+        let _ = direct.execute("ROLLBACK").await;
+    }
+    written
+}
+
+async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(u64, u64), DirectError> {
+    let Work { read, kept, copied, compact, delete } = work;
+    let kept_rows = || kept.iter().enumerate().filter(|(_, keep)| **keep).map(|(at, _)| read.row(at));
+    let (count, bytes) = kept_rows().fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.len() as u64));
+    direct.execute("START TRANSACTION").await?;
+    if let Some(copied) = copied {
+        match direct.execute(shared.records.add_range(copied, count)).await {
+            Ok(_) => {}
+            Err(error) if error.errno() == Some(1062) && is_recorded(shared, direct, copied).await? => {
+                direct.execute("ROLLBACK").await?;
+                return Ok((0, 0));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let keys: Vec<&[u8]> = delete.iter().map(Key::as_bytes).collect();
+    for some in keys.chunks(KEYS_MAX) {
+        direct.execute(shared.plan.delete_keys(some.iter().copied())).await?;
+    }
+    write_rows(direct, &shared.plan.insert_head(), kept_rows()).await?;
+    for sql in compact.iter().flat_map(|all| shared.records.compact(all)) {
+        direct.execute(sql).await?;
+    }
+    direct.execute("COMMIT").await?;
+    Ok((count, bytes))
+}
+
+/// True if exactly this range is recorded: an earlier COMMIT of it was not answered, but done.
+async fn is_recorded(shared: &Shared, direct: &mut Direct, copied: &Copied) -> Result<bool, DirectError> {
+    let found = direct.query(shared.records.select_range(copied.number)).await?;
+    Ok(found.first().is_some_and(|row| {
+        row.value(0) == copied.low.as_ref().map(Key::as_bytes) && row.value(1) == Some(copied.high.as_bytes())
+    }))
+}

@@ -1,0 +1,20 @@
+//! Copies the rows that a table had when its migration began, in chunks of keys.
+//!
+//! - `book`: which changes may be applied now and which rows of a chunk may be written (pure).
+//! - `ranges`: which chunk is next (pure).
+//! - `chunk`: reads and writes one.
+//! - `run`: several at a time, as many as [`super::engine::Pace`] allows.
+//!
+//! The source is read by plain SELECTs, without a lock. A chunk is one transaction on the shadow, its range
+//! recorded in it.
+
+mod book;
+mod chunk;
+mod ranges;
+mod run;
+
+pub use book::{Batch, Book, ChunkId, Op};
+pub use ranges::{Copied, Next, Piece, Ranges};
+
+pub(crate) use chunk::{Fate, Replace, copy_alone};
+pub(crate) use run::copy_rows;

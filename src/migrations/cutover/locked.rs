@@ -1,0 +1,102 @@
+//! MySQL from 8.0.13 on: RENAME under LOCK TABLES, all on one connection.
+
+use std::time::Instant;
+
+use tokio::time::timeout_at;
+
+use super::{
+    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, pass, position, rename, under_lock,
+};
+use crate::backend::direct::{Direct, DirectError};
+use crate::migrations::engine::EngineError;
+use crate::migrations::run::{Side, Step};
+
+/// Locks, fills, exchanges, unlocks.
+pub(super) async fn exchange(
+    at: &Attempt<'_>,
+    gate: &Gate,
+    mut conn: Direct,
+    fill: &mut Fill<'_>,
+) -> Result<End, CutError> {
+    pass(at, Side::Before, Step::Gate);
+    gate.hold(at.within);
+    pass(at, Side::After, Step::Gate);
+    let began = Instant::now();
+    let deadline = began + at.within;
+    pass(at, Side::Before, Step::Lock);
+    let lock = format!("LOCK TABLES {} WRITE, {} WRITE", at.names.source(), at.names.target());
+    match timeout_at(deadline.into(), conn.execute(lock)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return not_locked(error),
+        // The connection is dropped, and with it the wait for the lock.
+        Err(_) => return Ok(End::Again("the table's lock was not had in time".to_owned())),
+    }
+    pass(at, Side::After, Step::Lock);
+    let rows = match fill_locked(at, &mut conn, fill, deadline).await {
+        Ok(rows) => rows,
+        Err(error) => return after_failed_fill(conn, error).await,
+    };
+    pass(at, Side::Before, Step::Swap);
+    match timeout_at(deadline.into(), conn.execute(rename(at))).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) if !error.is_lost() => return after_refused_rename(conn, error).await,
+        Ok(Err(error)) => return Err(CutError::Lost(error.to_string())),
+        Err(_) => return Err(CutError::Lost("no answer in time".to_owned())),
+    }
+    pass(at, Side::After, Step::Swap);
+    // Still locked: the new table has no change yet, so from here on all of them are its own.
+    let position = timeout_at(deadline.into(), position(&mut conn)).await.unwrap_or_default();
+    if let Fill::Changes(engine) = fill {
+        // What the new table's clients write must not be taken for the old one's.
+        engine.park().await?;
+    }
+    pass(at, Side::Before, Step::Unlock);
+    gate.open();
+    // When this is lost the server lets the locks go with the connection.
+    let _ = conn.execute("UNLOCK TABLES").await;
+    let took = began.elapsed();
+    pass(at, Side::After, Step::Unlock);
+    conn.close().await;
+    Ok(End::Swapped(Swapped { took, position, rows }))
+}
+
+async fn fill_locked(
+    at: &Attempt<'_>,
+    conn: &mut Direct,
+    fill: &mut Fill<'_>,
+    deadline: Instant,
+) -> Result<Option<u64>, CutError> {
+    check_definition(at, conn).await?;
+    pass(at, Side::Before, Step::Drain);
+    let rows = under_lock(fill, conn, deadline).await?;
+    pass(at, Side::After, Step::Drain);
+    Ok(rows)
+}
+
+/// The lock was not had. A refusal that is no wait is told as it is.
+pub(super) fn not_locked(error: DirectError) -> Result<End, CutError> {
+    if error.is_lost() || super::blockers::is_lock_wait(&error) {
+        return Ok(End::Again(format!("the table's lock was not had: {error}")));
+    }
+    Err(EngineError::Server { what: "locking the tables", source: error }.into())
+}
+
+/// Nothing is exchanged: the locks go, and what can be tried again is.
+pub(super) async fn after_failed_fill(mut conn: Direct, error: CutError) -> Result<End, CutError> {
+    // When this is lost the server lets the locks go with the connection.
+    let _ = conn.execute("UNLOCK TABLES").await;
+    conn.close().await;
+    match error {
+        CutError::Engine(error) if error.is_passing() => Ok(End::Again(error.to_string())),
+        error => Err(error),
+    }
+}
+
+async fn after_refused_rename(mut conn: Direct, error: DirectError) -> Result<End, CutError> {
+    let _ = conn.execute("UNLOCK TABLES").await;
+    conn.close().await;
+    if super::blockers::is_lock_wait(&error) {
+        return Ok(End::Again(format!("the tables were not exchanged: {error}")));
+    }
+    Err(CutError::Refused(error))
+}

@@ -1,0 +1,335 @@
+//! The engine itself: what its owner may ask, in which order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::error::EngineError;
+use super::pace::Pace;
+use super::records::{Records, Single};
+use super::session::{open_session, rows, run};
+use super::shared::{Counters, Shared};
+use super::{Endpoint, meaning, shadow};
+use crate::backend::direct::Direct;
+use crate::ids::MigrationId;
+use crate::migrations::apply::{Applier, apply_batch};
+use crate::migrations::changes::{Feeds, TableName};
+use crate::migrations::copy::{Ranges, copy_rows};
+use crate::migrations::plan::CopyPlan;
+use crate::migrations::verify::verify;
+use crate::migrations::view::Progress;
+
+/// Time for the first marker to come through, and for the applier to finish a batch.
+const MARKER_WITHIN: Duration = Duration::from_secs(60);
+/// Longest statement that builds indexes.
+const BUILD_WAIT_S: u32 = 60;
+/// "Duplicate key name": the indexes are there already.
+const ER_DUP_KEYNAME: u16 = 1061;
+
+/// What an engine works on.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The migration, by which progress is recorded in `zz_bulkhead.progress`.
+    pub id: MigrationId,
+    /// The primary.
+    pub endpoint: Endpoint,
+    /// What is copied, and how.
+    pub plan: Arc<CopyPlan>,
+    /// Goes on from the recorded progress instead of from the beginning.
+    pub resume: bool,
+}
+
+/// What a comparison came to: nothing differed in the last pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Rows that both tables had.
+    pub rows: u64,
+    /// Passes made; 1 when nothing had to be repaired.
+    pub passes: u32,
+    /// Ranges repaired.
+    pub repaired: usize,
+}
+
+/// Moves the rows of one table; see the module.
+pub struct Engine {
+    shared: Arc<Shared>,
+    applier: JoinHandle<()>,
+    copying: std::sync::Mutex<Option<std::time::Instant>>,
+}
+
+impl Engine {
+    /// Subscribes to changes and starts to apply them. On return a marker has come through: whatever is read
+    /// from now on is newer than the subscription (invariant I1).
+    ///
+    /// # Errors
+    /// [`EngineError::Feed`] (also when a resume finds its position purged), [`EngineError::Open`],
+    /// [`EngineError::Server`]; [`EngineError::TableChanged`] when there is nothing to resume.
+    pub async fn start(setup: Setup, feeds: Arc<Feeds>) -> Result<Self, EngineError> {
+        let mut direct = open_session(&setup.endpoint).await?;
+        Records::prepare(&mut direct).await?;
+        let records = Records::new(&setup.id);
+        let recorded = records.read(&mut direct, setup.plan.key.columns.len()).await?;
+        let from = match (setup.resume, recorded.position) {
+            (true, Some(position)) => Some(position),
+            (true, None) if recorded.max.is_some() => {
+                return Err(EngineError::TableChanged("there is no recorded position".to_owned()));
+            }
+            _ => None,
+        };
+        let names = &setup.plan.names;
+        let table = TableName::new(names.database.as_str(), names.table.as_str());
+        let kinds = setup.plan.kinds.clone();
+        let feed = feeds.subscribe(&setup.endpoint.cluster, table, kinds, from.clone()).await;
+        let feed = feed.map_err(|error| EngineError::Feed(error.to_string()))?;
+        let position = from.clone().unwrap_or_else(|| feed.start().clone());
+        if from.is_none() {
+            run(&mut direct, records.set_position(&position), "recording the beginning").await?;
+        }
+        let shared = Arc::new(Shared::new(&setup, feeds, position));
+        Counters::add(&shared.counters.rows_copied, recorded.rows_copied);
+        let applier = tokio::spawn(Applier::new(shared.clone(), feed, direct).run());
+        let engine = Self { shared, applier, copying: std::sync::Mutex::new(None) };
+        let marker = engine.shared.mark().await?;
+        let came = |state: &mut super::shared::State| (state.book.marker() >= marker).then_some(());
+        engine.shared.wait_within("waiting for the first marker", MARKER_WITHIN, came).await?;
+        Ok(engine)
+    }
+
+    /// Copies every row that is not recorded as copied. Lost connections and lock waits are tried again, a
+    /// bounded number of times in a row.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`] when `pace` says so: call it again to go on. All others are ends.
+    ///
+    /// **Cancel safety**: safe; chunks that were not committed are copied again.
+    pub async fn copy(&mut self, pace: Arc<dyn Pace>) -> Result<(), EngineError> {
+        let shared = &self.shared;
+        let plan = &shared.plan;
+        let mut direct = shared.session().await?;
+        self.estimate(&mut direct).await?;
+        let recorded = shared.records.read(&mut direct, plan.key.columns.len()).await?;
+        let max = match recorded.max {
+            Some(max) => max,
+            None => {
+                let last = rows(&mut direct, plan.select_last(), "looking for the greatest key").await?;
+                let Some(row) = last.first() else { return Ok(()) };
+                let max = plan.key_of_text(row);
+                let max = max.map_err(|error| EngineError::TableChanged(error.to_string()))?;
+                let record = shared.records.set(Single::Max, max.as_bytes());
+                run(&mut direct, record, "recording the greatest key").await?;
+                max
+            }
+        };
+        direct.close().await;
+        *self.copying.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(std::time::Instant::now());
+        copy_rows(shared.clone(), Ranges::new(max, recorded.copied), pace).await
+    }
+
+    /// How many rows there are, as the server guesses.
+    async fn estimate(&self, direct: &mut Direct) -> Result<(), EngineError> {
+        let names = &self.shared.plan.names;
+        let sql = format!(
+            "SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+            crate::sql::quote::string(&names.database),
+            crate::sql::quote::string(&names.table)
+        );
+        run(direct, "SET NAMES utf8mb4", "estimating the table").await?;
+        let found = rows(direct, sql, "estimating the table").await?;
+        run(direct, "SET NAMES binary", "estimating the table").await?;
+        let count = found.first().and_then(|row| row.number::<u64>(0)).unwrap_or(0);
+        self.shared.counters.rows_estimated.store(count, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Builds the indexes that were left out; nothing when none were, or they are there already.
+    ///
+    /// # Errors
+    /// [`EngineError::Duplicate`] for a unique one that meets duplicates; [`EngineError::Server`].
+    pub async fn finish_indexes(&mut self) -> Result<(), EngineError> {
+        let shared = &self.shared;
+        let what = "building indexes";
+        let mut direct = shared.session().await?;
+        let recorded = shared.records.read(&mut direct, shared.plan.key.columns.len()).await?;
+        let Some(late) = recorded.late else { return Ok(()) };
+        // A unique one is built from rows of one moment: none may be ahead of the feed.
+        self.drain(MARKER_WITHIN).await?;
+        run(&mut direct, "SET NAMES utf8mb4", what).await?;
+        run(&mut direct, format!("SET SESSION lock_wait_timeout = {BUILD_WAIT_S}"), what).await?;
+        if direct.flavour() == crate::protocol::handshake::Flavour::MySql {
+            run(&mut direct, "SET SESSION innodb_ddl_buffer_size = 134217728", what).await?;
+        }
+        match direct.execute(&late).await {
+            Ok(_) => {}
+            Err(error) if error.errno() == Some(ER_DUP_KEYNAME) => {}
+            Err(error) => return Err(meaning(what, error)),
+        }
+        run(&mut direct, shared.records.unset(Single::Late), what).await?;
+        direct.close().await;
+        Ok(())
+    }
+
+    /// Waits until every change that was committed before the call is applied.
+    ///
+    /// # Errors
+    /// [`EngineError::Late`] and what ended the applying.
+    pub async fn catch_up(&mut self, within: Duration) -> Result<(), EngineError> {
+        self.drain(within).await
+    }
+
+    /// Until a marker written now has come and nothing is left to be applied at some moment behind it.
+    async fn drain(&self, within: Duration) -> Result<(), EngineError> {
+        let shared = &self.shared;
+        let what = "applying changes";
+        let late = || EngineError::Late { what, within };
+        let marked = tokio::time::timeout(within, shared.mark()).await.map_err(|_| late())??;
+        shared
+            .wait_within(what, within, |state| {
+                (state.book.marker() >= marked && state.book.is_drained()).then_some(())
+            })
+            .await
+    }
+
+    /// Compares every row of both tables, repairs what differs, and compares again until a whole pass finds
+    /// nothing (invariant I12). The source is locked for reading for a moment at the start of each pass, and
+    /// after each longer pause, bounded by `lock_within`. Snapshots are kept from range to range, but not while
+    /// the pace makes it wait.
+    ///
+    /// # Errors
+    /// [`EngineError::Differs`] after three passes; [`EngineError::Late`] when the lock was not had: nothing is
+    /// held then; [`EngineError::Stopped`].
+    pub async fn verify(&mut self, pace: Arc<dyn Pace>, lock_within: Duration) -> Result<Verified, EngineError> {
+        verify(&self.shared, &*pace, lock_within).await
+    }
+
+    /// Finishes the batch at work and applies no more: changes are collected in memory (bounded) until
+    /// [`Self::unpark`] or [`Self::drain_under_lock`]. From its return on the engine holds no lock on the
+    /// shadow.
+    ///
+    /// # Errors
+    /// What ended the applying before.
+    pub async fn park(&mut self) -> Result<(), EngineError> {
+        self.shared.update(|state| state.parked = true);
+        let idle = |state: &mut super::shared::State| (!state.book.is_applying()).then_some(());
+        self.shared.wait_within("finishing a batch", MARKER_WITHIN, idle).await
+    }
+
+    /// Goes on applying.
+    pub fn unpark(&mut self) {
+        self.shared.update(|state| state.parked = false);
+    }
+
+    /// With the source locked against writes: waits for the last of its changes and applies them, on `locked`
+    /// when that connection holds `LOCK TABLES … shadow WRITE` too (after [`Self::park`]), else (`None`) in the
+    /// background, which must be unparked. On success source and shadow are equal as long as the lock is held
+    /// (invariant I8), and AUTO_INCREMENT is carried over.
+    ///
+    /// # Errors
+    /// [`EngineError::Late`] and what ended the applying; then the tables must not be exchanged. When `locked`
+    /// was given and its statements failed, part of a batch is applied, and the batch is pending again.
+    pub async fn drain_under_lock(
+        &mut self,
+        locked: Option<&mut Direct>,
+        within: Duration,
+    ) -> Result<(), EngineError> {
+        let Some(locked) = locked else {
+            self.drain(within).await?;
+            let mut direct = self.shared.session().await?;
+            shadow::carry_counter(&mut direct, &self.shared.plan.names).await?;
+            direct.close().await;
+            return Ok(());
+        };
+        let deadline = Instant::now() + within;
+        match timeout_at(deadline, self.drain_through(locked)).await {
+            Ok(result) => result?,
+            Err(_) => return Err(EngineError::Late { what: "applying the last changes", within }),
+        }
+        shadow::carry_counter(locked, &self.shared.plan.names).await
+    }
+
+    async fn drain_through(&self, locked: &mut Direct) -> Result<(), EngineError> {
+        let shared = &self.shared;
+        let marker = shared.mark().await?;
+        shared.wait(|state| (state.book.marker() >= marker).then_some(())).await?;
+        let batch = shared.wait(|state| (state.book.chunks() == 0).then(|| state.book.take())).await?;
+        // Under LOCK TABLES a transaction cannot be begun; autocommit off makes the batch one all the same.
+        run(locked, "SET SESSION autocommit = 0", "applying the last changes").await?;
+        let done = apply_batch(locked, &shared.plan, &batch, None).await;
+        let ended = match &done {
+            Ok(()) => locked.execute("COMMIT").await,
+            Err(_) => locked.execute("ROLLBACK").await,
+        };
+        let result = done.and(ended.map(drop));
+        let changes = batch.ops.len() as u64;
+        shared.update(|state| match result {
+            Ok(()) => state.book.applied(),
+            Err(_) => state.book.put_back(batch, super::shared::weigh),
+        });
+        result.map_err(|error| meaning("applying the last changes", error))?;
+        Counters::add(&shared.counters.changes_applied, changes);
+        run(locked, "SET SESSION autocommit = 1", "applying the last changes").await?;
+        Ok(())
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        let counters = &self.shared.counters;
+        let rows_copied = Counters::get(&counters.rows_copied);
+        let began = *self.copying.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seconds = began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+        let rows_estimated = Counters::get(&counters.rows_estimated).max(rows_copied);
+        let compared = Counters::get(&counters.rows_compared);
+        let behind = self.shared.lock().current.elapsed();
+        Progress {
+            rows_copied,
+            rows_estimated,
+            changes_applied: Counters::get(&counters.changes_applied),
+            rows_per_second: if seconds > 0.0 { rows_copied as f64 / seconds } else { 0.0 },
+            behind: Some(behind),
+            compared: (compared > 0).then(|| (compared as f64 / rows_estimated.max(1) as f64).min(1.0)),
+        }
+    }
+
+    /// How often changes conflicted with rows copied ahead of them, and chunks with other rows; each time it was
+    /// settled, else the engine has failed.
+    pub fn conflicts(&self) -> (u64, u64) {
+        let counters = &self.shared.counters;
+        (Counters::get(&counters.settled), Counters::get(&counters.alone))
+    }
+
+    /// Why the background ended, if it did.
+    pub fn failure(&self) -> Option<EngineError> {
+        self.shared.lock().failure.as_ref().map(EngineError::again)
+    }
+
+    /// Ends the background; what was applied and copied stays recorded. With `forget` the records are removed
+    /// too: the migration is over.
+    ///
+    /// # Errors
+    /// [`EngineError::Server`] when the records could not be removed.
+    pub async fn stop(mut self, forget: bool) -> Result<(), EngineError> {
+        self.shared.update(|state| state.stopping = true);
+        // However it ended, it is over; `failure` has told why.
+        let _ = (&mut self.applier).await;
+        if forget {
+            let mut direct = self.shared.session().await?;
+            run(&mut direct, self.shared.records.forget(), "removing the records").await?;
+            direct.close().await;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Engine({})", self.shared.plan.names.source())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Its transaction is rolled back with its connection.
+        self.applier.abort();
+    }
+}

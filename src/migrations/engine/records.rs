@@ -1,0 +1,205 @@
+//! What is recorded on the cluster, in the transactions of the rows it is about.
+//!
+//! `zz_bulkhead.progress` has, for each migration: the position up to which changes are applied, the greatest key
+//! at the start, the ranges that are copied, the definition that the source had, the statement that builds the
+//! indexes left out. A resume reads nothing else.
+
+use super::error::EngineError;
+use super::session::{rows, run};
+use crate::backend::direct::Direct;
+use crate::ids::MigrationId;
+use crate::migrations::ARTIFACTS;
+use crate::migrations::changes::Position;
+use crate::migrations::copy::Copied;
+use crate::migrations::plan::Key;
+use crate::sql::quote;
+
+/// Makes the database and the table.
+pub(crate) fn create() -> [String; 2] {
+    [
+        format!("CREATE DATABASE IF NOT EXISTS {ARTIFACTS} DEFAULT CHARACTER SET utf8mb4"),
+        format!(
+            "CREATE TABLE IF NOT EXISTS {ARTIFACTS}.progress (\
+             migration VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
+             kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
+             number BIGINT UNSIGNED NOT NULL, low LONGBLOB, high LONGBLOB, \
+             rows_copied BIGINT UNSIGNED NOT NULL DEFAULT 0, \
+             PRIMARY KEY (migration, kind, number)) ENGINE=InnoDB"
+        ),
+    ]
+}
+
+/// What is recorded of one migration.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    pub(crate) position: Option<Position>,
+    pub(crate) max: Option<Key>,
+    pub(crate) copied: Vec<Copied>,
+    pub(crate) rows_copied: u64,
+    pub(crate) definition: Option<Vec<u8>>,
+    pub(crate) late: Option<Vec<u8>>,
+}
+
+/// The SQL that records things of one migration.
+#[derive(Clone, Debug)]
+pub(crate) struct Records {
+    id: String,
+}
+
+/// A record of which there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Single {
+    Position,
+    Max,
+    Definition,
+    Late,
+}
+
+impl Single {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Position => "position",
+            Self::Max => "max",
+            Self::Definition => "definition",
+            Self::Late => "late",
+        }
+    }
+}
+
+impl Records {
+    pub(crate) fn new(id: &MigrationId) -> Self {
+        Self { id: quote::string(&id.to_string()) }
+    }
+
+    /// Sets a single record.
+    pub(crate) fn set(&self, what: Single, value: &[u8]) -> Vec<u8> {
+        let front = format!(
+            "REPLACE INTO {ARTIFACTS}.progress (migration,kind,number,high) VALUES ({},'{}',0,",
+            self.id,
+            what.word()
+        );
+        let mut sql = front.into_bytes();
+        write_bytes(value, &mut sql);
+        sql.push(b')');
+        sql
+    }
+
+    /// Sets the position.
+    pub(crate) fn set_position(&self, position: &Position) -> Vec<u8> {
+        self.set(Single::Position, position.to_string().as_bytes())
+    }
+
+    /// Removes a single record.
+    pub(crate) fn unset(&self, what: Single) -> String {
+        let (id, kind) = (&self.id, what.word());
+        format!("DELETE FROM {ARTIFACTS}.progress WHERE migration = {id} AND kind = '{kind}'")
+    }
+
+    /// Records a copied range. It is the first statement of the range's transaction: if the range was committed
+    /// already by a connection that was lost, nothing of it is written twice.
+    pub(crate) fn add_range(&self, copied: &Copied, rows: u64) -> Vec<u8> {
+        let front = format!(
+            "INSERT INTO {ARTIFACTS}.progress (migration,kind,number,low,high,rows_copied) VALUES ({},'range',{},",
+            self.id, copied.number
+        );
+        let mut sql = front.into_bytes();
+        write_key(copied.low.as_ref(), &mut sql);
+        sql.push(b',');
+        write_key(Some(&copied.high), &mut sql);
+        sql.extend_from_slice(format!(",{rows})").as_bytes());
+        sql
+    }
+
+    /// The range recorded under a number, seen even if its transaction has not ended yet.
+    pub(crate) fn select_range(&self, number: u64) -> String {
+        format!(
+            "SELECT low, high FROM {ARTIFACTS}.progress WHERE migration = {} AND kind = 'range' AND number = \
+             {number} LOCK IN SHARE MODE",
+            self.id
+        )
+    }
+
+    /// Lets one record stand for all ranges up to it.
+    pub(crate) fn compact(&self, all: &Copied) -> [String; 3] {
+        let (id, number) = (&self.id, all.number);
+        let ranges = format!("{ARTIFACTS}.progress WHERE migration = {id} AND kind = 'range' AND number");
+        [
+            format!("SET @bulkhead_rows = (SELECT SUM(rows_copied) FROM {ranges} < {number})"),
+            format!("DELETE FROM {ranges} < {number}"),
+            format!(
+                "UPDATE {ARTIFACTS}.progress SET low = NULL, rows_copied = rows_copied + \
+                 COALESCE(@bulkhead_rows, 0) WHERE migration = {id} AND kind = 'range' AND number = {number}"
+            ),
+        ]
+    }
+
+    /// Forgets everything about the migration.
+    pub(crate) fn forget(&self) -> String {
+        format!("DELETE FROM {ARTIFACTS}.progress WHERE migration = {}", self.id)
+    }
+
+    /// Reads everything.
+    pub(crate) async fn read(&self, direct: &mut Direct, key_columns: usize) -> Result<Recorded, EngineError> {
+        let sql = format!(
+            "SELECT kind, number, low, high, rows_copied FROM {ARTIFACTS}.progress WHERE migration = {}",
+            self.id
+        );
+        let mut recorded = Recorded::default();
+        let unreadable = || EngineError::TableChanged("the recorded progress cannot be read".to_owned());
+        for row in rows(direct, sql, "reading the recorded progress").await?.iter() {
+            let high = row.value(3).unwrap_or_default();
+            match row.value(0).unwrap_or_default() {
+                b"position" => {
+                    let text = std::str::from_utf8(high).map_err(|_| unreadable())?;
+                    recorded.position = Some(text.parse().map_err(|_| unreadable())?);
+                }
+                b"max" => recorded.max = Some(Key::parse(high, key_columns).ok_or_else(unreadable)?),
+                b"definition" => recorded.definition = Some(high.to_vec()),
+                b"late" => recorded.late = Some(high.to_vec()),
+                b"range" => {
+                    let low = row.value(2).map(|low| Key::parse(low, key_columns).ok_or_else(unreadable));
+                    let high = Key::parse(high, key_columns).ok_or_else(unreadable)?;
+                    let number = row.number(1).ok_or_else(unreadable)?;
+                    recorded.copied.push(Copied { number, low: low.transpose()?, high });
+                    recorded.rows_copied += row.number::<u64>(4).unwrap_or(0);
+                }
+                _ => return Err(unreadable()),
+            }
+        }
+        Ok(recorded)
+    }
+
+    /// Reads the definition that the source had.
+    pub(crate) async fn read_definition(&self, direct: &mut Direct) -> Result<Option<Vec<u8>>, EngineError> {
+        let sql = format!(
+            "SELECT high FROM {ARTIFACTS}.progress WHERE migration = {} AND kind = 'definition'",
+            self.id
+        );
+        let found = rows(direct, sql, "reading the recorded definition").await?;
+        Ok(found.first().and_then(|row| row.value(0)).map(<[u8]>::to_vec))
+    }
+
+    /// Makes what records are kept in.
+    pub(crate) async fn prepare(direct: &mut Direct) -> Result<(), EngineError> {
+        for sql in create() {
+            run(direct, sql, "making the table of progress").await?;
+        }
+        Ok(())
+    }
+}
+
+fn write_key(key: Option<&Key>, sql: &mut Vec<u8>) {
+    match key {
+        Some(key) => write_bytes(key.as_bytes(), sql),
+        None => sql.extend_from_slice(b"NULL"),
+    }
+}
+
+/// A string of bytes, safe whatever it holds.
+fn write_bytes(bytes: &[u8], sql: &mut Vec<u8>) {
+    sql.extend_from_slice(b"x'");
+    for byte in bytes {
+        sql.extend_from_slice(format!("{byte:02x}").as_bytes());
+    }
+    sql.push(b'\'');
+}

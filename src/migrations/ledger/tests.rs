@@ -1,0 +1,81 @@
+//! The ledger on an embedded store.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::*;
+use crate::drain::Lease;
+use crate::ids::UserName;
+use crate::migrations::testing;
+use crate::migrations::view::State;
+use crate::topology::EmbeddedStore;
+
+fn ledger(store: &Arc<dyn Store>) -> Arc<Ledger> {
+    let lease = SharedLease::new(Lease::new("p", store.is_exclusive(), Instant::now()));
+    Arc::new(Ledger::new(store.clone(), lease, "p".to_owned()))
+}
+
+fn store(folder: &tempfile::TempDir) -> Arc<dyn Store> {
+    Arc::new(EmbeddedStore::open(&folder.path().join("store.redb")).unwrap())
+}
+
+#[tokio::test]
+async fn one_migration_at_a_time_changes_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let ledger = ledger(&store);
+    let now = SystemTime::now();
+    let first = testing::record(new_id(now));
+    assert!(ledger.begin(first.clone()).await.is_ok());
+    let second = testing::record(new_id(now + Duration::from_secs(1)));
+    let Err(NotBegun::Busy(holder)) = ledger.begin(second.clone()).await else { panic!("two at once") };
+    assert_eq!(holder, first.id);
+    assert!(ledger.get(&second.id).is_none(), "nothing is written of the second");
+    ledger.end(&first.id, |record| record.state = State::Failed).await.unwrap();
+    assert!(ledger.begin(second).await.is_ok());
+    // The first one cannot begin again while the second has the table.
+    let again = ledger.claim_again(&first.id, |record| record.state = State::Queued).await;
+    assert!(matches!(again, Err(NotBegun::Busy(_))));
+    assert_eq!(ledger.get(&first.id).unwrap().state, State::Failed);
+}
+
+#[tokio::test]
+async fn two_writers_lose_nothing_of_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let (here, there) = (ledger(&store), ledger(&store));
+    let id = new_id(SystemTime::now());
+    assert!(here.begin(testing::record(id.clone())).await.is_ok());
+    there.load().await.unwrap();
+    here.update(&id, |record| record.attempts = 7).await.unwrap();
+    // The other one's memory is older than the store now.
+    let by = UserName::new("op");
+    there.update(&id, |record| record.orders.cancelled_by = Some(by.clone())).await.unwrap();
+    let record = there.get(&id).unwrap();
+    assert_eq!((record.attempts, record.orders.cancelled_by.as_ref()), (7, Some(&by)));
+}
+
+#[tokio::test]
+async fn what_is_written_is_read_by_the_next_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let id = new_id(SystemTime::now());
+    ledger(&store).begin(testing::record(id.clone())).await.map_err(|_| "not begun").unwrap();
+    let next = ledger(&store);
+    let (owned, mut is_owned) = watch::channel(false);
+    let (stop, stopping) = watch::channel(false);
+    let keeping = tokio::spawn(next.clone().keep(owned, stopping));
+    is_owned.wait_for(|owned| *owned).await.unwrap();
+    assert_eq!(next.get(&id).unwrap().request, testing::request());
+    // Changes of others come by the watch.
+    let mut changes = next.changes();
+    let other = ledger(&store);
+    other.load().await.unwrap();
+    other.update(&id, |record| record.orders.is_paused = true).await.unwrap();
+    while !next.get(&id).unwrap().orders.is_paused {
+        changes.changed().await.unwrap();
+    }
+    stop.send_replace(true);
+    keeping.await.unwrap();
+    assert!(!*is_owned.borrow(), "what has stopped carries nothing out");
+}

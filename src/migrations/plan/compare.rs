@@ -1,0 +1,142 @@
+//! Expressions that are equal on both tables exactly when a value was carried over unchanged.
+//!
+//! Where the type changes, both sides are brought to a form that holds every value of both: a value that the
+//! new type rounded, cut or replaced is then a difference, not an equality.
+
+use crate::ddl::ResolvedType;
+use crate::sql::TypeKind;
+
+/// Largest text whose bytes are hashed in place; longer ones by their own checksum, so that a row of many of
+/// them stays below `max_allowed_packet`, beyond which a server makes NULL of it.
+const IN_PLACE_TEXT: u8 = 1;
+
+/// How one column is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// Over the source's column.
+    pub source: String,
+    /// Over the shadow's.
+    pub target: String,
+}
+
+/// What values are, as far as comparing goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Integer,
+    Decimal,
+    Float,
+    Bit,
+    Moment,
+    Time,
+    Text,
+    Bytes,
+    Labels,
+    Json,
+    Opaque,
+}
+
+impl Class {
+    fn of(of: &ResolvedType, mariadb: bool) -> Self {
+        match &of.kind {
+            TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::MediumInt | TypeKind::Int | TypeKind::BigInt => {
+                Self::Integer
+            }
+            TypeKind::Year => Self::Integer,
+            TypeKind::Decimal => Self::Decimal,
+            TypeKind::Float | TypeKind::Double => Self::Float,
+            TypeKind::Bit => Self::Bit,
+            TypeKind::Date | TypeKind::DateTime | TypeKind::Timestamp => Self::Moment,
+            TypeKind::Time => Self::Time,
+            TypeKind::Char | TypeKind::VarChar | TypeKind::Text(_) => Self::Text,
+            TypeKind::Binary | TypeKind::VarBinary | TypeKind::Blob(_) => Self::Bytes,
+            TypeKind::Enum | TypeKind::Set => Self::Labels,
+            TypeKind::Json if mariadb => Self::Text,
+            TypeKind::Json => Self::Json,
+            TypeKind::Spatial(_) | TypeKind::Other(_) => Self::Opaque,
+        }
+    }
+
+    fn is_exact_number(self) -> bool {
+        matches!(self, Self::Integer | Self::Decimal | Self::Bit)
+    }
+
+    fn is_number(self) -> bool {
+        self.is_exact_number() || self == Self::Float
+    }
+}
+
+/// How a column of type `old`, named `source`, is compared with one of type `new`, named `target`; the names are
+/// quoted. `None`: what a server makes of such values cannot be compared.
+pub(super) fn compare(
+    (old, source): (&ResolvedType, &str),
+    (new, target): (&ResolvedType, &str),
+    mariadb: bool,
+) -> Option<Comparison> {
+    use Class::{Bit, Bytes, Float, Json, Labels, Moment, Opaque, Text, Time};
+    let both = |form: &dyn Fn(&str) -> String| Some(Comparison { source: form(source), target: form(target) });
+    let hashes = is_long(old, mariadb) || is_long(new, mariadb);
+    let text = |of: &str| if hashes { format!("CRC32({of})") } else { of.to_owned() };
+    match (Class::of(old, mariadb), Class::of(new, mariadb)) {
+        (Opaque, Opaque) if old.kind == new.kind => both(&|of| format!("CRC32(HEX({of}))")),
+        (Opaque, Opaque) if is_geometry(old) && is_geometry(new) => both(&|of| format!("CRC32(HEX({of}))")),
+        (Opaque, _) | (_, Opaque) => None,
+        (Float, Float) => both(&|of| format!("{of} * 1e0")),
+        (from, to) if from.is_exact_number() && from == to && old.scale == new.scale => both(&|of| match from {
+            Class::Decimal if old.zerofill.is_none() && new.zerofill.is_none() => of.to_owned(),
+            _ => format!("{of} + 0"),
+        }),
+        (from, to) if from.is_number() && to.is_number() => both(&number),
+        (Text | Json, to) if to.is_number() => both(&number),
+        (Moment, Moment) if old.kind == new.kind && old.length == new.length => both(&str::to_owned),
+        (Moment | Text, Moment) => both(&|of| format!("CAST({of} AS DATETIME(6))")),
+        (Time, Time) if old.length == new.length => both(&str::to_owned),
+        (Time | Text, Time) => both(&|of| format!("CAST({of} AS TIME(6))")),
+        (Labels, Labels) => both(&|of| format!("CONVERT({of} USING utf8mb4)")),
+        (Labels, to) if to.is_number() => None,
+        (Text, Labels) => both(&|of| format!("CONVERT({of} USING utf8mb4)")),
+        (Text | Labels, Text) => Some(match (&old.charset, &new.charset) {
+            (Some(from), Some(to)) if from != to => Comparison {
+                source: text(&format!("CONVERT({source} USING {to})")),
+                target: text(target),
+            },
+            _ => Comparison { source: text(source), target: text(target) },
+        }),
+        (Bytes | Text, Bytes) | (Bytes, Text) => both(&text),
+        (Json, Json) => Some(Comparison { source: json(&reparsed(&characters(source))), target: json(target) }),
+        (Text, Json) => Some(Comparison { source: json(&reparsed(source)), target: json(target) }),
+        (Json, Text) => both(&json),
+        (Bit | Bytes, _) | (_, Bit) => None,
+        _ => both(&characters),
+    }
+}
+
+/// A number that no numeric type cuts short: 35 digits in front of the point, 30 behind.
+fn number(of: &str) -> String {
+    format!("CAST({of} AS DECIMAL(65,30))")
+}
+
+fn characters(of: &str) -> String {
+    format!("CAST({of} AS CHAR CHARACTER SET utf8mb4)")
+}
+
+fn json(of: &str) -> String {
+    format!("CRC32({})", characters(of))
+}
+
+/// JSON through its text once more: the copy goes through text, in which a DECIMAL inside a document is a number
+/// like others.
+fn reparsed(text: &str) -> String {
+    format!("CAST({text} AS JSON)")
+}
+
+fn is_geometry(of: &ResolvedType) -> bool {
+    matches!(of.kind, TypeKind::Spatial(_))
+}
+
+fn is_long(of: &ResolvedType, mariadb: bool) -> bool {
+    match of.kind {
+        TypeKind::Text(size) | TypeKind::Blob(size) => size > IN_PLACE_TEXT,
+        TypeKind::Json => mariadb,
+        _ => false,
+    }
+}

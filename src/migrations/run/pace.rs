@@ -1,0 +1,151 @@
+//! Whether one more chunk may be copied: operators' orders, the throttle, and room for clients.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+
+use super::shared::Shared;
+use crate::ids::MigrationId;
+use crate::migrations::engine::{ChunkCost, Pace, Permission};
+use crate::migrations::ledger::Orders;
+use crate::migrations::throttle::Throttle;
+
+/// Chunks at once while no client writes, and while some do.
+const WORKERS: usize = 4;
+const WORKERS_BESIDE_CLIENTS: usize = 1;
+/// While clients write, a copy rests so many times as long as its last chunk took.
+const REST: f64 = 0.5;
+/// A rest is never longer.
+const REST_MAX: Duration = Duration::from_secs(1);
+/// Orders that end by themselves are looked at so often.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The pace of one migration.
+pub(super) struct Paced {
+    shared: Arc<Shared>,
+    id: MigrationId,
+    throttle: Arc<Throttle>,
+    last: Mutex<Duration>,
+}
+
+impl Paced {
+    pub(super) fn new(shared: Arc<Shared>, id: MigrationId, throttle: Arc<Throttle>) -> Self {
+        Self { shared, id, throttle, last: Mutex::default() }
+    }
+
+    /// Why it waits now; `None`: it does not.
+    fn waits_for(&self, orders: &Orders) -> Option<String> {
+        held_by(orders, SystemTime::now()).or_else(|| self.throttle.closed())
+    }
+
+    /// Each change is whole, so a panic elsewhere does not spoil it.
+    fn last(&self) -> MutexGuard<'_, Duration> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn wait(&self) -> Permission {
+        let (mut orders, mut verdict) = (self.shared.ledger.changes(), self.throttle.changes());
+        let mut owned = self.shared.owned();
+        loop {
+            let record = self.shared.ledger.get(&self.id);
+            let Some(record) = record.filter(|record| record.orders.cancelled_by.is_none()) else {
+                return Permission::Stop;
+            };
+            if !*owned.borrow_and_update() {
+                return Permission::Stop;
+            }
+            let why = self.waits_for(&record.orders);
+            let waits = why.is_some();
+            self.shared.note_throttled(&self.id, why);
+            if !waits {
+                self.rest().await;
+                return Permission::Go;
+            }
+            tokio::select! {
+                changed = orders.changed() => if changed.is_err() { return Permission::Stop },
+                _ = verdict.changed() => {}
+                changed = owned.changed() => if changed.is_err() { return Permission::Stop },
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    async fn rest(&self) {
+        if self.throttle.is_busy() {
+            let rest = self.last().mul_f64(REST).min(REST_MAX);
+            tokio::time::sleep(rest).await;
+        }
+    }
+}
+
+/// Why operators hold a migration; `None`: they do not.
+pub(super) fn held_by(orders: &Orders, now: SystemTime) -> Option<String> {
+    if orders.is_paused {
+        return Some("paused by an operator".to_owned());
+    }
+    let until = orders.throttled_until?;
+    let left = until.duration_since(now).ok()?;
+    Some(format!("throttled by an operator for {} s more", left.as_secs() + 1))
+}
+
+impl Pace for Paced {
+    fn admit(&self) -> Pin<Box<dyn Future<Output = Permission> + Send + '_>> {
+        Box::pin(self.wait())
+    }
+
+    fn workers(&self) -> usize {
+        if self.throttle.is_busy() { WORKERS_BESIDE_CLIENTS } else { WORKERS }
+    }
+
+    fn done(&self, cost: ChunkCost) {
+        *self.last() = cost.took;
+        self.throttle.note_chunk();
+        self.shared.note_chunk(&self.id, cost, std::time::Instant::now());
+    }
+}
+
+/// Waits until the migration's record says something that `is_awaited`, or it is cancelled or let go.
+pub(super) async fn wait_for_orders(
+    shared: &Shared,
+    id: &MigrationId,
+    is_awaited: impl Fn(&Orders) -> bool,
+) -> Option<Permission> {
+    let mut changes = shared.ledger.changes();
+    let mut owned: watch::Receiver<bool> = shared.owned();
+    loop {
+        let record = shared.ledger.get(id)?;
+        if record.orders.cancelled_by.is_some() || !*owned.borrow_and_update() {
+            return Some(Permission::Stop);
+        }
+        if is_awaited(&record.orders) {
+            return Some(Permission::Go);
+        }
+        tokio::select! {
+            changed = changes.changed() => changed.ok()?,
+            changed = owned.changed() => changed.ok()?,
+            // A throttling by hand ends by itself.
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_hold_until_they_are_over() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let orders = Orders::default();
+        assert_eq!(held_by(&orders, now), None);
+        let paused = Orders { is_paused: true, ..orders.clone() };
+        assert_eq!(held_by(&paused, now).as_deref(), Some("paused by an operator"));
+        let throttled = Orders { throttled_until: Some(now + Duration::from_secs(5)), ..orders };
+        assert_eq!(held_by(&throttled, now).as_deref(), Some("throttled by an operator for 6 s more"));
+        assert_eq!(held_by(&throttled, now + Duration::from_secs(5)).as_deref(), Some("throttled by an operator for 1 s more"));
+        assert_eq!(held_by(&throttled, now + Duration::from_secs(6)), None);
+    }
+}

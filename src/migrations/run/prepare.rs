@@ -1,0 +1,239 @@
+//! Before the first row: the cluster's ledger, the table, the shadow.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::chunk::has_had_its_attempts;
+use super::runner::{Runner, names};
+use super::step::{Side, Step};
+use super::trouble::Trouble;
+use crate::backend::direct::Direct;
+use crate::ids::MigrationId;
+use crate::migrations::ARTIFACTS;
+use crate::migrations::cutover::without_counter;
+use crate::migrations::engine::{self, Engine, Setup, ShadowRequest};
+use crate::migrations::ledger::tables::{self, Claimed};
+use crate::migrations::ledger::{Definitions, Record};
+use crate::migrations::plan::{CopyPlan, Names};
+use crate::protocol::handshake::Flavour;
+use crate::sql::quote::string;
+
+/// A table of more rows, or of more bytes, is not copied under one lock.
+const CHUNK_ROWS_MAX: u64 = 1_000;
+const CHUNK_BYTES_MAX: u64 = 4 << 20;
+/// Secondary indexes are built behind the copy up to this size of the table: beyond, replicas would lag by the
+/// time that one such statement takes.
+const LATE_INDEXES_BYTES_MAX: u64 = 2 << 30;
+
+/// What is known before the first row.
+pub(super) struct Prepared {
+    pub(super) plan: Arc<CopyPlan>,
+    /// The table's definition.
+    pub(super) before: String,
+    /// The copy goes on where it was.
+    pub(super) resumes: bool,
+}
+
+/// Which way the rows go.
+pub(super) enum Way {
+    /// All at once, under a lock.
+    Chunk(Prepared),
+    /// By ranges, with the feed of changes.
+    Feed(Prepared),
+}
+
+impl Runner {
+    /// From the request to an empty shadow, or to the one that is there.
+    pub(super) async fn prepare(&self, record: &Record) -> Result<Way, Trouble> {
+        self.shared.fail_points.pass(Side::Before, Step::Claim);
+        let mut conn = self.session(record).await?;
+        self.claim(&mut conn, record).await?;
+        self.shared.fail_points.pass(Side::After, Step::Claim);
+        self.shared.fail_points.pass(Side::Before, Step::Inspect);
+        let table = inspect(&mut conn, &names(record)).await?;
+        self.shared.fail_points.pass(Side::After, Step::Inspect);
+        let resumes = record.step > Step::Subscribe;
+        if let Some(known) = record.definitions.as_ref().filter(|_| resumes)
+            && without_counter(&known.before) != without_counter(&table.definition)
+        {
+            return Err(Trouble::failed("the definition of the table was changed by another statement"));
+        }
+        let record = &self.make_homes(&mut conn, record, &table).await?;
+        let is_chunk = table.is_chunk && !resumes && !has_had_its_attempts(record.attempts);
+        if !is_chunk {
+            self.begin(if resumes { record.step } else { Step::Shadow }).await?;
+        }
+        let plan = self.shadow(&mut conn, record, (resumes, is_chunk)).await?;
+        let prepared = Prepared { plan: Arc::new(plan), before: table.definition.clone(), resumes };
+        if is_chunk {
+            return Ok(Way::Chunk(prepared));
+        }
+        let after = definition_of(&mut conn, &names(record).target()).await?;
+        self.update(|record| {
+            let before = table.definition.clone();
+            record.definitions.get_or_insert(Definitions { before, after: after.clone() });
+            record.progress.rows_estimated = table.rows_estimated;
+        })
+        .await?;
+        self.shared.note_progress(&self.id, |progress| progress.rows_estimated = table.rows_estimated);
+        conn.close().await;
+        Ok(Way::Feed(prepared))
+    }
+
+    /// Names of checks are unique in a database of MySQL's: where there are any, the tables of the migration get
+    /// databases of their own, so that old and new table, and those of other workspaces, do not meet.
+    async fn make_homes(
+        &self,
+        conn: &mut Direct,
+        record: &Record,
+        table: &Inspected,
+    ) -> Result<Record, Trouble> {
+        let mut record = Record::clone(record);
+        let has_checks = [&table.definition, &record.request.text].iter().any(|text| mentions_check(text));
+        if conn.flavour() == Flavour::MySql && has_checks && !record.has_own_databases {
+            record.has_own_databases = true;
+            self.update(|record| record.has_own_databases = true).await?;
+        }
+        tables::make_own_databases(conn, &record).await?;
+        Ok(record)
+    }
+
+    /// Enters the migration into the cluster's ledger. A claim of one that is over, as far as the store knows,
+    /// is taken.
+    async fn claim(&self, conn: &mut Direct, record: &Record) -> Result<(), Trouble> {
+        tables::make(conn).await?;
+        for _ in 0..2 {
+            let holder = match tables::claim(conn, record, SystemTime::now()).await? {
+                Claimed::Ours => return Ok(()),
+                Claimed::By(holder) => holder,
+            };
+            if !self.is_over(&holder) {
+                return Err(busy(&holder));
+            }
+            tables::take_over(conn, &holder).await?;
+        }
+        Err(Trouble::Passing("the table's claim on the cluster changes hands".to_owned()))
+    }
+
+    fn is_over(&self, id: &MigrationId) -> bool {
+        self.shared.ledger.get(id).is_some_and(|record| record.state.is_over())
+    }
+
+    async fn shadow(
+        &self,
+        conn: &mut Direct,
+        record: &Record,
+        (resumes, is_chunk): (bool, bool),
+    ) -> Result<CopyPlan, Trouble> {
+        let names = names(record);
+        let request = ShadowRequest {
+            id: &self.id,
+            names: &names,
+            text: &record.request.text,
+            settings: &record.request.settings,
+            late_indexes_bytes_max: if is_chunk { 0 } else { LATE_INDEXES_BYTES_MAX },
+        };
+        if resumes {
+            return Ok(engine::read_plan(conn, &request).await?);
+        }
+        self.shared.fail_points.pass(Side::Before, Step::Shadow);
+        let plan = engine::make_shadow(conn, &request).await?;
+        self.shared.fail_points.pass(Side::After, Step::Shadow);
+        Ok(plan)
+    }
+
+    /// Subscribes to the table's changes.
+    pub(super) async fn subscribe(&self, prepared: &Prepared) -> Result<Engine, Trouble> {
+        let record = self.record()?;
+        if !prepared.resumes {
+            self.begin(Step::Subscribe).await?;
+        }
+        let setup = Setup {
+            id: self.id.clone(),
+            endpoint: self.endpoint(&record)?,
+            plan: prepared.plan.clone(),
+            resume: prepared.resumes,
+        };
+        let engine = Engine::start(setup, self.shared.feeds.clone()).await.map_err(|error| self.why_ended(error))?;
+        self.shared.fail_points.pass(Side::After, Step::Subscribe);
+        Ok(engine)
+    }
+}
+
+fn busy(holder: &MigrationId) -> Trouble {
+    Trouble::failed(format!(
+        "migration {holder} changes the table, as {ARTIFACTS}.migrations on the cluster says, and this proxy's \
+         store does not know it as ended. If it is nobody's any more: UPDATE {ARTIFACTS}.migrations SET active \
+         = NULL WHERE id = '{holder}'"
+    ))
+}
+
+/// Says whether a text may define a check. More than that may say yes: a comment, a column's name.
+fn mentions_check(text: &str) -> bool {
+    text.to_ascii_uppercase().contains("CHECK")
+}
+
+/// What a look at the table showed.
+struct Inspected {
+    definition: String,
+    is_chunk: bool,
+    rows_estimated: u64,
+}
+
+/// Looks at the table, and refuses what an exchange cannot carry.
+async fn inspect(conn: &mut Direct, names: &Names) -> Result<Inspected, Trouble> {
+    let (database, table) = (string(&names.database), string(&names.table));
+    if conn.flavour() == Flavour::MariaDb && names.database.as_str() >= ARTIFACTS {
+        return Err(Trouble::failed(format!(
+            "the database's name sorts behind {ARTIFACTS}, where an exchange could lose writes"
+        )));
+    }
+    if conn.flavour() == Flavour::MySql {
+        // Else sizes may be a day old.
+        conn.execute("SET SESSION information_schema_stats_expiry = 0").await?;
+    }
+    let sizes = format!(
+        "SELECT table_type, COALESCE(engine, ''), COALESCE(table_rows, 0), COALESCE(data_length, 0) \
+         FROM information_schema.tables WHERE table_schema = {database} AND table_name = {table}"
+    );
+    let sizes = conn.query(sizes).await?;
+    let Some(row) = sizes.first() else {
+        return Err(Trouble::failed(format!("there is no table {}.{}", names.database, names.table)));
+    };
+    let (kind, engine) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
+    if kind != "BASE TABLE" || !engine.eq_ignore_ascii_case("InnoDB") {
+        return Err(Trouble::failed(format!("it is a {kind} of engine {engine}; only InnoDB tables are copied")));
+    }
+    let (rows_estimated, bytes) = (row.number(2).unwrap_or_default(), row.number::<u64>(3).unwrap_or_default());
+    refuse_triggers(conn, names).await?;
+    let definition = definition_of(conn, &names.source()).await?;
+    let few = format!(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT {}) AS few",
+        names.source(),
+        CHUNK_ROWS_MAX + 1
+    );
+    let few = conn.query(few).await?.first().and_then(|row| row.number::<u64>(0));
+    let is_chunk = few.is_some_and(|rows| rows <= CHUNK_ROWS_MAX) && bytes <= CHUNK_BYTES_MAX;
+    Ok(Inspected { definition, is_chunk, rows_estimated })
+}
+
+/// A RENAME into another database is refused by the servers while there are triggers, and the shadow has none.
+async fn refuse_triggers(conn: &mut Direct, names: &Names) -> Result<(), Trouble> {
+    let triggers = format!(
+        "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = {database} \
+         AND event_object_schema = {database} AND event_object_table = {table} LIMIT 1",
+        database = string(&names.database),
+        table = string(&names.table)
+    );
+    match conn.query(triggers).await?.first().and_then(|row| row.text(0)) {
+        None => Ok(()),
+        Some(trigger) => Err(Trouble::failed(format!(
+            "the table has the trigger {trigger}, which would not go along; drop it first"
+        ))),
+    }
+}
+
+async fn definition_of(conn: &mut Direct, table: &str) -> Result<String, Trouble> {
+    let shown = conn.query(format!("SHOW CREATE TABLE {table}")).await?;
+    shown.first().and_then(|row| row.text(1)).ok_or_else(|| Trouble::failed("the table shows no definition"))
+}

@@ -1,0 +1,353 @@
+//! Reading a cluster's signals, while something is copied there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::decide::{Reading, Readings, Verdict, decide};
+use crate::backend::direct::Direct;
+use crate::config::{Cluster, ThrottleBounds};
+use crate::health::{Class, HistogramReport, Meters, State};
+use crate::ids::{ClusterName, ServerId};
+use crate::migrations::run::Clusters;
+
+/// Between two readings.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// A server that has not answered by then is not known.
+const ANSWER_WITHIN: Duration = Duration::from_millis(900);
+/// A look at writes that saw fewer is added to the next one, up to so many looks.
+const WRITES_MIN: u64 = 50;
+const LOOKS_MAX: u32 = 5;
+/// How much of what is usual a new look without a copy replaces.
+const LEARNS: f64 = 0.2;
+/// More writes in a second than this are traffic that a copy should leave room for.
+const BUSY_WRITES: u64 = 5;
+
+/// What the detector and the ladder say of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterNews {
+    /// When it was said.
+    pub at: Instant,
+    /// Its state.
+    pub state: State,
+    /// Schema changes are let through.
+    pub is_lane_open: bool,
+}
+
+/// Knows how clusters are.
+pub trait ClusterSignals: Send + Sync {
+    /// The last that was said of a cluster; `None` before anything was.
+    fn news(&self, cluster: &ClusterName) -> Option<ClusterNews>;
+}
+
+/// The throttles of all clusters; one exists while something is copied there.
+pub(in crate::migrations) struct Throttles {
+    clusters: Arc<Clusters>,
+    signals: Arc<dyn ClusterSignals>,
+    meters: Arc<Meters>,
+    by_cluster: Mutex<HashMap<ClusterName, Weak<Throttle>>>,
+}
+
+/// One cluster's throttle.
+pub(in crate::migrations) struct Throttle {
+    verdict: watch::Sender<Verdict>,
+    look: Mutex<Look>,
+}
+
+/// What a throttle knows between two readings.
+#[derive(Default)]
+struct Look {
+    /// A chunk was copied since the last reading.
+    copied: bool,
+    /// Writes in the last second.
+    writes: u64,
+}
+
+impl Throttles {
+    pub(in crate::migrations) fn new(
+        clusters: Arc<Clusters>,
+        signals: Arc<dyn ClusterSignals>,
+        meters: Arc<Meters>,
+    ) -> Self {
+        Self { clusters, signals, meters, by_cluster: Mutex::default() }
+    }
+
+    /// A cluster's throttle; its signals are read as long as somebody has it.
+    pub(in crate::migrations) fn of(self: &Arc<Self>, cluster: &ClusterName) -> Arc<Throttle> {
+        let mut all = self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(throttle) = all.get(cluster).and_then(Weak::upgrade) {
+            return throttle;
+        }
+        let now = Instant::now();
+        let unknown = decide(&Readings::default(), &self.clusters.settings().throttle, now);
+        let throttle = Arc::new(Throttle { verdict: watch::Sender::new(unknown), look: Mutex::default() });
+        all.retain(|_, throttle| throttle.strong_count() > 0);
+        all.insert(cluster.clone(), Arc::downgrade(&throttle));
+        tokio::spawn(keep_reading(self.clone(), cluster.clone(), Arc::downgrade(&throttle)));
+        throttle
+    }
+}
+
+impl Throttles {
+    /// Says whether the ladder or an operator holds schema changes back on a cluster.
+    pub(in crate::migrations) fn is_lane_closed(&self, cluster: &ClusterName) -> bool {
+        self.signals.news(cluster).is_some_and(|news| !news.is_lane_open)
+    }
+}
+
+impl Throttle {
+    /// Why copies wait; `None` while they may go on.
+    pub(in crate::migrations) fn closed(&self) -> Option<String> {
+        match &*self.verdict.borrow() {
+            Verdict::Open => None,
+            Verdict::Closed(closed) => Some(closed.why.clone()),
+        }
+    }
+
+    /// Wakes with every new verdict.
+    pub(in crate::migrations) fn changes(&self) -> watch::Receiver<Verdict> {
+        self.verdict.subscribe()
+    }
+
+    /// A chunk was copied.
+    pub(in crate::migrations) fn note_chunk(&self) {
+        self.look().copied = true;
+    }
+
+    /// Clients write on the cluster.
+    pub(in crate::migrations) fn is_busy(&self) -> bool {
+        self.look().writes > BUSY_WRITES
+    }
+
+    /// Each change is whole, so a panic elsewhere does not spoil it.
+    fn look(&self) -> MutexGuard<'_, Look> {
+        self.look.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What goes on from one reading to the next.
+#[derive(Default)]
+struct Kept {
+    primary: Option<Direct>,
+    replicas: HashMap<ServerId, Direct>,
+    writes: Writes,
+    readings: Readings,
+}
+
+async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle: Weak<Throttle>) {
+    let mut every = interval(READ_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut kept = Kept::default();
+    loop {
+        every.tick().await;
+        let Some(throttle) = throttle.upgrade() else { return };
+        let copied = std::mem::take(&mut throttle.look().copied);
+        throttles.read(&cluster, &mut kept, copied).await;
+        throttle.look().writes = kept.writes.last;
+        let bounds = throttles.clusters.settings().throttle;
+        let verdict = decide(&kept.readings, &bounds, Instant::now());
+        throttle.verdict.send_if_modified(|was| {
+            let is_new = *was != verdict;
+            *was = verdict;
+            is_new
+        });
+    }
+}
+
+impl Throttles {
+    async fn read(&self, name: &ClusterName, kept: &mut Kept, copied: bool) {
+        let news = self.signals.news(name);
+        kept.readings.state =
+            news.map(|news| Reading::new(news.at, Ok((news.state, news.is_lane_open))));
+        let latency = self.meters.of(name).latency(Class::Write);
+        kept.writes.take(latency, copied);
+        kept.readings.writes = kept.writes.seen;
+        kept.readings.usual = kept.writes.usual;
+        let Some(cluster) = self.clusters.cluster(name) else {
+            kept.readings.state = None;
+            return;
+        };
+        let bounds = self.clusters.settings().throttle;
+        self.read_primary(&cluster, kept, &bounds).await;
+        self.read_replicas(&cluster, kept, &bounds).await;
+    }
+
+    async fn read_primary(&self, cluster: &Cluster, kept: &mut Kept, bounds: &ThrottleBounds) {
+        let asked = self.ask_primary(cluster, kept.primary.take(), bounds);
+        let now = Instant::now();
+        match timeout(ANSWER_WITHIN, asked).await {
+            Ok(Ok((threads, query, conn))) => {
+                kept.readings.threads_running = Some(Reading::new(now, threads));
+                kept.readings.query = query.map(|query| Reading::new(now, query));
+                kept.primary = Some(conn);
+            }
+            // The last reading stays, and grows old.
+            Ok(Err(why)) => tracing::debug!(cluster = %cluster.name, why, "cannot be read"),
+            Err(_) => tracing::debug!(cluster = %cluster.name, "does not answer in time"),
+        }
+    }
+
+    async fn ask_primary(
+        &self,
+        cluster: &Cluster,
+        conn: Option<Direct>,
+        bounds: &ThrottleBounds,
+    ) -> Result<(Result<u32, String>, Option<Result<f64, String>>, Direct), String> {
+        let mut conn = self.connection(cluster, &cluster.primary, conn).await?;
+        let rows = conn.query("SHOW GLOBAL STATUS LIKE 'Threads_running'").await;
+        let rows = rows.map_err(|error| error.to_string())?;
+        let running = rows.first().and_then(|row| row.number(1)).ok_or("the server does not tell".to_owned());
+        let query = match &bounds.query {
+            None => None,
+            Some(text) => match conn.query(text.as_bytes()).await {
+                Err(error) if error.is_lost() => return Err(error.to_string()),
+                Err(error) => Some(Err(error.to_string())),
+                Ok(rows) => {
+                    let number = rows.first().and_then(|row| row.number(0));
+                    Some(number.ok_or("it gives no number".to_owned()))
+                }
+            },
+        };
+        Ok((running, query, conn))
+    }
+
+    async fn read_replicas(&self, cluster: &Cluster, kept: &mut Kept, bounds: &ThrottleBounds) {
+        if bounds.replica_lag.is_none() {
+            kept.readings.replicas.clear();
+            return;
+        }
+        let mut readings = Vec::with_capacity(cluster.replicas.len());
+        for server in &cluster.replicas {
+            let asked = self.ask_replica(cluster, server, kept.replicas.remove(server));
+            let now = Instant::now();
+            let value = match timeout(ANSWER_WITHIN, asked).await {
+                Ok(Ok((behind, conn))) => {
+                    kept.replicas.insert(server.clone(), conn);
+                    behind
+                }
+                Ok(Err(why)) => Err(why),
+                Err(_) => Err("no answer in time".to_owned()),
+            };
+            readings.push((server.clone(), Reading::new(now, value)));
+        }
+        kept.readings.replicas = readings;
+    }
+
+    async fn ask_replica(
+        &self,
+        cluster: &Cluster,
+        server: &ServerId,
+        conn: Option<Direct>,
+    ) -> Result<(Result<Duration, String>, Direct), String> {
+        let mut conn = self.connection(cluster, server, conn).await?;
+        for statement in ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"] {
+            match conn.query(statement).await {
+                Ok(rows) => {
+                    let is_lag = |name: &str| {
+                        name.eq_ignore_ascii_case("Seconds_Behind_Source")
+                            || name.eq_ignore_ascii_case("Seconds_Behind_Master")
+                    };
+                    let at = rows.columns().iter().position(|column| is_lag(&column.name));
+                    let seconds = at.and_then(|at| rows.first()?.number::<u64>(at));
+                    let behind = seconds.map(Duration::from_secs).ok_or("it does not replicate".to_owned());
+                    return Ok((behind, conn));
+                }
+                Err(error) if error.is_lost() => return Err(error.to_string()),
+                Err(_) => {}
+            }
+        }
+        Ok((Err("it does not tell".to_owned()), conn))
+    }
+
+    async fn connection(
+        &self,
+        cluster: &Cluster,
+        server: &ServerId,
+        conn: Option<Direct>,
+    ) -> Result<Direct, String> {
+        match conn {
+            Some(conn) if conn.server() == server => Ok(conn),
+            _ => self.clusters.open(cluster, server).await.map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// What writes took, look by look.
+#[derive(Default)]
+struct Writes {
+    /// The look that the next one is compared with.
+    before: Option<HistogramReport>,
+    /// Looks since then: too few writes were seen.
+    looks: u32,
+    /// Something was copied since then.
+    copied: bool,
+    /// Writes and their 99th percentile, of the last look that saw enough.
+    seen: Option<(u64, Duration)>,
+    /// The 99th percentile while nothing is copied.
+    usual: Option<Duration>,
+    total: u64,
+    /// Writes since the look before.
+    last: u64,
+}
+
+impl Writes {
+    fn take(&mut self, now: HistogramReport, copied: bool) {
+        let total = now.count();
+        self.last = total.saturating_sub(self.total);
+        self.total = total;
+        let Some(before) = &self.before else {
+            self.last = 0;
+            self.before = Some(now);
+            return;
+        };
+        self.copied |= copied;
+        self.looks += 1;
+        let between = now.since(before);
+        let count = between.count();
+        if count < WRITES_MIN && self.looks < LOOKS_MAX {
+            return;
+        }
+        let p99 = Duration::from_micros(between.quantile_us(0.99));
+        self.seen = Some((count, p99));
+        if !self.copied && count >= WRITES_MIN {
+            self.usual = Some(match self.usual {
+                None => p99,
+                Some(usual) => usual.mul_f64(1.0 - LEARNS) + p99.mul_f64(LEARNS),
+            });
+        }
+        (self.before, self.looks, self.copied) = (Some(now), 0, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Histogram;
+
+    #[test]
+    fn usual_is_learnt_only_while_nothing_is_copied() {
+        let histogram = Histogram::new();
+        let mut writes = Writes::default();
+        let mut second = |ms: u64, count: u64, copied: bool, writes: &mut Writes| {
+            (0..count).for_each(|_| histogram.record(Duration::from_millis(ms)));
+            writes.take(histogram.report(), copied);
+        };
+        second(100, 1000, false, &mut writes);
+        assert_eq!(writes.seen, None, "nothing to compare with");
+        second(10, 100, false, &mut writes);
+        let usual = writes.usual.expect("learnt");
+        assert!((9..=11).contains(&usual.as_millis()), "{usual:?}");
+        second(50, 100, true, &mut writes);
+        assert_eq!(writes.usual, Some(usual), "a copy disturbs");
+        assert!(writes.seen.is_some_and(|(count, p99)| count == 100 && p99.as_millis() > 40));
+        // Few writes: looks are put together.
+        second(10, 20, false, &mut writes);
+        assert_eq!(writes.last, 20);
+        assert!(writes.seen.is_some_and(|(count, _)| count == 100), "too few to tell");
+        second(10, 40, false, &mut writes);
+        assert!(writes.seen.is_some_and(|(count, _)| count == 60));
+    }
+}

@@ -1,0 +1,222 @@
+//! Passes over both tables.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::checksum::{Side, Sum};
+use crate::backend::direct::Direct;
+use crate::migrations::copy::{Fate, Piece, Replace, copy_alone};
+use crate::migrations::engine::{
+    ChunkCost, Counters, EngineError, Pace, Permission, Shared, Verified, rows, run,
+};
+use crate::migrations::plan::{CopyPlan, Key, KeyRange};
+
+/// Passes at most.
+const PASSES_MAX: u32 = 3;
+/// Rows of a range that is compared at once.
+const RANGE_ROWS: u64 = 50_000;
+/// Longest that snapshots are kept while the pace does not let the comparison go on.
+const SNAPSHOT_WAIT: Duration = Duration::from_secs(5);
+/// Attempts to repair one range that has to give way to something.
+const REPAIR_ATTEMPTS: u32 = 20;
+/// Pause between them.
+const REPAIR_PAUSE: Duration = Duration::from_millis(100);
+
+/// Two connections that see both tables as of one moment, one for each table.
+struct Snapshots {
+    source: Direct,
+    target: Direct,
+}
+
+/// A range that differs.
+struct Difference {
+    range: KeyRange,
+    source: Sum,
+    target: Sum,
+}
+
+/// Compares until nothing differs.
+///
+/// # Errors
+/// See [`crate::migrations::engine::Engine::verify`].
+pub(crate) async fn verify(
+    shared: &Arc<Shared>,
+    pace: &dyn Pace,
+    lock_within: Duration,
+) -> Result<Verified, EngineError> {
+    let mut repaired = 0;
+    for pass in 1..=PASSES_MAX {
+        shared.counters.rows_compared.store(0, std::sync::atomic::Ordering::Relaxed);
+        let (rows, differences) = compare(shared, pace, lock_within).await?;
+        let Some(first) = differences.first() else {
+            return Ok(Verified { rows, passes: pass, repaired });
+        };
+        if pass == PASSES_MAX {
+            let (source, target) = (first.source, first.target);
+            let what = if source.rows == target.rows { "with other values" } else { "in number" };
+            let example = format!("{} rows in the table, {} in the copy, {what}", source.rows, target.rows);
+            return Err(EngineError::Differs { ranges: differences.len(), passes: pass, example });
+        }
+        repaired += differences.len();
+        for difference in differences {
+            repair(shared, difference.range).await?;
+        }
+    }
+    unreachable!("the last pass returns")
+}
+
+/// One pass. Gives the rows of the source, and what differs.
+async fn compare(
+    shared: &Arc<Shared>,
+    pace: &dyn Pace,
+    lock_within: Duration,
+) -> Result<(u64, Vec<Difference>), EngineError> {
+    let mut differences = Vec::new();
+    let mut total = 0;
+    let mut after = None;
+    let mut snapshots = None;
+    loop {
+        let admitted = match timeout(SNAPSHOT_WAIT, pace.admit()).await {
+            Ok(permission) => permission,
+            Err(_) => {
+                // Old row versions are kept for a snapshot: it is given up, not waited with.
+                snapshots = None;
+                pace.admit().await
+            }
+        };
+        if admitted == Permission::Stop {
+            return Err(EngineError::Stopped);
+        }
+        let pair = match &mut snapshots {
+            Some(pair) => pair,
+            None => snapshots.insert(Snapshots::open(shared, lock_within).await?),
+        };
+        let started = std::time::Instant::now();
+        let range = pair.next_range(&shared.plan, after.take()).await?;
+        let (source, target) = pair.sums(&shared.plan, &range).await?;
+        total += source.rows;
+        Counters::add(&shared.counters.rows_compared, source.rows);
+        pace.done(ChunkCost { rows: source.rows, bytes: 0, took: started.elapsed() });
+        let next = range.through.clone();
+        if source != target {
+            differences.push(Difference { range, source, target });
+        }
+        match next {
+            Some(key) => after = Some(key),
+            None => return Ok((total, differences)),
+        }
+    }
+}
+
+impl Snapshots {
+    /// Locks the source, waits until the shadow is equal to it, opens the snapshots, unlocks.
+    async fn open(shared: &Arc<Shared>, within: Duration) -> Result<Self, EngineError> {
+        let mut lock = shared.session().await?;
+        let mut pair = Self { source: shared.session().await?, target: shared.session().await? };
+        let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+        for direct in [&mut pair.source, &mut pair.target] {
+            run(direct, isolation, "opening a snapshot").await?;
+        }
+        let what = "locking the table for a moment";
+        // Most of what is to be applied is applied before the lock.
+        let marker = shared.mark().await?;
+        shared.wait(|state| (state.book.marker() >= marker).then_some(())).await?;
+        let seconds = within.as_secs().clamp(1, 3600);
+        run(&mut lock, format!("SET SESSION lock_wait_timeout = {seconds}"), what).await?;
+        let locked = run(&mut lock, format!("LOCK TABLES {} READ", shared.plan.names.source()), what).await;
+        match locked {
+            Err(EngineError::Server { source, .. }) if source.errno() == Some(1205) => {
+                return Err(EngineError::Late { what, within });
+            }
+            other => other?,
+        };
+        let opened = pair.open_under_lock(shared, within).await;
+        let unlocked = run(&mut lock, "UNLOCK TABLES", what).await;
+        lock.close().await;
+        opened?;
+        unlocked?;
+        Ok(pair)
+    }
+
+    async fn open_under_lock(&mut self, shared: &Arc<Shared>, within: Duration) -> Result<(), EngineError> {
+        let drained = async {
+            let marker = shared.mark().await?;
+            shared.wait(|state| (state.book.marker() >= marker && state.book.is_drained()).then_some(())).await
+        };
+        let what = "applying the last changes under the lock";
+        timeout(within, drained).await.map_err(|_| EngineError::Late { what, within })??;
+        for direct in [&mut self.source, &mut self.target] {
+            run(direct, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", what).await?;
+        }
+        Ok(())
+    }
+
+    /// The range behind this key; all rows where the tables sort differently.
+    async fn next_range(&mut self, plan: &CopyPlan, after: Option<Key>) -> Result<KeyRange, EngineError> {
+        if !plan.key.sorts_alike {
+            return Ok(KeyRange::default());
+        }
+        let range = KeyRange { after, through: None };
+        let sql = plan.select_bound(&range, RANGE_ROWS);
+        let found = rows(&mut self.source, sql, "looking for the end of a range").await?;
+        let through = found.first().map(|row| plan.key_of_text(row)).transpose();
+        let through = through.map_err(|error| EngineError::TableChanged(error.to_string()))?;
+        Ok(KeyRange { through, ..range })
+    }
+
+    async fn sums(&mut self, plan: &CopyPlan, range: &KeyRange) -> Result<(Sum, Sum), EngineError> {
+        let (source, target) = tokio::join!(
+            read_sum(&mut self.source, plan, Side::Source, range),
+            read_sum(&mut self.target, plan, Side::Target, range),
+        );
+        Ok((source?, target?))
+    }
+}
+
+/// What a range of one table holds, as this connection sees it.
+///
+/// # Errors
+/// [`EngineError::Server`].
+pub(crate) async fn read_sum(
+    direct: &mut Direct,
+    plan: &CopyPlan,
+    side: Side,
+    range: &KeyRange,
+) -> Result<Sum, EngineError> {
+    let what = "comparing rows";
+    let found = rows(direct, plan.select_sum(side, range), what).await?;
+    let row = found.first();
+    let number = |at| row.and_then(|row| row.number::<u64>(at));
+    match (number(0), number(1)) {
+        (Some(rows), Some(hash)) => Ok(Sum { rows, hash }),
+        _ => Err(EngineError::TableChanged("a checksum is no number".to_owned())),
+    }
+}
+
+/// Copies a range anew.
+async fn repair(shared: &Arc<Shared>, range: KeyRange) -> Result<(), EngineError> {
+    let mut direct = shared.session().await?;
+    let mut range = range;
+    let mut attempts = 0;
+    loop {
+        let piece = Piece { number: 0, range: range.clone() };
+        match copy_alone(shared, &mut direct, piece, Replace::Yes).await {
+            Ok(Fate::Copied { cut: None, .. }) => return Ok(()),
+            Ok(Fate::Copied { cut: Some(cut), .. }) => range.after = Some(cut),
+            Ok(Fate::Conflict(_)) if attempts < REPAIR_ATTEMPTS => {}
+            Ok(Fate::Conflict(_)) => {
+                return Err(EngineError::Late { what: "repairing a range", within: REPAIR_PAUSE * attempts });
+            }
+            Err(error) if error.is_passing() && attempts < REPAIR_ATTEMPTS => {
+                if direct.is_lost() {
+                    direct = shared.session().await?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        attempts += 1;
+        sleep(REPAIR_PAUSE).await;
+    }
+}

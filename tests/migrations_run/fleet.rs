@@ -1,0 +1,373 @@
+//! One cluster, one proxy on it, and a store that migrations are written into while the proxy is down.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bulkhead::health::Meters;
+use bulkhead::ids::{ClusterName, Keyspace, MigrationId, ShardName, UserName};
+use bulkhead::migrations::{
+    ClusterNews, ClusterSignals, Command, GatedTable, MigrationRequest, Migrations, StatementSettings,
+    Surroundings, TableGate,
+};
+use bulkhead::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+use tokio::task::JoinSet;
+
+use crate::common::clients::run;
+use crate::common::servers::{Bulkhead, Cluster, Flavour, Role, Setup};
+use crate::relay::Relay;
+
+/// The change that most tests make: a type change, which is always copied.
+pub const WIDEN: &str = "ALTER TABLE t MODIFY n BIGINT NOT NULL";
+/// A migration comes to any state within this.
+const WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(30);
+
+/// A cluster and its proxy.
+pub struct Fleet {
+    pub cluster: Cluster,
+    bulkhead: Option<Bulkhead>,
+    setup: Option<Setup>,
+}
+
+struct Alone;
+
+impl TableGate for Alone {
+    fn hold(&self, _: &GatedTable, _: Duration) {}
+    fn release(&self, _: &GatedTable) {}
+}
+
+impl ClusterSignals for Alone {
+    fn news(&self, _: &ClusterName) -> Option<ClusterNews> {
+        None
+    }
+}
+
+impl Fleet {
+    /// A cluster with the database `app`; no proxy runs yet.
+    pub async fn start(name: &str, flavour: Flavour) -> Self {
+        let cluster = Cluster::start(name, flavour);
+        let setup = Self::setup().cluster_as("c1", &cluster);
+        Self::prepared(cluster, setup).await
+    }
+
+    /// The same, with the relay between the proxy and the server.
+    pub async fn start_behind(name: &str, flavour: Flavour, relay: &Relay) -> Self {
+        let mut cluster = Cluster::start(name, flavour);
+        let port = cluster.primary_port;
+        cluster.primary_port = relay.listen(port).await;
+        let setup = Self::setup().cluster_as("c1", &cluster);
+        cluster.primary_port = port;
+        Self::prepared(cluster, setup).await
+    }
+
+    fn setup() -> Setup {
+        Setup::default()
+            .config("[keyspaces.app]\nshards = { \"-\" = \"c1\" }\n[schema_changes]\nswap_within = \"3s\"\n")
+            .vschema("app.toml", "layout = \"unsharded\"\n")
+            .env("BULKHEAD_ADMIN_PASSWORD", &format!("app-{}", std::process::id()))
+    }
+
+    async fn prepared(cluster: Cluster, setup: Setup) -> Self {
+        let mut conn = cluster.connect(Role::Primary, "root").await;
+        run(&mut conn, "CREATE DATABASE app").await;
+        Self { cluster, bulkhead: None, setup: Some(setup) }
+    }
+
+    pub fn flavour(&self) -> Flavour {
+        self.cluster.flavour
+    }
+
+    /// Starts the proxy, and has it stop at a point.
+    pub fn launch(&mut self, stop_at: Option<&str>) {
+        let point = stop_at.unwrap_or_default();
+        match self.setup.take() {
+            Some(setup) => self.bulkhead = Some(setup.env("BULKHEAD_STOP_AT", point).start()),
+            None => {
+                let bulkhead = self.bulkhead.as_mut().expect("it was set up");
+                bulkhead.set_env("BULKHEAD_STOP_AT", point);
+                bulkhead.launch();
+            }
+        }
+    }
+
+    /// Ends the proxy as a crash would.
+    pub fn stop(&mut self) {
+        self.bulkhead_mut().kill();
+    }
+
+    fn bulkhead_mut(&mut self) -> &mut Bulkhead {
+        if let Some(setup) = self.setup.take() {
+            let mut bulkhead = setup.start();
+            bulkhead.kill();
+            self.bulkhead = Some(bulkhead);
+        }
+        self.bulkhead.as_mut().expect("it was set up")
+    }
+
+    fn bulkhead(&self) -> &Bulkhead {
+        self.bulkhead.as_ref().expect("it was launched")
+    }
+
+    /// A table of `rows` rows.
+    pub async fn make_table(&self, table: &str, rows: u32) {
+        let mut conn = self.root().await;
+        run(
+            &mut conn,
+            &format!(
+                "CREATE TABLE app.{table} (id INT AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL, s VARCHAR(40) NOT \
+                 NULL, KEY n (n)) ENGINE=InnoDB"
+            ),
+        )
+        .await;
+        let mut id = 0;
+        while id < rows {
+            let end = (id + 1000).min(rows);
+            let values: Vec<String> = (id + 1..=end).map(|id| format!("({id}, {id}, 'row {id}')")).collect();
+            run(&mut conn, &format!("INSERT INTO app.{table} VALUES {}", values.join(", "))).await;
+            id = end;
+        }
+        run(&mut conn, &format!("ANALYZE TABLE app.{table}")).await;
+    }
+
+    /// Writes a migration of `app.TABLE` into the store. The proxy must not run.
+    pub async fn submit(&mut self, table: &str, text: &str, postponed: bool) -> String {
+        let text = text.replace(" t ", &format!(" {table} "));
+        let request = MigrationRequest {
+            keyspace: Keyspace::new("app"),
+            shard: ShardName::new("-"),
+            workspace: None,
+            cluster: ClusterName::new("c1"),
+            database: "app".to_owned(),
+            table: table.to_owned(),
+            text,
+            settings: StatementSettings::default(),
+            prove: false,
+            acknowledged: false,
+            postponed,
+            user: UserName::new("app"),
+        };
+        let service = self.service().await;
+        service.submit(request).await.expect("it is taken on").to_string()
+    }
+
+    /// Pauses a migration while no proxy runs.
+    pub async fn pause_offline(&mut self, id: &str) {
+        let service = self.service().await;
+        service.load().await.expect("the store can be read");
+        let id = MigrationId::new(id);
+        service.command(&id, Command::Pause, &UserName::new("op")).await.expect("it is paused");
+    }
+
+    /// The service on the proxy's store, carrying nothing out.
+    async fn service(&mut self) -> Migrations {
+        let path = self.bulkhead_mut().path("bulkhead.redb");
+        let config = offline_config(self.bulkhead());
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&path).expect("no proxy has the store"));
+        let loaded = bulkhead::vschema::load(&config).expect("it is sound");
+        let snapshot = Snapshot::build(loaded.config, loaded.vschema, Directories::default());
+        Migrations::new(Surroundings {
+            snapshots: Arc::new(SnapshotCell::new(snapshot.expect("it fits"))),
+            store,
+            gate: Arc::new(Alone),
+            signals: Arc::new(Alone),
+            meters: Arc::new(Meters::new(Instant::now())),
+        })
+    }
+
+    pub async fn root(&self) -> Conn {
+        self.cluster.connect(Role::Primary, "root").await
+    }
+
+    /// A client of the proxy, in the keyspace.
+    pub async fn client(&self) -> Conn {
+        self.bulkhead().connect(Some("app")).await
+    }
+
+    /// Runs an admin statement.
+    pub async fn admin(&self, statement: &str) -> Vec<Row> {
+        let mut admin = self.bulkhead().connect_admin().await;
+        admin.query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"))
+    }
+
+    /// One line of SHOW MIGRATION; empty when it is not there.
+    pub async fn fact(&self, id: &str, name: &str) -> String {
+        let rows = self.admin(&format!("SHOW MIGRATION '{id}'")).await;
+        let pairs = rows.into_iter().map(mysql_async::from_row::<(String, String)>);
+        pairs.filter(|(known, _)| known == name).map(|(_, value)| value).next().unwrap_or_default()
+    }
+
+    /// Everything that is known of a migration, for messages.
+    pub async fn tell(&self, id: &str) -> String {
+        let rows = self.admin(&format!("SHOW MIGRATION '{id}'")).await;
+        let pairs = rows.into_iter().map(mysql_async::from_row::<(String, String)>);
+        pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Waits until a migration is in a state, or over; gives the state.
+    pub async fn wait_for(&self, id: &str, wanted: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let state = self.fact(id, "state").await;
+            let is_over = matches!(state.as_str(), "done" | "failed" | "cancelled");
+            if state == wanted || is_over || began.elapsed() > WITHIN {
+                return state;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until a migration tells that it waits for something.
+    pub async fn waits(&self, id: &str) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < WITHIN {
+            let waits = self.fact(id, "waits_for").await;
+            if !waits.is_empty() {
+                return true;
+            }
+            if matches!(self.fact(id, "state").await.as_str(), "done" | "failed") {
+                return false;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        false
+    }
+
+    /// Waits until the process has stopped at its point, or the migration is done; says whether it has.
+    pub async fn wait_for_end_or_done(&mut self, id: &str) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < WITHIN {
+            if self.bulkhead_mut().wait(Duration::from_millis(1)).is_some() {
+                return true;
+            }
+            let Ok(mut admin) = self.bulkhead().try_connect_admin().await else { continue };
+            let state = admin.query::<Row, _>(format!("SHOW MIGRATIONS WHERE id = '{id}' AND state = done"));
+            if state.await.is_ok_and(|rows| !rows.is_empty()) {
+                // Steps behind it may still be to come: they have a moment.
+                return self.bulkhead_mut().wait(Duration::from_millis(500)).is_some();
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        false
+    }
+
+    /// Drops a migration's old table and waits until it is gone.
+    pub async fn retire(&self, id: &str) {
+        if self.fact(id, "old_table_kept_until").await.is_empty() {
+            return;
+        }
+        self.admin(&format!("RETIRE MIGRATION '{id}'")).await;
+        let began = Instant::now();
+        while !self.fact(id, "old_table_kept_until").await.is_empty() && began.elapsed() < WITHIN {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Tables of migrations on the cluster, in order.
+    pub async fn artifacts(&self) -> Vec<String> {
+        let mut conn = self.root().await;
+        let tables: Vec<String> = conn
+            .query(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'zz_bulkhead' AND \
+                 (table_name LIKE 'new\\_%' OR table_name LIKE 'old\\_%') ORDER BY table_name",
+            )
+            .await
+            .expect("it works");
+        tables
+    }
+
+    /// The same, once what ended has been cleared away.
+    pub async fn artifacts_when_quiet(&self) -> Vec<String> {
+        let began = Instant::now();
+        loop {
+            let found = self.artifacts().await;
+            if found.is_empty() || began.elapsed() > Duration::from_secs(10) {
+                return found;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// A sum over all rows of `app.TABLE`.
+    pub async fn sum(&self, table: &str) -> u64 {
+        let mut conn = self.root().await;
+        let rows: Vec<(i64, i64, String)> =
+            conn.query(format!("SELECT id, n, s FROM app.{table} ORDER BY id")).await.expect("it works");
+        checksum(&rows)
+    }
+
+    /// Type of a column of `app.TABLE`.
+    pub async fn type_of(&self, table: &str, column: &str) -> String {
+        let mut conn = self.root().await;
+        let sql = format!(
+            "SELECT data_type FROM information_schema.columns WHERE table_schema = 'app' AND table_name = \
+             '{table}' AND column_name = '{column}'"
+        );
+        conn.query_first(sql).await.expect("it works").expect("the column is there")
+    }
+
+    /// Sessions that read a migration's shadow table in transactions, one behind the other.
+    pub async fn read_shadow(&self, id: &str, sessions: usize) -> Readers {
+        let mut readers = JoinSet::new();
+        for _ in 0..sessions {
+            let mut conn = self.root().await;
+            let sql =
+                format!("SELECT COUNT(*), SLEEP(0.2) FROM (SELECT 1 FROM zz_bulkhead.new_{id} LIMIT 1) x");
+            readers.spawn(async move {
+                // The shadow is gone once the tables are exchanged.
+                while conn.query_drop(&sql).await.is_ok() {}
+            });
+        }
+        Readers(readers)
+    }
+
+    /// Runs another command of the program.
+    pub fn command(&self, arguments: &[&str]) -> (bool, String) {
+        let user = ["--user", "app"];
+        self.bulkhead().command(&[arguments, &user].concat())
+    }
+
+    /// The text of `/metrics`.
+    pub async fn metrics(&self) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream =
+            tokio::net::TcpStream::connect(("127.0.0.1", self.bulkhead().http_port)).await.expect("listens");
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.expect("is sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.expect("is answered");
+        text
+    }
+}
+
+/// Sessions that read.
+pub struct Readers(JoinSet<()>);
+
+impl Readers {
+    pub fn abort_all(mut self) {
+        self.0.abort_all();
+    }
+}
+
+/// One number for rows.
+pub fn checksum(rows: &[(i64, i64, String)]) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    rows.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Passwords of the config come from the proxy's environment, which this process does not have: a copy of the
+/// file has them in its text.
+fn offline_config(bulkhead: &Bulkhead) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let mut text = std::fs::read_to_string(bulkhead.path("bulkhead.toml")).expect("it can be read");
+    for (name, value) in bulkhead.environment() {
+        text = text.replace(&format!("password_env = \"{name}\""), &format!("password = \"{value}\""));
+    }
+    let path = bulkhead.path("offline.toml");
+    std::fs::write(&path, text).expect("it can be written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+    path
+}

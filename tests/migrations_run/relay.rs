@@ -1,0 +1,107 @@
+//! A relay between the proxy and its server that cuts connections around the RENAME.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How the text of an exchange begins.
+const RENAME: &[u8] = b"RENAME /* bulkhead ";
+
+/// Where a connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Cut {
+    Never = 0,
+    /// The server does not see the RENAME.
+    BeforeRename = 1,
+    /// The server sees it; its answer is lost.
+    AfterRename = 2,
+    /// The same, and nobody reaches the server until [`Relay::mend`].
+    AfterRenameForGood = 3,
+}
+
+/// A relay; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Relay(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    cut: AtomicU8,
+    cuts: AtomicU32,
+    is_down: AtomicBool,
+}
+
+impl Relay {
+    /// Listens on a free port and passes on to another one.
+    pub async fn listen(&self, to: u16) -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let port = listener.local_addr().expect("it listens").port();
+        let relay = self.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let relay = relay.clone();
+                tokio::spawn(async move { relay.pass(client, to).await });
+            }
+        });
+        port
+    }
+
+    /// Cuts the next RENAME.
+    pub fn cut_once(&self, cut: Cut) {
+        self.0.cut.store(cut as u8, Ordering::SeqCst);
+    }
+
+    /// How many were cut.
+    pub fn cuts(&self) -> u32 {
+        self.0.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Lets connections through again.
+    pub fn mend(&self) {
+        self.0.is_down.store(false, Ordering::SeqCst);
+    }
+
+    fn take_cut(&self) -> u8 {
+        let cut = self.0.cut.swap(Cut::Never as u8, Ordering::SeqCst);
+        if cut != Cut::Never as u8 {
+            self.0.cuts.fetch_add(1, Ordering::SeqCst);
+        }
+        cut
+    }
+
+    async fn pass(&self, mut client: TcpStream, to: u16) {
+        if self.0.is_down.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
+        let (mut up, mut down) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+        loop {
+            tokio::select! {
+                read = client.read(&mut up) => {
+                    let Ok(bytes @ 1..) = read else { return };
+                    let text = &up[..bytes];
+                    let is_rename = text.windows(RENAME.len()).any(|window| window == RENAME);
+                    let cut = if is_rename { self.take_cut() } else { 0 };
+                    if cut == Cut::BeforeRename as u8 || server.write_all(text).await.is_err() {
+                        return;
+                    }
+                    if cut != 0 {
+                        // The server answers, and nobody hears it.
+                        let _ = server.read(&mut down).await;
+                        let is_for_good = cut == Cut::AfterRenameForGood as u8;
+                        self.0.is_down.store(is_for_good, Ordering::SeqCst);
+                        return;
+                    }
+                }
+                read = server.read(&mut down) => {
+                    let Ok(bytes @ 1..) = read else { return };
+                    if self.0.is_down.load(Ordering::SeqCst) || client.write_all(&down[..bytes]).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Online schema changes on real servers: writers that lose nothing, a process that ends at every step, lost
+//! connections, holders of locks, cancelling.
+//!
+//! A migration is written into the store while no proxy runs, and carried out by the one that starts then: so
+//! these tests need no session that decides about statements, and a process can be told where to stop.
+
+mod common;
+#[path = "migrations_run/fleet.rs"]
+mod fleet;
+#[path = "migrations_run/relay.rs"]
+mod relay;
+#[path = "migrations_run/writers.rs"]
+mod writers;
+
+use std::time::{Duration, Instant};
+
+use bulkhead::migrations::Step;
+use common::clients::{run, value};
+use common::servers::{Flavour, Role};
+use fleet::{Fleet, WIDEN, checksum};
+use mysql_async::prelude::Queryable;
+use relay::{Cut, Relay};
+use writers::Writers;
+
+const BOTH: [Flavour; 2] = [Flavour::MySql, Flavour::MariaDb];
+
+/// Rows of a table that takes the way of the feed.
+const MANY: u32 = 6_000;
+/// Rows of a table of one chunk.
+const FEW: u32 = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_small_table_is_changed_at_once() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("small", flavour).await;
+        fleet.make_table("t", FEW).await;
+        let before = fleet.sum("t").await;
+        fleet.launch(None);
+        fleet.stop();
+        let id = fleet.submit("t", WIDEN, false).await;
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+        assert_eq!(fleet.sum("t").await, before, "{flavour:?}");
+        assert_eq!(fleet.type_of("t", "n").await, "bigint", "{flavour:?}");
+        let swap: f64 = fleet.fact(&id, "swap_ms").await.parse().expect("a number");
+        assert!(swap < 1000.0, "{flavour:?}: {swap} ms");
+        assert_eq!(fleet.artifacts().await, [format!("old_{id}")], "{flavour:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn writers_lose_nothing() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("writers", flavour).await;
+        fleet.make_table("t", MANY).await;
+        let id = fleet.submit("t", WIDEN, true).await;
+        fleet.launch(None);
+        let writers = Writers::start(&fleet, "t", MANY).await;
+        assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+        writers.go_on_for(Duration::from_secs(1)).await;
+        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+        writers.go_on_for(Duration::from_secs(1)).await;
+        let ledger = writers.stop().await;
+        assert!(ledger.writes > 500, "{flavour:?}: {} writes", ledger.writes);
+        ledger.compare(&fleet, "t").await;
+        assert_eq!(fleet.type_of("t", "n").await, "bigint", "{flavour:?}");
+        eprintln!(
+            "{flavour:?}: {} writes acknowledged, slowest {:?}, swap {} ms, {} attempts",
+            ledger.writes,
+            ledger.slowest,
+            fleet.fact(&id, "swap_ms").await,
+            fleet.fact(&id, "attempts").await
+        );
+    }
+}
+
+/// Readers of the shadow table hold its metadata lock while the tables are exchanged: no writer may slip in
+/// between the unlocking and the RENAME.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn readers_of_the_shadow_open_no_hole() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("readers", flavour).await;
+        fleet.make_table("t", MANY).await;
+        let id = fleet.submit("t", WIDEN, true).await;
+        fleet.launch(None);
+        let writers = Writers::start(&fleet, "t", MANY).await;
+        assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+        let readers = fleet.read_shadow(&id, 4).await;
+        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+        readers.abort_all();
+        writers.go_on_for(Duration::from_millis(500)).await;
+        writers.stop().await.compare(&fleet, "t").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_process_that_ends_at_any_step_is_followed_by_one_that_goes_on() {
+    for flavour in BOTH {
+        for rows in [MANY, FEW] {
+            let mut fleet = Fleet::start("steps", flavour).await;
+            for (at, step) in Step::ALL.into_iter().enumerate() {
+                for side in ["before", "after"] {
+                    let table = format!("t{at}{side}");
+                    end_at(&mut fleet, &table, rows, &format!("{side}:{}", step.name())).await;
+                }
+            }
+        }
+    }
+}
+
+/// A process ends at one point; the next one goes on; the table is changed, has every row, and nothing is left.
+async fn end_at(fleet: &mut Fleet, table: &str, rows: u32, point: &str) {
+    fleet.make_table(table, rows).await;
+    let before = fleet.sum(table).await;
+    // Retiring is reached at once when the old table is not kept.
+    let id = fleet.submit(table, WIDEN, false).await;
+    fleet.launch(Some(point));
+    let ended = fleet.wait_for_end_or_done(&id).await;
+    assert_eq!(fleet.sum(table).await, before, "{point}: rows are there, whichever table has the name");
+    fleet.stop();
+    fleet.launch(None);
+    let state = fleet.wait_for(&id, "done").await;
+    assert_eq!(state, "done", "{:?}, {point} (ended: {ended}): {}", fleet.flavour(), fleet.tell(&id).await);
+    assert_eq!(fleet.sum(table).await, before, "{point}");
+    assert_eq!(fleet.type_of(table, "n").await, "bigint", "{point}");
+    fleet.retire(&id).await;
+    assert_eq!(fleet.artifacts().await, Vec::<String>::new(), "{point}");
+    fleet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_connection_lost_around_the_rename_is_looked_into() {
+    for flavour in BOTH {
+        for cut in [Cut::BeforeRename, Cut::AfterRename] {
+            for rows in [MANY, FEW] {
+                let relay = Relay::default();
+                let mut fleet = Fleet::start_behind("lost", flavour, &relay).await;
+                fleet.make_table("t", rows).await;
+                let before = fleet.sum("t").await;
+                let id = fleet.submit("t", WIDEN, false).await;
+                relay.cut_once(cut);
+                fleet.launch(None);
+                let state = fleet.wait_for(&id, "done").await;
+                assert_eq!(state, "done", "{flavour:?} {cut:?} {rows}: {}", fleet.tell(&id).await);
+                assert_eq!(relay.cuts(), 1, "{flavour:?} {cut:?} {rows}");
+                assert_eq!(fleet.sum("t").await, before, "{flavour:?} {cut:?} {rows}");
+                assert_eq!(fleet.type_of("t", "n").await, "bigint", "{flavour:?} {cut:?} {rows}");
+            }
+        }
+    }
+}
+
+/// The server is gone right behind the RENAME: neither success nor failure is told, until it answers.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn an_end_that_nobody_knows_is_told_as_unknown() {
+    let relay = Relay::default();
+    let mut fleet = Fleet::start_behind("unknown", Flavour::MySql, &relay).await;
+    fleet.make_table("t", FEW).await;
+    let id = fleet.submit("t", WIDEN, false).await;
+    relay.cut_once(Cut::AfterRenameForGood);
+    fleet.launch(None);
+    assert_eq!(fleet.wait_for(&id, "unknown").await, "unknown", "{}", fleet.tell(&id).await);
+    relay.mend();
+    assert_eq!(fleet.wait_for(&id, "done").await, "done", "{}", fleet.tell(&id).await);
+    assert_eq!(fleet.type_of("t", "n").await, "bigint");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_holder_of_the_table_delays_the_exchange_and_nothing_else() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("holder", flavour).await;
+        fleet.make_table("t", FEW).await;
+        let mut holder = fleet.cluster.connect(Role::Primary, "bulkhead_app").await;
+        run(&mut holder, "BEGIN").await;
+        run(&mut holder, "SELECT COUNT(*) FROM app.t").await;
+        let id = fleet.submit("t", WIDEN, false).await;
+        fleet.launch(None);
+        assert!(fleet.waits(&id).await, "{flavour:?}: {}", fleet.tell(&id).await);
+        // Meanwhile clients are not held for longer than an exchange may take.
+        let mut client = fleet.client().await;
+        for _ in 0..30 {
+            let began = Instant::now();
+            run(&mut client, "UPDATE t SET n = n WHERE id = 1").await;
+            assert!(began.elapsed() < Duration::from_secs(4), "{flavour:?}: {:?}", began.elapsed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        run(&mut holder, "COMMIT").await;
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn force_ends_holders_but_no_holder_of_table_locks() {
+    let mut fleet = Fleet::start("force", Flavour::MySql).await;
+    fleet.make_table("t", FEW).await;
+    fleet.make_table("u", FEW).await;
+    let mut holder = fleet.cluster.connect(Role::Primary, "bulkhead_app").await;
+    run(&mut holder, "BEGIN").await;
+    run(&mut holder, "SELECT COUNT(*) FROM app.t").await;
+    let mut locker = fleet.cluster.connect(Role::Primary, "bulkhead_app").await;
+    run(&mut locker, "LOCK TABLES app.u READ").await;
+    let held = fleet.submit("t", WIDEN, true).await;
+    let locked = fleet.submit("u", WIDEN, true).await;
+    fleet.launch(None);
+    fleet.wait_for(&held, "postponed").await;
+    fleet.wait_for(&locked, "postponed").await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    fleet.admin(&format!("CUT OVER MIGRATION '{held}' FORCE")).await;
+    fleet.admin(&format!("CUT OVER MIGRATION '{locked}' FORCE")).await;
+    assert_eq!(fleet.wait_for(&held, "done").await, "done", "{}", fleet.tell(&held).await);
+    assert!(holder.query_drop("SELECT 1").await.is_err(), "it was ended");
+    assert!(fleet.waits(&locked).await, "{}", fleet.tell(&locked).await);
+    assert_eq!(value(&mut locker, "SELECT COUNT(*) FROM app.u").await, i64::from(FEW), "it goes on");
+    run(&mut locker, "UNLOCK TABLES").await;
+    assert_eq!(fleet.wait_for(&locked, "done").await, "done", "{}", fleet.tell(&locked).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn cancelled_in_each_state_nothing_is_left() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("cancel", flavour).await;
+        fleet.make_table("paused", MANY).await;
+        fleet.make_table("postponed", MANY).await;
+        fleet.make_table("held", FEW).await;
+        fleet.make_table("queued", FEW).await;
+        let mut holder = fleet.cluster.connect(Role::Primary, "bulkhead_app").await;
+        run(&mut holder, "BEGIN").await;
+        run(&mut holder, "SELECT COUNT(*) FROM app.held").await;
+        let sums = [fleet.sum("paused").await, fleet.sum("postponed").await, fleet.sum("held").await];
+        // Two at once: the last one waits for its turn, or is exchanged when it gets one.
+        let paused = fleet.submit("paused", WIDEN, false).await;
+        let postponed = fleet.submit("postponed", WIDEN, true).await;
+        fleet.pause_offline(&paused).await;
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&postponed, "postponed").await, "postponed", "{flavour:?}");
+        assert_eq!(fleet.fact(&paused, "waits_for").await, "paused by an operator", "{flavour:?}");
+        fleet.stop();
+        let held = fleet.submit("held", WIDEN, false).await;
+        let queued = fleet.submit("queued", WIDEN, false).await;
+        fleet.launch(None);
+        for id in [&queued, &held, &postponed, &paused] {
+            fleet.admin(&format!("CANCEL MIGRATION '{id}'")).await;
+        }
+        for id in [&queued, &held, &postponed, &paused] {
+            assert_eq!(
+                fleet.wait_for(id, "cancelled").await,
+                "cancelled",
+                "{flavour:?}: {}",
+                fleet.tell(id).await
+            );
+        }
+        assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{flavour:?}");
+        for (table, sum) in ["paused", "postponed", "held"].into_iter().zip(sums) {
+            assert_eq!(fleet.sum(table).await, sum, "{flavour:?}: {table}");
+            assert_eq!(fleet.type_of(table, "n").await, "int", "{flavour:?}: {table}");
+        }
+        run(&mut holder, "ROLLBACK").await;
+        fleet.admin(&format!("RETRY MIGRATION '{postponed}'")).await;
+        fleet.wait_for(&postponed, "postponed").await;
+        fleet.admin(&format!("CUT OVER MIGRATION '{postponed}'")).await;
+        assert_eq!(fleet.wait_for(&postponed, "done").await, "done", "{flavour:?}");
+        assert_eq!(fleet.type_of("postponed", "n").await, "bigint", "{flavour:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_change_that_cannot_be_made_fails_in_the_servers_words() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("fails", flavour).await;
+        for (table, rows) in [("few", FEW), ("many", MANY)] {
+            fleet.make_table(table, rows).await;
+            let mut conn = fleet.root().await;
+            run(&mut conn, &format!("UPDATE app.{table} SET s = 'twice' WHERE id <= 2")).await;
+            let id =
+                fleet.submit(table, &format!("ALTER TABLE {table} ADD UNIQUE KEY twice (s)"), false).await;
+            let before = fleet.sum(table).await;
+            fleet.launch(None);
+            assert_eq!(
+                fleet.wait_for(&id, "failed").await,
+                "failed",
+                "{flavour:?}: {}",
+                fleet.tell(&id).await
+            );
+            let message = fleet.fact(&id, "message").await;
+            assert!(message.contains("Duplicate entry"), "{flavour:?}: {message}");
+            assert_eq!(fleet.sum(table).await, before, "{flavour:?}");
+            assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{flavour:?}");
+            fleet.stop();
+        }
+        let id = fleet.submit("nowhere", "ALTER TABLE nowhere FORCE", false).await;
+        fleet.make_table("triggered", FEW).await;
+        let mut conn = fleet.root().await;
+        run(&mut conn, "CREATE TRIGGER app.tr BEFORE INSERT ON app.triggered FOR EACH ROW SET NEW.n = 1")
+            .await;
+        let triggered = fleet.submit("triggered", &WIDEN.replace(" t ", " triggered "), false).await;
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&id, "failed").await, "failed", "{flavour:?}");
+        assert_eq!(fleet.wait_for(&triggered, "failed").await, "failed", "{flavour:?}");
+        assert!(fleet.fact(&triggered, "message").await.contains("trigger tr"), "{flavour:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn the_command_line_shows_and_commands() {
+    let mut fleet = Fleet::start("words", Flavour::MySql).await;
+    fleet.make_table("t", FEW).await;
+    let id = fleet.submit("t", WIDEN, true).await;
+    fleet.launch(None);
+    fleet.wait_for(&id, "postponed").await;
+    let (ok, text) = fleet.command(&["migration", "list", "--json"]);
+    assert!(ok, "{text}");
+    let row: serde_json::Value = serde_json::from_str(text.trim()).expect("one object");
+    assert_eq!((row["id"].as_str(), row["state"].as_str()), (Some(id.as_str()), Some("postponed")));
+    let (ok, text) = fleet.command(&["migration", "cut-over", &id]);
+    assert!(ok && text.contains("exchanges its tables"), "{text}");
+    assert_eq!(fleet.wait_for(&id, "done").await, "done");
+    let (ok, text) = fleet.command(&["migration", "pause", &id]);
+    assert!(!ok && text.contains("migration_not_now"), "{text}");
+    let (ok, text) = fleet.command(&["migration", "show", "nowhere"]);
+    assert!(!ok && text.contains("no migration nowhere"), "{text}");
+    let metrics = fleet.metrics().await;
+    assert!(metrics.contains("bulkhead_migrations{cluster=\"c1\",state=\"done\"} 1"), "{metrics}");
+}
+
+#[test]
+fn sums_tell_tables_apart() {
+    assert_ne!(checksum(&[(1, 2, "a".into())]), checksum(&[(1, 3, "a".into())]));
+}
