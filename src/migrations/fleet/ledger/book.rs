@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::header::Header;
 use super::row::{PageFault, Row, decode_page, page_key, pages_for, rows_prefix};
-use crate::drain::{Due, Holder, Ownership, SharedLease};
+use crate::drain::{Holder, LeaseDue, Ownership, SharedLease};
 use crate::ids::MigrationId;
 use crate::topology::{COMMIT_WRITES_MAX, Expect, Store, StoreError, Versioned, Write};
 
@@ -91,7 +91,7 @@ impl Book {
             lease.saw(seen, sent);
             lease.due(sent)
         });
-        if let Due::Write(expect) = due {
+        if let LeaseDue::Write(expect) = due {
             let value = self.lease.with(|lease| lease.stored());
             match self.store.put_if(LEASE_KEY, value, expect).await {
                 Ok(version) => self.lease.with(|lease| lease.wrote(version, sent, Instant::now())),
