@@ -58,8 +58,8 @@ impl fmt::Display for WorkspaceId {
     }
 }
 
+/// As its text.
 impl Serialize for WorkspaceId {
-    /// As text: a canonical number is read as one again.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -324,6 +324,16 @@ impl fmt::Display for Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn workspace_ids_are_stored_as_text() {
+        for id in ["42", "042", "acme"].map(|text| WorkspaceId::parse(text).unwrap()) {
+            let json = serde_json::to_string(&id).unwrap();
+            assert_eq!(json, format!("\"{id}\""));
+            assert_eq!(serde_json::from_str::<WorkspaceId>(&json).unwrap(), id);
+        }
+        assert!(serde_json::from_str::<WorkspaceId>("\"\"").is_err());
+    }
 
     #[test]
     fn workspace_ids_are_canonical() {

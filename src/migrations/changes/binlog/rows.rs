@@ -105,11 +105,6 @@ impl RowsEvent {
         self.at = 0;
     }
 
-    /// Bytes of all rows.
-    pub(in super::super) fn bytes(&self) -> usize {
-        self.rows.len()
-    }
-
     /// Reads the next row change; `None` behind the last.
     pub(in super::super) fn next(&mut self, kinds: &[ColumnKind]) -> Result<Option<RowChange>, RowFault> {
         if self.kind == RowsKind::PartialUpdate {

@@ -24,7 +24,8 @@ const PART_ROWS: usize = 1000;
 #[derive(Debug)]
 pub(in super::super) struct Parcel {
     pub(in super::super) change: Change,
-    pub(in super::super) permit: Option<OwnedSemaphorePermit>,
+    /// Held for as long as the parcel is.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The way to one subscriber.
@@ -169,7 +170,7 @@ impl Subscriber {
     /// Tells where the feed is, unless there is no room.
     pub(super) fn hint(&mut self, position: Position) {
         // It is a hint: a later one says more.
-        let _ = self.way.sender.try_send(Parcel { change: Change::Advanced { position }, permit: None });
+        let _ = self.way.sender.try_send(Parcel { change: Change::Advanced { position }, _permit: None });
     }
 
     /// Notes why it ends; it is told behind what is on its way, and nothing is waited for.
@@ -185,7 +186,7 @@ impl Subscriber {
             permit = Arc::clone(&self.way.budget).acquire_many_owned(weight) => permit.map_err(|_| Gone)?,
             () = self.way.sender.closed() => return Err(Gone),
         };
-        self.way.sender.send(Parcel { change, permit: Some(permit) }).await.map_err(|_| Gone)
+        self.way.sender.send(Parcel { change, _permit: Some(permit) }).await.map_err(|_| Gone)
     }
 
     fn explain(&self, fault: RowFault) -> FeedError {

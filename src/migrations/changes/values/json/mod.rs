@@ -116,7 +116,9 @@ impl<'a> Container<'a> {
 impl Printer<'_> {
     fn value(&mut self, kind: u8, value: &[u8]) -> Result<(), ValueError> {
         match kind {
-            SMALL_OBJECT..=LARGE_ARRAY => self.container(Container::new(kind, value))?,
+            SMALL_OBJECT | LARGE_OBJECT | SMALL_ARRAY | LARGE_ARRAY => {
+                self.container(Container::new(kind, value))?;
+            }
             kind => scalar::write(kind, value, self.out)?,
         }
         if self.out.len() > self.text_max {
