@@ -139,9 +139,8 @@ impl Groups {
     /// The definitions with the number of databases by cluster, the most common first.
     pub fn definitions(&self) -> Vec<(Arc<Definition>, BTreeMap<ClusterName, u32>)> {
         let mut groups: Vec<&Group> = self.groups.values().collect();
-        groups.sort_by_key(|group| {
-            (std::cmp::Reverse(group.members.count()), group.definition.fingerprint())
-        });
+        groups
+            .sort_by_key(|group| (std::cmp::Reverse(group.members.count()), group.definition.fingerprint()));
         groups.iter().map(|group| (group.definition.clone(), group.members.clusters.clone())).collect()
     }
 
@@ -165,14 +164,10 @@ impl Groups {
         let definitions = self.definitions();
         let wanted = wanted.or_else(|| definitions.first().map(|(definition, _)| definition.clone()));
         let group = |(definition, clusters): (Arc<Definition>, BTreeMap<ClusterName, u32>)| {
-            let differences = wanted
-                .as_ref()
-                .map(|wanted| compare(&definition.normal, &wanted.normal))
-                .unwrap_or_default();
-            let repair = wanted
-                .as_ref()
-                .filter(|_| !differences.is_empty())
-                .map(|wanted| repair(&definition, wanted));
+            let differences =
+                wanted.as_ref().map(|wanted| compare(&definition.normal, &wanted.normal)).unwrap_or_default();
+            let repair =
+                wanted.as_ref().filter(|_| !differences.is_empty()).map(|wanted| repair(&definition, wanted));
             let names = self.names(definition.fingerprint()).to_vec();
             DriftGroup { definition, clusters, names, differences, repair }
         };

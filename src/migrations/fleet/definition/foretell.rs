@@ -178,9 +178,9 @@ fn added_before(
     other.columns.push(column.clone());
     let other = Normal::of(&other, &definition.text, definition.server);
     let name = column.name.text.to_lowercase();
-    let differs = compare(normal, &other).into_iter().find(|difference| {
-        difference.name == name && !matches!(difference.change, Change::Moved { .. })
-    });
+    let differs = compare(normal, &other)
+        .into_iter()
+        .find(|difference| difference.name == name && !matches!(difference.change, Change::Moved { .. }));
     match differs {
         Some(difference) => Found::InTheWay(difference.words()),
         None => Found::There,
@@ -224,10 +224,7 @@ fn is_certain(clause: &ClauseKind) -> bool {
         | ClauseKind::Lock(_)
         | ClauseKind::Force => true,
         ClauseKind::AlterColumn { change, .. } => {
-            !matches!(
-                change,
-                crate::sql::ColumnChange::SetDefault(crate::sql::DefaultValue::Expression(_))
-            )
+            !matches!(change, crate::sql::ColumnChange::SetDefault(crate::sql::DefaultValue::Expression(_)))
         }
         ClauseKind::AddKey(key) => {
             let is_plain = |part: &crate::sql::KeyPart| matches!(part, crate::sql::KeyPart::Column { .. });

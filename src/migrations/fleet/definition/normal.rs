@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::ddl::Table;
 use crate::sql::{
     ColumnDefinition, ColumnKey, DefaultValue, ForeignKey, KeyDefinition, KeyKind, KeyPart, Literal,
-    LiteralKind, Scan, ServerVersion, Span, SqlMode, TableDefinition, TypeKind, Unread, UnknownPart,
+    LiteralKind, Scan, ServerVersion, Span, SqlMode, TableDefinition, TypeKind, UnknownPart, Unread,
     read_definition, scan,
 };
 
@@ -419,6 +419,7 @@ fn option_parts(table: Table<'_>, definition: &TableDefinition) -> Vec<Part> {
         let value = table.option(name).unwrap_or_default();
         let is_default = match name {
             "COMMENT" => value.is_empty(),
+            "KEY_BLOCK_SIZE" => value == "0",
             "ROW_FORMAT" => value.eq_ignore_ascii_case("DEFAULT"),
             _ => false,
         };
@@ -431,12 +432,14 @@ fn option_parts(table: Table<'_>, definition: &TableDefinition) -> Vec<Part> {
 }
 
 fn unknown_parts(definition: &TableDefinition, text: &str) -> Vec<Part> {
-    let columns = definition.columns.iter().flat_map(|column| {
-        column.unknown.iter().map(|unknown| (column.name.text.to_lowercase(), *unknown))
-    });
-    let keys = definition.keys.iter().flat_map(|key| {
-        key.unknown.iter().map(|unknown| (format!("key {}", key_name(key)), *unknown))
-    });
+    let columns = definition
+        .columns
+        .iter()
+        .flat_map(|column| column.unknown.iter().map(|unknown| (column.name.text.to_lowercase(), *unknown)));
+    let keys = definition
+        .keys
+        .iter()
+        .flat_map(|key| key.unknown.iter().map(|unknown| (format!("key {}", key_name(key)), *unknown)));
     let table = definition.unknown.iter().map(|unknown| (String::new(), *unknown));
     let part = |(name, UnknownPart { span }): (String, UnknownPart)| {
         let written = String::from_utf8_lossy(span.of(text.as_bytes())).into_owned();
@@ -500,8 +503,7 @@ fn literal_text(kind: &TypeKind, literal: &str) -> String {
     let value = match literal.as_bytes().first() {
         Some(b'\'' | b'"') => {
             let span = Span::new(0, literal.len());
-            let whole =
-                Literal { kind: LiteralKind::String, span, introducer: 0, introducer_distance: 0 };
+            let whole = Literal { kind: LiteralKind::String, span, introducer: 0, introducer_distance: 0 };
             let bytes = whole.bytes(literal.as_bytes(), SqlMode::default());
             match (is_number, std::str::from_utf8(&bytes)) {
                 (true, Ok(text)) => text.to_owned(),

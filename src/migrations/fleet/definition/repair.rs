@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use super::compare::{Change, Difference, compare};
 use super::normal::{Definition, PartKind};
 use crate::ddl::{self, Decision, Table};
-use crate::sql::{
-    ColumnDefinition, Scan, Span, SqlMode, TypeKind, quote, read_change, scan,
-};
+use crate::sql::{ColumnDefinition, Scan, Span, SqlMode, TypeKind, quote, read_change, scan};
 
 /// What repairs a table.
 #[derive(Clone, Debug)]

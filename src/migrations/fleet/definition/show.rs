@@ -94,11 +94,8 @@ pub fn to_json(drift: &Drift) -> Value {
             })
         })
         .collect();
-    let faults: Vec<Value> = drift
-        .faults
-        .iter()
-        .map(|(database, why)| json!({ "database": database, "why": why }))
-        .collect();
+    let faults: Vec<Value> =
+        drift.faults.iter().map(|(database, why)| json!({ "database": database, "why": why })).collect();
     json!({
         "table": drift.table,
         "wanted": drift.wanted,

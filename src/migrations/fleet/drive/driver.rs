@@ -8,11 +8,11 @@ use tokio::task::JoinSet;
 
 use super::executor::Executor;
 use crate::ids::{ClusterName, MigrationId, UserName};
+use crate::migrations::Failure;
 use crate::migrations::fleet::ledger::{Book, BookError, Header, Moment, Order, Outcome, Row, encode_new};
 use crate::migrations::fleet::schedule::{
     Act, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal,
 };
-use crate::migrations::Failure;
 
 /// Why a turn was not taken, or something that was asked was not done.
 #[derive(Debug, thiserror::Error)]

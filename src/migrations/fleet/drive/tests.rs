@@ -9,7 +9,9 @@ use crate::migrations::fleet::fixture::{
     Dice, Fault, Here, TestStore, cluster, order, own_lease, row, wave, well,
 };
 use crate::migrations::fleet::ledger::{Book, BookError, Kind, Moment, Outcome, Phase, Row};
-use crate::migrations::fleet::schedule::{Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Work};
+use crate::migrations::fleet::schedule::{
+    Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Work,
+};
 
 const CLUSTERS: usize = 3;
 
@@ -98,9 +100,7 @@ fn driver(store: &TestStore, executor: &FakeExecutor, owner: &str) -> Driver<Fak
     let book = Book::new(Arc::new(store.clone()), own_lease(owner));
     let owner = owner.to_owned();
     let budget = Budget { at_once: 4, statements_per_second: 200.0 };
-    Driver::new(Arc::new(executor.clone()), book, move || {
-        Scheduler::new(&owner, budget, Limits::default())
-    })
+    Driver::new(Arc::new(executor.clone()), book, move || Scheduler::new(&owner, budget, Limits::default()))
 }
 
 /// By Tokio's clock, which stands still while anything can be done.
@@ -226,7 +226,7 @@ async fn nothing_is_repeated_whichever_commit_fails() {
     let submitted = store.commits();
     drive(&store, &executor, quiet, || false).await;
     let all = store.commits();
-    assert!(all > submitted + 10, "{submitted} and {all} commits");
+    assert!(all > submitted + 5, "{submitted} and {all} commits");
     for at in submitted..all {
         for fault in [Fault::Lost, Fault::Unheard] {
             for dies in [false, true] {
@@ -268,7 +268,7 @@ async fn a_submission_is_whole_or_not_there() {
             driver.resume(moment()).await.unwrap();
             match driver.scheduler().rows(&MigrationId::new("0001")) {
                 Some(found) => assert_eq!(found, rows(10_000).as_slice()),
-                None => assert!(!store.keys().iter().any(|key| key.contains("0001")), "{:?}", store.keys()),
+                None => assert!(!store.keys().iter().any(|key| key.contains("/0001")), "{:?}", store.keys()),
             }
         }
     }

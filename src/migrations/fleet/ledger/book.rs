@@ -243,7 +243,11 @@ impl Book {
                 self.lease.with(|lease| lease.lost(Instant::now()));
                 Err(BookError::NotOwner)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                // The lease may have been written, under a version that is not known: it is taken anew.
+                self.lease.with(|lease| lease.lost(Instant::now()));
+                Err(error.into())
+            }
         }
     }
 

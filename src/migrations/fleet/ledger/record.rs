@@ -390,10 +390,12 @@ fn end(record: &mut Record, outcome: &Outcome, now: Moment) {
         }
         Outcome::Unknown(failure) => {
             record.failure = Some(Box::new(kept(failure)));
-            (record.standing, record.not_before) = (Standing::Unsure, Some(now.after(look_again(record, now))));
+            (record.standing, record.not_before) =
+                (Standing::Unsure, Some(now.after(look_again(record, now))));
         }
         Outcome::StillRunning => {
-            (record.standing, record.not_before) = (Standing::Unsure, Some(now.after(look_again(record, now))));
+            (record.standing, record.not_before) =
+                (Standing::Unsure, Some(now.after(look_again(record, now))));
         }
         Outcome::Later(why) => {
             (record.standing, record.not_before) = (Standing::Later(*why), Some(now.after(RETRY_MAX / 2)));

@@ -135,10 +135,8 @@ pub fn summarize(
     let wanted = changed()
         .filter_map(|group| Some(Wanted { from: group.definition.fingerprint(), to: group.to? }))
         .collect();
-    let unforeseen = changed()
-        .filter(|group| group.to.is_none())
-        .map(|group| group.definition.fingerprint())
-        .collect();
+    let unforeseen =
+        changed().filter(|group| group.to.is_none()).map(|group| group.definition.fingerprint()).collect();
     let mut clusters: BTreeMap<ClusterName, ClusterPlan> = BTreeMap::new();
     for group in &groups_of {
         add_group(&mut clusters, group, size, costs);
@@ -181,8 +179,7 @@ fn plan_of(
         Effect::Whole => (Verdict::Change, None),
     };
     let names = groups.names(definition.fingerprint()).to_vec();
-    let plan =
-        GroupPlan { definition, clusters, names, verdict, decision, to, differences: Vec::new() };
+    let plan = GroupPlan { definition, clusters, names, verdict, decision, to, differences: Vec::new() };
     (plan, effect)
 }
 

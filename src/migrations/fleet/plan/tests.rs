@@ -58,7 +58,8 @@ fn canaries_and_order_by_name_and_size() {
     assert_eq!(names(&rows, 1)[..3], ["ws_42", "ws_41", "ws_0"]);
     let by_size = WavePlan { ordering: Ordering::BySize, ..WavePlan::default() };
     let (_, rows) = lay_out((0..100).map(|at| candidate(at, 0)).collect(), &by_size).unwrap();
-    let sizes: Vec<u64> = rows.iter().map(|row| (row.database[3..].parse::<u64>().unwrap() * 7919) % 1000).collect();
+    let sizes: Vec<u64> =
+        rows.iter().map(|row| (row.database[3..].parse::<u64>().unwrap() * 7919) % 1000).collect();
     assert!(sizes.is_sorted(), "{sizes:?}");
 }
 
@@ -148,8 +149,7 @@ fn budget(_: &ClusterName) -> Budget {
 fn a_plan_says_who_is_done_who_drifted_and_what_it_takes() {
     let text = "ALTER TABLE users MODIFY id BIGINT NOT NULL";
     let change = change(text);
-    let intent =
-        Intent { text, change: &change, prove: false, acknowledged: false, takes_drifted: false };
+    let intent = Intent { text, change: &change, prove: false, acknowledged: false, takes_drifted: false };
     let plan = summarize(&seen(), &intent, Some(10_000), budget, &Costs::default());
     let counts = [
         plan.count(|verdict| *verdict == Verdict::Change),

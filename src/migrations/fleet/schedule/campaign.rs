@@ -9,8 +9,8 @@ use super::queue::Queue;
 use super::status::{ClusterStatus, Stage, Status};
 use crate::ids::{ClusterName, MigrationId, ShardName};
 use crate::migrations::fleet::ledger::{
-    Counts, Header, Illegal, Kind, Moment, Order, Outcome, Phase, Row, Standing, Transition, Why, apply,
-    encode_header, encode_page, header_key, page_key, page_of, ROWS_PER_PAGE,
+    Counts, Header, Illegal, Kind, Moment, Order, Outcome, Phase, ROWS_PER_PAGE, Row, Standing, Transition,
+    Why, apply, encode_header, encode_page, header_key, page_key, page_of,
 };
 
 /// The rate that is shown is that of about the last minute.
@@ -47,11 +47,7 @@ pub(super) struct Campaign {
 
 impl Campaign {
     /// From its rows as they are written; `lane_of` gives the lane of a cluster.
-    pub(super) fn new(
-        header: Header,
-        rows: Vec<Row>,
-        mut lane_of: impl FnMut(&ClusterName) -> u16,
-    ) -> Self {
+    pub(super) fn new(header: Header, rows: Vec<Row>, mut lane_of: impl FnMut(&ClusterName) -> u16) -> Self {
         let waves = header.order.waves.len();
         let lanes: Vec<u16> = rows.iter().map(|row| lane_of(&row.cluster)).collect();
         let mut campaign = Self {
@@ -133,7 +129,8 @@ impl Campaign {
         let counts = &mut queue.counts[usize::from(changed.wave)];
         counts.remove(before);
         counts.add(after);
-        queue.touched = matches!(to, Transition::Begin(_) | Transition::End(_)).then_some(now).or(queue.touched);
+        queue.touched =
+            matches!(to, Transition::Begin(_) | Transition::End(_)).then_some(now).or(queue.touched);
         // What was begun and is unchanged goes on first; what was set aside has waited long enough too.
         enqueue(queue, &mut self.unsure, changed, row, End::Front);
         self.looking.remove(&row);

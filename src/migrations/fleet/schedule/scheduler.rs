@@ -238,16 +238,9 @@ impl Scheduler {
 
     /// Takes a migration on that is written down. Rows that say *running* were begun by a proxy that is gone,
     /// unless `is_ours` says that this one still changes them.
-    pub fn insert(
-        &mut self,
-        header: Header,
-        rows: Vec<Row>,
-        is_ours: impl Fn(u32) -> bool,
-        now: Moment,
-    ) {
+    pub fn insert(&mut self, header: Header, rows: Vec<Row>, is_ours: impl Fn(u32) -> bool, now: Moment) {
         let (lanes, lane_of, budget) = (&mut self.lanes, &mut self.lane_of, self.budget);
-        let mut campaign =
-            Campaign::new(header, rows, |cluster| lane_in(lanes, lane_of, budget, cluster));
+        let mut campaign = Campaign::new(header, rows, |cluster| lane_in(lanes, lane_of, budget, cluster));
         for row in campaign.rows_of(Kind::Running).into_iter().filter(|row| !is_ours(*row)) {
             campaign.change(row, &Transition::Orphan, now).expect("it is running");
         }

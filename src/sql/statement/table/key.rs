@@ -56,8 +56,15 @@ pub(super) fn read_keyed(cursor: &mut Cursor<'_>) -> Result<Keyed, Unread> {
     if is_named {
         name = Some(cursor.name()?);
     }
-    let mut key =
-        KeyDefinition { kind, name, parts: Vec::new(), invisible: false, options: Vec::new(), unknown: Vec::new(), span: start };
+    let mut key = KeyDefinition {
+        kind,
+        name,
+        parts: Vec::new(),
+        invisible: false,
+        options: Vec::new(),
+        unknown: Vec::new(),
+        span: start,
+    };
     read_body(cursor, &mut key)?;
     Ok(Keyed::Key(key))
 }
@@ -164,7 +171,11 @@ fn read_plain_option(cursor: &mut Cursor<'_>, kind: KeyKind) -> Result<bool, Unr
     Ok(false)
 }
 
-fn read_foreign(cursor: &mut Cursor<'_>, constraint: Option<Name>, start: Span) -> Result<ForeignKey, Unread> {
+fn read_foreign(
+    cursor: &mut Cursor<'_>,
+    constraint: Option<Name>,
+    start: Span,
+) -> Result<ForeignKey, Unread> {
     cursor.eat_words(&["IF", "NOT", "EXISTS"]);
     let mut name = constraint;
     if !cursor.is_kind(TokenKind::Open) {

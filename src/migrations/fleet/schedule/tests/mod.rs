@@ -74,8 +74,7 @@ impl Bench {
         for _ in 0..ticks {
             for act in self.tick(places, &read) {
                 let (Act::Change(work) | Act::Look(work)) = act else { continue };
-                let ended =
-                    self.scheduler.ended(&work.order.id, work.row, outcome(&work), self.now);
+                let ended = self.scheduler.ended(&work.order.id, work.row, outcome(&work), self.now);
                 self.events.extend(ended);
             }
         }

@@ -264,11 +264,10 @@ fn one_table_has_one_migration_at_a_time_and_different_ones_share() {
     let first = bench.submit("0001", "issues", all(), rows(&[40], 1));
     let second = bench.submit("0002", "issues", all(), rows(&[40], 1));
     let third = bench.submit("0003", "users", all(), rows(&[40], 1));
-    bench.run(100, as_it_is);
+    bench.run(30, as_it_is);
     assert_eq!(bench.status(&second).stage, Stage::Queued { behind: first.clone() });
-    let of = |bench: &Bench, id: &MigrationId| {
-        bench.begun.iter().filter(|(_, work)| work.order.id == *id).count()
-    };
+    let of =
+        |bench: &Bench, id: &MigrationId| bench.begun.iter().filter(|(_, work)| work.order.id == *id).count();
     let (one, three) = (of(&bench, &first), of(&bench, &third));
     assert!(one.abs_diff(three) <= 1 && one > 5, "they share: {one} and {three}");
     bench.run(600, as_it_is);
