@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::ledger::{Action, Moment, Order, Record, Row, Wave};
 use super::schedule::{Foreign, Place, Places, Reading};
-use crate::drain::{Lease, SharedLease};
 use crate::health::State;
 use crate::ids::{ClusterName, Keyspace, MigrationId, ShardName, UserName, WorkspaceId};
 use crate::migrations::StatementSettings;
@@ -115,14 +114,14 @@ impl Store for TestStore {
         Box::pin(async move { Ok(found) })
     }
 
+    /// Whoever asks for the lease has it at once, as where only one process can hold the store.
+    fn is_exclusive(&self) -> bool {
+        true
+    }
+
     fn watch(&self, _prefix: &str) -> mpsc::Receiver<Change> {
         mpsc::channel(1).1
     }
-}
-
-/// A lease that is owned at once, as that of a store which only one process can hold.
-pub(super) fn own_lease(owner: &str) -> SharedLease {
-    SharedLease::new(Lease::new(owner, true, Instant::now()))
 }
 
 pub(super) fn cluster(number: usize) -> ClusterName {

@@ -126,6 +126,11 @@ impl Groups {
         }
     }
 
+    /// Counts databases of a cluster without the table, whose names are not known.
+    pub fn add_missing(&mut self, cluster: &ClusterName, databases: u32) {
+        *self.missing.clusters.entry(cluster.clone()).or_default() += databases;
+    }
+
     /// Different definitions.
     pub fn len(&self) -> usize {
         self.groups.len()

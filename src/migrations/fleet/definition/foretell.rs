@@ -3,7 +3,10 @@
 use super::compare::{Change, compare};
 use super::normal::{Definition, Fingerprint, Normal, PartKind};
 use crate::ddl;
-use crate::sql::{ChangeForm, ClauseKind, ColumnDefinition, TableChange, TableDefinition};
+use crate::sql::{
+    ChangeForm, Clause, ClauseKind, ColumnChange, ColumnDefinition, DefaultValue, KeyKind, KeyPart, Name,
+    Span, TableChange, TableDefinition,
+};
 
 /// What a statement would do to a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,19 @@ pub enum Effect {
     Partly(String),
     /// The statement makes the table: it is not there. Or drops it: it is there.
     Whole,
+}
+
+/// A column that may be NULL and names no default has NULL, which servers print.
+fn as_printed(clause: &Clause) -> Clause {
+    let mut clause = clause.clone();
+    if let ClauseKind::AddColumn { column, .. } | ClauseKind::ChangeColumn { column, .. } = &mut clause.kind
+        && column.default.is_none()
+        && column.generated.is_none()
+        && column.nullable != Some(false)
+    {
+        column.default = Some(DefaultValue::Null);
+    }
+    clause
 }
 
 /// What a clause finds.
@@ -40,7 +56,8 @@ pub fn foretell(definition: &Definition, change: &TableChange) -> Effect {
     // The clauses follow each other: what one adds the next may change.
     let mut table = definition.table.clone();
     let (mut todo, mut there) = (0, 0);
-    for clause in &change.clauses {
+    let clauses: Vec<Clause> = change.clauses.iter().map(as_printed).collect();
+    for clause in &clauses {
         if matches!(clause.kind, ClauseKind::Algorithm(_) | ClauseKind::Lock(_) | ClauseKind::Validation) {
             continue;
         }
@@ -55,17 +72,18 @@ pub fn foretell(definition: &Definition, change: &TableChange) -> Effect {
         let one = TableChange { clauses: vec![clause.clone()], ..change.clone() };
         ddl::apply(&mut table, &one);
     }
+    let is_certain = definition.is_known() && clauses.iter().all(|clause| is_certain(&clause.kind));
+    let to = is_certain.then(|| Normal::of(&table, &definition.text, definition.server).fingerprint());
+    let rebuilds = clauses.iter().any(|clause| matches!(clause.kind, ClauseKind::Force));
     match (todo, there) {
         (0, 0) => Effect::Changes { to: Some(definition.fingerprint()) },
         (0, _) => Effect::There,
+        // One clause takes away what another brings back as it was.
+        _ if to == Some(definition.fingerprint()) && !rebuilds => Effect::There,
         (todo, there) if there > 0 => {
             Effect::Partly(format!("{there} of {} clauses are done already", todo + there))
         }
-        _ => {
-            let is_certain = definition.is_known() && change.clauses.iter().all(|c| is_certain(&c.kind));
-            let normal = || Normal::of(&table, &definition.text, definition.server);
-            Effect::Changes { to: is_certain.then(|| normal().fingerprint()) }
-        }
+        _ => Effect::Changes { to },
     }
 }
 
@@ -117,10 +135,13 @@ fn look(definition: &Definition, table: &TableDefinition, clause: &ClauseKind) -
             (other.keys, other.columns) = (vec![(**key).clone()], Vec::new());
             let parts = Normal::of(&other, &definition.text, definition.server).parts;
             let wanted = parts.into_iter().find(|part| part.kind == PartKind::Key);
+            // Without a name it is another key than one that the same statement adds.
+            let has_name = key.name.is_some() || key.kind == KeyKind::Primary;
+            let normal = if has_name { &normal } else { &definition.normal };
             match wanted.as_ref().and_then(|wanted| normal.part(PartKind::Key, &wanted.name)) {
                 Some(known) if wanted.as_ref() == Some(known) => Found::There,
                 // Without a name of its own the server finds another.
-                Some(known) if key.name.is_some() => {
+                Some(known) if has_name => {
                     Found::InTheWay(format!("key {} is there, and is {}", known.name, known.text))
                 }
                 _ => Found::Todo,
@@ -134,12 +155,12 @@ fn look(definition: &Definition, table: &TableDefinition, clause: &ClauseKind) -
             let text = TableChange {
                 form: ChangeForm::Alter { is_partitions_only: false },
                 table: table.name.clone(),
-                clauses: vec![crate::sql::Clause { kind: other.clone(), span: crate::sql::Span::default() }],
+                clauses: vec![Clause { kind: other.clone(), span: Span::default() }],
                 more_tables: Vec::new(),
                 temporary: false,
                 if_exists: false,
                 ignore: false,
-                span: crate::sql::Span::default(),
+                span: Span::default(),
             };
             ddl::apply(&mut after, &text);
             let after = Normal::of(&after, &definition.text, definition.server);
@@ -189,7 +210,7 @@ fn added_before(
 
 /// Something of that name is there; what it says is a matter of the server's own writing, so only the name is
 /// compared.
-fn named_is_there(normal: &Normal, kind: PartKind, name: Option<&crate::sql::Name>) -> Found {
+fn named_is_there(normal: &Normal, kind: PartKind, name: Option<&Name>) -> Found {
     match name {
         Some(name) if normal.part(kind, &name.text.to_lowercase()).is_some() => {
             Found::InTheWay(format!("{} {} is there; compare it", kind.words(), name.text))
@@ -207,7 +228,7 @@ fn is_certain(clause: &ClauseKind) -> bool {
             && column.generated.is_none()
             && column.unknown.is_empty()
             && column.key.is_none()
-            && !matches!(column.default, Some(crate::sql::DefaultValue::Expression(_)))
+            && !matches!(column.default, Some(DefaultValue::Expression(_)))
     };
     match clause {
         ClauseKind::AddColumn { column, .. } | ClauseKind::ChangeColumn { column, .. } => column_is(column),
@@ -224,10 +245,10 @@ fn is_certain(clause: &ClauseKind) -> bool {
         | ClauseKind::Lock(_)
         | ClauseKind::Force => true,
         ClauseKind::AlterColumn { change, .. } => {
-            !matches!(change, crate::sql::ColumnChange::SetDefault(crate::sql::DefaultValue::Expression(_)))
+            !matches!(change, ColumnChange::SetDefault(DefaultValue::Expression(_)))
         }
         ClauseKind::AddKey(key) => {
-            let is_plain = |part: &crate::sql::KeyPart| matches!(part, crate::sql::KeyPart::Column { .. });
+            let is_plain = |part: &KeyPart| matches!(part, KeyPart::Column { .. });
             key.unknown.is_empty() && key.parts.iter().all(is_plain)
         }
         _ => false,

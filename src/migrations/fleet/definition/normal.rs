@@ -11,6 +11,9 @@ use crate::sql::{
     read_definition, scan,
 };
 
+/// Written of a column that has lost its default.
+pub(super) const WITHOUT_DEFAULT: &str = " without default";
+
 /// Names a normal form: two definitions that have the same are the same, but for what does not matter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub u128);
@@ -208,6 +211,7 @@ fn column_part(table: Table<'_>, column: &ColumnDefinition) -> Part {
     let is_not_null = table.is_not_null(column);
     text.push_str(if is_not_null { " not null" } else { " null" });
     match &column.default {
+        None if !is_not_null && lacks_default(table, column) => text.push_str(WITHOUT_DEFAULT),
         None | Some(DefaultValue::Null) => {}
         Some(DefaultValue::Now) => text.push_str(" default now"),
         Some(DefaultValue::Literal(literal)) => {
@@ -244,6 +248,14 @@ fn column_part(table: Table<'_>, column: &ColumnDefinition) -> Part {
         text.push_str(word);
     }
     Part { kind: PartKind::Column, name: column.name.text.to_lowercase(), text }
+}
+
+/// MySQL prints DEFAULT NULL where it is so, but for types that have no other default; what it prints without
+/// has lost its default, and an INSERT has to name the column.
+fn lacks_default(table: Table<'_>, column: &ColumnDefinition) -> bool {
+    let kind = &column.data_type.kind;
+    let prints_none = matches!(kind, TypeKind::Text(_) | TypeKind::Blob(_) | TypeKind::Spatial(_));
+    !table.server.mariadb && !prints_none && column.generated.is_none() && !column.auto_increment
 }
 
 fn type_text(table: Table<'_>, column: &ColumnDefinition) -> String {

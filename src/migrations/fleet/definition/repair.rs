@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::compare::{Change, Difference, compare};
-use super::normal::{Definition, PartKind};
+use super::normal::{Definition, PartKind, WITHOUT_DEFAULT};
 use crate::ddl::{self, Decision, Table};
 use crate::sql::{ColumnDefinition, Scan, Span, SqlMode, TypeKind, quote, read_change, scan};
 
@@ -69,6 +69,12 @@ fn reason_by_hand(difference: &Difference, want: &Definition) -> Option<&'static
         (PartKind::Check, _) if difference.name.is_empty() => Some("it has no name"),
         (PartKind::Option, Change::Extra { .. }) if default_of(&difference.name).is_none() => {
             Some("it has no value that takes it back")
+        }
+        // MySQL takes what is printed of such a column for DEFAULT NULL.
+        (PartKind::Column, Change::Missing { want } | Change::Different { want, .. })
+            if want.contains(WITHOUT_DEFAULT) =>
+        {
+            Some("its default is taken away by a second statement, ALTER COLUMN … DROP DEFAULT")
         }
         (PartKind::Key, Change::Missing { .. } | Change::Different { .. })
             if key_span(difference, want).is_none() =>

@@ -241,6 +241,10 @@ fn what_no_statement_repairs_is_left_to_people() {
         "{:?}",
         repair(&unknown, &have)
     );
+    let lost = read(&ISSUES.replace("`user_id` bigint DEFAULT NULL", "`user_id` bigint"));
+    assert_ne!(lost.fingerprint(), have.fingerprint(), "an INSERT has to name the column");
+    let found = repair(&have, &lost);
+    assert!(found.statement.is_none() && found.by_hand[0].contains("second statement"), "{found:?}");
     let parts = read(&format!("{ISSUES}\n/*!50100 PARTITION BY HASH (`id`) PARTITIONS 4 */"));
     assert!(repair(&parts, &have).by_hand[0].starts_with("partitions"), "{:?}", repair(&parts, &have));
 }

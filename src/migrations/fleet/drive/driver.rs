@@ -68,11 +68,7 @@ pub struct Driver<E> {
 
 impl<E: Executor> Driver<E> {
     /// Nothing is read or begun before [`Driver::resume`]. `make` makes a scheduler without migrations.
-    pub(crate) fn new(
-        executor: Arc<E>,
-        book: Book,
-        make: impl Fn() -> Scheduler + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(executor: Arc<E>, book: Book, make: impl Fn() -> Scheduler + Send + Sync + 'static) -> Self {
         Self {
             executor,
             book,

@@ -5,9 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::ids::{MigrationId, UserName};
 use crate::migrations::Failure;
-use crate::migrations::fleet::fixture::{
-    Dice, Fault, Here, TestStore, cluster, order, own_lease, row, wave, well,
-};
+use crate::migrations::fleet::fixture::{Dice, Fault, Here, TestStore, cluster, order, row, wave, well};
 use crate::migrations::fleet::ledger::{Book, BookError, Kind, Moment, Outcome, Phase, Row};
 use crate::migrations::fleet::schedule::{
     Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Work,
@@ -97,7 +95,7 @@ impl Executor for FakeExecutor {
 }
 
 fn driver(store: &TestStore, executor: &FakeExecutor, owner: &str) -> Driver<FakeExecutor> {
-    let book = Book::new(Arc::new(store.clone()), own_lease(owner));
+    let book = Book::new(Arc::new(store.clone()), owner);
     let owner = owner.to_owned();
     let budget = Budget { at_once: 4, statements_per_second: 200.0 };
     Driver::new(Arc::new(executor.clone()), book, move || Scheduler::new(&owner, budget, Limits::default()))
@@ -163,7 +161,7 @@ async fn drive(
 
 /// What the store says is what the servers have.
 async fn check(store: &TestStore, executor: &FakeExecutor, databases: usize) {
-    let mut book = Book::new(Arc::new(store.clone()), own_lease("reader"));
+    let mut book = Book::new(Arc::new(store.clone()), "reader");
     let (loaded, faults) = book.load().await.unwrap();
     assert!(faults.is_empty(), "{faults:?}");
     let rows = book.rows(&loaded[0].header).await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::header::Header;
 use super::row::{PageFault, Row, decode_page, page_key, pages_for, rows_prefix};
-use crate::drain::{Holder, LeaseDue, Ownership, SharedLease};
+use crate::drain::{Holder, Lease, LeaseDue, Ownership, SharedLease};
 use crate::ids::MigrationId;
 use crate::topology::{COMMIT_WRITES_MAX, Expect, Store, StoreError, Versioned, Write};
 
@@ -65,8 +65,9 @@ pub struct Book {
 }
 
 impl Book {
-    /// Nothing is read yet.
-    pub(crate) fn new(store: Arc<dyn Store>, lease: SharedLease) -> Self {
+    /// Nothing is read yet, and the lease is not asked for. `owner` is a name that no other process has.
+    pub fn new(store: Arc<dyn Store>, owner: &str) -> Self {
+        let lease = SharedLease::new(Lease::new(owner, store.is_exclusive(), Instant::now()));
         Self { store, lease, versions: BTreeMap::new() }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::ids::MigrationId;
 use crate::migrations::Failure;
-use crate::migrations::fleet::fixture::{TestStore, order, own_lease, row, wave};
+use crate::migrations::fleet::fixture::{TestStore, order, row, wave};
 use crate::topology::Store;
 
 fn standing(kind: Kind) -> Standing {
@@ -165,14 +165,14 @@ async fn write_all(book: &mut Book, header: &Header, rows: &[Row]) -> Result<(),
 #[tokio::test]
 async fn a_hundred_thousand_rows_are_read_a_few_pages_at_a_time() {
     let store = TestStore::default();
-    let mut book = Book::new(Arc::new(store.clone()), own_lease("a"));
+    let mut book = Book::new(Arc::new(store.clone()), "a");
     assert!(book.keep_lease().await.unwrap());
     let (header, rows) = big("0001", 100_000);
     write_all(&mut book, &header, &rows).await.unwrap();
     // Pages, header and lease.
     assert_eq!(store.keys().len(), 1563 + 1 + 1);
     assert!(store.largest_commit() <= 1 << 20, "{} bytes in one commit", store.largest_commit());
-    let mut again = Book::new(Arc::new(store.clone()), own_lease("a"));
+    let mut again = Book::new(Arc::new(store.clone()), "a");
     let (loaded, faults) = again.load().await.unwrap();
     assert!(faults.is_empty());
     assert_eq!(loaded.len(), 1);
@@ -188,7 +188,7 @@ async fn a_hundred_thousand_rows_are_read_a_few_pages_at_a_time() {
 #[tokio::test]
 async fn what_was_written_halfway_is_removed_and_what_is_torn_is_told() {
     let store = TestStore::default();
-    let mut book = Book::new(Arc::new(store.clone()), own_lease("a"));
+    let mut book = Book::new(Arc::new(store.clone()), "a");
     book.keep_lease().await.unwrap();
     let (header, rows) = big("0001", 200);
     let [begun, pages, _] = encode_new(&header, &rows);
@@ -219,11 +219,11 @@ async fn version(store: &TestStore, id: &str, page: u32) -> u64 {
 #[tokio::test]
 async fn whoever_lost_the_lease_writes_nothing() {
     let store = TestStore::default();
-    let mut first = Book::new(Arc::new(store.clone()), own_lease("a"));
+    let mut first = Book::new(Arc::new(store.clone()), "a");
     first.keep_lease().await.unwrap();
     let (header, rows) = big("0001", 100);
     write_all(&mut first, &header, &rows).await.unwrap();
-    let mut second = Book::new(Arc::new(store.clone()), own_lease("b"));
+    let mut second = Book::new(Arc::new(store.clone()), "b");
     assert!(second.keep_lease().await.unwrap());
     second.load().await.unwrap();
     let key = page_key(&MigrationId::new("0001"), 0);
