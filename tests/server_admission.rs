@@ -431,3 +431,34 @@ async fn limits_of_a_workspace_are_set_by_an_admin_and_kept() {
     }
     assert!(began.elapsed() >= Duration::from_millis(850), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn kill_query_ends_a_statement_that_waits_and_nothing_is_sent() {
+    let mut stand = Stand::start("[clusters.c1.permits]\nwrites = 1\nfloor = 1\nwait = \"60s\"\n").await;
+    let mut killer = stand.client(3).await;
+    // Held at a gate.
+    run(&mut stand.admin, "SET GATE SHARD spaces a BUFFERING FOR 20").await;
+    let conn = stand.client(1).await;
+    let id = conn.id();
+    let held = begin(conn, "INSERT INTO issues VALUES (1, 0)".into());
+    stand.wait_held("c1", 1).await;
+    run(&mut killer, &format!("KILL QUERY {id}")).await;
+    let (mut conn, told, _) = held.await.expect("the client goes on");
+    assert_eq!(told.0, 1317, "{told:?}");
+    run(&mut stand.admin, "SET GATE SHARD spaces a OPEN").await;
+    assert_eq!(value(&mut conn, "SELECT COUNT(*) FROM issues").await, 0);
+    // Waiting for a permit.
+    let mut root = stand.one.connect(Role::Primary, "root").await;
+    run(&mut root, "LOCK TABLES ws_1.issues WRITE, ws_2.issues WRITE").await;
+    let first = begin(stand.client(2).await, "INSERT INTO issues VALUES (1, 0)".into());
+    stand.wait_for("c1", "in_flight", 1).await;
+    let second = begin(conn, "INSERT INTO issues VALUES (2, 0)".into());
+    stand.wait_for("c1", "waiting", 1).await;
+    run(&mut killer, &format!("KILL QUERY {id}")).await;
+    let (mut conn, told, _) = second.await.expect("the client goes on");
+    assert_eq!(told.0, 1317, "{told:?}");
+    run(&mut root, "UNLOCK TABLES").await;
+    assert_eq!(first.await.expect("it ends").1.0, 0);
+    assert_eq!(value(&mut conn, "SELECT COUNT(*) FROM issues").await, 0);
+}

@@ -144,7 +144,9 @@ pub struct NearAdmission(Option<Arc<Admission>>);
 impl NearAdmission {
     /// The cluster's admission.
     pub fn of(&mut self, admissions: &Admissions, cluster: &ClusterName) -> &Arc<Admission> {
-        let kept = self.0.take().filter(|kept| kept.cluster() == cluster);
-        self.0.insert(kept.unwrap_or_else(|| admissions.of(cluster)))
+        if self.0.as_ref().is_some_and(|kept| kept.cluster() != cluster) {
+            self.0 = None;
+        }
+        self.0.get_or_insert_with(|| admissions.of(cluster))
     }
 }

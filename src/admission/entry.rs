@@ -263,6 +263,11 @@ impl Admitted {
         self
     }
 
+    /// See [`Admission::drains`].
+    pub fn drains(&self) -> u64 {
+        self.admission.drains()
+    }
+
     /// Says whether a gate was changed since: a statement that has not been sent yet is to ask anew.
     pub fn is_stale(&self) -> bool {
         self.admission.gates_changed_since(self.gates_seen)

@@ -11,8 +11,8 @@ use crate::drain::{Answer, Ask, Due, Permit, PermitLimits, Permits, Ticket};
 use crate::health::Class;
 use crate::ids::NameMap;
 
-/// A statement that waits looks this often whether the limit has grown meanwhile: a ramp grows by the clock,
-/// and what is in flight may be stuck.
+/// A statement that waits looks this often whether the limit has grown meanwhile (a ramp grows by the clock, and
+/// what is in flight may be stuck), and whether it may still wait so long.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Told to who waited too long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -158,7 +158,13 @@ impl Queued {
                 Ok(Ok(admitted)) => return Turn::In(admitted.seen(self.gates_seen)),
                 Ok(Err(_)) => return Turn::Refused(self.late()),
                 Err(_) if super::now() >= self.until => return Turn::Refused(self.late()),
-                Err(_) => self.admission.pump(self.class, super::now()),
+                Err(_) => {
+                    let now = super::now();
+                    self.admission.pump(self.class, now);
+                    if self.admission.queue(self.class).lock().permits.is_late(self.ticket, now) {
+                        return Turn::Refused(self.late());
+                    }
+                }
             }
         }
     }

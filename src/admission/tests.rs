@@ -118,6 +118,26 @@ async fn waiting_ends_and_says_whose_fault_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_when_a_cluster_degrades_is_told_soon() {
+    let admission = admission();
+    let _stuck: Vec<_> = (0..4).map(|_| let_in(&admission, &WRITE)).collect();
+    let mut waiting = queued(&admission, &WRITE);
+    let started = tokio::time::Instant::now();
+    let degrades = tokio::spawn({
+        let admission = admission.clone();
+        async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            admission.apply(&Action::Permits(PermitsHeld::Few), now());
+        }
+    });
+    let Turn::Refused(refusal) = waiting.turn().await else { panic!("no permit") };
+    assert_eq!(refusal.why, Why::Late);
+    let waited = started.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_millis(2600)).contains(&waited), "{waited:?}");
+    degrades.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ramp_lets_more_in_by_the_clock_alone() {
     let admission = admission();
     admission.apply(&Action::Permits(PermitsHeld::Few), now());

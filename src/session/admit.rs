@@ -13,7 +13,7 @@ use crate::plan::{Pins, TransactionEffect};
 use crate::topology::Shard;
 
 use super::Session;
-use super::flow::{Ended, Failure, Flow};
+use super::flow::{Failure, Flow};
 use super::run::job::{Job, Payload};
 use super::run::place::Place;
 use super::state::{self, Transaction};
@@ -42,8 +42,10 @@ impl Session {
             return Ok(None);
         }
         let request = self.request(job, place);
+        // What was held has waited since.
+        let now = if self.asks_anew { Instant::now() } else { self.seen_at };
         let admission = self.entrance.of(&self.services.admissions, &place.cluster);
-        match admission.enter(&request, Instant::now()) {
+        match admission.enter(&request, now) {
             Entry::In(admitted) => Ok(Some(admitted)),
             entry => {
                 let entered = Box::pin(self.wait_to_enter(entry, job, place)).await;
@@ -78,21 +80,23 @@ impl Session {
     }
 
     async fn wait_for_turn(&mut self, mut queued: Queued) -> Flow<Turn> {
+        let mut waiting = self.entry.waiting();
         tokio::select! {
             biased;
             turn = queued.turn() => Ok(turn),
             error = self.client.watch_close() => Err(error.into()),
-            () = self.entry.killed() => Err(Ended::Killed.into()),
+            stopped = waiting.stopped() => Err(stopped.into()),
         }
     }
 
     /// Waits until the gate that holds a statement is changed.
     pub(super) async fn wait_at_gate(&mut self, mut held: Held, shard: Option<&Shard>) -> Flow {
+        let mut waiting = self.entry.waiting();
         let released = tokio::select! {
             biased;
             released = held.released() => released,
             error = self.client.watch_close() => return Err(error.into()),
-            () = self.entry.killed() => return Err(Ended::Killed.into()),
+            stopped = waiting.stopped() => return Err(stopped.into()),
         };
         match released {
             Released::Again => Ok(()),

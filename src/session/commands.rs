@@ -77,7 +77,7 @@ impl Session {
             asks_anew: false,
             state,
             alarm: Alarm::default(),
-            waiting_since: Instant::now(),
+            seen_at: Instant::now(),
             started: Instant::now(),
             prepared: PreparedStatements::default(),
             scan: Scan::default(),
@@ -110,6 +110,7 @@ impl Session {
     async fn serve_command(&mut self) -> Result<(), Ended> {
         self.read_command().await?;
         self.started = Instant::now();
+        self.seen_at = self.started;
         self.entry.statements.fetch_add(1, Ordering::Relaxed);
         self.entry.update(|activity| {
             activity.command = "Query";
@@ -131,11 +132,10 @@ impl Session {
             Err(Failure::Anew(held)) => self.send_error(&held_too_often(held.as_deref())).await?,
             Err(Failure::End(ended)) => return Err(ended),
         }
-        self.waiting_since = Instant::now();
         let in_transaction = self.state.transaction.is_open();
         self.entry.update(|activity| {
             activity.command = "Sleep";
-            activity.since = self.waiting_since;
+            activity.since = self.seen_at;
             activity.in_transaction = in_transaction;
         });
         Ok(())
@@ -176,7 +176,7 @@ impl Session {
     /// What happens next if the client says nothing.
     fn next_due(&self) -> Option<(Instant, Due)> {
         let idle = self.idle_max();
-        let idle_ends = (!idle.is_zero()).then(|| (self.waiting_since + idle, Due::Idle));
+        let idle_ends = (!idle.is_zero()).then(|| (self.seen_at + idle, Due::Idle));
         let lingers = self.linger_deadline().map(|at| (at, Due::Linger));
         let transaction_ends = self.transaction_deadline().map(|at| (at, Due::Transaction));
         [lingers, transaction_ends, idle_ends].into_iter().flatten().min_by_key(|(at, _)| *at)

@@ -1,8 +1,10 @@
 //! How a command can fail: the client is told and goes on, or the session ends.
 
 use crate::admission::Held;
-use crate::error::ClientError;
+use crate::error::{ClientError, Code};
 use crate::protocol::errors::FrameError;
+
+use super::registry::Stopped;
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -48,6 +50,15 @@ impl From<ClientError> for Failure {
 impl From<crate::plan::Refusal> for Failure {
     fn from(refusal: crate::plan::Refusal) -> Self {
         Self::Refused(refusal.into())
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Session => Self::End(Ended::Killed),
+            Stopped::Statement => Self::Refused(ClientError::of(Code::QueryInterrupted)),
+        }
     }
 }
 

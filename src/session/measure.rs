@@ -24,31 +24,37 @@ const PARTS_COMMIT_DIGEST: u64 = 1;
 
 impl Session {
     /// A statement is about to be sent; absent when it is not to be measured.
-    pub(super) fn begin_flight(&mut self, job: &Job<'_>, place: &Place, role: Role) -> Option<Flight> {
+    pub(super) fn begin_flight(
+        &mut self,
+        job: &Job<'_>,
+        place: &Place,
+        (role, now): (Role, Instant),
+    ) -> Option<Flight> {
         let class = class_of(job)?;
         let digest = job.plan.digest;
-        (role == Role::Primary).then(|| self.begin(class, digest, place))
+        (role == Role::Primary).then(|| self.begin(class, digest, place, now))
     }
 
     /// As [`Self::begin_flight`], of the COMMIT of a part.
     pub(super) fn begin_commit(&mut self, place: &Place) -> Option<Flight> {
-        (place.role == Role::Primary).then(|| self.begin(Class::Write, PARTS_COMMIT_DIGEST, place))
+        (place.role == Role::Primary).then(|| self.begin(Class::Write, PARTS_COMMIT_DIGEST, place, Instant::now()))
     }
 
-    fn begin(&mut self, class: Class, digest: u64, place: &Place) -> Flight {
+    fn begin(&mut self, class: Class, digest: u64, place: &Place, now: Instant) -> Flight {
         let owner = if place.owner == 0 { digest } else { place.owner };
         let meter = self.meter.of(&self.services.meters, &place.cluster);
-        meter.begin(Statement { class, digest, owner }, Instant::now())
+        meter.begin(Statement { class, digest, owner }, now)
     }
 
     /// A statement's answer was relayed, or broke off.
     pub(super) fn land(
-        &self,
+        &mut self,
         flight: Option<Flight>,
         admitted: Option<Admitted>,
         relayed: &Result<(), RelayError>,
     ) {
         let now = Instant::now();
+        self.seen_at = now;
         match relayed {
             // Whoever waited gave up: the client, a deadline, an operator.
             Err(RelayError::Client(_) | RelayError::Stopped(_)) => {

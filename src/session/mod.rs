@@ -76,8 +76,9 @@ struct Session {
     state: State,
     /// For all deadlines of the session.
     alarm: Alarm,
-    /// Since when the session waits for a command.
-    waiting_since: Instant,
+    /// When the session looked at the clock last: as its command arrived, or as an answer to it ended. Looking
+    /// again for every purpose would cost more than most of what it is for.
+    seen_at: Instant,
     /// When the command that is being worked on arrived.
     started: Instant,
     prepared: PreparedStatements,

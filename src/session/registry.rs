@@ -82,6 +82,18 @@ struct Shown {
     kills_on_way: usize,
     /// One was sent for it.
     was_killed: bool,
+    /// Its statement waits for something of Bulkhead's own, and has not been sent.
+    wait: Wait,
+}
+
+/// A statement that waits before it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Wait {
+    #[default]
+    None,
+    Waits,
+    /// A KILL QUERY ended it.
+    Cut,
 }
 
 impl SessionEntry {
@@ -133,15 +145,32 @@ impl SessionEntry {
         self.interrupted_at(false).await;
     }
 
-    /// KILL QUERY: stops the statement that runs, if one does.
+    /// For a statement that is to wait before it is sent.
+    pub(super) fn waiting(&self) -> Waiting<'_> {
+        Waiting { entry: self, is_shown: false }
+    }
+
+    /// KILL QUERY: stops the statement that runs or waits to run, if one does.
     ///
     /// # Errors
     /// The KILL did not reach the server.
     ///
     /// Cancel safety: safe.
     pub async fn kill_query(&self) -> Result<(), KillError> {
-        let Some(kill) = KillOnWay::begin(self) else { return Ok(()) };
+        let Some(kill) = KillOnWay::begin(self) else {
+            self.cut_wait();
+            return Ok(());
+        };
         kill.killer.kill_query().await
+    }
+
+    fn cut_wait(&self) {
+        let mut shown = self.shown();
+        if shown.wait == Wait::Waits {
+            shown.wait = Wait::Cut;
+            drop(shown);
+            self.wake.wake();
+        }
     }
 
     /// The statement is over; says whether a KILL QUERY was sent for it. One on its way is waited for, as it
@@ -171,6 +200,57 @@ impl SessionEntry {
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
         let place = InFlight { count: self.in_flight.clone() };
         (in_flight_max == 0 || before < in_flight_max).then_some(place)
+    }
+}
+
+/// A statement that waits before it is sent; until dropped, KILL QUERY ends the wait.
+pub(super) struct Waiting<'a> {
+    entry: &'a SessionEntry,
+    is_shown: bool,
+}
+
+/// Why a statement waits no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// Its session was killed.
+    Session,
+    /// KILL QUERY.
+    Statement,
+}
+
+impl Waiting<'_> {
+    /// Waits until session or statement is killed. For the session's own task. Costs nothing for who does not
+    /// have to wait. Cancel safe.
+    pub(super) async fn stopped(&mut self) -> Stopped {
+        poll_fn(|cx| {
+            if let Some(stopped) = self.look() {
+                return Poll::Ready(stopped);
+            }
+            self.entry.wake.register(cx.waker());
+            // One that was asked for before the waker was there woke nobody.
+            self.look().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    fn look(&mut self) -> Option<Stopped> {
+        if self.entry.due_interrupt(false).is_some() {
+            return Some(Stopped::Session);
+        }
+        let mut shown = self.entry.shown();
+        if !self.is_shown {
+            self.is_shown = true;
+            shown.wait = Wait::Waits;
+        }
+        (shown.wait == Wait::Cut).then_some(Stopped::Statement)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.is_shown {
+            self.entry.shown().wait = Wait::None;
+        }
     }
 }
 
@@ -389,7 +469,12 @@ impl Admission {
             peer,
             connected: now,
             statements: AtomicU64::new(0),
-            shown: Mutex::new(Shown { activity: idle, kills_on_way: 0, was_killed: false }),
+            shown: Mutex::new(Shown {
+                activity: idle,
+                kills_on_way: 0,
+                was_killed: false,
+                wait: Wait::None,
+            }),
             interrupt: AtomicU8::new(NO_INTERRUPT),
             wake: AtomicWaker::new(),
             kill_done: Notify::new(),

@@ -1,8 +1,8 @@
 //! Alerts: what happened, sent to webhooks and commands of the config.
 //!
-//! Nothing waits for them: entries go into a bounded queue, and one task takes them out, one after the other
-//! for each receiver. A receiver that fails is tried again a few times and then passed over; that is counted
-//! and logged, without its address, which may be a secret.
+//! Nothing waits for them: entries go into a bounded queue for each receiver, whose own task takes them out one
+//! after the other. A receiver that fails is tried again a few times for each and then passed over; that is
+//! counted and logged, without its address, which may be a secret.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::http;
-use crate::config::{AlertCommand, Webhook};
+use crate::config::{AlertCommand, Alerts, Webhook};
 use crate::drain::{Action, Entry, Witness, utc};
 use crate::session::Services;
 
@@ -52,7 +52,8 @@ impl Outbox {
         let (queue, entries) = mpsc::channel(QUEUE_MAX);
         let sent = Arc::new(Sent::default());
         let outbox = Self { queue, proxy: proxy.into(), sent: sent.clone() };
-        (outbox, send_all(services, entries, sent))
+        let receivers = move || services.snapshots.load().config.alerts.clone();
+        (outbox, send_all(receivers, entries, sent))
     }
 
     /// Leaves an entry to be sent; does not wait.
@@ -94,20 +95,64 @@ fn signal(witness: &Witness) -> Value {
     json!({"signal": signal, "value": value, "threshold": threshold, "unit": unit, "for_s": for_seconds})
 }
 
-async fn send_all(services: Arc<Services>, mut entries: mpsc::Receiver<Arc<Value>>, sent: Arc<Sent>) {
+/// Who gets alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Receiver {
+    Web(Webhook),
+    Program(AlertCommand),
+}
+
+impl Receiver {
+    fn name(&self) -> &str {
+        match self {
+            Self::Web(hook) => &hook.name,
+            Self::Program(hook) => &hook.name,
+        }
+    }
+
+    async fn tell(&self, alert: &Value) -> Result<(), String> {
+        match self {
+            Self::Web(hook) => post(hook, alert).await,
+            Self::Program(hook) => run(hook, alert).await,
+        }
+    }
+}
+
+/// Gives each alert to all receivers. Each has a queue and a task of its own: one that does not answer delays
+/// no other's page.
+pub(super) async fn send_all(
+    configured: impl Fn() -> Alerts,
+    mut entries: mpsc::Receiver<Arc<Value>>,
+    sent: Arc<Sent>,
+) {
+    let mut lines: Vec<(Receiver, mpsc::Sender<Arc<Value>>)> = Vec::new();
+    let mut sending = JoinSet::new();
     while let Some(alert) = entries.recv().await {
-        // As the config is now: a reload counts for the next alert.
-        let alerts = services.snapshots.load().config.alerts.clone();
-        let mut sending = JoinSet::new();
-        for hook in alerts.webhooks {
-            let (alert, sent) = (alert.clone(), sent.clone());
-            sending.spawn(async move { deliver(&hook.name.clone(), &sent, || post(&hook, &alert)).await });
+        // As the config is now: a reload counts for the next alert. What waits for a receiver that has left
+        // is still sent.
+        let alerts = configured();
+        let webhooks = alerts.webhooks.into_iter().map(Receiver::Web);
+        let receivers: Vec<_> = webhooks.chain(alerts.commands.into_iter().map(Receiver::Program)).collect();
+        lines.retain(|(receiver, _)| receivers.contains(receiver));
+        while sending.try_join_next().is_some() {}
+        for receiver in receivers {
+            if !lines.iter().any(|(known, _)| *known == receiver) {
+                let (line, waiting) = mpsc::channel(QUEUE_MAX);
+                sending.spawn(serve(receiver.clone(), waiting, sent.clone()));
+                lines.push((receiver.clone(), line));
+            }
+            let line = lines.iter().find(|(known, _)| *known == receiver);
+            if line.is_some_and(|(_, line)| line.try_send(alert.clone()).is_err()) {
+                sent.dropped.fetch_add(1, Ordering::Relaxed);
+            }
         }
-        for hook in alerts.commands {
-            let (alert, sent) = (alert.clone(), sent.clone());
-            sending.spawn(async move { deliver(&hook.name.clone(), &sent, || run(&hook, &alert)).await });
-        }
-        sending.join_all().await;
+    }
+}
+
+/// Sends one receiver what waits for it, in order.
+async fn serve(receiver: Receiver, mut waiting: mpsc::Receiver<Arc<Value>>, sent: Arc<Sent>) {
+    while let Some(alert) = waiting.recv().await {
+        deliver(receiver.name(), &sent, || receiver.tell(&alert)).await;
     }
 }
 

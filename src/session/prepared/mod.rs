@@ -156,7 +156,7 @@ impl Session {
         };
         self.forget_lingering();
         let _admitted = self.admit(&job, &place).await?;
-        let mut held = self.take_connection(&place).await?;
+        let mut held = self.take_connection(&place, None).await?;
         let server_text = edited.as_deref().unwrap_or(text);
         let (answer, prepared) = match self.prepare_on(&mut held, &place, server_text).await {
             Ok(done) => done,

@@ -56,7 +56,7 @@ impl Session {
     async fn connect(&mut self, job: &Job<'_>, place: &Place) -> Flow<(Held, Option<Admitted>)> {
         let admitted = self.admit(job, place).await?;
         let has_connection = self.state.held.is_some();
-        let held = match self.take_connection(place).await {
+        let held = match self.take_connection(place, admitted.as_ref()).await {
             Ok(held) if held.role == Role::Replica => Box::pin(self.with_own_writes(place, held)).await?,
             Ok(held) => held,
             Err(failure) => {
@@ -77,7 +77,11 @@ impl Session {
     ///
     /// # Errors
     /// The transaction was lost; it runs elsewhere; no connection could be had.
-    pub(in crate::session) async fn take_connection(&mut self, place: &Place) -> Flow<Held> {
+    pub(in crate::session) async fn take_connection(
+        &mut self,
+        place: &Place,
+        admitted: Option<&Admitted>,
+    ) -> Flow<Held> {
         if let Transaction::Lost { code } = self.state.transaction {
             return Err(ClientError::of(code).into());
         }
@@ -88,7 +92,10 @@ impl Session {
             self.state.held = Some(held);
             return Err(self.held_elsewhere().into());
         }
-        self.check_out(place).await
+        match admitted {
+            Some(admitted) => self.lend(place, admitted.drains()).await,
+            None => self.check_out(place).await,
+        }
     }
 
     /// Says why a statement cannot leave the connection that the session holds.
@@ -100,6 +107,11 @@ impl Session {
     /// A connection of the pool.
     pub(in crate::session) async fn check_out(&mut self, place: &Place) -> Flow<Held> {
         let drains = self.entrance.of(&self.services.admissions, &place.cluster).drains();
+        self.lend(place, drains).await
+    }
+
+    /// As [`Self::check_out`]; the cluster has been drained so many times.
+    async fn lend(&mut self, place: &Place, drains: u64) -> Flow<Held> {
         let wanted = Wanted {
             class: self.capabilities.masked(CLASS_MASK),
             settings: &self.state.settings,
@@ -107,11 +119,12 @@ impl Session {
             worker: self.worker,
             within: self.serving.config.timeouts.pool_wait,
         };
+        let mut waiting = self.entry.waiting();
         let lent = tokio::select! {
             biased;
             lent = self.services.pools.checkout(&place.cluster, place.role, &wanted) => lent,
             error = self.client.watch_close() => return Err(error.into()),
-            () = self.entry.killed() => return Err(Ended::Killed.into()),
+            stopped = waiting.stopped() => return Err(stopped.into()),
         };
         match lent {
             Ok(checkout) => {
@@ -129,7 +142,8 @@ impl Session {
         mut held: Held,
         admitted: Option<Admitted>,
     ) -> Flow {
-        let flight = self.begin_flight(job, place, held.role);
+        let now = Instant::now();
+        let flight = self.begin_flight(job, place, (held.role, now));
         let queued = self.queue(job, place, &mut held).await;
         let state_answers = match queued {
             Ok(count) => count,
@@ -143,7 +157,7 @@ impl Session {
         // A COMMIT that is killed leaves nobody knowing what became of it.
         let is_end =
             matches!(job.plan.effects.transaction, TransactionEffect::Commit | TransactionEffect::Rollback);
-        let deadline = if is_end { None } else { self.statement_deadline() };
+        let deadline = if is_end { None } else { self.statement_deadline(now) };
         let relayed = self.relay(&mut held, state_answers, deadline).await;
         self.land(flight, admitted, &relayed);
         self.was_killed |= self.entry.finish_running().await;
@@ -493,9 +507,10 @@ impl Session {
         self.services.health.record(&outcome, text);
     }
 
-    /// Feeds digests and shard statistics, and logs slow statements.
+    /// Feeds digests and shard statistics with a statement that ended when the session looked at the clock
+    /// last, and logs slow statements.
     pub(in crate::session) fn observe(&self, job: &Job<'_>, place: &Place, lost: bool) {
-        let took = job.started.elapsed();
+        let took = self.seen_at.saturating_duration_since(job.started);
         self.record(job, place, took, lost);
         let slow = self.serving.config.log.slow_statement;
         if !slow.is_zero() && took >= slow {

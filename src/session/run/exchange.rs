@@ -102,7 +102,7 @@ impl Session {
 
     /// Relays the answer of a command that was queued on the held connection, and keeps it.
     pub(in crate::session) async fn relay_held(&mut self, mut held: Held) -> Flow {
-        let deadline = self.statement_deadline();
+        let deadline = self.statement_deadline(Instant::now());
         match self.relay(&mut held, 0, deadline).await {
             Ok(()) => {
                 self.state.held = Some(held);
@@ -119,7 +119,7 @@ impl Session {
 
     /// Collects the answer of the one command that was queued.
     pub(in crate::session) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
-        let deadline = self.statement_deadline();
+        let deadline = self.statement_deadline(Instant::now());
         let connection = &mut *held.checkout;
         self.tracker.start(kind, connection.capabilities());
         self.tracker.expect_sequence(connection.framed.sequence());
@@ -175,9 +175,10 @@ impl Session {
         value.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| bad())).transpose()
     }
 
-    pub(in crate::session) fn statement_deadline(&self) -> Option<Instant> {
+    /// When a statement that begins now is to have ended.
+    pub(in crate::session) fn statement_deadline(&self, now: Instant) -> Option<Instant> {
         let timeouts = &self.serving.config.timeouts;
-        let query = (!timeouts.query.is_zero()).then(|| Instant::now() + timeouts.query);
+        let query = (!timeouts.query.is_zero()).then(|| now + timeouts.query);
         match (query, self.transaction_deadline()) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

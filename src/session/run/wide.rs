@@ -184,7 +184,7 @@ impl Session {
         }
         let Part { held, place, runs } = part;
         for Run { text, params } in runs {
-            let flight = self.begin_flight(job, place, held.role);
+            let flight = self.begin_flight(job, place, (held.role, Instant::now()));
             let answered = match &job.payload {
                 Payload::Execute(execution) => {
                     self.execute_piece(execution, held, place, (text, params)).await
@@ -193,6 +193,7 @@ impl Session {
             };
             let lost = matches!(answered, Err(Failure::Unusable(_) | Failure::End(_)));
             self.land_part(flight, answered.as_ref().err());
+            self.seen_at = Instant::now();
             self.observe(job, place, lost);
             let answer = answered?;
             let end = self.tracker.end();

@@ -116,7 +116,7 @@ impl Session {
         self.forget_lingering();
         let was_held = self.state.held.is_some();
         let _admitted = self.admit(job, &place).await?;
-        let mut held = self.take_connection(&place).await?;
+        let mut held = self.take_connection(&place, None).await?;
         let done = match self.apply_state(&mut held, &place).await {
             Ok(()) => self.set_on(&mut held, statement.text, changes).await,
             Err(failure) => Err(failure),
