@@ -25,7 +25,7 @@ use writers::Writers;
 const BOTH: [Flavour; 2] = [Flavour::MySql, Flavour::MariaDb];
 
 /// Rows of a table that takes the way of the feed.
-const MANY: u32 = 6_000;
+const MANY: u32 = 4_000;
 /// Rows of a table of one chunk.
 const FEW: u32 = 200;
 
@@ -100,14 +100,25 @@ async fn readers_of_the_shadow_open_no_hole() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
-async fn a_process_that_ends_at_any_step_is_followed_by_one_that_goes_on() {
-    for flavour in BOTH {
-        for rows in [MANY, FEW] {
-            let mut fleet = Fleet::start("steps", flavour).await;
-            for (at, step) in Step::ALL.into_iter().enumerate() {
-                for side in ["before", "after"] {
-                    let table = format!("t{at}{side}");
-                    end_at(&mut fleet, &table, rows, &format!("{side}:{}", step.name())).await;
+async fn a_process_that_ends_at_any_step_is_followed_by_one_that_goes_on_mysql() {
+    end_at_every_step(Flavour::MySql).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_process_that_ends_at_any_step_is_followed_by_one_that_goes_on_mariadb() {
+    end_at_every_step(Flavour::MariaDb).await;
+}
+
+async fn end_at_every_step(flavour: Flavour) {
+    let mut fleet = Fleet::start("steps", flavour).await;
+    for rows in [MANY, FEW] {
+        for (at, step) in Step::ALL.into_iter().enumerate() {
+            // One chunk needs no feed.
+            let is_feeds = matches!(step, Step::Subscribe | Step::Copy | Step::Index | Step::Verify);
+            for side in ["before", "after"] {
+                if rows == MANY || !is_feeds {
+                    end_at(&mut fleet, (&format!("t{at}{side}{rows}"), rows), (side, step)).await;
                 }
             }
         }
@@ -115,22 +126,34 @@ async fn a_process_that_ends_at_any_step_is_followed_by_one_that_goes_on() {
 }
 
 /// A process ends at one point; the next one goes on; the table is changed, has every row, and nothing is left.
-async fn end_at(fleet: &mut Fleet, table: &str, rows: u32, point: &str) {
+async fn end_at(fleet: &mut Fleet, (table, rows): (&str, u32), (side, step): (&str, Step)) {
+    let point = format!("{side}:{}", step.name());
     fleet.make_table(table, rows).await;
     let before = fleet.sum(table).await;
-    // Retiring is reached at once when the old table is not kept.
-    let id = fleet.submit(table, WIDEN, false).await;
-    fleet.launch(Some(point));
-    let ended = fleet.wait_for_end_or_done(&id).await;
+    let is_postponed = step == Step::Await;
+    let id = fleet.submit(table, WIDEN, is_postponed).await;
+    fleet.launch(Some(&point));
+    if is_postponed && side == "after" {
+        fleet.wait_for(&id, "postponed").await;
+        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+    }
+    if step == Step::Retire {
+        fleet.wait_for(&id, "done").await;
+        fleet.admin(&format!("RETIRE MIGRATION '{id}'")).await;
+    }
+    assert!(fleet.wait_for_end().await, "{point}: it is reached");
     assert_eq!(fleet.sum(table).await, before, "{point}: rows are there, whichever table has the name");
-    fleet.stop();
     fleet.launch(None);
+    if is_postponed && side == "before" {
+        fleet.wait_for(&id, "postponed").await;
+        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+    }
     let state = fleet.wait_for(&id, "done").await;
-    assert_eq!(state, "done", "{:?}, {point} (ended: {ended}): {}", fleet.flavour(), fleet.tell(&id).await);
+    assert_eq!(state, "done", "{:?}, {point}: {}", fleet.flavour(), fleet.tell(&id).await);
     assert_eq!(fleet.sum(table).await, before, "{point}");
     assert_eq!(fleet.type_of(table, "n").await, "bigint", "{point}");
     fleet.retire(&id).await;
-    assert_eq!(fleet.artifacts().await, Vec::<String>::new(), "{point}");
+    assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{point}");
     fleet.stop();
 }
 
@@ -237,8 +260,8 @@ async fn cancelled_in_each_state_nothing_is_left() {
         let mut holder = fleet.cluster.connect(Role::Primary, "bulkhead_app").await;
         run(&mut holder, "BEGIN").await;
         run(&mut holder, "SELECT COUNT(*) FROM app.held").await;
+        run(&mut holder, "SELECT COUNT(*) FROM app.queued").await;
         let sums = [fleet.sum("paused").await, fleet.sum("postponed").await, fleet.sum("held").await];
-        // Two at once: the last one waits for its turn, or is exchanged when it gets one.
         let paused = fleet.submit("paused", WIDEN, false).await;
         let postponed = fleet.submit("postponed", WIDEN, true).await;
         fleet.pause_offline(&paused).await;
@@ -309,6 +332,133 @@ async fn a_change_that_cannot_be_made_fails_in_the_servers_words() {
         assert_eq!(fleet.wait_for(&id, "failed").await, "failed", "{flavour:?}");
         assert_eq!(fleet.wait_for(&triggered, "failed").await, "failed", "{flavour:?}");
         assert!(fleet.fact(&triggered, "message").await.contains("trigger tr"), "{flavour:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_change_is_taken_back_with_what_was_changed_since() {
+    for flavour in BOTH {
+        for rows in [MANY, FEW] {
+            let mut fleet = Fleet::start("back", flavour).await;
+            fleet.make_table("t", rows).await;
+            let text = "ALTER TABLE t CHANGE n m BIGINT NOT NULL, ADD COLUMN x INT NULL";
+            let id = fleet.submit("t", text, false).await;
+            fleet.launch(None);
+            assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+            let mut client = fleet.client().await;
+            run(&mut client, "UPDATE t SET m = m + 1000, s = 'since' WHERE id < 50").await;
+            run(&mut client, "DELETE FROM t WHERE id BETWEEN 60 AND 69").await;
+            run(&mut client, "INSERT INTO t (id, m, s, x) VALUES (100000, 7, 'new', 1)").await;
+            let wanted = fleet.sum_of("SELECT id, m, s FROM app.t ORDER BY id").await;
+            fleet.admin(&format!("REVERT MIGRATION '{id}'")).await;
+            let back = fleet.newest().await;
+            assert_ne!(back, id);
+            assert_eq!(
+                fleet.wait_for(&back, "done").await,
+                "done",
+                "{flavour:?}: {}",
+                fleet.tell(&back).await
+            );
+            assert_eq!(fleet.sum("t").await, wanted, "{flavour:?} {rows}");
+            assert_eq!(fleet.type_of("t", "n").await, "int", "{flavour:?}");
+            assert_eq!(fleet.fact(&id, "old_table_kept_until").await, "", "{flavour:?}");
+            assert_eq!(fleet.artifacts().await, [format!("old_{back}")], "{flavour:?}");
+            let refused = fleet.try_admin(&format!("REVERT MIGRATION '{id}'")).await.expect_err("not twice");
+            assert!(refused.contains("no old table"), "{refused}");
+        }
+    }
+}
+
+/// Names of checks are unique in a database of MySQL's: the tables of two workspaces, and the old and the new
+/// one, have the same.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn checks_keep_their_names() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("checks", flavour).await;
+        let mut root = fleet.root().await;
+        for database in ["app", "other"] {
+            run(&mut root, &format!("CREATE DATABASE IF NOT EXISTS {database}")).await;
+            run(
+                &mut root,
+                &format!(
+                    "CREATE TABLE {database}.t (id INT PRIMARY KEY, n INT NOT NULL, s VARCHAR(40) NOT NULL, \
+                     CONSTRAINT positive CHECK (n >= 0), CHECK (id > 0)) ENGINE=InnoDB"
+                ),
+            )
+            .await;
+            run(&mut root, &format!("INSERT INTO {database}.t VALUES (1, 1, 'a'), (2, 2, 'b')")).await;
+        }
+        let first = fleet.submit("t", WIDEN, true).await;
+        let second = fleet.submit_in("other", "t", WIDEN, true).await;
+        fleet.launch(None);
+        for id in [&first, &second] {
+            assert_eq!(
+                fleet.wait_for(id, "postponed").await,
+                "postponed",
+                "{flavour:?}: {}",
+                fleet.tell(id).await
+            );
+        }
+        for id in [&first, &second] {
+            fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+            assert_eq!(fleet.wait_for(id, "done").await, "done", "{flavour:?}: {}", fleet.tell(id).await);
+        }
+        for database in ["app", "other"] {
+            let shown: (String, String) = root
+                .query_first(format!("SHOW CREATE TABLE {database}.t"))
+                .await
+                .expect("works")
+                .expect("a row");
+            assert!(shown.1.contains("CONSTRAINT `positive` CHECK"), "{flavour:?}: {}", shown.1);
+            assert!(shown.1.contains("bigint"), "{flavour:?}: {}", shown.1);
+            let refused = root.query_drop(format!("INSERT INTO {database}.t VALUES (3, -1, 'c')")).await;
+            assert!(refused.is_err(), "{flavour:?}: the check is there");
+        }
+        for id in [&first, &second] {
+            fleet.retire(id).await;
+        }
+        let left =
+            "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name LIKE 'zz\\_bulkhead\\_%'";
+        assert_eq!(value(&mut root, left).await, 0, "{flavour:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_stop_in_good_order_leaves_a_migration_that_goes_on() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("order", flavour).await;
+        fleet.make_table("t", MANY).await;
+        let before = fleet.sum("t").await;
+        let id = fleet.submit("t", WIDEN, true).await;
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+        fleet.stop_in_order();
+        fleet.launch(None);
+        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+        assert_eq!(fleet.sum("t").await, before, "{flavour:?}");
+    }
+}
+
+/// Another statement changes the table meanwhile: the copy is of a table that is no more.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_change_by_somebody_else_ends_it() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("else", flavour).await;
+        fleet.make_table("t", MANY).await;
+        let id = fleet.submit("t", WIDEN, true).await;
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+        run(&mut fleet.root().await, "ALTER TABLE app.t ADD COLUMN extra INT").await;
+        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+        assert_eq!(fleet.wait_for(&id, "failed").await, "failed", "{flavour:?}: {}", fleet.tell(&id).await);
+        assert_eq!(fleet.type_of("t", "extra").await, "int", "{flavour:?}: the other change stays");
+        assert_eq!(fleet.type_of("t", "n").await, "int", "{flavour:?}");
+        assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{flavour:?}");
     }
 }
 

@@ -17,7 +17,8 @@ use crate::error::{ClientError, Code};
 use crate::failover::PrimaryRow;
 use crate::health::{Class, Ended, Evidence, Health, Outcome, Signal, State};
 use crate::ids::{
-    ClusterName, Generation, MigrationId, Role, ServerId, SessionId, ShardName, TableName, UserName, WorkspaceId,
+    ClusterName, Generation, MigrationId, Role, ServerId, SessionId, ShardName, TableName, UserName,
+    WorkspaceId,
 };
 use crate::migrations::{self, CommandError, MigrationRow, Progress};
 use crate::topology::{

@@ -109,8 +109,7 @@ async fn revert(migrations: &Migrations, record: &Record, by: &UserName) -> Resu
     let now = SystemTime::now();
     let mut request = record.request.clone();
     (request.user, request.postponed) = (by.clone(), false);
-    let reverting =
-        Record { reverts: Some(record.id.clone()), ..Record::new(new_id(now), request, now) };
+    let reverting = Record { reverts: Some(record.id.clone()), ..Record::new(new_id(now), request, now) };
     let id = migrations.begin(reverting).await?;
     Ok(format!("migration {id} puts the old table of migration {} back", record.id))
 }

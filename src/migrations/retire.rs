@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::ARTIFACTS;
 use super::engine;
 use super::ledger::tables::{self, Leftover};
 use super::ledger::{ENDED_KEPT_MAX, Record, time_of};
 use super::run::{Shared, Side, Step};
 use super::view::State;
-use super::ARTIFACTS;
 use crate::backend::direct::{Direct, DirectError};
 use crate::ids::{ClusterName, MigrationId};
 use crate::topology::StoreError;
@@ -146,12 +146,7 @@ async fn drop_leftover(conn: &mut Direct, leftover: &Leftover) -> Result<(), Dir
 }
 
 /// Says whether nobody needs a table any more.
-fn is_done_with(
-    leftover: &Leftover,
-    known: Option<&Record>,
-    kept_for: Duration,
-    now: SystemTime,
-) -> bool {
+fn is_done_with(leftover: &Leftover, known: Option<&Record>, kept_for: Duration, now: SystemTime) -> bool {
     let is_old_table = leftover.table.starts_with("old_");
     if let Some(record) = known {
         let is_kept = is_old_table && record.kept.is_some();

@@ -120,7 +120,9 @@ impl Migrations {
         self.0.is_stopping.send_replace(true);
         let within = self.0.shared.clusters.settings().swap_within * STOP_TIMES;
         if tokio::time::timeout(within, self.0.shared.no_exchange()).await.is_err() {
-            tracing::warn!("an exchange of tables is cut off; the server is asked about it at the next start");
+            tracing::warn!(
+                "an exchange of tables is cut off; the server is asked about it at the next start"
+            );
         }
     }
 

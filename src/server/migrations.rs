@@ -8,9 +8,7 @@ use crate::admission::Admissions;
 use crate::drain::{Covers, GateState, Scope};
 use crate::health::Meters;
 use crate::ids::ClusterName;
-use crate::migrations::{
-    ClusterNews, ClusterSignals, GatedTable, Migrations, Surroundings, TableGate,
-};
+use crate::migrations::{ClusterNews, ClusterSignals, GatedTable, Migrations, Surroundings, TableGate};
 use crate::topology::{SnapshotCell, Store};
 
 /// The neighbours.

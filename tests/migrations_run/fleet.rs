@@ -58,7 +58,9 @@ impl Fleet {
         let mut cluster = Cluster::start(name, flavour);
         let port = cluster.primary_port;
         cluster.primary_port = relay.listen(port).await;
-        let setup = Self::setup().cluster_as("c1", &cluster);
+        // The relay reads along.
+        let plain = "[clusters.c1.tls]\nmode = \"disabled\"\n";
+        let setup = Self::setup().cluster_as("c1", &cluster).config(plain);
         cluster.primary_port = port;
         Self::prepared(cluster, setup).await
     }
@@ -88,7 +90,8 @@ impl Fleet {
             None => {
                 let bulkhead = self.bulkhead.as_mut().expect("it was set up");
                 bulkhead.set_env("BULKHEAD_STOP_AT", point);
-                bulkhead.launch();
+                // One that is to stop may do so before it accepts connections.
+                assert!(bulkhead.try_launch() || stop_at.is_some(), "it starts:\n{}", bulkhead.log());
             }
         }
     }
@@ -96,6 +99,14 @@ impl Fleet {
     /// Ends the proxy as a crash would.
     pub fn stop(&mut self) {
         self.bulkhead_mut().kill();
+    }
+
+    /// Ends the proxy in good order.
+    pub fn stop_in_order(&mut self) {
+        let bulkhead = self.bulkhead_mut();
+        bulkhead.signal("TERM");
+        assert!(bulkhead.wait(Duration::from_secs(20)).is_some(), "it stops:\n{}", bulkhead.log());
+        bulkhead.kill();
     }
 
     fn bulkhead_mut(&mut self) -> &mut Bulkhead {
@@ -134,13 +145,18 @@ impl Fleet {
 
     /// Writes a migration of `app.TABLE` into the store. The proxy must not run.
     pub async fn submit(&mut self, table: &str, text: &str, postponed: bool) -> String {
+        self.submit_in("app", table, text, postponed).await
+    }
+
+    /// The same, of a table in another database.
+    pub async fn submit_in(&mut self, database: &str, table: &str, text: &str, postponed: bool) -> String {
         let text = text.replace(" t ", &format!(" {table} "));
         let request = MigrationRequest {
             keyspace: Keyspace::new("app"),
             shard: ShardName::new("-"),
             workspace: None,
             cluster: ClusterName::new("c1"),
-            database: "app".to_owned(),
+            database: database.to_owned(),
             table: table.to_owned(),
             text,
             settings: StatementSettings::default(),
@@ -192,6 +208,18 @@ impl Fleet {
         admin.query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"))
     }
 
+    /// Runs an admin statement that may be refused.
+    pub async fn try_admin(&self, statement: &str) -> Result<Vec<Row>, String> {
+        let mut admin = self.bulkhead().connect_admin().await;
+        admin.query(statement).await.map_err(|error| error.to_string())
+    }
+
+    /// The id of the newest migration.
+    pub async fn newest(&self) -> String {
+        let rows = self.admin("SHOW MIGRATIONS LIMIT 1").await;
+        rows[0].get("id").expect("the column is there")
+    }
+
     /// One line of SHOW MIGRATION; empty when it is not there.
     pub async fn fact(&self, id: &str, name: &str) -> String {
         let rows = self.admin(&format!("SHOW MIGRATION '{id}'")).await;
@@ -235,18 +263,12 @@ impl Fleet {
         false
     }
 
-    /// Waits until the process has stopped at its point, or the migration is done; says whether it has.
-    pub async fn wait_for_end_or_done(&mut self, id: &str) -> bool {
+    /// Waits until the process has stopped at its point; says whether it has.
+    pub async fn wait_for_end(&mut self) -> bool {
         let began = Instant::now();
         while began.elapsed() < WITHIN {
             if self.bulkhead_mut().wait(Duration::from_millis(1)).is_some() {
                 return true;
-            }
-            let Ok(mut admin) = self.bulkhead().try_connect_admin().await else { continue };
-            let state = admin.query::<Row, _>(format!("SHOW MIGRATIONS WHERE id = '{id}' AND state = done"));
-            if state.await.is_ok_and(|rows| !rows.is_empty()) {
-                // Steps behind it may still be to come: they have a moment.
-                return self.bulkhead_mut().wait(Duration::from_millis(500)).is_some();
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -292,9 +314,13 @@ impl Fleet {
 
     /// A sum over all rows of `app.TABLE`.
     pub async fn sum(&self, table: &str) -> u64 {
+        self.sum_of(&format!("SELECT id, n, s FROM app.{table} ORDER BY id")).await
+    }
+
+    /// A sum over the rows of a query: two numbers and a text.
+    pub async fn sum_of(&self, sql: &str) -> u64 {
         let mut conn = self.root().await;
-        let rows: Vec<(i64, i64, String)> =
-            conn.query(format!("SELECT id, n, s FROM app.{table} ORDER BY id")).await.expect("it works");
+        let rows: Vec<(i64, i64, String)> = conn.query(sql).await.expect("it works");
         checksum(&rows)
     }
 

@@ -63,11 +63,7 @@ const HELP: [Help; 54] = [
         "schema changes that copy their table, newest first: state, rate, time left, what they wait for",
         "SHOW MIGRATIONS WHERE state = copying",
     ),
-    entry(
-        "SHOW MIGRATION '<id>'",
-        "everything that is known of one",
-        "SHOW MIGRATION '018f00000000aaaa'",
-    ),
+    entry("SHOW MIGRATION '<id>'", "everything that is known of one", "SHOW MIGRATION '018f00000000aaaa'"),
     entry("SHOW SERVERS <tail>", "servers and whether connections to them open", "SHOW SERVERS"),
     entry(
         "SHOW POOLS <tail>",
@@ -136,11 +132,7 @@ const HELP: [Help; 54] = [
         "copies no further; its changes go on to be applied, and it holds no lock",
         "PAUSE MIGRATION '018f00000000aaaa'",
     ),
-    entry(
-        "RESUME MIGRATION '<id>'",
-        "ends a pause or a throttling",
-        "RESUME MIGRATION '018f00000000aaaa'",
-    ),
+    entry("RESUME MIGRATION '<id>'", "ends a pause or a throttling", "RESUME MIGRATION '018f00000000aaaa'"),
     entry(
         "THROTTLE MIGRATION '<id>' FOR <seconds>",
         "a pause that ends by itself",
@@ -171,11 +163,7 @@ const HELP: [Help; 54] = [
         "puts the old table back, with the changes made since; while it is kept",
         "REVERT MIGRATION '018f00000000bbbb'",
     ),
-    entry(
-        "RETIRE MIGRATION '<id>'",
-        "drops the kept old table now",
-        "RETIRE MIGRATION '018f00000000bbbb'",
-    ),
+    entry("RETIRE MIGRATION '<id>'", "drops the kept old table now", "RETIRE MIGRATION '018f00000000bbbb'"),
     entry(
         "CREATE WORKSPACE <keyspace> <id> [ON <shard>] [STATE <state>] [WITH DATABASE]",
         "adds a workspace, by weight unless a shard is named; WITH DATABASE runs the template first",

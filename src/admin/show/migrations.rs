@@ -105,7 +105,10 @@ fn facts(row: &MigrationRow) -> Vec<(&'static str, Option<String>)> {
         ("changes_applied", Some(progress.changes_applied.to_string())),
         ("behind_ms", progress.behind.map(|behind| behind.as_millis().to_string())),
         ("compared_percent", progress.compared.map(|share| format!("{:.1}", share * 100.0))),
-        ("eta_s", progress.remaining().filter(|_| !row.state.is_over()).map(|left| left.as_secs().to_string())),
+        (
+            "eta_s",
+            progress.remaining().filter(|_| !row.state.is_over()).map(|left| left.as_secs().to_string()),
+        ),
         ("attempts", Some(row.attempts.to_string())),
         ("swap_ms", row.swap_took.map(|took| format!("{:.1}", took.as_secs_f64() * 1000.0))),
         ("carried_out_by", row.owner.clone()),
@@ -128,7 +131,10 @@ fn waits_for(row: &MigrationRow) -> Option<String> {
     if row.state.is_over() {
         return row.message.clone();
     }
-    row.throttled.clone().or_else(|| row.is_paused.then(|| "paused".to_owned())).or_else(|| row.message.clone())
+    row.throttled
+        .clone()
+        .or_else(|| row.is_paused.then(|| "paused".to_owned()))
+        .or_else(|| row.message.clone())
 }
 
 fn seconds(duration: Duration) -> AdminValue {

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::super::histogram::Histogram;
 use super::baseline::{Baseline, Usual};
 use super::flights::Flights;
-use super::super::histogram::Histogram;
 use super::sample::{BUCKETS, Counts, Sample};
 
 /// What is measured apart, and limited apart.

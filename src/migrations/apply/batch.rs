@@ -9,9 +9,9 @@ use crate::migrations::plan::{CopyPlan, KEYS_MAX};
 /// Bytes of one INSERT, if its rows are not longer by themselves.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
-/// Carries a batch out, in one transaction, with `record` as its last statement. On a connection that holds table
-/// locks (`record` absent) BEGIN would release them: it runs without a transaction of its own there, and what it
-/// did is not undone when it fails.
+/// Carries a batch out, in one transaction, with `record` as its last statement. On a connection that holds
+/// table locks (`record` absent) BEGIN would release them: it runs without a transaction of its own there,
+/// and what it did is not undone when it fails.
 ///
 /// # Errors
 /// The server's; the transaction is still open then, if the connection is not lost.

@@ -1,13 +1,14 @@
 //! The task that follows the feed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use super::batch::apply_batch;
 use crate::backend::direct::{Direct, DirectError};
-use crate::migrations::changes::{Change, Position, RowChange, Subscription};
+use crate::migrations::changes::{Change, FeedError, Position, RowChange, Subscription, TableChange};
 use crate::migrations::copy::{Batch, Op};
 use crate::migrations::engine::{Counters, EngineError, Image, Settling, Shared, meaning, weigh};
 
@@ -116,7 +117,7 @@ impl Applier {
                 () = std::future::ready(()) => None,
             };
             return match looked {
-                Some(change) => self.note(change.map_err(|error| EngineError::Feed(error.to_string()))?),
+                Some(change) => self.note(change.map_err(feed_error)?),
                 None => {
                     self.note_current();
                     Ok(false)
@@ -124,7 +125,7 @@ impl Applier {
             };
         }
         tokio::select! {
-            change = self.feed.next() => self.note(change.map_err(|error| EngineError::Feed(error.to_string()))?),
+            change = self.feed.next() => self.note(change.map_err(feed_error)?),
             () = self.shared.wake.notified() => Ok(false),
             () = sleep(RECORD_EVERY) => Ok(false),
         }
@@ -158,10 +159,20 @@ impl Applier {
                 }
             }
             Change::Marker(number) => self.shared.update_quietly(|state| state.book.note_marker(number)),
-            Change::Advanced { position } => self.shared.update_quietly(|state| state.book.complete(position)),
-            Change::TableChanged { what } => return Err(EngineError::TableChanged(format!("{what:?}").to_lowercase())),
+            Change::Advanced { position } => {
+                self.shared.update_quietly(|state| state.book.complete(position))
+            }
+            Change::TableChanged { what: TableChange::Renamed } if self.is_own_rename() => {}
+            Change::TableChanged { what } => {
+                return Err(EngineError::TableChanged(format!("{what:?}").to_lowercase()));
+            }
         }
         Ok(true)
+    }
+
+    /// Says whether this is the RENAME that a replay begins with. Rows before it are none of the new table's.
+    fn is_own_rename(&self) -> bool {
+        self.shared.begins_with_rename.swap(false, Ordering::Relaxed)
     }
 
     /// What becomes of the keys of a changed row: the old one is gone, unless the new one is the same.
@@ -171,9 +182,12 @@ impl Applier {
         ops: &mut Vec<(crate::migrations::plan::Key, Op<Image>)>,
     ) -> Result<(), EngineError> {
         let plan = &self.shared.plan;
-        let unreadable = |error: crate::migrations::changes::values::ValueError| EngineError::Feed(error.to_string());
+        let unreadable =
+            |error: crate::migrations::changes::values::ValueError| EngineError::Feed(error.to_string());
         let after = match &row.after {
-            Some(after) => Some((plan.key_of(after).map_err(unreadable)?, plan.image(after).map_err(unreadable)?)),
+            Some(after) => {
+                Some((plan.key_of(after).map_err(unreadable)?, plan.image(after).map_err(unreadable)?))
+            }
             None => None,
         };
         if let Some(before) = &row.before {
@@ -228,8 +242,9 @@ impl Applier {
         Ok(())
     }
 
-    /// Makes the connection ready for the next transaction. A new one must find the position that was recorded
-    /// last, or the one that was being recorded: a server that does not is another one, or has lost something.
+    /// Makes the connection ready for the next transaction. A new one must find the position that was
+    /// recorded last, or the one that was being recorded: a server that does not is another one, or has lost
+    /// something.
     async fn recover(&mut self, error: &DirectError, attempted: &Position) -> Result<(), EngineError> {
         if !error.is_lost() {
             return match self.direct.execute("ROLLBACK").await {
@@ -257,4 +272,8 @@ impl Applier {
         self.direct = direct;
         Ok(())
     }
+}
+
+fn feed_error(error: FeedError) -> EngineError {
+    EngineError::Feed(error.to_string())
 }

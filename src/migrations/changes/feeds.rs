@@ -65,8 +65,8 @@ impl Feeds {
     }
 
     /// Subscribes to the changes of one table, whose columns are of these kinds, in the order of the table's
-    /// definition, all of them. `from` absent: what is committed after this call has returned will surely
-    /// come; a little of before may.
+    /// definition, all of them. `from` absent: it begins where the log ends. What is not in the log when this
+    /// returns comes; what is in the log, a read sees that begins behind a later [`Self::mark`].
     ///
     /// # Errors
     /// See [`FeedError`]: the server is not set up for it, the position is purged, there is no connection.
@@ -77,6 +77,7 @@ impl Feeds {
         columns: Arc<[ColumnKind]>,
         from: Option<Position>,
     ) -> Result<Subscription, FeedError> {
+        let is_new = from.is_none();
         let place = self.find_start(cluster, from).await?;
         let (sender, receiver) = mpsc::channel(PARCELS_MAX);
         let budget = Arc::new(Semaphore::new(BYTES_MAX));
@@ -88,6 +89,7 @@ impl Feeds {
                 table: table.clone(),
                 columns: Arc::clone(&columns),
                 from: place.clone(),
+                is_new,
                 way: way.clone(),
                 answer,
             };

@@ -1,10 +1,10 @@
 //! Changes of tables, from the binary log of their cluster.
 //!
-//! One feed per cluster serves all subscriptions there: it begins with the first and ends after the last, on a
-//! connection of its own to the primary. It gives every committed change of a subscribed table once, in order,
-//! whole rows before and after; it follows the cluster's primary, and goes on behind what each subscriber has
-//! got when a connection is lost. What cannot be followed surely (partial rows, statements instead of rows,
-//! purged logs, another history) is an error that says what to do, never a gap.
+//! One feed per cluster serves all subscriptions there: it begins with the first and ends after the last, on
+//! a connection of its own to the primary. It gives every committed change of a subscribed table once, in
+//! order, whole rows before and after; it follows the cluster's primary, and goes on behind what each
+//! subscriber has got when a connection is lost. What cannot be followed surely (partial rows, statements
+//! instead of rows, purged logs, another history) is an error that says what to do, never a gap.
 //!
 //! - `binlog`: events as bytes to facts, without IO.
 //! - [`values`]: column kinds, values, and the literals that carry them.

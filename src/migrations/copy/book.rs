@@ -8,16 +8,16 @@
 //!    now. Then it reads the chunk.
 //! 3. [`Book::claim`]: rows whose key is touched, or whose change is not applied yet, are dropped: the feed
 //!    brings something at least as new. The keys of the others are *in flight*.
-//! 4. Changes of keys in flight are *deferred*; all others are applied at once, whether or not their rows were
-//!    copied.
+//! 4. Changes of keys in flight are *deferred*; all others are applied at once, whether or not their rows
+//!    were copied.
 //! 5. The caller writes the chunk, and [`Book::close`] lets its deferred changes go.
 //!
 //! A chunk that meets another row's unique value is read again *alone* ([`Book::hold_at`]): once the feed has
 //! passed a marker written behind the read, everything that comes is held back. Shadow and source agree then
 //! about every row that both have, so a conflict is a true duplicate.
 //!
-//! Keys are compared by their bytes only. What is kept per key is the newest change alone, as each carries the
-//! whole row.
+//! Keys are compared by their bytes only. What is kept per key is the newest change alone, as each carries
+//! the whole row.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -38,8 +38,8 @@ pub enum Op<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChunkId(u64);
 
-/// Changes to be applied in one transaction: first every key is deleted, then the rows are inserted. Their order
-/// does not matter.
+/// Changes to be applied in one transaction: first every key is deleted, then the rows are inserted. Their
+/// order does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch<T, P> {
     /// The newest change of each key.
@@ -58,8 +58,8 @@ struct Chunk {
 enum Phase {
     /// Registered, perhaps read.
     Open { touched: HashSet<Key> },
-    /// Claimed: hashes of the keys in flight. Two keys of one hash delay a change for no reason, which does no
-    /// harm.
+    /// Claimed: hashes of the keys in flight. Two keys of one hash delay a change for no reason, which does
+    /// no harm.
     InFlight { hashes: HashSet<u64> },
 }
 
@@ -194,7 +194,8 @@ impl<T: Clone, P: Clone> Book<T, P> {
         id
     }
 
-    /// From this marker on (at once if it has come) everything waits for this chunk, which must be the only one.
+    /// From this marker on (at once if it has come) everything waits for this chunk, which must be the only
+    /// one.
     pub fn hold_at(&mut self, id: ChunkId, marker: u64) {
         debug_assert!(self.chunks.len() == 1 && self.chunks[0].id == id, "a chunk is held for alone");
         self.hold = Hold::At(id, marker);
@@ -214,9 +215,14 @@ impl<T: Clone, P: Clone> Book<T, P> {
         })
     }
 
-    /// Decides about the rows of a chunk: `keep` gets, for each key in order, whether its row is to be written.
-    /// Those are in flight from now on.
-    pub fn claim<'k>(&mut self, id: ChunkId, keys: impl Iterator<Item = &'k [u8]>, mut keep: impl FnMut(bool)) {
+    /// Decides about the rows of a chunk: `keep` gets, for each key in order, whether its row is to be
+    /// written. Those are in flight from now on.
+    pub fn claim<'k>(
+        &mut self,
+        id: ChunkId,
+        keys: impl Iterator<Item = &'k [u8]>,
+        mut keep: impl FnMut(bool),
+    ) {
         let Some(at) = self.chunks.iter().position(|chunk| chunk.id == id) else { return };
         let is_held = matches!(self.hold, Hold::Now(_));
         let mut hashes = HashSet::with_capacity(keys.size_hint().0);

@@ -187,8 +187,8 @@ async fn read_rows(
     Ok((read, cut))
 }
 
-/// Drops rows that the shadow has: they came by the feed before the chunk was registered, and what is newer of
-/// them comes by the feed too.
+/// Drops rows that the shadow has: they came by the feed before the chunk was registered, and what is newer
+/// of them comes by the feed too.
 async fn drop_present(
     shared: &Shared,
     direct: &mut Direct,
@@ -253,7 +253,8 @@ async fn write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(
 async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(u64, u64), DirectError> {
     let Work { read, kept, copied, compact, delete } = work;
     let kept_rows = || kept.iter().enumerate().filter(|(_, keep)| **keep).map(|(at, _)| read.row(at));
-    let (count, bytes) = kept_rows().fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.len() as u64));
+    let (count, bytes) =
+        kept_rows().fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.len() as u64));
     direct.execute("START TRANSACTION").await?;
     if let Some(copied) = copied {
         match direct.execute(shared.records.add_range(copied, count)).await {

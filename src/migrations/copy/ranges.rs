@@ -1,9 +1,9 @@
 //! Which ranges of keys are copied, being copied, and next.
 //!
-//! The source's keys up to the greatest one at the start are cut into pieces behind each other; whoever asks for
-//! the next looks for its end. Pieces are numbered so that their numbers sort as their keys do, though keys cannot
-//! be compared here: each new one is [`STEP`] beyond the last, and what is cut off a piece gets the number behind
-//! it.
+//! The source's keys up to the greatest one at the start are cut into pieces behind each other; whoever asks
+//! for the next looks for its end. Pieces are numbered so that their numbers sort as their keys do, though
+//! keys cannot be compared here: each new one is [`STEP`] beyond the last, and what is cut off a piece gets
+//! the number behind it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -83,7 +83,7 @@ impl Ranges {
     }
 
     /// What to do next.
-    pub fn next(&mut self) -> Next {
+    pub fn next_step(&mut self) -> Next {
         if let Some(piece) = self.queue.pop_front() {
             self.at_work += 1;
             return Next::Piece(piece);
@@ -98,7 +98,8 @@ impl Ranges {
         }
     }
 
-    /// The next piece ends with this key; `None`: fewer keys are left than a piece has, or it could not be told.
+    /// The next piece ends with this key; `None`: fewer keys are left than a piece has, or it could not be
+    /// told.
     pub fn scouted(&mut self, end: Option<Key>) -> Option<Piece> {
         self.is_scouting = false;
         let (number, after) = self.after.take()?;
@@ -163,7 +164,9 @@ mod tests {
 
     fn key(n: u32) -> Key {
         let mut bytes = Vec::new();
-        crate::migrations::plan::push_literal(&mut bytes, |out| out.extend_from_slice(n.to_string().as_bytes()));
+        crate::migrations::plan::push_literal(&mut bytes, |out| {
+            out.extend_from_slice(n.to_string().as_bytes())
+        });
         Key::from_bytes(&bytes)
     }
 
@@ -177,25 +180,25 @@ mod tests {
     #[test]
     fn pieces_follow_each_other() {
         let mut ranges = Ranges::new(key(30), Vec::new());
-        assert_eq!(ranges.next(), Next::Scout(None));
-        assert_eq!(ranges.next(), Next::Wait, "one looks for an end at a time");
+        assert_eq!(ranges.next_step(), Next::Scout(None));
+        assert_eq!(ranges.next_step(), Next::Wait, "one looks for an end at a time");
         let first = ranges.scouted(Some(key(10))).unwrap();
         assert_eq!(first.range, KeyRange { after: None, through: Some(key(10)) });
-        assert_eq!(ranges.next(), Next::Scout(Some(key(10))));
+        assert_eq!(ranges.next_step(), Next::Scout(Some(key(10))));
         let last = ranges.scouted(None).unwrap();
         assert_eq!(last.range, KeyRange { after: Some(key(10)), through: Some(key(30)) });
-        assert_eq!(ranges.next(), Next::Wait);
+        assert_eq!(ranges.next_step(), Next::Wait);
         ranges.committed(&last);
         ranges.returned(first);
-        let again = piece_of(ranges.next());
+        let again = piece_of(ranges.next_step());
         let front = ranges.cut(again, &key(4));
-        let rest = piece_of(ranges.next());
+        let rest = piece_of(ranges.next_step());
         assert_eq!(rest.range, KeyRange { after: Some(key(4)), through: Some(key(10)) });
         assert!(front.number < rest.number && rest.number < last.number);
         ranges.committed(&front);
         assert_eq!(ranges.compact(2), None);
         ranges.committed(&rest);
-        assert_eq!(ranges.next(), Next::Done);
+        assert_eq!(ranges.next_step(), Next::Done);
         assert_eq!(ranges.compact(2), Some(Copied { number: last.number, low: None, high: key(30) }));
     }
 
@@ -208,19 +211,19 @@ mod tests {
             copied(3, Some(key(20)), key(30)),
         ];
         let mut ranges = Ranges::new(key(99), recorded);
-        let first = piece_of(ranges.next());
+        let first = piece_of(ranges.next_step());
         assert_eq!(first.range, KeyRange { after: None, through: Some(key(10)) });
-        let second = piece_of(ranges.next());
+        let second = piece_of(ranges.next_step());
         assert_eq!(second.range, KeyRange { after: Some(key(30)), through: Some(key(50)) });
         assert!(first.number < 2 * STEP && second.number > 3 * STEP && second.number < 6 * STEP);
-        assert_eq!(ranges.next(), Next::Scout(Some(key(60))));
+        assert_eq!(ranges.next_step(), Next::Scout(Some(key(60))));
         ranges.committed(&first);
         ranges.committed(&second);
         let last = ranges.scouted(Some(key(99))).unwrap();
         assert_eq!(last.range.through, Some(key(99)));
         ranges.committed(&last);
-        assert_eq!(ranges.next(), Next::Done);
+        assert_eq!(ranges.next_step(), Next::Done);
         let all = ranges.compact(2).unwrap();
-        assert_eq!(Ranges::new(key(99), vec![all]).next(), Next::Done);
+        assert_eq!(Ranges::new(key(99), vec![all]).next_step(), Next::Done);
     }
 }

@@ -89,13 +89,14 @@ impl Run {
                 continue;
             }
             if self.tasks.len() < wanted && self.alone.is_empty() {
-                match self.ranges.next() {
+                match self.ranges.next_step() {
                     Next::Piece(piece) => {
                         self.begin(piece).await?;
                         continue;
                     }
                     Next::Scout(after) => {
-                        let end = self.scout(KeyRange { after, through: Some(self.ranges.max().clone()) }).await;
+                        let end =
+                            self.scout(KeyRange { after, through: Some(self.ranges.max().clone()) }).await;
                         let Some(piece) = self.scouted(end).await? else { continue };
                         self.begin(piece).await?;
                         continue;

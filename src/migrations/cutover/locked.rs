@@ -44,12 +44,9 @@ pub(super) async fn exchange(
         Err(_) => return Err(CutError::Lost("no answer in time".to_owned())),
     }
     pass(at, Side::After, Step::Swap);
-    // Still locked: the new table has no change yet, so from here on all of them are its own.
+    // Still locked: the new table has no change yet, so from here on all of them are its own. The engine is
+    // parked and takes none of them for the old one's; behind the RENAME nothing here is a failure any more.
     let position = timeout_at(deadline.into(), position(&mut conn)).await.unwrap_or_default();
-    if let Fill::Changes(engine) = fill {
-        // What the new table's clients write must not be taken for the old one's.
-        engine.park().await?;
-    }
     pass(at, Side::Before, Step::Unlock);
     gate.open();
     // When this is lost the server lets the locks go with the connection.

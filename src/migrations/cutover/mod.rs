@@ -16,7 +16,7 @@ mod locked;
 mod sentry;
 mod standing;
 
-pub(super) use blockers::{Blocker, Verdict, blockers, judge};
+pub(super) use blockers::{Verdict, blockers, judge};
 pub(super) use gate::Gate;
 pub(super) use standing::{Standing, end_swaps, standing};
 

@@ -14,8 +14,7 @@ use tokio::time::timeout_at;
 
 use super::locked::{after_failed_fill, not_locked};
 use super::{
-    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, open, pass, position, rename,
-    under_lock,
+    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, open, pass, position, rename, under_lock,
 };
 use crate::backend::direct::{Direct, DirectError, Kill, OkEnd};
 use crate::ids::MigrationId;
@@ -30,7 +29,7 @@ type Renaming<'r> = Pin<Box<dyn Future<Output = Result<OkEnd, DirectError>> + Se
 
 /// What the comment of a sentry says.
 pub(super) fn comment(id: &MigrationId) -> String {
-    format!("sentry of Bulkhead's migration {id}")
+    format!("sentry of the Bulkhead migration {id}")
 }
 
 /// Locks, fills, exchanges, unlocks.

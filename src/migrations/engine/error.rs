@@ -1,7 +1,7 @@
 //! What can end the moving of a table's rows.
 
-use crate::backend::direct::DirectError;
 use crate::backend::OpenError;
+use crate::backend::direct::DirectError;
 use crate::migrations::plan::Refusal;
 
 /// Why the engine stopped. The client's table is untouched in every case.

@@ -15,16 +15,19 @@ use super::{Endpoint, meaning, shadow};
 use crate::backend::direct::Direct;
 use crate::ids::MigrationId;
 use crate::migrations::apply::{Applier, apply_batch};
-use crate::migrations::changes::{Feeds, TableName};
+use crate::migrations::changes::{Feeds, Position, TableName};
 use crate::migrations::copy::{Ranges, copy_rows};
 use crate::migrations::plan::CopyPlan;
 use crate::migrations::verify::verify;
 use crate::migrations::view::Progress;
+use crate::protocol::handshake::Flavour;
 
 /// Time for the first marker to come through, and for the applier to finish a batch.
 const MARKER_WITHIN: Duration = Duration::from_secs(60);
-/// Longest statement that builds indexes.
+/// Longest wait for the shadow's metadata lock before indexes are built, s.
 const BUILD_WAIT_S: u32 = 60;
+/// Memory in which MySQL sorts an index, bytes.
+const BUILD_BYTES: u32 = 128 << 20;
 /// "Duplicate key name": the indexes are there already.
 const ER_DUP_KEYNAME: u16 = 1061;
 
@@ -39,6 +42,9 @@ pub struct Setup {
     pub plan: Arc<CopyPlan>,
     /// Goes on from the recorded progress instead of from the beginning.
     pub resume: bool,
+    /// The shadow has every row as of this position, and only what was changed since is applied: it is the
+    /// old table of an exchange that is taken back. [`Engine::copy`] is not to be called then.
+    pub replay_from: Option<Position>,
 }
 
 /// What a comparison came to: nothing differed in the last pass.
@@ -76,7 +82,7 @@ impl Engine {
             (true, None) if recorded.max.is_some() => {
                 return Err(EngineError::TableChanged("there is no recorded position".to_owned()));
             }
-            _ => None,
+            _ => setup.replay_from.clone(),
         };
         let names = &setup.plan.names;
         let table = TableName::new(names.database.as_str(), names.table.as_str());
@@ -84,7 +90,7 @@ impl Engine {
         let feed = feeds.subscribe(&setup.endpoint.cluster, table, kinds, from.clone()).await;
         let feed = feed.map_err(|error| EngineError::Feed(error.to_string()))?;
         let position = from.clone().unwrap_or_else(|| feed.start().clone());
-        if from.is_none() {
+        if from.is_none() || !setup.resume {
             run(&mut direct, records.set_position(&position), "recording the beginning").await?;
         }
         let shared = Arc::new(Shared::new(&setup, feeds, position));
@@ -123,7 +129,8 @@ impl Engine {
             }
         };
         direct.close().await;
-        *self.copying.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(std::time::Instant::now());
+        *self.copying.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(std::time::Instant::now());
         copy_rows(shared.clone(), Ranges::new(max, recorded.copied), pace).await
     }
 
@@ -143,7 +150,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Builds the indexes that were left out; nothing when none were, or they are there already.
+    /// Builds the indexes that were left out; nothing when none were, or they are there already. Changes are
+    /// collected in memory meanwhile.
     ///
     /// # Errors
     /// [`EngineError::Duplicate`] for a unique one that meets duplicates; [`EngineError::Server`].
@@ -153,19 +161,14 @@ impl Engine {
         let mut direct = shared.session().await?;
         let recorded = shared.records.read(&mut direct, shared.plan.key.columns.len()).await?;
         let Some(late) = recorded.late else { return Ok(()) };
-        // A unique one is built from rows of one moment: none may be ahead of the feed.
+        // No row may be ahead of the feed, and none may change meanwhile: a server that logs changes for a
+        // unique index under construction takes a row that is deleted and inserted again for a duplicate.
         self.drain(MARKER_WITHIN).await?;
-        run(&mut direct, "SET NAMES utf8mb4", what).await?;
-        run(&mut direct, format!("SET SESSION lock_wait_timeout = {BUILD_WAIT_S}"), what).await?;
-        if direct.flavour() == crate::protocol::handshake::Flavour::MySql {
-            run(&mut direct, "SET SESSION innodb_ddl_buffer_size = 134217728", what).await?;
-        }
-        match direct.execute(&late).await {
-            Ok(_) => {}
-            Err(error) if error.errno() == Some(ER_DUP_KEYNAME) => {}
-            Err(error) => return Err(meaning(what, error)),
-        }
-        run(&mut direct, shared.records.unset(Single::Late), what).await?;
+        self.park().await?;
+        let built = build_indexes(&mut direct, &late).await;
+        self.unpark();
+        built?;
+        run(&mut direct, self.shared.records.unset(Single::Late), what).await?;
         direct.close().await;
         Ok(())
     }
@@ -193,13 +196,17 @@ impl Engine {
 
     /// Compares every row of both tables, repairs what differs, and compares again until a whole pass finds
     /// nothing (invariant I12). The source is locked for reading for a moment at the start of each pass, and
-    /// after each longer pause, bounded by `lock_within`. Snapshots are kept from range to range, but not while
-    /// the pace makes it wait.
+    /// after each longer pause, bounded by `lock_within`. Snapshots are kept from range to range, but not
+    /// while the pace makes it wait.
     ///
     /// # Errors
-    /// [`EngineError::Differs`] after three passes; [`EngineError::Late`] when the lock was not had: nothing is
-    /// held then; [`EngineError::Stopped`].
-    pub async fn verify(&mut self, pace: Arc<dyn Pace>, lock_within: Duration) -> Result<Verified, EngineError> {
+    /// [`EngineError::Differs`] after three passes; [`EngineError::Late`] when the lock was not had: nothing
+    /// is held then; [`EngineError::Stopped`].
+    pub async fn verify(
+        &mut self,
+        pace: Arc<dyn Pace>,
+        lock_within: Duration,
+    ) -> Result<Verified, EngineError> {
         verify(&self.shared, &*pace, lock_within).await
     }
 
@@ -221,13 +228,14 @@ impl Engine {
     }
 
     /// With the source locked against writes: waits for the last of its changes and applies them, on `locked`
-    /// when that connection holds `LOCK TABLES … shadow WRITE` too (after [`Self::park`]), else (`None`) in the
-    /// background, which must be unparked. On success source and shadow are equal as long as the lock is held
-    /// (invariant I8), and AUTO_INCREMENT is carried over.
+    /// when that connection holds `LOCK TABLES … shadow WRITE` too (after [`Self::park`]), else (`None`) in
+    /// the background, which must be unparked. On success source and shadow are equal as long as the lock is
+    /// held (invariant I8), and AUTO_INCREMENT is carried over.
     ///
     /// # Errors
-    /// [`EngineError::Late`] and what ended the applying; then the tables must not be exchanged. When `locked`
-    /// was given and its statements failed, part of a batch is applied, and the batch is pending again.
+    /// [`EngineError::Late`] and what ended the applying; then the tables must not be exchanged. When
+    /// `locked` was given and its statements failed, part of a batch is applied, and the batch is pending
+    /// again.
     pub async fn drain_under_lock(
         &mut self,
         locked: Option<&mut Direct>,
@@ -291,8 +299,8 @@ impl Engine {
         }
     }
 
-    /// How often changes conflicted with rows copied ahead of them, and chunks with other rows; each time it was
-    /// settled, else the engine has failed.
+    /// How often changes conflicted with rows copied ahead of them, and chunks with other rows; each time it
+    /// was settled, else the engine has failed.
     pub fn conflicts(&self) -> (u64, u64) {
         let counters = &self.shared.counters;
         (Counters::get(&counters.settled), Counters::get(&counters.alone))
@@ -318,6 +326,20 @@ impl Engine {
             direct.close().await;
         }
         Ok(())
+    }
+}
+
+async fn build_indexes(direct: &mut Direct, statement: &[u8]) -> Result<(), EngineError> {
+    let what = "building indexes";
+    run(direct, "SET NAMES utf8mb4", what).await?;
+    run(direct, format!("SET SESSION lock_wait_timeout = {BUILD_WAIT_S}"), what).await?;
+    if direct.flavour() == Flavour::MySql {
+        run(direct, format!("SET SESSION innodb_ddl_buffer_size = {BUILD_BYTES}"), what).await?;
+    }
+    match direct.execute(statement).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.errno() == Some(ER_DUP_KEYNAME) => Ok(()),
+        Err(error) => Err(meaning(what, error)),
     }
 }
 

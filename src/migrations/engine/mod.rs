@@ -6,8 +6,8 @@
 //!    gives the [`CopyPlan`].
 //! 2. [`Engine::start`]: subscribes to the table's changes and applies them from then on, in the background,
 //!    until the engine is dropped or [`Engine::stop`]ped.
-//! 3. [`Engine::copy`]: every row that was there; then [`Engine::finish_indexes`] builds the indexes that were
-//!    left out.
+//! 3. [`Engine::copy`]: every row that was there; then [`Engine::finish_indexes`] builds the indexes that
+//!    were left out.
 //! 4. [`Engine::verify`]: compares, repairs, compares again until nothing differs.
 //! 5. For the exchange: [`Engine::park`] (the background applies no more, so that the shadow can be locked),
 //!    `LOCK TABLES` by the caller, [`Engine::drain_under_lock`], exchange, [`Engine::stop`]; or
@@ -16,8 +16,8 @@
 //! A table of one chunk needs no engine: [`fill_single_chunk`] under the caller's lock.
 //!
 //! Invariants: the feed's subscription is older than every read, proven by a marker; the position recorded is
-//! never ahead of what is applied, the ranges recorded never ahead of what is copied; nothing is dropped from the
-//! feed; after any error the client's table is as it was.
+//! never ahead of what is applied, the ranges recorded never ahead of what is copied; nothing is dropped from
+//! the feed; after any error the client's table is as it was.
 
 mod error;
 mod life;
@@ -83,8 +83,8 @@ pub struct ShadowRequest<'a> {
 ///
 /// # Errors
 /// [`EngineError::Refused`] before anything is made, or when what was made is dropped again;
-/// [`EngineError::Rejected`] with the server's own error when it refuses the statement (nothing is left then);
-/// [`EngineError::Server`].
+/// [`EngineError::Rejected`] with the server's own error when it refuses the statement (nothing is left
+/// then); [`EngineError::Server`].
 ///
 /// **Cancel safety**: what was made is left.
 pub async fn make_shadow(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
@@ -99,9 +99,18 @@ pub async fn read_plan(admin: &mut Direct, request: &ShadowRequest<'_>) -> Resul
     shadow::read(admin, request).await
 }
 
-/// Copies a small table as a whole and compares it, on a connection in the engine's state that holds `LOCK TABLES
-/// source WRITE, shadow WRITE` (or READ for the source), behind [`make_shadow`] without late indexes. Gives the
-/// number of rows. The exchange is the caller's.
+/// Makes the plan for a shadow that has its rows already: the old table of an exchange that is taken back.
+/// The request's statement says only which columns have other names there.
+///
+/// # Errors
+/// As [`read_plan`].
+pub async fn adopt_shadow(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
+    shadow::adopt(admin, request).await
+}
+
+/// Copies a small table as a whole and compares it, on a connection in the engine's state that holds `LOCK
+/// TABLES source WRITE, shadow WRITE` (or READ for the source), behind [`make_shadow`] without late indexes.
+/// Gives the number of rows. The exchange is the caller's.
 ///
 /// # Errors
 /// [`EngineError::Duplicate`], [`EngineError::Lossy`], [`EngineError::Differs`], [`EngineError::Server`]; the

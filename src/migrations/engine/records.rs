@@ -1,8 +1,8 @@
 //! What is recorded on the cluster, in the transactions of the rows it is about.
 //!
-//! `zz_bulkhead.progress` has, for each migration: the position up to which changes are applied, the greatest key
-//! at the start, the ranges that are copied, the definition that the source had, the statement that builds the
-//! indexes left out. A resume reads nothing else.
+//! `zz_bulkhead.progress` has, for each migration: the position up to which changes are applied, the greatest
+//! key at the start, the ranges that are copied, the definition that the source had, the statement that
+//! builds the indexes left out. A resume reads nothing else.
 
 use super::error::EngineError;
 use super::session::{rows, run};
@@ -95,11 +95,12 @@ impl Records {
         format!("DELETE FROM {ARTIFACTS}.progress WHERE migration = {id} AND kind = '{kind}'")
     }
 
-    /// Records a copied range. It is the first statement of the range's transaction: if the range was committed
-    /// already by a connection that was lost, nothing of it is written twice.
+    /// Records a copied range. It is the first statement of the range's transaction: if the range was
+    /// committed already by a connection that was lost, nothing of it is written twice.
     pub(crate) fn add_range(&self, copied: &Copied, rows: u64) -> Vec<u8> {
         let front = format!(
-            "INSERT INTO {ARTIFACTS}.progress (migration,kind,number,low,high,rows_copied) VALUES ({},'range',{},",
+            "INSERT INTO {ARTIFACTS}.progress (migration,kind,number,low,high,rows_copied) VALUES \
+                ({},'range',{},",
             self.id, copied.number
         );
         let mut sql = front.into_bytes();
@@ -139,7 +140,11 @@ impl Records {
     }
 
     /// Reads everything.
-    pub(crate) async fn read(&self, direct: &mut Direct, key_columns: usize) -> Result<Recorded, EngineError> {
+    pub(crate) async fn read(
+        &self,
+        direct: &mut Direct,
+        key_columns: usize,
+    ) -> Result<Recorded, EngineError> {
         let sql = format!(
             "SELECT kind, number, low, high, rows_copied FROM {ARTIFACTS}.progress WHERE migration = {}",
             self.id

@@ -5,8 +5,8 @@ use super::error::EngineError;
 use crate::backend::direct::{Direct, DirectError, OkEnd, Rows};
 use crate::protocol::handshake::Flavour;
 
-/// Strict: nothing is cut short in silence. Dates as the table has them, zero ones too; 0 stays 0 in a counting
-/// column.
+/// Strict: nothing is cut short in silence. Dates as the table has them, zero ones too; 0 stays 0 in a
+/// counting column.
 const SQL_MODE: &str = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
 /// Longest wait for a metadata lock of the shadow, s.
 const LOCK_WAIT_S: u32 = 5;
@@ -25,7 +25,8 @@ pub(crate) fn settings(flavour: Flavour) -> String {
     format!(
         "SET NAMES binary, SESSION time_zone = '+00:00', SESSION sql_mode = '{SQL_MODE}', \
          SESSION foreign_key_checks = 1, SESSION unique_checks = 1, SESSION sql_safe_updates = 0, \
-         SESSION sql_select_limit = DEFAULT, SESSION autocommit = 1, SESSION lock_wait_timeout = {LOCK_WAIT_S}, \
+         SESSION sql_select_limit = DEFAULT, SESSION autocommit = 1, SESSION lock_wait_timeout = \
+         {LOCK_WAIT_S}, \
          SESSION innodb_lock_wait_timeout = {ROW_WAIT_S}, SESSION wait_timeout = {IDLE_S}, \
          SESSION net_write_timeout = 600, SESSION {own}"
     )
@@ -83,11 +84,12 @@ pub(crate) fn meaning(what: &'static str, source: DirectError) -> EngineError {
     }
 }
 
-/// Refusals of a row because of what is in it: NULL, out of range, too long, wrong text, no partition, a check.
+/// Refusals of a row because of what is in it: NULL, out of range, too long, wrong text, no partition, a
+/// check.
 fn is_about_values(errno: u16) -> bool {
     matches!(
         errno,
-        1048 | 1264 | 1265 | 1292 | 1364 | 1366 | 1367 | 1406 | 1416 | 1411 | 1526 | 1690 | 1748 | 3140..=3145
-            | 3819 | 4025 | 3643 | 3732
+        1048 | 1264 | 1265 | 1292 | 1364 | 1366 | 1367 | 1406 | 1416 | 1411 | 1526 | 1690 | 1748 | 3140
+            ..=3145 | 3819 | 4025 | 3643 | 3732
     )
 }

@@ -1,9 +1,9 @@
 //! Makes the shadow table, and reads the plan from both tables.
 
+use super::ShadowRequest;
 use super::error::EngineError;
 use super::records::{Records, Single};
 use super::session::{rows, run, settle_session};
-use super::ShadowRequest;
 use crate::backend::direct::Direct;
 use crate::ddl::apply;
 use crate::migrations::plan::{
@@ -148,11 +148,28 @@ pub(super) async fn read(admin: &mut Direct, request: &ShadowRequest<'_>) -> Res
     let records = Records::new(request.id);
     let recorded = records.read_definition(admin).await?;
     if recorded.as_deref() != Some(&without_counter(&source.text)[..]) {
-        return Err(EngineError::TableChanged("its definition is not what it was at the beginning".to_owned()));
+        return Err(EngineError::TableChanged(
+            "its definition is not what it was at the beginning".to_owned(),
+        ));
     }
     let shadow_text = show_create(admin, &request.names.target()).await?;
     let shadow = read_definition(&shadow_text, version(admin))?;
     Ok(CopyPlan::new(inputs(admin, request.names, &source, (&shadow, &change)))?)
+}
+
+/// See [`super::adopt_shadow`].
+pub(super) async fn adopt(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
+    let change = read_change(request.text.as_bytes(), mode_of(admin, request))?;
+    let source = read_source(admin, request.names).await?;
+    let shadow_text = show_create(admin, &request.names.target()).await?;
+    let shadow = read_definition(&shadow_text, version(admin))?;
+    let plan = CopyPlan::new(inputs(admin, request.names, &source, (&shadow, &change)))?;
+    Records::prepare(admin).await?;
+    let records = Records::new(request.id);
+    run(admin, records.forget(), "recording the beginning").await?;
+    let definition = records.set(Single::Definition, &without_counter(&source.text));
+    run(admin, definition, "recording the beginning").await?;
+    Ok(plan)
 }
 
 /// SHOW CREATE TABLE, in UTF-8.
@@ -172,7 +189,8 @@ async fn read_source(admin: &mut Direct, names: &Names) -> Result<Source, Engine
     run(admin, "SET NAMES utf8mb4", what).await?;
     let of = format!("table_schema = {database} AND table_name = {table}");
     let about = format!(
-        "SELECT table_type, COALESCE(data_length, 0) + COALESCE(index_length, 0) FROM information_schema.tables \
+        "SELECT table_type, COALESCE(data_length, 0) + COALESCE(index_length, 0) FROM \
+            information_schema.tables \
          WHERE {of}"
     );
     let about = rows(admin, about, what).await?;
@@ -194,8 +212,8 @@ async fn read_source(admin: &mut Direct, names: &Names) -> Result<Source, Engine
     Ok(Source { text, definition, types, facts: Facts { triggers, referenced_by, table_type }, bytes })
 }
 
-/// Tables with foreign keys that point to this one. MySQL's dictionary has an index for it; MariaDB would open
-/// every table of the server, so there InnoDB's own list is asked, which names tables as files.
+/// Tables with foreign keys that point to this one. MySQL's dictionary has an index for it; MariaDB would
+/// open every table of the server, so there InnoDB's own list is asked, which names tables as files.
 async fn referencing(admin: &mut Direct, names: &Names) -> Result<Vec<String>, EngineError> {
     let (database, table) = (string(&names.database), string(&names.table));
     let sql = if version(admin).mariadb {
@@ -203,7 +221,8 @@ async fn referencing(admin: &mut Direct, names: &Names) -> Result<Vec<String>, E
         format!("SELECT for_name FROM information_schema.innodb_sys_foreign WHERE ref_name = {file}")
     } else {
         format!(
-            "SELECT CONCAT(constraint_schema, '/', table_name) FROM information_schema.referential_constraints \
+            "SELECT CONCAT(constraint_schema, '/', table_name) FROM \
+                information_schema.referential_constraints \
              WHERE unique_constraint_schema = {database} AND referenced_table_name = {table}"
         )
     };
@@ -211,7 +230,8 @@ async fn referencing(admin: &mut Direct, names: &Names) -> Result<Vec<String>, E
     Ok(found.iter().filter_map(|row| row.text(0)).collect())
 }
 
-/// A name as the server writes it into file names: letters, digits and `_` stay, others are `@` and four digits.
+/// A name as the server writes it into file names: letters, digits and `_` stay, others are `@` and four
+/// digits.
 fn file_name(name: &str) -> String {
     let mut text = String::new();
     for character in name.chars() {
@@ -267,8 +287,10 @@ mod tests {
 
     #[test]
     fn the_counter_is_found_among_the_options() {
-        let text = b"CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT COMMENT 'x AUTO_INCREMENT=7',\n  PRIMARY \
-            KEY (`id`)\n) ENGINE=InnoDB AUTO_INCREMENT=42 DEFAULT CHARSET=latin1 COMMENT=' AUTO_INCREMENT=9'\n/*!50100 \
+        let text = b"CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT COMMENT 'x AUTO_INCREMENT=7',\n \
+             PRIMARY \
+            KEY (`id`)\n) ENGINE=InnoDB AUTO_INCREMENT=42 DEFAULT CHARSET=latin1 COMMENT=' \
+            AUTO_INCREMENT=9'\n/*!50100 \
             PARTITION BY HASH (`id`)\nPARTITIONS 4 */";
         assert_eq!(counter(text).map(|found| found.2), Some(42));
         let without = String::from_utf8(without_counter(text)).unwrap();

@@ -1,6 +1,6 @@
 //! What the parts of one engine share: the book, under a lock that is never held across an await.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ use crate::migrations::plan::CopyPlan;
 /// A row of the shadow as `(…),`.
 pub(crate) type Image = Arc<[u8]>;
 
-/// Settling a conflict of changes with rows that were copied ahead of them: no chunk is at work, and everything
-/// up to a marker is applied in one transaction.
+/// Settling a conflict of changes with rows that were copied ahead of them: no chunk is at work, and
+/// everything up to a marker is applied in one transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settling {
     /// Nothing to settle.
@@ -82,6 +82,9 @@ pub(crate) struct Shared {
     changed: watch::Sender<u64>,
     /// Wakes the applier.
     pub(crate) wake: Notify,
+    /// The first thing that comes may be our own RENAME: a replay begins before it where the position could
+    /// not be read behind it.
+    pub(crate) begins_with_rename: AtomicBool,
 }
 
 impl Shared {
@@ -103,6 +106,7 @@ impl Shared {
             }),
             changed: watch::Sender::new(0),
             wake: Notify::new(),
+            begins_with_rename: AtomicBool::new(setup.replay_from.is_some()),
         }
     }
 

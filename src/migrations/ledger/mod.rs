@@ -15,9 +15,7 @@ pub(super) mod tables;
 mod tests;
 
 pub(super) use keeper::Owned;
-pub(super) use record::{
-    Definitions, Kept, Orders, Record, id_in, id_in_database, new_id, old_name, time_of,
-};
+pub(super) use record::{Definitions, Kept, Orders, Record, id_in, id_in_database, new_id, time_of};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -276,8 +274,7 @@ impl Ledger {
     /// Migrations of a cluster that are not over.
     pub(super) fn active_on(&self, cluster: &ClusterName) -> usize {
         let known = self.known();
-        let is_active =
-            |record: &Record| !record.state.is_over() && record.request.cluster == *cluster;
+        let is_active = |record: &Record| !record.state.is_over() && record.request.cluster == *cluster;
         known.values().filter(|(record, _)| is_active(record)).count()
     }
 

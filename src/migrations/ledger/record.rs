@@ -186,7 +186,8 @@ mod tests {
         assert_eq!(id_in_database(&record.home()), Some(late.clone()));
         assert_eq!(id_in_database(&record.old_home()), Some(late));
         assert_eq!(id_in_database(ARTIFACTS), None);
-        for other in ["new_", "new_x", "old_0123456789abcde", "old_0123456789ABCDEF", "orders", "migrations"] {
+        for other in ["new_", "new_x", "old_0123456789abcde", "old_0123456789ABCDEF", "orders", "migrations"]
+        {
             assert_eq!(id_in(other), None, "{other}");
         }
     }

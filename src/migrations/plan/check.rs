@@ -43,7 +43,9 @@ pub(super) fn check_table(table: Table<'_>, facts: &Facts) -> Result<(), Refusal
         ));
     }
     let is_versioned = table.option("SYSTEM VERSIONING").is_some()
-        || definition.columns.iter().any(|column| column.storage.iter().any(|word| word.contains("VERSIONING") || word.starts_with("ROW ")));
+        || definition.columns.iter().any(|column| {
+            column.storage.iter().any(|word| word.contains("VERSIONING") || word.starts_with("ROW "))
+        });
     if is_versioned {
         return Err(Refusal::new(
             "the history of a system-versioned table would not survive a copy",
@@ -74,7 +76,10 @@ pub(super) fn check_change(change: &TableChange) -> Result<(), Refusal> {
     use PartitionAction::{Drop, Exchange, Maintain, Tablespace, Truncate};
     let direct = "run it directly, in a statement of its own";
     match change.form {
-        ChangeForm::Alter { .. } | ChangeForm::CreateIndex | ChangeForm::DropIndex(_) | ChangeForm::Optimize => {}
+        ChangeForm::Alter { .. }
+        | ChangeForm::CreateIndex
+        | ChangeForm::DropIndex(_)
+        | ChangeForm::Optimize => {}
         _ => return Err(Refusal::new("the statement does not change a table's definition", direct)),
     }
     if !change.more_tables.is_empty() {
@@ -83,7 +88,10 @@ pub(super) fn check_change(change: &TableChange) -> Result<(), Refusal> {
     for clause in &change.clauses {
         match &clause.kind {
             ClauseKind::RenameTable(_) => {
-                return Err(Refusal::new("the statement renames the table too", "rename it in a statement of its own"));
+                return Err(Refusal::new(
+                    "the statement renames the table too",
+                    "rename it in a statement of its own",
+                ));
             }
             ClauseKind::AddForeignKey(_) => {
                 return Err(Refusal::new(

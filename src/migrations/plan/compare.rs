@@ -38,9 +38,11 @@ enum Class {
 impl Class {
     fn of(of: &ResolvedType, mariadb: bool) -> Self {
         match &of.kind {
-            TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::MediumInt | TypeKind::Int | TypeKind::BigInt => {
-                Self::Integer
-            }
+            TypeKind::TinyInt
+            | TypeKind::SmallInt
+            | TypeKind::MediumInt
+            | TypeKind::Int
+            | TypeKind::BigInt => Self::Integer,
             TypeKind::Year => Self::Integer,
             TypeKind::Decimal => Self::Decimal,
             TypeKind::Float | TypeKind::Double => Self::Float,
@@ -65,49 +67,59 @@ impl Class {
     }
 }
 
-/// How a column of type `old`, named `source`, is compared with one of type `new`, named `target`; the names are
-/// quoted. `None`: what a server makes of such values cannot be compared.
+/// How a column of type `old`, named `source`, is compared with one of type `new`, named `target`; the names
+/// are quoted. `None`: what a server makes of such values cannot be compared.
 pub(super) fn compare(
     (old, source): (&ResolvedType, &str),
     (new, target): (&ResolvedType, &str),
     mariadb: bool,
 ) -> Option<Comparison> {
     use Class::{Bit, Bytes, Float, Json, Labels, Moment, Opaque, Text, Time};
-    let both = |form: &dyn Fn(&str) -> String| Some(Comparison { source: form(source), target: form(target) });
+    let both =
+        |form: &dyn Fn(&str) -> String| Some(Comparison { source: form(source), target: form(target) });
     let hashes = is_long(old, mariadb) || is_long(new, mariadb);
-    let text = |of: &str| if hashes { format!("CRC32({of})") } else { of.to_owned() };
+    let text = |of: &str| if hashes { format!("CRC32({of})") } else { bytes(of, mariadb) };
+    let labels = |of: &str| bytes(&format!("CONVERT({of} USING utf8mb4)"), mariadb);
     match (Class::of(old, mariadb), Class::of(new, mariadb)) {
         (Opaque, Opaque) if old.kind == new.kind => both(&|of| format!("CRC32(HEX({of}))")),
         (Opaque, Opaque) if is_geometry(old) && is_geometry(new) => both(&|of| format!("CRC32(HEX({of}))")),
         (Opaque, _) | (_, Opaque) => None,
         (Float, Float) => both(&|of| format!("{of} * 1e0")),
-        (from, to) if from.is_exact_number() && from == to && old.scale == new.scale => both(&|of| match from {
-            Class::Decimal if old.zerofill.is_none() && new.zerofill.is_none() => of.to_owned(),
-            _ => format!("{of} + 0"),
-        }),
+        (from, to) if from.is_exact_number() && from == to && old.scale == new.scale => {
+            both(&|of| match from {
+                Class::Decimal if old.zerofill.is_none() && new.zerofill.is_none() => of.to_owned(),
+                _ => format!("{of} + 0"),
+            })
+        }
         (from, to) if from.is_number() && to.is_number() => both(&number),
         (Text | Json, to) if to.is_number() => both(&number),
         (Moment, Moment) if old.kind == new.kind && old.length == new.length => both(&str::to_owned),
         (Moment | Text, Moment) => both(&|of| format!("CAST({of} AS DATETIME(6))")),
         (Time, Time) if old.length == new.length => both(&str::to_owned),
         (Time | Text, Time) => both(&|of| format!("CAST({of} AS TIME(6))")),
-        (Labels, Labels) => both(&|of| format!("CONVERT({of} USING utf8mb4)")),
+        (Labels | Text, Labels) => both(&labels),
         (Labels, to) if to.is_number() => None,
-        (Text, Labels) => both(&|of| format!("CONVERT({of} USING utf8mb4)")),
         (Text | Labels, Text) => Some(match (&old.charset, &new.charset) {
-            (Some(from), Some(to)) if from != to => Comparison {
-                source: text(&format!("CONVERT({source} USING {to})")),
-                target: text(target),
-            },
+            (Some(from), Some(to)) if from != to => {
+                Comparison { source: text(&format!("CONVERT({source} USING {to})")), target: text(target) }
+            }
             _ => Comparison { source: text(source), target: text(target) },
         }),
         (Bytes | Text, Bytes) | (Bytes, Text) => both(&text),
-        (Json, Json) => Some(Comparison { source: json(&reparsed(&characters(source))), target: json(target) }),
+        (Json, Json) => {
+            Some(Comparison { source: json(&reparsed(&characters(source))), target: json(target) })
+        }
         (Text, Json) => Some(Comparison { source: json(&reparsed(source)), target: json(target) }),
         (Json, Text) => both(&json),
         (Bit | Bytes, _) | (_, Bit) => None,
-        _ => both(&characters),
+        _ => both(&|of| bytes(&characters(of), mariadb)),
     }
+}
+
+/// MariaDB does not put texts of several character sets together, not even as bytes, unless told that they
+/// are.
+fn bytes(of: &str, mariadb: bool) -> String {
+    if mariadb { format!("CAST({of} AS BINARY)") } else { of.to_owned() }
 }
 
 /// A number that no numeric type cuts short: 35 digits in front of the point, 30 behind.
@@ -123,8 +135,8 @@ fn json(of: &str) -> String {
     format!("CRC32({})", characters(of))
 }
 
-/// JSON through its text once more: the copy goes through text, in which a DECIMAL inside a document is a number
-/// like others.
+/// JSON through its text once more: the copy goes through text, in which a DECIMAL inside a document is a
+/// number like others.
 fn reparsed(text: &str) -> String {
     format!("CAST({text} AS JSON)")
 }

@@ -7,12 +7,12 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || one.to_lowercase() == other.to_lowercase()
 }
 
-/// Columns that a statement renames, drops and adds.
+/// Columns that a statement renames and drops. What is added under a name that is neither is refused by the
+/// server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fate<'a> {
     renamed: Vec<(&'a Name, &'a Name)>,
     dropped: Vec<&'a Name>,
-    added: Vec<&'a Name>,
 }
 
 impl<'a> Fate<'a> {
@@ -23,7 +23,6 @@ impl<'a> Fate<'a> {
                 ClauseKind::RenameColumn { from, to } => fate.renamed.push((from, to)),
                 ClauseKind::ChangeColumn { from, column, .. } => fate.renamed.push((from, &column.name)),
                 ClauseKind::DropColumn { name, .. } => fate.dropped.push(name),
-                ClauseKind::AddColumn { column, .. } => fate.added.push(&column.name),
                 _ => {}
             }
         }
@@ -31,22 +30,17 @@ impl<'a> Fate<'a> {
     }
 
     /// The column of the shadow that carries the values of this one; `None` when they end.
-    pub(super) fn target<'s>(&self, column: &str, shadow: &'s TableDefinition) -> Option<&'s ColumnDefinition> {
+    pub(super) fn target<'s>(
+        &self,
+        column: &str,
+        shadow: &'s TableDefinition,
+    ) -> Option<&'s ColumnDefinition> {
         let renamed = self.renamed.iter().find(|(from, _)| is_same(&from.text, column));
         let name = match renamed {
             Some((_, to)) => to.text.as_str(),
             None if self.dropped.iter().any(|name| is_same(&name.text, column)) => return None,
-            None if self.takes(column) => return None,
             None => column,
         };
         shadow.columns.iter().find(|known| is_same(&known.name.text, name))
-    }
-
-    /// A column of this name in the shadow is another one than the source's.
-    fn takes(&self, column: &str) -> bool {
-        self.added.iter().any(|name| is_same(&name.text, column))
-            || self.renamed.iter().any(|(from, to)| {
-                is_same(&to.text, column) && !is_same(&from.text, column)
-            })
     }
 }

@@ -16,9 +16,9 @@ pub struct LateIndexes {
 impl LateIndexes {
     /// Of the shadow as SHOW CREATE TABLE prints it; `None` when there is none to leave out.
     ///
-    /// Left out are plain and unique indexes over columns, except the row key's, and one that an AUTO_INCREMENT
-    /// column needs. A unique one is checked when it is built: until then the copy meets no duplicates, which
-    /// also spares it those that pass away.
+    /// Left out are plain and unique indexes over columns, except the row key's, and one that an
+    /// AUTO_INCREMENT column needs. A unique one is checked when it is built: until then the copy meets no
+    /// duplicates, which also spares it those that pass away.
     pub fn of(target: &str, text: &[u8], shadow: &TableDefinition, key: &RowKeyPlan) -> Option<Self> {
         let mut drops = Vec::new();
         let mut builds = Vec::new();
@@ -60,7 +60,8 @@ fn may_be_late(key: &KeyDefinition, shadow: &TableDefinition) -> bool {
     columns.iter().all(is_ordinary)
 }
 
-/// The key's own line, without the comma: SHOW CREATE TABLE prints each on a line, comments of versions included.
+/// The key's own line, without the comma: SHOW CREATE TABLE prints each on a line, comments of versions
+/// included.
 fn line_of(text: &[u8], key: &KeyDefinition) -> Option<String> {
     let (start, end) = (key.span.start as usize, key.span.end as usize);
     let line_start = text.get(..start)?.iter().rposition(|byte| *byte == b'\n')? + 1;

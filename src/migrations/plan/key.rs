@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 /// The key of one row: the literals of its columns, each behind its length.
 ///
-/// **Shape**: for each column four bytes of length (little endian), then an SQL literal. Equal bytes mean the same
-/// row; they are not in the server's order. A key read from the table and one from the binary log are the same
-/// bytes. Cheap to clone.
+/// **Shape**: for each column four bytes of length (little endian), then an SQL literal. Equal bytes mean the
+/// same row; they are not in the server's order. A key read from the table and one from the binary log are
+/// the same bytes. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<[u8]>);
 
@@ -83,7 +83,8 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
-    /// The condition over these columns (quoted), which are those of the key, in its order; `TRUE` for all rows.
+    /// The condition over these columns (quoted), which are those of the key, in its order; `TRUE` for all
+    /// rows.
     ///
     /// Rows are compared column by column in words that servers use an index for, which they do not for
     /// `(a, b) > (1, 2)`.

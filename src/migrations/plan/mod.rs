@@ -1,9 +1,10 @@
 //! What is copied and how, decided from definitions alone.
 //!
-//! [`CopyPlan::new`] takes both tables' definitions as SHOW CREATE TABLE prints them, and the client's statement,
-//! and gives: the columns that both have (renames followed), the key by which a row is found again, what fills
-//! columns that old rows have no value for, how each value is compared, and the indexes that may be built behind
-//! the copy. Or a [`Refusal`]. [`shadow_statements`] gives the SQL that makes the shadow. No IO.
+//! [`CopyPlan::new`] takes both tables' definitions as SHOW CREATE TABLE prints them, and the client's
+//! statement, and gives: the columns that both have (renames followed), the key by which a row is found
+//! again, what fills columns that old rows have no value for, how each value is compared, and the indexes
+//! that may be built behind the copy. Or a [`Refusal`]. [`shadow_statements`] gives the SQL that makes the
+//! shadow. No IO.
 //!
 //! Invariants: what is not known is refused; a value that the new type cannot hold is a difference when it is
 //! compared, whatever the server made of it.
@@ -24,8 +25,8 @@ pub use indexes::LateIndexes;
 pub use key::{Key, KeyRange, literals, push_literal};
 pub use refusal::Refusal;
 pub use row_key::RowKeyPlan;
-pub use statements::KEYS_MAX;
 pub use shadow::{ShadowStatements, read_change, read_definition, shadow_statements};
+pub use statements::KEYS_MAX;
 
 use std::sync::Arc;
 
@@ -219,7 +220,10 @@ fn copy_column(sides: &Sides<'_>, pair: &Pair<'_>) -> Result<CopyColumn, Refusal
     let comparison = compare::compare((&pair.old, &source), (&pair.new, &target), mariadb);
     let Some(comparison) = comparison else {
         return Err(Refusal::new(
-            format!("column {}: what becomes of its values in the new type cannot be compared", pair.source.name.text),
+            format!(
+                "column {}: what becomes of its values in the new type cannot be compared",
+                pair.source.name.text
+            ),
             "add a column of the new type, fill it in the application, then drop the old one",
         ));
     };
@@ -227,8 +231,8 @@ fn copy_column(sides: &Sides<'_>, pair: &Pair<'_>) -> Result<CopyColumn, Refusal
     Ok(CopyColumn { source, target, at: pair.at, kind: pair.kind.clone(), comparison, nullable })
 }
 
-/// Values for columns that only the shadow has, where a strict server wants one and ALTER TABLE itself would give
-/// the type's own.
+/// Values for columns that only the shadow has, where a strict server wants one and ALTER TABLE itself would
+/// give the type's own.
 fn fillers(sides: &Sides<'_>, pairs: &[Pair<'_>]) -> Result<Vec<(String, &'static str)>, Refusal> {
     let mut fillers = Vec::new();
     for column in sides.shadow.columns() {
@@ -238,7 +242,10 @@ fn fillers(sides: &Sides<'_>, pairs: &[Pair<'_>]) -> Result<Vec<(String, &'stati
         }
         if column.auto_increment {
             return Err(Refusal::new(
-                format!("new column {} counts by itself: a row would get another number with each change", column.name.text),
+                format!(
+                    "new column {} counts by itself: a row would get another number with each change",
+                    column.name.text
+                ),
                 "add it nullable and without AUTO_INCREMENT, fill it, then make it the key",
             ));
         }
@@ -259,8 +266,8 @@ fn fillers(sides: &Sides<'_>, pairs: &[Pair<'_>]) -> Result<Vec<(String, &'stati
 /// What ALTER TABLE writes into old rows of a new NOT NULL column without a default.
 fn implicit_default(of: &ResolvedType) -> Option<&'static str> {
     use TypeKind::{
-        BigInt, Binary, Bit, Blob, Char, Decimal, Double, Enum, Float, Int, MediumInt, Set, SmallInt, Text, Time,
-        TinyInt, VarBinary, VarChar, Year,
+        BigInt, Binary, Bit, Blob, Char, Decimal, Double, Enum, Float, Int, MediumInt, Set, SmallInt, Text,
+        Time, TinyInt, VarBinary, VarChar, Year,
     };
     match of.kind {
         TinyInt | SmallInt | MediumInt | Int | BigInt | Decimal | Float | Double | Bit | Year => Some("0"),

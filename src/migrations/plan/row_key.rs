@@ -18,8 +18,8 @@ pub struct RowKeyPlan {
     pub target_index: String,
     /// Per column: an expression over the shadow's column that gives the value as the source has it.
     pub back: Vec<String>,
-    /// Per column: an expression over the shadow's column whose value has the bytes of the source's column; for
-    /// text, where equal is not the same.
+    /// Per column: an expression over the shadow's column whose value has the bytes of the source's column;
+    /// for text, where equal is not the same.
     pub exact: Vec<Option<String>>,
     /// A range of keys of one table is the same range of the other: no column sorts otherwise there.
     pub sorts_alike: bool,
@@ -94,7 +94,9 @@ fn try_key(
     let mut names = Vec::new();
     for name in &unique.columns {
         let at = pairs.iter().position(|pair| is_same(&pair.source.name.text, name));
-        let Some(at) = at else { return Err(format!("column {name} of key {} is not carried over", unique.name)) };
+        let Some(at) = at else {
+            return Err(format!("column {name} of key {} is not carried over", unique.name));
+        };
         let pair = &pairs[at];
         let not_null = sides.source.is_not_null(pair.source);
         if !not_null || !pair.kind.is_fit_for_key() || is_labels(&pair.old) {

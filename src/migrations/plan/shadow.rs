@@ -5,8 +5,8 @@ use super::check::check_change;
 use super::refusal::Refusal;
 use crate::ddl::{Edit, edited};
 use crate::sql::{
-    self, ChangeForm, Check, ClauseKind, Lexer, Scan, ServerVersion, Span, SqlMode, TableChange, TableDefinition,
-    Token, TokenKind,
+    self, ChangeForm, Check, ClauseKind, Lexer, Scan, ServerVersion, Span, SqlMode, TableChange,
+    TableDefinition, Token, TokenKind,
 };
 
 /// What makes the shadow, in order.
@@ -69,7 +69,10 @@ pub fn shadow_statements(
     if !mode.server.mariadb {
         edits.extend(unnamed_checks(created, definition));
     }
-    Ok(ShadowStatements { create: edited(created, &edits), change: change_statement(&target, text, change, mode) })
+    Ok(ShadowStatements {
+        create: edited(created, &edits),
+        change: change_statement(&target, text, change, mode),
+    })
 }
 
 fn change_statement(target: &str, text: &[u8], change: &TableChange, mode: SqlMode) -> Option<Vec<u8>> {
@@ -105,16 +108,15 @@ fn tokens(text: &[u8], mode: SqlMode) -> Vec<Token> {
 fn comma_of(tokens: &[Token], clause: Span, edits: &[Edit]) -> Option<Edit> {
     let before = tokens.iter().rfind(|token| token.span.end <= clause.start);
     let behind = tokens.iter().find(|token| token.span.start >= clause.end);
-    let is_free = |token: &&&Token| {
-        token.kind == TokenKind::Comma && edits.iter().all(|edit| edit.span != token.span)
-    };
+    let is_free =
+        |token: &&&Token| token.kind == TokenKind::Comma && edits.iter().all(|edit| edit.span != token.span);
     let comma = before.as_ref().filter(is_free).or(behind.as_ref().filter(is_free))?;
     Some(Edit { span: comma.span, text: Vec::new() })
 }
 
-/// MySQL's names of checks are a database's, and it renames those that it made itself (`TABLE_chk_1`) along with
-/// their table. So those are made anew under the shadow's name, and get their old names back with the exchange;
-/// otherwise the copies of two tables of one name could not be made at once.
+/// MySQL's names of checks are a database's, and it renames those that it made itself (`TABLE_chk_1`) along
+/// with their table. So those are made anew under the shadow's name, and get their old names back with the
+/// exchange; otherwise the copies of two tables of one name could not be made at once.
 fn unnamed_checks(created: &[u8], definition: &TableDefinition) -> Vec<Edit> {
     let own = format!("{}_chk_", definition.name.name.text);
     let columns = definition.columns.iter().flat_map(|column| &column.checks);
@@ -130,8 +132,7 @@ fn unnamed_check(created: &[u8], check: &Check, own: &str) -> Option<Edit> {
     }
     let before = created.get(..name.span.start as usize)?.trim_ascii_end();
     let start = before.len().checked_sub("CONSTRAINT".len())?;
-    before[start..].eq_ignore_ascii_case(b"CONSTRAINT").then(|| Edit {
-        span: Span::new(start, name.span.end as usize),
-        text: Vec::new(),
-    })
+    before[start..]
+        .eq_ignore_ascii_case(b"CONSTRAINT")
+        .then(|| Edit { span: Span::new(start, name.span.end as usize), text: Vec::new() })
 }

@@ -90,8 +90,8 @@ impl CopyPlan {
         sql
     }
 
-    /// `a IN (1,2)`, or `((a = 1 AND b = 2) OR …)`, which servers use an index for. Text is compared by its bytes
-    /// too: a collation takes more for equal than the row's identity does.
+    /// `a IN (1,2)`, or `((a = 1 AND b = 2) OR …)`, which servers use an index for. Text is compared by its
+    /// bytes too: a collation takes more for equal than the row's identity does.
     fn write_keys<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, sql: &mut Vec<u8>) {
         let columns = self.target_key();
         if let [column] = columns[..] {

@@ -7,7 +7,7 @@ const MYSQL: ServerVersion = ServerVersion { mariadb: false, number: 90_700 };
 const MARIADB: ServerVersion = ServerVersion { mariadb: true, number: 101_100 };
 
 fn names() -> Names {
-    Names { database: "ws_1".into(), table: "t".into(), shadow: "new_7".into() }
+    Names { database: "ws_1".into(), table: "t".into(), home: "zz_bulkhead".into(), shadow: "new_7".into() }
 }
 
 fn table_facts() -> Facts {
@@ -29,8 +29,15 @@ fn plan_with(
     let types: Vec<(String, Option<String>)> =
         types.iter().map(|(text, charset)| (text.to_string(), charset.map(str::to_owned))).collect();
     let names = names();
-    let inputs =
-        Inputs { names: &names, source: &source, shadow: &shadow, change: &change, types: &types, facts, server };
+    let inputs = Inputs {
+        names: &names,
+        source: &source,
+        shadow: &shadow,
+        change: &change,
+        types: &types,
+        facts,
+        server,
+    };
     CopyPlan::new(inputs)
 }
 
@@ -43,7 +50,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 const USERS: &str = "CREATE TABLE `t` (\n  `id` int unsigned NOT NULL AUTO_INCREMENT,\n  `name` varchar(20) \
-    COLLATE utf8mb4_bin NOT NULL,\n  `age` int DEFAULT NULL,\n  `twice` int GENERATED ALWAYS AS ((`age` * 2)) \
+    COLLATE utf8mb4_bin NOT NULL,\n  `age` int DEFAULT NULL,\n  `twice` int GENERATED ALWAYS AS ((`age` * \
+    2)) \
     VIRTUAL,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `n` (`name`),\n  KEY `a` (`age`)\n) ENGINE=InnoDB \
     AUTO_INCREMENT=9 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci";
 const USERS_TYPES: &[(&str, Option<&str>)] =
@@ -57,7 +65,8 @@ fn shared_columns_follow_renames_and_leave_generated_ones_out() {
         USERS_TYPES,
     )
     .unwrap();
-    let columns: Vec<_> = plan.columns.iter().map(|column| (&*column.source, &*column.target, column.at)).collect();
+    let columns: Vec<_> =
+        plan.columns.iter().map(|column| (&*column.source, &*column.target, column.at)).collect();
     assert_eq!(columns, [("`id`", "`id`", 0), ("`name`", "`name`", 1), ("`age`", "`years`", 2)]);
     assert_eq!(plan.kinds[3], ColumnKind::Skipped);
     assert_eq!(plan.fillers, [("`note`".to_owned(), "''")]);
@@ -85,10 +94,12 @@ fn names_that_change_hands_carry_no_values() {
 
 #[test]
 fn another_unique_key_is_used_when_the_primary_changes() {
-    let changed = plan(USERS, "ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (name, id)", USERS_TYPES).unwrap();
+    let changed =
+        plan(USERS, "ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (name, id)", USERS_TYPES).unwrap();
     assert_eq!(changed.key.source_index, "`n`");
     assert_eq!(changed.key.exact, [Some("CAST(`name` AS BINARY)".to_owned())]);
-    let refused = plan(USERS, "ALTER TABLE t DROP PRIMARY KEY, DROP KEY n, ADD KEY (id)", USERS_TYPES).unwrap_err();
+    let refused =
+        plan(USERS, "ALTER TABLE t DROP PRIMARY KEY, DROP KEY n, ADD KEY (id)", USERS_TYPES).unwrap_err();
     assert!(refused.why.contains("no unique key over the columns of key n"), "{refused}");
 }
 
@@ -97,7 +108,10 @@ fn keys_that_do_not_tell_rows_apart_are_refused() {
     for (create, types) in [
         ("CREATE TABLE `t` (`f` float NOT NULL, PRIMARY KEY (`f`))", ("float", None)),
         ("CREATE TABLE `t` (`f` int DEFAULT NULL, UNIQUE KEY `f` (`f`))", ("int", None)),
-        ("CREATE TABLE `t` (`f` varchar(99) NOT NULL, UNIQUE KEY `f` (`f`(10)))", ("varchar(99)", Some("utf8mb4"))),
+        (
+            "CREATE TABLE `t` (`f` varchar(99) NOT NULL, UNIQUE KEY `f` (`f`(10)))",
+            ("varchar(99)", Some("utf8mb4")),
+        ),
         ("CREATE TABLE `t` (`f` enum('a','b') NOT NULL, PRIMARY KEY (`f`))", ("enum('a','b')", None)),
         ("CREATE TABLE `t` (`f` int NOT NULL, KEY `f` (`f`))", ("int", None)),
         ("CREATE TABLE `t` (`f` int NOT NULL, UNIQUE KEY `f` ((`f` + 1)))", ("int", None)),
@@ -121,7 +135,8 @@ fn key_types_keep_what_is_equal() {
         ("decimal(5,2)", "decimal(9,3)", true),
         ("decimal(5,2)", "decimal(9,1)", false),
     ] {
-        let create = format!("CREATE TABLE `t` (`k` {old} NOT NULL, PRIMARY KEY (`k`)) DEFAULT CHARSET=latin1");
+        let create =
+            format!("CREATE TABLE `t` (`k` {old} NOT NULL, PRIMARY KEY (`k`)) DEFAULT CHARSET=latin1");
         let alter = format!("ALTER TABLE t MODIFY k {new} NOT NULL");
         let charset = old.contains("char").then_some("latin1");
         let result = plan(&create, &alter, &[(old, charset)]);
@@ -210,7 +225,8 @@ fn comparisons_bring_both_sides_to_one_form() {
     assert_eq!(
         compared("json", "json", None),
         pair(
-            "CRC32(CAST(CAST(CAST(`c` AS CHAR CHARACTER SET utf8mb4) AS JSON) AS CHAR CHARACTER SET utf8mb4))",
+            "CRC32(CAST(CAST(CAST(`c` AS CHAR CHARACTER SET utf8mb4) AS JSON) AS CHAR CHARACTER SET \
+                utf8mb4))",
             "CRC32(CAST(`c` AS CHAR CHARACTER SET utf8mb4))"
         )
     );
@@ -262,7 +278,8 @@ fn keys_are_deleted_by_their_bytes() {
     let (first, second) = (key(&["1"]), key(&["2"]));
     let keys = || [first.as_bytes(), second.as_bytes()].into_iter();
     assert_eq!(text(&one.delete_keys(keys())), "DELETE FROM `zz_bulkhead`.`new_7` WHERE `id` IN (1,2)");
-    let create = "CREATE TABLE `t` (`a` int NOT NULL, `b` varchar(9) NOT NULL, PRIMARY KEY (`a`,`b`)) DEFAULT \
+    let create = "CREATE TABLE `t` (`a` int NOT NULL, `b` varchar(9) NOT NULL, PRIMARY KEY (`a`,`b`)) \
+        DEFAULT \
         CHARSET=latin1";
     let types: &[(&str, Option<&str>)] = &[("int", None), ("varchar(9)", Some("latin1"))];
     let two = plan(create, "ALTER TABLE t ADD COLUMN x INT", types).unwrap();
@@ -279,7 +296,8 @@ fn statements(create: &str, alter: &str, server: ServerVersion) -> (String, Opti
     let definition = read_definition(create.as_bytes(), server).unwrap();
     let change = read_change(alter.as_bytes(), mode).unwrap();
     let made =
-        shadow_statements(&names(), (create.as_bytes(), &definition), (alter.as_bytes(), &change), mode).unwrap();
+        shadow_statements(&names(), (create.as_bytes(), &definition), (alter.as_bytes(), &change), mode)
+            .unwrap();
     (text(&made.create), made.change.as_deref().map(text))
 }
 
@@ -300,13 +318,17 @@ fn assertions_are_taken_out_of_the_clients_text() {
             "ALTER TABLE t ADD (x INT, y INT), ALGORITHM=COPY, DROP KEY i",
             Some("ALTER TABLE `zz_bulkhead`.`new_7` ADD (x INT, y INT), DROP KEY i"),
         ),
-        ("/* c */ CREATE INDEX i ON t (k) LOCK=NONE", Some("/* c */ CREATE INDEX i ON `zz_bulkhead`.`new_7` (k)")),
+        (
+            "/* c */ CREATE INDEX i ON t (k) LOCK=NONE",
+            Some("/* c */ CREATE INDEX i ON `zz_bulkhead`.`new_7` (k)"),
+        ),
         ("DROP INDEX i ON t ALGORITHM=INPLACE", Some("DROP INDEX i ON `zz_bulkhead`.`new_7`")),
         ("ALTER TABLE t FORCE", Some("ALTER TABLE `zz_bulkhead`.`new_7` FORCE")),
         ("ALTER TABLE t ALGORITHM=COPY", None),
         ("OPTIMIZE TABLE t", None),
     ] {
-        let squeezed = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",");
+        let squeezed =
+            |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",");
         let found = statements(create, alter, MYSQL).1.map(squeezed);
         assert_eq!(found, changed.map(|text| squeezed(text.to_owned())), "{alter}");
     }
@@ -314,7 +336,8 @@ fn assertions_are_taken_out_of_the_clients_text() {
 
 #[test]
 fn checks_that_mysql_named_itself_are_named_anew() {
-    let create = "CREATE TABLE `t` (\n  `k` int NOT NULL,\n  PRIMARY KEY (`k`),\n  CONSTRAINT `t_chk_1` CHECK ((`k` > \
+    let create = "CREATE TABLE `t` (\n  `k` int NOT NULL,\n  PRIMARY KEY (`k`),\n  CONSTRAINT `t_chk_1` \
+        CHECK ((`k` > \
         0)),\n  CONSTRAINT `mine` CHECK ((`k` < 9)),\n  CONSTRAINT `t_chk_x` CHECK ((`k` < 8))\n)";
     let (made, _) = statements(create, "ALTER TABLE t ADD x INT", MYSQL);
     assert!(made.starts_with("CREATE TABLE `zz_bulkhead`.`new_7` (\n"), "{made}");
@@ -327,8 +350,10 @@ fn checks_that_mysql_named_itself_are_named_anew() {
 #[test]
 fn plain_indexes_are_left_out_and_built_in_their_own_words() {
     let create = "CREATE TABLE `new_7` (\n  `id` int NOT NULL,\n  `n` int NOT NULL AUTO_INCREMENT,\n  `v` \
-        varchar(9) DEFAULT NULL,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `u` (`v`),\n  KEY `n` (`n`),\n  KEY `v` \
-        (`v`(3)) /*!80000 INVISIBLE */,\n  FULLTEXT KEY `f` (`v`),\n  KEY `e` ((`id` + 1)),\n  KEY `last` (`id`,`v` \
+        varchar(9) DEFAULT NULL,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `u` (`v`),\n  KEY `n` (`n`),\n  KEY \
+        `v` \
+        (`v`(3)) /*!80000 INVISIBLE */,\n  FULLTEXT KEY `f` (`v`),\n  KEY `e` ((`id` + 1)),\n  KEY `last` \
+        (`id`,`v` \
         DESC) COMMENT 'a, b'\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
     let shadow = read_definition(create.as_bytes(), MYSQL).unwrap();
     let key = RowKeyPlan {

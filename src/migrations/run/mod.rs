@@ -13,6 +13,7 @@ mod clusters;
 mod cut;
 mod pace;
 mod prepare;
+mod revert;
 mod runner;
 mod shared;
 mod step;
@@ -20,6 +21,6 @@ mod trouble;
 
 pub(super) use clusters::Clusters;
 pub(super) use runner::carry_out;
-pub(super) use shared::{Live, Parts, Shared};
+pub(super) use shared::{Parts, Shared};
 pub use step::Step;
 pub(super) use step::{FailPoints, Side};

@@ -47,7 +47,7 @@ impl Paced {
     }
 
     async fn wait(&self) -> Permission {
-        let (mut orders, mut verdict) = (self.shared.ledger.changes(), self.throttle.changes());
+        let mut orders = self.shared.ledger.changes();
         let mut owned = self.shared.owned();
         loop {
             let record = self.shared.ledger.get(&self.id);
@@ -66,7 +66,7 @@ impl Paced {
             }
             tokio::select! {
                 changed = orders.changed() => if changed.is_err() { return Permission::Stop },
-                _ = verdict.changed() => {}
+                () = self.throttle.changed() => {}
                 changed = owned.changed() => if changed.is_err() { return Permission::Stop },
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(held_by(&paused, now).as_deref(), Some("paused by an operator"));
         let throttled = Orders { throttled_until: Some(now + Duration::from_secs(5)), ..orders };
         assert_eq!(held_by(&throttled, now).as_deref(), Some("throttled by an operator for 6 s more"));
-        assert_eq!(held_by(&throttled, now + Duration::from_secs(5)).as_deref(), Some("throttled by an operator for 1 s more"));
+        assert_eq!(
+            held_by(&throttled, now + Duration::from_secs(5)).as_deref(),
+            Some("throttled by an operator for 1 s more")
+        );
         assert_eq!(held_by(&throttled, now + Duration::from_secs(6)), None);
     }
 }

@@ -10,6 +10,7 @@ use super::trouble::Trouble;
 use crate::backend::direct::Direct;
 use crate::ids::MigrationId;
 use crate::migrations::ARTIFACTS;
+use crate::migrations::changes::Position;
 use crate::migrations::cutover::without_counter;
 use crate::migrations::engine::{self, Engine, Setup, ShadowRequest};
 use crate::migrations::ledger::tables::{self, Claimed};
@@ -32,6 +33,8 @@ pub(super) struct Prepared {
     pub(super) before: String,
     /// The copy goes on where it was.
     pub(super) resumes: bool,
+    /// The shadow has its rows, as of this position in the binary log: it is the old table of an exchange.
+    pub(super) replay_from: Option<Position>,
 }
 
 /// Which way the rows go.
@@ -52,6 +55,9 @@ impl Runner {
         self.shared.fail_points.pass(Side::Before, Step::Inspect);
         let table = inspect(&mut conn, &names(record)).await?;
         self.shared.fail_points.pass(Side::After, Step::Inspect);
+        if record.reverts.is_some() {
+            return self.prepare_revert(&mut conn, record, table.definition).await.map(Way::Feed);
+        }
         let resumes = record.step > Step::Subscribe;
         if let Some(known) = record.definitions.as_ref().filter(|_| resumes)
             && without_counter(&known.before) != without_counter(&table.definition)
@@ -64,7 +70,8 @@ impl Runner {
             self.begin(if resumes { record.step } else { Step::Shadow }).await?;
         }
         let plan = self.shadow(&mut conn, record, (resumes, is_chunk)).await?;
-        let prepared = Prepared { plan: Arc::new(plan), before: table.definition.clone(), resumes };
+        let prepared =
+            Prepared { plan: Arc::new(plan), before: table.definition.clone(), resumes, replay_from: None };
         if is_chunk {
             return Ok(Way::Chunk(prepared));
         }
@@ -153,8 +160,10 @@ impl Runner {
             endpoint: self.endpoint(&record)?,
             plan: prepared.plan.clone(),
             resume: prepared.resumes,
+            replay_from: prepared.replay_from.clone(),
         };
-        let engine = Engine::start(setup, self.shared.feeds.clone()).await.map_err(|error| self.why_ended(error))?;
+        let engine =
+            Engine::start(setup, self.shared.feeds.clone()).await.map_err(|error| self.why_ended(error))?;
         self.shared.fail_points.pass(Side::After, Step::Subscribe);
         Ok(engine)
     }
@@ -202,9 +211,12 @@ async fn inspect(conn: &mut Direct, names: &Names) -> Result<Inspected, Trouble>
     };
     let (kind, engine) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
     if kind != "BASE TABLE" || !engine.eq_ignore_ascii_case("InnoDB") {
-        return Err(Trouble::failed(format!("it is a {kind} of engine {engine}; only InnoDB tables are copied")));
+        return Err(Trouble::failed(format!(
+            "it is a {kind} of engine {engine}; only InnoDB tables are copied"
+        )));
     }
-    let (rows_estimated, bytes) = (row.number(2).unwrap_or_default(), row.number::<u64>(3).unwrap_or_default());
+    let (rows_estimated, bytes) =
+        (row.number(2).unwrap_or_default(), row.number::<u64>(3).unwrap_or_default());
     refuse_triggers(conn, names).await?;
     let definition = definition_of(conn, &names.source()).await?;
     let few = format!(

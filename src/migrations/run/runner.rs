@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::cut::Filled;
 use super::pace::{Paced, held_by, wait_for_orders};
-use super::prepare::Way;
+use super::prepare::{Prepared, Way};
 use super::shared::Shared;
 use super::step::{Side, Step};
 use super::trouble::Trouble;
@@ -38,6 +38,9 @@ pub(in crate::migrations) async fn carry_out(shared: Arc<Shared>, id: MigrationI
     runner.run().await;
     runner.shared.forget_live(&runner.id);
 }
+
+/// The right to copy on a cluster.
+type Turn = tokio::sync::OwnedSemaphorePermit;
 
 pub(super) struct Runner {
     pub(super) shared: Arc<Shared>,
@@ -95,28 +98,43 @@ impl Runner {
             record
         };
         self.check_orders()?;
-        let _turn = self.take_turn(&record).await?;
+        let turn = self.take_turn(&record).await?;
         let throttle = self.shared.throttles.of(&record.request.cluster);
         match self.prepare(&record).await? {
-            Way::Chunk(prepared) => self.exchange_chunk(prepared).await,
+            Way::Chunk(prepared) => {
+                let _turn = self.await_without(turn, &record).await?;
+                self.exchange_chunk(prepared).await
+            }
             Way::Feed(prepared) => {
                 let engine = self.subscribe(&prepared).await?;
-                self.by_feed(prepared.before, engine, throttle).await
+                self.by_feed(&prepared, engine, (throttle, turn)).await
             }
         }
+    }
+
+    /// A small table that is postponed is not copied yet: others have its turn meanwhile.
+    async fn await_without(&self, turn: Turn, record: &Record) -> Result<Turn, Trouble> {
+        if !record.orders.is_postponed {
+            return Ok(turn);
+        }
+        drop(turn);
+        self.await_orders().await?;
+        self.take_turn(record).await
     }
 
     /// Copies, compares, exchanges.
     pub(super) async fn by_feed(
         &self,
-        before: String,
+        prepared: &Prepared,
         mut engine: Engine,
-        throttle: Arc<Throttle>,
+        (throttle, turn): (Arc<Throttle>, Turn),
     ) -> Result<(), Trouble> {
         let pace: Arc<dyn Pace> = Arc::new(Paced::new(self.shared.clone(), self.id.clone(), throttle));
-        let moved = self.move_rows(&mut engine, &pace).await;
+        let moved = self.move_rows(&mut engine, &pace, prepared.replay_from.is_none()).await;
+        // What is copied only keeps up, which is no work to be bounded: another one may copy.
+        drop(turn);
         let done = match moved {
-            Ok(()) => self.exchange(Filled::Feed(&mut engine), &before).await,
+            Ok(()) => self.exchange(Filled::Feed(&mut engine), &prepared.before).await,
             Err(trouble) => Err(trouble),
         };
         let forgets = matches!(done, Ok(_) | Err(Trouble::Failed(_) | Trouble::Cancelled(_)));
@@ -126,9 +144,16 @@ impl Runner {
         self.settle(&done?).await
     }
 
-    async fn move_rows(&self, engine: &mut Engine, pace: &Arc<dyn Pace>) -> Result<(), Trouble> {
+    async fn move_rows(
+        &self,
+        engine: &mut Engine,
+        pace: &Arc<dyn Pace>,
+        copies: bool,
+    ) -> Result<(), Trouble> {
         self.begin(Step::Copy).await?;
-        engine.copy(pace.clone()).await.map_err(|error| self.why_ended(error))?;
+        if copies {
+            engine.copy(pace.clone()).await.map_err(|error| self.why_ended(error))?;
+        }
         self.finish(Step::Copy, engine).await;
         self.begin(Step::Index).await?;
         engine.finish_indexes().await.map_err(|error| self.why_ended(error))?;
@@ -162,7 +187,10 @@ impl Runner {
         }
         self.begin(Step::Await).await?;
         match wait_for_orders(&self.shared, &self.id, goes).await {
-            Some(Permission::Go) => self.check_orders(),
+            Some(Permission::Go) => {
+                self.shared.fail_points.pass(Side::After, Step::Await);
+                self.check_orders()
+            }
             Some(Permission::Stop) | None => Err(self.why_stopped()),
         }
     }
@@ -235,6 +263,9 @@ impl Runner {
         self.shared.fail_points.pass(Side::After, Step::Settle);
         let (table, took) = (record.request.table.as_str(), swapped.took);
         tracing::info!(id = %self.id, cluster = %record.request.cluster, table, ?took, "a table is changed");
+        if let Some(original) = &record.reverts {
+            self.note_reverted(original).await;
+        }
         self.write_on_cluster(&record).await;
         Ok(())
     }
@@ -267,7 +298,10 @@ impl Runner {
     async fn clear(&self, record: &Record) {
         let cleared = async {
             let mut conn = self.session(record).await?;
-            tables::drop_table(&mut conn, &record.home(), &record.shadow()).await?;
+            match &record.reverts {
+                Some(original) => self.put_back(&mut conn, record, original).await?,
+                None => tables::drop_table(&mut conn, &record.home(), &record.shadow()).await?,
+            }
             tables::drop_own_databases(&mut conn, record).await?;
             tables::update(&mut conn, record, SystemTime::now()).await?;
             conn.close().await;
@@ -294,7 +328,7 @@ impl Runner {
         }
     }
 
-    async fn take_turn(&self, record: &Record) -> Result<tokio::sync::OwnedSemaphorePermit, Trouble> {
+    async fn take_turn(&self, record: &Record) -> Result<Turn, Trouble> {
         let turns = self.shared.turns(&record.request.cluster);
         let taken = turns.acquire_owned();
         tokio::select! {

@@ -41,7 +41,10 @@ impl From<DirectError> for Trouble {
         match &error {
             DirectError::Refused(refused) if !PASSING.contains(&refused.errno) => {
                 let state = refused.sqlstate_text().to_string();
-                Self::Failed(Failure { server: Some((refused.errno, state)), message: refused.message.clone() })
+                Self::Failed(Failure {
+                    server: Some((refused.errno, state)),
+                    message: refused.message.clone(),
+                })
             }
             _ => Self::Passing(error.to_string()),
         }

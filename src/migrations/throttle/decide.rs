@@ -17,47 +17,47 @@ const WRITES_MIN: u64 = 50;
 
 /// Something that was read, and when.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reading<T> {
+pub(super) struct Reading<T> {
     /// When.
-    pub at: Instant,
+    pub(super) at: Instant,
     /// What; or why it could not be read.
-    pub value: Result<T, String>,
+    pub(super) value: Result<T, String>,
 }
 
 impl<T> Reading<T> {
     /// Read now.
-    pub fn new(at: Instant, value: Result<T, String>) -> Self {
+    pub(super) fn new(at: Instant, value: Result<T, String>) -> Self {
         Self { at, value }
     }
 }
 
 /// What is known of a cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Readings {
+pub(super) struct Readings {
     /// State by the detector, and whether the ladder lets schema changes through.
-    pub state: Option<Reading<(State, bool)>>,
+    pub(super) state: Option<Reading<(State, bool)>>,
     /// The primary's Threads_running.
-    pub threads_running: Option<Reading<u32>>,
+    pub(super) threads_running: Option<Reading<u32>>,
     /// How far each replica is behind.
-    pub replicas: Vec<(ServerId, Reading<Duration>)>,
+    pub(super) replicas: Vec<(ServerId, Reading<Duration>)>,
     /// The number that the site's own query gave.
-    pub query: Option<Reading<f64>>,
+    pub(super) query: Option<Reading<f64>>,
     /// The writes of the last second or more: how many, and what the slowest hundredth took.
-    pub writes: Option<(u64, Duration)>,
+    pub(super) writes: Option<(u64, Duration)>,
     /// What the slowest hundredth usually takes when nothing is copied.
-    pub usual: Option<Duration>,
+    pub(super) usual: Option<Duration>,
 }
 
 /// Why a copy waits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Closed {
+pub(super) struct Closed {
     /// In words.
-    pub why: String,
+    pub(super) why: String,
 }
 
 /// Whether copies may go on.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// They may.
     Open,
     /// They wait.
@@ -65,7 +65,7 @@ pub enum Verdict {
 }
 
 /// Decides. Any one reason closes; the first in this order is told.
-pub fn decide(readings: &Readings, bounds: &ThrottleBounds, now: Instant) -> Verdict {
+pub(super) fn decide(readings: &Readings, bounds: &ThrottleBounds, now: Instant) -> Verdict {
     let reasons = [
         state(readings, now),
         threads(readings, bounds, now),
@@ -141,7 +141,12 @@ fn writes(readings: &Readings, bounds: &ThrottleBounds) -> Option<String> {
     let usual = readings.usual.filter(|_| count >= WRITES_MIN)?;
     let bound = usual.mul_f64(SLOWER_MAX).max(usual + UNNOTICED);
     (p99 > bound).then(|| {
-        format!("p99 of writes is {:.1} ms, above {:.1} ms: without a copy it is {:.1} ms", ms(p99), ms(bound), ms(usual))
+        format!(
+            "p99 of writes is {:.1} ms, above {:.1} ms: without a copy it is {:.1} ms",
+            ms(p99),
+            ms(bound),
+            ms(usual)
+        )
     })
 }
 

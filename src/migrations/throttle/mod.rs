@@ -7,6 +7,5 @@
 mod decide;
 mod read;
 
-pub use decide::{Closed, Reading, Readings, Verdict, decide};
 pub use read::{ClusterNews, ClusterSignals};
 pub(super) use read::{Throttle, Throttles};

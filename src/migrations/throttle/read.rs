@@ -107,9 +107,12 @@ impl Throttle {
         }
     }
 
-    /// Wakes with every new verdict.
-    pub(in crate::migrations) fn changes(&self) -> watch::Receiver<Verdict> {
-        self.verdict.subscribe()
+    /// Returns with the next verdict.
+    ///
+    /// Cancel safety: safe.
+    pub(in crate::migrations) async fn changed(&self) {
+        // The sender is this one's own, so it is there.
+        let _ = self.verdict.subscribe().changed().await;
     }
 
     /// A chunk was copied.
@@ -160,8 +163,7 @@ async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle:
 impl Throttles {
     async fn read(&self, name: &ClusterName, kept: &mut Kept, copied: bool) {
         let news = self.signals.news(name);
-        kept.readings.state =
-            news.map(|news| Reading::new(news.at, Ok((news.state, news.is_lane_open))));
+        kept.readings.state = news.map(|news| Reading::new(news.at, Ok((news.state, news.is_lane_open))));
         let latency = self.meters.of(name).latency(Class::Write);
         kept.writes.take(latency, copied);
         kept.readings.writes = kept.writes.seen;
@@ -331,7 +333,7 @@ mod tests {
     fn usual_is_learnt_only_while_nothing_is_copied() {
         let histogram = Histogram::new();
         let mut writes = Writes::default();
-        let mut second = |ms: u64, count: u64, copied: bool, writes: &mut Writes| {
+        let second = |ms: u64, count: u64, copied: bool, writes: &mut Writes| {
             (0..count).for_each(|_| histogram.record(Duration::from_millis(ms)));
             writes.take(histogram.report(), copied);
         };

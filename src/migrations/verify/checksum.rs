@@ -2,8 +2,8 @@
 
 use crate::migrations::plan::{CopyPlan, KeyRange};
 
-/// Multiplies each row's checksum before they are combined. XOR of CRCs alone is linear: two rows that swapped a
-/// value would cancel out.
+/// Multiplies each row's checksum before they are combined. XOR of CRCs alone is linear: two rows that
+/// swapped a value would cancel out.
 const SPREAD: u32 = 2_654_435_761;
 
 /// Which table.
@@ -33,7 +33,8 @@ impl CopyPlan {
         };
         let hash = self.row_hash(side);
         let mut sql = format!(
-            "SELECT COUNT(*), COALESCE(BIT_XOR({hash} * {SPREAD}), 0) FROM {table} FORCE INDEX ({index}) WHERE "
+            "SELECT COUNT(*), COALESCE(BIT_XOR({hash} * {SPREAD}), 0) FROM {table} FORCE INDEX ({index}) \
+                WHERE "
         )
         .into_bytes();
         let key = self.key.columns.iter().map(|at| match side {

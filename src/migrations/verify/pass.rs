@@ -143,7 +143,9 @@ impl Snapshots {
     async fn open_under_lock(&mut self, shared: &Arc<Shared>, within: Duration) -> Result<(), EngineError> {
         let drained = async {
             let marker = shared.mark().await?;
-            shared.wait(|state| (state.book.marker() >= marker && state.book.is_drained()).then_some(())).await
+            shared
+                .wait(|state| (state.book.marker() >= marker && state.book.is_drained()).then_some(()))
+                .await
         };
         let what = "applying the last changes under the lock";
         timeout(within, drained).await.map_err(|_| EngineError::Late { what, within })??;

@@ -119,7 +119,7 @@ impl Reader {
         (&self.file, self.offset)
     }
 
-    /// When the statement of the last event began, seconds since 1970 by the server's clock; 0 before the first.
+    /// When the statement of the last event began, seconds since 1970 by the server's clock; 0 before any.
     pub(in super::super) fn timestamp(&self) -> u32 {
         self.timestamp
     }

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::super::error::FeedError;
 use super::super::place::Place;
+use super::super::position::Position;
 use super::ground::{Ground, ask, failed};
 use crate::backend::direct::PacketStream;
 use crate::protocol::command::code;
@@ -17,6 +18,8 @@ use crate::sql::quote;
 const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 /// COM_BINLOG_DUMP_GTID.
 const BINLOG_DUMP_GTID: u8 = 0x1e;
+/// The server cannot send its log from there.
+const ER_FATAL_READING: u16 = 1236;
 /// Offset of the first event of a file.
 const FIRST_OFFSET: u32 = 4;
 /// The server says that it is there as often, nanoseconds.
@@ -39,6 +42,11 @@ pub(super) async fn begin(ground: Ground, place: &Place) -> Result<(PacketStream
     let mut packets = sent.map_err(|error| failed(&server, doing, error))?;
     let first = match timeout(BEGIN_WITHIN, packets.next()).await {
         Ok(Ok(packet)) => packet.map(<[u8]>::to_vec).unwrap_or_default(),
+        // Its log reaches back, as was checked, and does not have the transaction at the place.
+        Ok(Err(error)) if error.errno() == Some(ER_FATAL_READING) && matches!(place, Place::MariaDb(_)) => {
+            tracing::info!(%server, %error, "the binary log is of another history");
+            return Err(FeedError::Diverged { server, position: place.position() });
+        }
         Ok(Err(error)) => return Err(failed(&server, doing, error)),
         Err(_) => return Err(FeedError::Late { server, within: BEGIN_WITHIN }),
     };
@@ -59,8 +67,8 @@ fn session(flavour: Flavour, uuid: &str, place: &Place) -> String {
     match place {
         Place::MariaDb(_) => {
             let state = match place.position() {
-                super::super::position::Position::Gtid(set) => quote::string(&set),
-                super::super::position::Position::File { .. } => String::new(),
+                Position::Gtid(set) => quote::string(&set),
+                Position::File { .. } => String::new(),
             };
             let _ = write!(
                 sql,

@@ -22,7 +22,12 @@ const ASK_WITHIN: Duration = Duration::from_secs(10);
 /// The account lacks a privilege of the whole server.
 const ER_SPECIFIC_ACCESS_DENIED: u16 = 1227;
 /// The privilege that reading a log needs, and how to give it.
-pub(super) const GRANT_READING: &str = "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* to the admin login (MariaDB: REPLICATION SLAVE, BINLOG MONITOR)";
+pub(super) const GRANT_READING: &str = "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* to the admin login \
+    (MariaDB: REPLICATION SLAVE, BINLOG MONITOR)";
+
+/// What is asked of a server's settings.
+const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', \
+    'binlog_row_image', 'binlog_row_value_options', 'binlog_order_commits', 'gtid_mode', 'server_uuid')";
 
 /// A connection to the primary, and what was learnt there.
 pub(in super::super) struct Ground {
@@ -40,32 +45,15 @@ pub(in super::super) async fn survey(source: &Source) -> Result<Ground, FeedErro
     let server = &source.server;
     let opened = Direct::open(server, &source.login, &source.tls, OPEN_WITHIN).await;
     let mut direct = opened.map_err(|error| open_failed(server, error))?;
-    let question = match direct.flavour() {
-        Flavour::MySql => {
-            "SELECT @@GLOBAL.log_bin, @@GLOBAL.binlog_format, @@GLOBAL.binlog_row_image, \
-             @@GLOBAL.binlog_row_value_options, @@GLOBAL.binlog_order_commits, @@GLOBAL.gtid_mode, \
-             @@GLOBAL.server_uuid, UNIX_TIMESTAMP(NOW(3))"
-        }
-        Flavour::MariaDb => {
-            "SELECT @@GLOBAL.log_bin, @@GLOBAL.binlog_format, @@GLOBAL.binlog_row_image, '', 1, 'ON', \
-             CONCAT(@@GLOBAL.server_id, '-', @@GLOBAL.server_uid), UNIX_TIMESTAMP(NOW(3))"
-        }
-    };
-    let rows = ask(&mut direct, server, question).await?;
-    let row = rows.first().ok_or_else(|| unsuited(server, "it does not tell its settings", ""))?;
-    let text = |at: usize| row.text(at).unwrap_or_default();
-    let facts = Facts {
-        log_bin: text(0),
-        format: text(1),
-        row_image: text(2),
-        value_options: text(3),
-        order_commits: text(4),
-    };
+    let facts = Facts::of(&ask(&mut direct, server, VARIABLES).await?);
     if let Some((what, remedy)) = facts.fault() {
         return Err(unsuited(server, &what, remedy));
     }
-    let clock_ms = row.number::<f64>(7).map_or(0, |seconds| (seconds * 1000.0) as i64 - now_ms());
-    Ok(Ground { identity: text(6), has_gtids: text(5) == "ON", clock_ms, direct })
+    let clock = ask(&mut direct, server, "SELECT UNIX_TIMESTAMP(NOW(3))").await?;
+    let clock = clock.first().and_then(|row| row.number::<f64>(0));
+    let clock_ms = clock.map_or(0, |seconds| (seconds * 1000.0) as i64 - now_ms());
+    let has_gtids = direct.flavour() == Flavour::MariaDb || facts.gtid_mode == "ON";
+    Ok(Ground { identity: facts.identity, has_gtids, clock_ms, direct })
 }
 
 /// Our clock, ms since 1970.
@@ -73,15 +61,35 @@ pub(super) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
+#[derive(Clone)]
 struct Facts {
     log_bin: String,
     format: String,
     row_image: String,
     value_options: String,
     order_commits: String,
+    gtid_mode: String,
+    identity: String,
 }
 
 impl Facts {
+    /// Reads names and values. A variable that a server does not have (any more) is as it has to be.
+    fn of(variables: &Rows) -> Self {
+        let find = |name: &str, absent: &str| {
+            let row = variables.iter().find(|row| row.value(0) == Some(name.as_bytes()));
+            row.and_then(|row| row.text(1)).unwrap_or_else(|| absent.to_owned())
+        };
+        Self {
+            log_bin: find("log_bin", "OFF"),
+            format: find("binlog_format", "ROW"),
+            row_image: find("binlog_row_image", "FULL"),
+            value_options: find("binlog_row_value_options", ""),
+            order_commits: find("binlog_order_commits", "ON"),
+            gtid_mode: find("gtid_mode", "OFF"),
+            identity: find("server_uuid", ""),
+        }
+    }
+
     /// What is in the way, and what to do.
     fn fault(&self) -> Option<(String, &'static str)> {
         let is_on = |text: &str| matches!(text, "1" | "ON");
@@ -217,11 +225,13 @@ mod tests {
 
     fn facts() -> Facts {
         Facts {
-            log_bin: "1".into(),
+            log_bin: "ON".into(),
             format: "ROW".into(),
             row_image: "FULL".into(),
             value_options: String::new(),
-            order_commits: "1".into(),
+            order_commits: "ON".into(),
+            gtid_mode: "ON".into(),
+            identity: String::new(),
         }
     }
 
@@ -229,12 +239,12 @@ mod tests {
     fn what_is_in_the_way_is_named() {
         assert!(facts().fault().is_none());
         let cases = [
-            (Facts { log_bin: "0".into(), ..facts() }, "binary log"),
+            (Facts { log_bin: "OFF".into(), ..facts() }, "binary log"),
             (Facts { format: "MIXED".into(), ..facts() }, "binlog_format is MIXED"),
             (Facts { row_image: "MINIMAL".into(), ..facts() }, "binlog_row_image is MINIMAL"),
             (Facts { row_image: "FULL_NODUP".into(), ..facts() }, "binlog_row_image is FULL_NODUP"),
             (Facts { value_options: "PARTIAL_JSON".into(), ..facts() }, "PARTIAL_JSON"),
-            (Facts { order_commits: "0".into(), ..facts() }, "binlog_order_commits"),
+            (Facts { order_commits: "OFF".into(), ..facts() }, "binlog_order_commits"),
         ];
         for (facts, word) in cases {
             let (what, remedy) = facts.fault().unwrap();

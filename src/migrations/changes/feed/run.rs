@@ -31,6 +31,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Attempts go on so long when there is no connection: a failover takes minutes at most.
 const CONNECT_WITHIN: Duration = Duration::from_secs(600);
+/// Whether another server is the primary now is looked at as often.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A connection that lasted this long was of use.
 const LASTING: Duration = Duration::from_secs(2);
 /// Connections one after the other that were not.
@@ -44,6 +46,8 @@ pub(in super::super) struct Join {
     pub(in super::super) table: TableName,
     pub(in super::super) columns: Arc<[ColumnKind]>,
     pub(in super::super) from: Place,
+    /// It begins at the log's end as of a moment ago, not at a position of its own.
+    pub(in super::super) is_new: bool,
     pub(in super::super) way: Way,
     pub(in super::super) answer: oneshot::Sender<Result<(), FeedError>>,
 }
@@ -62,6 +66,8 @@ enum Stopped {
     Over,
     /// A subscriber needs what came before.
     Back,
+    /// Another server is the primary.
+    Moved,
     /// The connection is lost.
     Lost(FeedError),
     /// It cannot go on.
@@ -109,15 +115,16 @@ struct Link {
     bytes: u64,
     events: u64,
     since: Instant,
+    looked: Instant,
 }
 
 impl Feed {
     /// Takes a subscription in. Gives whether the feed has to go back for it.
     fn join(&mut self, join: Join) -> bool {
-        let Join { table, columns, from, way, answer } = join;
+        let Join { table, columns, from, is_new, way, answer } = join;
         let number = self.state.number(&table);
         let subscriber = Subscriber::new(table, number, columns, way);
-        match self.state.add(subscriber, from) {
+        match self.state.add(subscriber, from, is_new) {
             Ok(is_back) => {
                 self.waiting.push(answer);
                 is_back
@@ -149,7 +156,7 @@ impl Feed {
             match self.read(&mut link, joins).await {
                 Stopped::Over => return,
                 Stopped::Failed(error) => return self.fail(error),
-                Stopped::Back => {}
+                Stopped::Back | Stopped::Moved => {}
                 Stopped::Lost(error) => {
                     tracing::info!(cluster = %self.context.cluster, %error, "the feed connects again");
                     self.fruitless = if link.since.elapsed() < LASTING { self.fruitless + 1 } else { 0 };
@@ -211,8 +218,8 @@ impl Feed {
         let clock_ms = ground.clock_ms;
         let (packets, first) = dump::begin(ground, &place).await?;
         self.context.counters.connections.fetch_add(1, Relaxed);
-        let reader = Reader::new("", 0);
-        let mut link = Link { packets, reader, clock_ms, bytes: 0, events: 0, since: Instant::now() };
+        let (reader, now) = (Reader::new("", 0), Instant::now());
+        let mut link = Link { packets, reader, clock_ms, bytes: 0, events: 0, since: now, looked: now };
         // The first event says which file follows.
         let read = link.reader.read(&first, &self.state.interest);
         read.map_err(|source| FeedError::Binlog { server: self.state.server.clone(), source })?;
@@ -227,7 +234,7 @@ impl Feed {
     async fn read(&mut self, link: &mut Link, joins: &mut mpsc::Receiver<Join>) -> Stopped {
         loop {
             if self.state.is_between()
-                && let Some(stopped) = self.let_in(joins)
+                && let Some(stopped) = self.let_in(joins).or_else(|| self.look_for_primary(link))
             {
                 return stopped;
             }
@@ -265,6 +272,16 @@ impl Feed {
         }
         self.answer(&Ok(()));
         None
+    }
+
+    /// Stops reading from a server that is not the primary any more.
+    fn look_for_primary(&self, link: &mut Link) -> Option<Stopped> {
+        if link.looked.elapsed() < LOOK_EVERY {
+            return None;
+        }
+        link.looked = Instant::now();
+        let source = self.context.sources.source(&self.context.cluster)?;
+        (source.server != self.state.server).then_some(Stopped::Moved)
     }
 
     fn count(&self, link: &mut Link) {

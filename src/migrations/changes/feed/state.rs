@@ -89,8 +89,14 @@ impl State {
         number
     }
 
-    /// Takes a subscriber in that has everything before `from`. Gives whether the feed has to go back for it.
-    pub(super) fn add(&mut self, mut subscriber: Subscriber, from: Place) -> Result<bool, FeedError> {
+    /// Takes a subscriber in that has everything before `from`. Gives whether the feed has to go back for it;
+    /// not for one that `is_new`: what the feed has passed was in the log when it came.
+    pub(super) fn add(
+        &mut self,
+        mut subscriber: Subscriber,
+        from: Place,
+        is_new: bool,
+    ) -> Result<bool, FeedError> {
         let Some(place) = &self.place else {
             self.move_to(from);
             self.keep(subscriber);
@@ -102,6 +108,12 @@ impl State {
             return Ok(false);
         }
         let mixed = || FeedError::ServerChanged { server: self.server.clone() };
+        if is_new {
+            let all = from.union(place).ok_or_else(mixed)?;
+            subscriber.ahead = (!all.is_within(place)).then_some(all);
+            self.keep(subscriber);
+            return Ok(false);
+        }
         let back = place.intersect(&from).ok_or_else(mixed)?;
         for other in &mut self.subscribers {
             let ahead = other.ahead.take().map_or(Some(place.clone()), |ahead| ahead.union(place));
@@ -353,8 +365,8 @@ async fn affect(subscriber: &mut Subscriber, effect: Effect, before: &Position) 
         Effect::None => Ok(()),
         Effect::Changes(what) => subscriber.tell(Change::TableChanged { what }).await,
         Effect::Rows => {
-            let what = "a statement that may change its rows was logged as a statement, not as rows: no session \
-                may set binlog_format to anything but ROW; begin anew";
+            let what = "a statement that may change its rows was logged as a statement, not as rows: no \
+                session may set binlog_format to anything but ROW; begin anew";
             let table = subscriber.table.clone();
             Err(subscriber.fail(FeedError::CannotFollow { table, what: what.to_owned() }))
         }

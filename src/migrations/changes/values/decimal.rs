@@ -1,8 +1,8 @@
 //! DECIMAL as the binary log and binary JSON pack it.
 //!
-//! **Source**: MySQL, `decimal2bin`: nine digits to four bytes, big endian, what is left over on either side of
-//! the point to as few bytes as hold it; the first bit says that the number is not negative, and of a negative
-//! one all bits are inverted.
+//! **Source**: MySQL, `decimal2bin`: nine digits to four bytes, big endian, what is left over on either side
+//! of the point to as few bytes as hold it; the first bit says that the number is not negative, and of a
+//! negative one all bits are inverted.
 
 use super::value::ValueError;
 

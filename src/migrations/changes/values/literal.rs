@@ -17,8 +17,8 @@ impl Value {
     /// Appends the literal of the value of a column of `kind`.
     ///
     /// # Errors
-    /// A value that `kind` cannot have, bytes that are no JSON, a value that was left out; `out` then has part
-    /// of a literal.
+    /// A value that `kind` cannot have, bytes that are no JSON, a value that was left out; `out` then has
+    /// part of a literal.
     pub fn write_literal(&self, kind: &ColumnKind, out: &mut Vec<u8>) -> Result<(), ValueError> {
         match (self, kind) {
             (Self::Null, _) => out.extend_from_slice(b"NULL"),
@@ -55,8 +55,8 @@ impl Value {
     }
 }
 
-/// Appends the literal of a value as a text answer has it (`None`: NULL), of a session with `SET NAMES binary`
-/// and `time_zone = '+00:00'`, of a column that was asked for by [`ColumnKind::select_expression`].
+/// Appends the literal of a value as a text answer has it (`None`: NULL), of a session with `SET NAMES
+/// binary` and `time_zone = '+00:00'`, of a column that was asked for by [`ColumnKind::select_expression`].
 ///
 /// # Errors
 /// A text that `kind` cannot have; `out` then has part of a literal.

@@ -5,8 +5,8 @@
 pub struct Members(Box<[Box<str>]>);
 
 impl Members {
-    /// Reads the part behind the type's name: `('a','it''s')`, as `information_schema` writes it. `None` if it
-    /// is something else.
+    /// Reads the part behind the type's name: `('a','it''s')`, as `information_schema` writes it. `None` if
+    /// it is something else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut labels = Vec::new();
         let mut rest = text.strip_prefix('(')?;

@@ -118,8 +118,8 @@ impl Time {
         time.checked()
     }
 
-    /// Three bytes and the fraction's: one number, to which an offset was added that makes it positive. So the
-    /// fraction of a negative time counts upwards from the next whole second below.
+    /// Three bytes and the fraction's: one number, to which an offset was added that makes it positive. So
+    /// the fraction of a negative time counts upwards from the next whole second below.
     pub(super) fn unpack(bytes: &[u8], decimals: u8) -> Result<Self, ValueError> {
         if !(3..=6).contains(&bytes.len()) {
             return Err(ValueError::Truncated);
@@ -239,7 +239,8 @@ impl Timestamp {
     }
 }
 
-/// The date of a day since 1970-01-01 (proleptic Gregorian; years begin in March, so that leap days are last).
+/// The date of a day since 1970-01-01 (proleptic Gregorian; years begin in March, so that leap days are
+/// last).
 fn date_of_day(day: u32) -> Date {
     let day = day + 719_468;
     let (era, of_era) = (day / 146_097, day % 146_097);

@@ -1,8 +1,9 @@
 //! Random interleavings of writers, feed, applier, copiers and crashes: the shadow ends equal to the source.
 //!
-//! The source is a log of transactions: a SELECT sees those up to `visible`, the feed reads those up to the end,
-//! as with semi-synchronous replication, where a transaction is in the binary log before anybody sees it. What
-//! survives a crash is the shadow, its position, and the ranges recorded in the transactions of their rows.
+//! The source is a log of transactions: a SELECT sees those up to `visible`, the feed reads those up to the
+//! end, as with semi-synchronous replication, where a transaction is in the binary log before anybody sees
+//! it. What survives a crash is the shadow, its position, and the ranges recorded in the transactions of
+//! their rows.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -331,7 +332,9 @@ impl World {
                 let low = piece.range.after.as_ref().map(number);
                 let high = piece.range.through.as_ref().map(number);
                 let mut rows = self.rows_at(self.visible);
-                rows.retain(|key, _| low.is_none_or(|low| *key > low) && high.is_none_or(|high| *key <= high));
+                rows.retain(|key, _| {
+                    low.is_none_or(|low| *key > low) && high.is_none_or(|high| *key <= high)
+                });
                 Copier::Read(id, piece, rows)
             }
             Copier::Read(id, piece, rows) if self.is_alone => {
@@ -387,7 +390,7 @@ impl World {
         let visible = self.rows_at(self.visible);
         let max = self.max.clone();
         let ranges = self.ranges.as_mut().unwrap();
-        let piece = match ranges.next() {
+        let piece = match ranges.next_step() {
             Next::Piece(piece) => Some(piece),
             Next::Scout(after) => {
                 let after = after.as_ref().map(number);
@@ -480,7 +483,7 @@ impl World {
             if self.failed {
                 return Outcome::Duplicate;
             }
-            let is_copied = self.ranges.as_mut().is_some_and(|ranges| match ranges.next() {
+            let is_copied = self.ranges.as_mut().is_some_and(|ranges| match ranges.next_step() {
                 Next::Done => true,
                 Next::Piece(piece) => {
                     ranges.returned(piece);
@@ -585,5 +588,8 @@ fn the_simulation_meets_what_it_is_for() {
         assert_eq!(world.finish(), Outcome::Equal);
         assert_eq!(world.shadow, world.rows_at(world.log.len()));
     }
-    assert!(settled > 20 && alone > 20 && crashes > 100, "{settled} settled, {alone} alone, {crashes} crashes");
+    assert!(
+        settled > 20 && alone > 20 && crashes > 100,
+        "{settled} settled, {alone} alone, {crashes} crashes"
+    );
 }

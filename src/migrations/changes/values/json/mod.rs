@@ -4,7 +4,8 @@
 //! opaque values look as the server shows them.
 //!
 //! **Source**: MySQL, `json_binary.h` (the format) and `json_dom.cc` (`wrapper_to_string`). Every offset is
-//! checked; nesting and output are bounded, for bytes that are no JSON may point anywhere, several times over.
+//! checked; nesting and output are bounded, for bytes that are no JSON may point anywhere, several times
+//! over.
 
 mod double;
 mod scalar;

@@ -90,27 +90,23 @@ fn write_opaque(kind: u8, value: &[u8], out: &mut Vec<u8>) -> Result<(), ValueEr
     match kind {
         NEWDECIMAL => {
             let [precision, scale, packed @ ..] = value else { return Err(ValueError::Truncated) };
-            return decimal::write_text(packed, *precision, *scale, out);
+            decimal::write_text(packed, *precision, *scale, out)?;
         }
-        DATE => quoted(out, |out| Ok(time::json_datetime(packed()?)?.date.write(out))),
-        DATETIME | TIMESTAMP => quoted(out, |out| Ok(time::json_datetime(packed()?)?.write(out))),
-        TIME => quoted(out, |out| Ok(time::json_time(packed()?)?.write(out))),
+        DATE | DATETIME | TIMESTAMP | TIME => {
+            out.push(b'"');
+            match kind {
+                DATE => time::json_datetime(packed()?)?.date.write(out),
+                TIME => time::json_time(packed()?)?.write(out),
+                _ => time::json_datetime(packed()?)?.write(out),
+            }
+            out.push(b'"');
+        }
         kind => {
             let mut text = format!("base64:type{kind}:").into_bytes();
             write_base64(value, &mut text);
             write_quoted(&text, out);
-            Ok(())
         }
     }
-}
-
-fn quoted(
-    out: &mut Vec<u8>,
-    write: impl FnOnce(&mut Vec<u8>) -> Result<(), ValueError>,
-) -> Result<(), ValueError> {
-    out.push(b'"');
-    write(out)?;
-    out.push(b'"');
     Ok(())
 }
 

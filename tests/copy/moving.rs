@@ -1,0 +1,201 @@
+//! One table, its shadow, and the engine that moves its rows.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bulkhead::backend::direct::Direct;
+use bulkhead::config::Login;
+use bulkhead::ids::{ClusterName, MigrationId, ServerId};
+use bulkhead::migrations::StatementSettings;
+use bulkhead::migrations::changes::{Feeds, Source, Sources};
+use bulkhead::migrations::engine::{
+    ChunkCost, Endpoint, Engine, EngineError, Pace, Permission, Setup, ShadowRequest, make_shadow,
+    open_session, read_plan,
+};
+use bulkhead::migrations::plan::{CopyPlan, Names};
+use bulkhead::protocol::tls::ClientTls;
+use bulkhead::redact::Secret;
+
+use crate::common::servers::Cluster;
+
+/// Every chunk at once, or so many and then none.
+pub struct Free {
+    chunks: AtomicUsize,
+    workers: usize,
+}
+
+impl Free {
+    /// No bound.
+    pub fn new(workers: usize) -> Arc<Self> {
+        Self::of(usize::MAX, workers)
+    }
+
+    /// So many chunks, then it is to stop.
+    pub fn of(chunks: usize, workers: usize) -> Arc<Self> {
+        Arc::new(Self { chunks: AtomicUsize::new(chunks), workers })
+    }
+}
+
+impl Pace for Free {
+    fn admit(&self) -> Pin<Box<dyn Future<Output = Permission> + Send + '_>> {
+        let left = self.chunks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        Box::pin(std::future::ready(if left.is_ok() { Permission::Go } else { Permission::Stop }))
+    }
+
+    fn workers(&self) -> usize {
+        self.workers
+    }
+
+    fn done(&self, _: ChunkCost) {}
+}
+
+struct Fixed(Source);
+
+impl Sources for Fixed {
+    fn source(&self, _: &ClusterName) -> Option<Source> {
+        Some(self.0.clone())
+    }
+}
+
+/// A cluster with its feeds.
+pub struct Mover {
+    pub endpoint: Endpoint,
+    pub feeds: Arc<Feeds>,
+}
+
+/// A table that is to be changed.
+pub struct Job<'a> {
+    mover: &'a Mover,
+    pub id: MigrationId,
+    pub names: Names,
+    text: String,
+    /// See [`ShadowRequest::late_indexes_bytes_max`].
+    pub late_bytes: u64,
+}
+
+impl Mover {
+    pub fn new(cluster: &Cluster) -> Self {
+        let server = ServerId { host: "127.0.0.1".into(), port: cluster.primary_port };
+        let login = Login { user: "bulkhead_admin".into(), password: Secret::new(&cluster.password) };
+        let tls = ClientTls::disabled();
+        let source = Source { server: server.clone(), login: login.clone(), tls: tls.clone() };
+        let within = Duration::from_secs(10);
+        let endpoint = Endpoint { cluster: ClusterName::new("c1"), server, login, tls, within };
+        Self { endpoint, feeds: Arc::new(Feeds::new(Arc::new(Fixed(source)))) }
+    }
+
+    /// A job on `database.table`; `number` tells jobs of one cluster apart.
+    pub fn job(&self, database: &str, table: &str, text: &str, number: u32) -> Job<'_> {
+        let names = Names {
+            database: database.into(),
+            table: table.into(),
+            home: "zz_bulkhead".into(),
+            shadow: format!("new_{number}"),
+        };
+        let id = MigrationId::new(format!("{number:016x}"));
+        Job { mover: self, id, names, text: text.into(), late_bytes: u64::MAX }
+    }
+}
+
+impl Job<'_> {
+    pub async fn admin(&self) -> Direct {
+        open_session(&self.mover.endpoint).await.expect("the server is there")
+    }
+
+    fn request<'r>(&'r self, settings: &'r StatementSettings) -> ShadowRequest<'r> {
+        ShadowRequest {
+            id: &self.id,
+            names: &self.names,
+            text: &self.text,
+            settings,
+            late_indexes_bytes_max: self.late_bytes,
+        }
+    }
+
+    /// Makes the shadow.
+    pub async fn make(&self) -> Result<CopyPlan, EngineError> {
+        let settings = StatementSettings::default();
+        make_shadow(&mut self.admin().await, &self.request(&settings)).await
+    }
+
+    /// Makes the shadow and starts the engine.
+    pub async fn start(&self) -> Result<Engine, EngineError> {
+        let plan = self.make().await?;
+        self.engine(plan, false).await
+    }
+
+    /// Goes on from what is recorded.
+    pub async fn resume(&self) -> Result<Engine, EngineError> {
+        let settings = StatementSettings::default();
+        let plan = read_plan(&mut self.admin().await, &self.request(&settings)).await?;
+        self.engine(plan, true).await
+    }
+
+    async fn engine(&self, plan: CopyPlan, resume: bool) -> Result<Engine, EngineError> {
+        let setup = Setup {
+            id: self.id.clone(),
+            endpoint: self.mover.endpoint.clone(),
+            plan: Arc::new(plan),
+            resume,
+            replay_from: None,
+        };
+        Engine::start(setup, self.mover.feeds.clone()).await
+    }
+
+    /// Everything up to the comparison; gives the engine, still applying.
+    pub async fn move_rows(&self) -> Result<Engine, EngineError> {
+        let mut engine = self.start().await?;
+        engine.copy(Free::new(3)).await?;
+        engine.finish_indexes().await?;
+        let verified = engine.verify(Free::new(3), Duration::from_secs(10)).await?;
+        assert_eq!((verified.passes, verified.repaired), (1, 0), "nothing had to be repaired");
+        Ok(engine)
+    }
+
+    /// Runs SQL about the tables; `{source}` and `{target}` stand for their names.
+    pub async fn sql(&self, sql: &str) {
+        let sql = sql.replace("{source}", &self.names.source()).replace("{target}", &self.names.target());
+        self.admin().await.execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Every row of a table, each value as hexadecimal digits of its text, sorted; independent of how the
+    /// engine reads and compares.
+    pub async fn dump(&self, table: &str, columns: &[&str]) -> Vec<String> {
+        let list: Vec<String> = columns.iter().map(|column| format!("HEX(CONCAT({column}))")).collect();
+        let mut admin = self.admin().await;
+        let found = admin.query(format!("SELECT {} FROM {table}", list.join(","))).await.expect("a dump");
+        let mut rows: Vec<String> = found
+            .iter()
+            .map(|row| {
+                let values = row.values().map(|value| match value {
+                    Some(text) => String::from_utf8_lossy(text).into_owned(),
+                    None => "NULL".to_owned(),
+                });
+                values.collect::<Vec<_>>().join("|")
+            })
+            .collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// Fails unless both tables hold the same values in these columns.
+    pub async fn assert_equal(&self, columns: &[&str]) {
+        let source = self.dump(&self.names.source(), columns).await;
+        let target = self.dump(&self.names.target(), columns).await;
+        if source != target {
+            let only = |one: &[String], other: &[String]| {
+                one.iter().filter(|row| !other.contains(row)).take(3).cloned().collect::<Vec<_>>()
+            };
+            panic!(
+                "{} rows in the table, {} in the copy; only there: {:?}, only here: {:?}",
+                source.len(),
+                target.len(),
+                only(&source, &target),
+                only(&target, &source)
+            );
+        }
+    }
+}
