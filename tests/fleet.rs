@@ -1,5 +1,6 @@
-//! A fleet migration of 100,000 databases over ten clusters, on a stepped clock: what the scheduler's decisions
-//! cost, and that budgets hold meanwhile. `cargo test --release --test fleet -- --nocapture` prints the numbers.
+//! A fleet migration of 100,000 databases over ten clusters, on a stepped clock: what the scheduler's
+//! decisions cost, and that budgets hold meanwhile. `cargo test --release --test fleet -- --nocapture`
+//! prints the numbers.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -223,7 +224,8 @@ fn report(simulation: &Simulation, start: Moment, halfway: [usize; CLUSTERS]) {
     println!("done by cluster when half of all were done: {done:?}");
     assert!(share <= CORE_SHARE_MAX, "decisions took {:.2} % of a core", share * 100.0);
     assert!(peak <= MEMORY_BYTES_MAX, "{} MiB", peak >> 20);
-    // All have the same budget: those that had nothing worse than the usual bad minutes are close to each other.
+    // All have the same budget: those that had nothing worse than the usual bad minutes are close to each
+    // other.
     let usual = [0, 1, 2, 4, 6, 8, 9].map(|at| halfway[at]);
     let (least, most) = (usual.iter().min().expect("seven"), usual.iter().max().expect("seven"));
     assert!(*least as f64 >= *most as f64 * 0.85, "{least} and {most} when half of all were done");

@@ -15,7 +15,8 @@ use serde_json::Value;
 const DATABASES: usize = 40;
 const ISSUES: &str = "CREATE TABLE issues (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, \
                       title VARCHAR(100) NOT NULL DEFAULT '', state ENUM('open','closed') DEFAULT 'open', \
-                      votes INT UNSIGNED DEFAULT 0, body TEXT, created_at DATETIME(6) NOT NULL DEFAULT NOW(6), \
+                      votes INT UNSIGNED DEFAULT 0, body TEXT, \
+                      created_at DATETIME(6) NOT NULL DEFAULT NOW(6), \
                       KEY by_state (state, votes)) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
 const USERS: &str = "CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20)) DEFAULT CHARSET=utf8mb4";
 /// What happened to single databases.
@@ -25,7 +26,8 @@ const DRIFT: &[(usize, &str)] = &[
     (9, "ALTER TABLE issues ADD COLUMN extra INT"),
     (
         11,
-        "ALTER TABLE issues MODIFY body TEXT FIRST, MODIFY created_at DATETIME(6) NOT NULL DEFAULT NOW(6) AFTER id",
+        "ALTER TABLE issues MODIFY body TEXT FIRST, \
+         MODIFY created_at DATETIME(6) NOT NULL DEFAULT NOW(6) AFTER id",
     ),
     (12, "ALTER TABLE issues CONVERT TO CHARACTER SET latin1, MODIFY votes INT UNSIGNED DEFAULT 0"),
     (13, "ALTER TABLE issues DROP COLUMN title, ADD UNIQUE KEY by_state2 (state, votes), COMMENT='odd'"),
@@ -140,7 +142,8 @@ const STATEMENTS: &[&str] = &[
     "ALTER TABLE t ADD COLUMN n2 INT(11) UNSIGNED NOT NULL DEFAULT 7 FIRST",
     "ALTER TABLE t ADD COLUMN s1 VARCHAR(20) DEFAULT 'it''s', ADD COLUMN s2 CHAR(3) CHARACTER SET latin1",
     "ALTER TABLE t ADD COLUMN b1 BOOL DEFAULT TRUE AFTER id, ADD COLUMN d1 DECIMAL(10,2) DEFAULT 0",
-    "ALTER TABLE t ADD COLUMN at1 DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3)",
+    "ALTER TABLE t ADD COLUMN at1 DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) \
+     ON UPDATE CURRENT_TIMESTAMP(3)",
     "ALTER TABLE t ADD COLUMN at2 TIMESTAMP NULL, ADD COLUMN at3 DATE DEFAULT '2020-01-02'",
     "ALTER TABLE t ADD COLUMN j1 JSON, ADD COLUMN x1 TEXT, ADD COLUMN x2 BLOB NOT NULL, ADD COLUMN f1 DOUBLE",
     "ALTER TABLE t ADD COLUMN e1 ENUM('a','b') NOT NULL DEFAULT 'b', ADD COLUMN bits BIT(3) DEFAULT b'101'",

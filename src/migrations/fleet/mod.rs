@@ -7,9 +7,10 @@
 //!   told.
 //! - [`drive`]: carries out what was decided: writes down, then acts, then writes down what became of it.
 //!
-//! Invariants: a row says *running* in the store before anything is sent to its database; what became of it is
-//! looked up where it is not known; no cluster has more at once, or more statements in a second, than its
-//! budget, whatever the keyspace; a database whose definition is none that the plan knows is left as it is.
+//! Invariants: a row says *running* in the store before anything is sent to its database; what became of it
+//! is looked up where it is not known; no cluster has more at once, or more statements in a second, than
+//! its budget, whatever the keyspace; a database whose definition is none that the plan knows is left as it
+//! is.
 
 pub mod definition;
 pub mod drive;

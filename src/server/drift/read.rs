@@ -30,7 +30,8 @@ const FAULTS_MAX: usize = 1000;
 /// No such database, no such table, a name that is no table's any more.
 const GONE: [u16; 2] = [1049, 1146];
 /// How SHOW CREATE TABLE prints depends on these; a lock that is held on a table is not waited for long.
-const SETTINGS: &str = "SET SESSION sql_mode = '', sql_quote_show_create = 1, lock_wait_timeout = 2, character_set_results = utf8mb4";
+const SETTINGS: &str = "SET SESSION sql_mode = '', sql_quote_show_create = 1, lock_wait_timeout = 2, \
+                        character_set_results = utf8mb4";
 
 /// How fast clusters are asked.
 #[derive(Clone, Copy)]
@@ -181,7 +182,8 @@ async fn list_pattern(
     let like = format!("{}%{}", escape(pattern.prefix()), escape(pattern.suffix()));
     let statement = format!(
         "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE ? ESCAPE '|' \
-         AND CAST(schema_name AS BINARY) > CAST(? AS BINARY) ORDER BY CAST(schema_name AS BINARY) LIMIT {NAMES_AT_ONCE}"
+         AND CAST(schema_name AS BINARY) > CAST(? AS BINARY) ORDER BY CAST(schema_name AS BINARY) \
+         LIMIT {NAMES_AT_ONCE}"
     );
     let mut connection = connect(home).await?;
     let mut after = String::new();

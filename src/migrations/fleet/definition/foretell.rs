@@ -4,8 +4,8 @@ use super::compare::{Change, compare};
 use super::normal::{Definition, Fingerprint, Normal, PartKind};
 use crate::ddl;
 use crate::sql::{
-    ChangeForm, Clause, ClauseKind, ColumnChange, ColumnDefinition, DefaultValue, KeyKind, KeyPart, Name,
-    Span, TableChange, TableDefinition,
+    ChangeForm, Clause, ClauseKind, ColumnChange, ColumnDefinition, DefaultValue, KeyDefinition, KeyKind,
+    KeyPart, Name, Span, TableChange, TableDefinition,
 };
 
 /// What a statement would do to a definition.
@@ -87,85 +87,120 @@ pub fn foretell(definition: &Definition, change: &TableChange) -> Effect {
     }
 }
 
+/// What a clause finds of what it would do.
 fn look(definition: &Definition, table: &TableDefinition, clause: &ClauseKind) -> Found {
     let normal = Normal::of(table, &definition.text, definition.server);
-    let has_column = |name: &str| normal.part(PartKind::Column, &name.to_lowercase()).is_some();
-    let there_if = |is_there: bool| if is_there { Found::There } else { Found::Todo };
+    let known = Known { definition, table, normal: &normal };
     match clause {
-        ClauseKind::DropColumn { name, .. } => there_if(!has_column(&name.text)),
-        ClauseKind::RenameColumn { from, to } => match (has_column(&from.text), has_column(&to.text)) {
-            (true, false) => Found::Todo,
-            (false, true) => Found::There,
-            (true, true) => Found::InTheWay(format!("both columns are there: {}, {}", from.text, to.text)),
-            (false, false) => Found::InTheWay(format!("there is no column {}", from.text)),
-        },
-        ClauseKind::DropKey(name) => {
-            there_if(normal.part(PartKind::Key, &name.text.to_lowercase()).is_none())
-        }
-        ClauseKind::DropPrimaryKey => there_if(normal.part(PartKind::Key, "primary").is_none()),
-        ClauseKind::DropForeignKey(name) => {
-            there_if(normal.part(PartKind::ForeignKey, &name.text.to_lowercase()).is_none())
-        }
-        ClauseKind::DropCheck(name) => {
-            there_if(normal.part(PartKind::Check, &name.text.to_lowercase()).is_none())
-        }
-        ClauseKind::RenameKey { from, to } => {
-            let has = |name: &str| normal.part(PartKind::Key, &name.to_lowercase()).is_some();
-            match (has(&from.text), has(&to.text)) {
-                (true, false) => Found::Todo,
-                (false, true) => Found::There,
-                _ => Found::InTheWay(format!("cannot rename key {}", from.text)),
-            }
-        }
-        ClauseKind::AddColumn { column, .. } if has_column(&column.name.text) => {
-            added_before(&normal, definition, table, column)
-        }
-        ClauseKind::ChangeColumn { from, column, .. } if !has_column(&from.text) => {
-            if has_column(&column.name.text) && !same(&from.text, &column.name.text) {
-                added_before(&normal, definition, table, column)
-            } else {
-                Found::InTheWay(format!("there is no column {}", from.text))
-            }
-        }
-        ClauseKind::AlterColumn { name, .. } if !has_column(&name.text) => {
-            Found::InTheWay(format!("there is no column {}", name.text))
-        }
-        ClauseKind::AddKey(key) => {
-            let mut other = table.clone();
-            (other.keys, other.columns) = (vec![(**key).clone()], Vec::new());
-            let parts = Normal::of(&other, &definition.text, definition.server).parts;
-            let wanted = parts.into_iter().find(|part| part.kind == PartKind::Key);
-            // Without a name it is another key than one that the same statement adds.
-            let has_name = key.name.is_some() || key.kind == KeyKind::Primary;
-            let normal = if has_name { &normal } else { &definition.normal };
-            match wanted.as_ref().and_then(|wanted| normal.part(PartKind::Key, &wanted.name)) {
-                Some(known) if wanted.as_ref() == Some(known) => Found::There,
-                // Without a name of its own the server finds another.
-                Some(known) if has_name => {
-                    Found::InTheWay(format!("key {} is there, and is {}", known.name, known.text))
-                }
-                _ => Found::Todo,
-            }
-        }
+        ClauseKind::DropColumn { .. }
+        | ClauseKind::RenameColumn { .. }
+        | ClauseKind::AddColumn { .. }
+        | ClauseKind::ChangeColumn { .. }
+        | ClauseKind::AlterColumn { .. } => known.column_clause(clause),
+        ClauseKind::DropKey(name) => there_if(!known.has(PartKind::Key, &name.text)),
+        ClauseKind::DropPrimaryKey => there_if(!known.has(PartKind::Key, "primary")),
+        ClauseKind::DropForeignKey(name) => there_if(!known.has(PartKind::ForeignKey, &name.text)),
+        ClauseKind::DropCheck(name) => there_if(!known.has(PartKind::Check, &name.text)),
+        ClauseKind::RenameKey { from, to } => known.renamed(PartKind::Key, from, to),
+        ClauseKind::AddKey(key) => known.added_key(key),
         ClauseKind::AddForeignKey(key) => named_is_there(&normal, PartKind::ForeignKey, key.name.as_ref()),
         ClauseKind::AddCheck(check) => named_is_there(&normal, PartKind::Check, check.name.as_ref()),
-        other => {
-            // What the clause makes of the definition says whether it has been done.
-            let mut after = table.clone();
-            let text = TableChange {
-                form: ChangeForm::Alter { is_partitions_only: false },
-                table: table.name.clone(),
-                clauses: vec![Clause { kind: other.clone(), span: Span::default() }],
-                more_tables: Vec::new(),
-                temporary: false,
-                if_exists: false,
-                ignore: false,
-                span: Span::default(),
-            };
-            ddl::apply(&mut after, &text);
-            let after = Normal::of(&after, &definition.text, definition.server);
-            there_if(is_followed(other) && after == normal)
+        other => known.followed(other),
+    }
+}
+
+fn there_if(is_there: bool) -> Found {
+    if is_there { Found::There } else { Found::Todo }
+}
+
+/// A definition, what the clauses before have made of it, and that in one writing.
+struct Known<'a> {
+    definition: &'a Definition,
+    table: &'a TableDefinition,
+    normal: &'a Normal,
+}
+
+impl Known<'_> {
+    fn has(&self, kind: PartKind, name: &str) -> bool {
+        self.normal.part(kind, &name.to_lowercase()).is_some()
+    }
+
+    fn column_clause(&self, clause: &ClauseKind) -> Found {
+        let has = |name: &Name| self.has(PartKind::Column, &name.text);
+        let missing = |name: &Name| Found::InTheWay(format!("there is no column {}", name.text));
+        match clause {
+            ClauseKind::DropColumn { name, .. } => there_if(!has(name)),
+            ClauseKind::RenameColumn { from, to } => self.renamed(PartKind::Column, from, to),
+            ClauseKind::AddColumn { column, .. } if has(&column.name) => self.added_before(column),
+            ClauseKind::ChangeColumn { from, column, .. } if !has(from) => {
+                let is_renamed = has(&column.name) && !same(&from.text, &column.name.text);
+                if is_renamed { self.added_before(column) } else { missing(from) }
+            }
+            ClauseKind::AlterColumn { name, .. } if !has(name) => missing(name),
+            other => self.followed(other),
         }
+    }
+
+    fn renamed(&self, kind: PartKind, from: &Name, to: &Name) -> Found {
+        let what = kind.words();
+        match (self.has(kind, &from.text), self.has(kind, &to.text)) {
+            (true, false) => Found::Todo,
+            (false, true) => Found::There,
+            (true, true) => Found::InTheWay(format!("{what} {} is there already", to.text)),
+            (false, false) => Found::InTheWay(format!("there is no {what} {}", from.text)),
+        }
+    }
+
+    fn added_key(&self, key: &KeyDefinition) -> Found {
+        let mut other = self.table.clone();
+        (other.keys, other.columns) = (vec![key.clone()], Vec::new());
+        let parts = Normal::of(&other, &self.definition.text, self.definition.server).parts;
+        let wanted = parts.into_iter().find(|part| part.kind == PartKind::Key);
+        // Without a name it is another key than one that the same statement adds.
+        let has_name = key.name.is_some() || key.kind == KeyKind::Primary;
+        let normal = if has_name { self.normal } else { &self.definition.normal };
+        match wanted.as_ref().and_then(|wanted| normal.part(PartKind::Key, &wanted.name)) {
+            Some(known) if wanted.as_ref() == Some(known) => Found::There,
+            // Without a name of its own the server finds another.
+            Some(known) if has_name => {
+                Found::InTheWay(format!("key {} is there, and is {}", known.name, known.text))
+            }
+            _ => Found::Todo,
+        }
+    }
+
+    /// A column of that name is there: as the clause would make it, or not.
+    fn added_before(&self, column: &ColumnDefinition) -> Found {
+        let mut other = self.table.clone();
+        other.columns.retain(|known| !same(&known.name.text, &column.name.text));
+        other.columns.push(column.clone());
+        let other = Normal::of(&other, &self.definition.text, self.definition.server);
+        let name = column.name.text.to_lowercase();
+        let differs = compare(self.normal, &other)
+            .into_iter()
+            .find(|difference| difference.name == name && !matches!(difference.change, Change::Moved { .. }));
+        match differs {
+            Some(difference) => Found::InTheWay(difference.words()),
+            None => Found::There,
+        }
+    }
+
+    /// What the clause makes of the definition says whether it has been done.
+    fn followed(&self, clause: &ClauseKind) -> Found {
+        let mut after = self.table.clone();
+        let change = TableChange {
+            form: ChangeForm::Alter { is_partitions_only: false },
+            table: self.table.name.clone(),
+            clauses: vec![Clause { kind: clause.clone(), span: Span::default() }],
+            more_tables: Vec::new(),
+            temporary: false,
+            if_exists: false,
+            ignore: false,
+            span: Span::default(),
+        };
+        ddl::apply(&mut after, &change);
+        let after = Normal::of(&after, &self.definition.text, self.definition.server);
+        there_if(is_followed(clause) && after == *self.normal)
     }
 }
 
@@ -185,27 +220,6 @@ fn is_followed(clause: &ClauseKind) -> bool {
 
 fn same(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
-}
-
-/// A column of that name is there: as the clause would make it, or not.
-fn added_before(
-    normal: &Normal,
-    definition: &Definition,
-    table: &TableDefinition,
-    column: &ColumnDefinition,
-) -> Found {
-    let mut other = table.clone();
-    other.columns.retain(|known| !same(&known.name.text, &column.name.text));
-    other.columns.push(column.clone());
-    let other = Normal::of(&other, &definition.text, definition.server);
-    let name = column.name.text.to_lowercase();
-    let differs = compare(normal, &other)
-        .into_iter()
-        .find(|difference| difference.name == name && !matches!(difference.change, Change::Moved { .. }));
-    match differs {
-        Some(difference) => Found::InTheWay(difference.words()),
-        None => Found::There,
-    }
 }
 
 /// Something of that name is there; what it says is a matter of the server's own writing, so only the name is

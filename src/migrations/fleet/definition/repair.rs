@@ -18,8 +18,8 @@ pub struct Repair {
     pub decision: Option<Decision>,
 }
 
-/// Puts the statement together that makes `have` like `want`, in the words of `want`. It is decided about like
-/// any other: dropping a column is refused unless it is acknowledged, a type is changed by a copy.
+/// Puts the statement together that makes `have` like `want`, in the words of `want`. It is decided about
+/// like any other: dropping a column is refused unless it is acknowledged, a type is changed by a copy.
 pub fn repair(have: &Definition, want: &Definition) -> Repair {
     let mut differences = compare(&have.normal, &want.normal);
     let mut by_hand = Vec::new();

@@ -45,7 +45,8 @@ const ISSUES: &str = "CREATE TABLE `issues` (
   KEY `lower` ((lower(`title`))),
   CONSTRAINT `fk_user` FOREIGN KEY (`user_id`) REFERENCES `users` (`id`) ON DELETE CASCADE,
   CONSTRAINT `votes_are_few` CHECK ((`votes` < 1000))
-) ENGINE=InnoDB AUTO_INCREMENT=1234 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci COMMENT='what is open'";
+) ENGINE=InnoDB AUTO_INCREMENT=1234 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci
+  COMMENT='what is open'";
 
 #[test]
 fn what_does_not_matter_does_not_change_the_fingerprint() {
@@ -79,8 +80,8 @@ fn what_does_not_matter_does_not_change_the_fingerprint() {
     let keys = "  UNIQUE KEY `index_on_token` (`token`),\n";
     let moved = ISSUES.replace(keys, "").replace("  KEY `lower`", &format!("{keys}  KEY `lower`"));
     assert_eq!(read(&moved).fingerprint(), print);
-    // The stored form of a fingerprint is part of the ledger: if this fails, running migrations would find every
-    // database drifted after an upgrade.
+    // The stored form of a fingerprint is part of the ledger: if this fails, running migrations would find
+    // every database drifted after an upgrade.
     assert_eq!(print.to_string(), "2e45bb219fa08cd0beb220ac3539b44c");
 }
 

@@ -14,6 +14,9 @@ use crate::migrations::fleet::schedule::{
     Act, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal,
 };
 
+/// Migrations that are over and are kept in the store; the oldest are removed at a start.
+const ENDED_KEPT_MAX: usize = 200;
+
 /// Why a turn was not taken, or something that was asked was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
@@ -61,7 +64,7 @@ pub struct Driver<E> {
     ended: Vec<Ended>,
     /// Readings since the last turn.
     readings: BTreeMap<ClusterName, Reading>,
-    /// Migrations that were over when the store was read: their rows are read when they are asked for.
+    /// Migrations that are over: their rows are read from the store when they are asked for.
     past: BTreeMap<MigrationId, Header>,
     is_resumed: bool,
 }
@@ -119,6 +122,11 @@ impl<E: Executor> Driver<E> {
                 |row| under_way.contains(&(id.clone(), row)),
                 now,
             );
+        }
+        while self.past.len() > ENDED_KEPT_MAX
+            && let Some((oldest, _)) = self.past.pop_first()
+        {
+            self.book.remove(&oldest).await?;
         }
         self.is_resumed = true;
         Ok(faults)
@@ -191,7 +199,7 @@ impl<E: Executor> Driver<E> {
         self.submit(order, rows, now).await
     }
 
-    /// Reads the rows of a migration that was over when the store was read.
+    /// Reads the rows of a migration that is over.
     async fn recall(&mut self, id: &MigrationId, now: Moment) -> Result<(), DriverError> {
         if let Some(header) = self.past.get(id).cloned() {
             let rows = self.book.rows(&header).await?;
@@ -228,9 +236,20 @@ impl<E: Executor> Driver<E> {
         events.extend(step.events.iter().cloned());
         let begun = step.acts.iter().filter(|act| matches!(act, Act::Change(_))).count();
         self.follow(step).await?;
-        // Written down: what ended is not told again.
+        // Written down: what ended is not told again, and the rows of what is over are not kept.
         self.ended.clear();
+        for event in &events {
+            self.put_away(event);
+        }
         Ok(Turned { events, begun, under_way: self.under_way.len() })
+    }
+
+    fn put_away(&mut self, event: &Event) {
+        let Event::Ended { id } = event else { return };
+        if let Some(header) = self.scheduler.header(id).cloned() {
+            self.scheduler.forget(id);
+            self.past.insert(id.clone(), header);
+        }
     }
 
     /// Waits until something ends, for so long at most.

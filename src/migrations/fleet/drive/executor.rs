@@ -13,11 +13,12 @@ pub type ExecutorFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// What is promised to the ledger rests on it: an outcome other than [`Outcome::Unknown`] is certain.
 pub trait Executor: Send + Sync + 'static {
-    /// Changes one database, once. It looks at the definition itself, right before it sends anything: one that
-    /// is wanted is [`Outcome::There`], one that the order does not know is [`Outcome::Drifted`], and neither is
-    /// touched. Ends when it is known what became of it, or when that cannot be found out.
+    /// Changes one database, once. It looks at the definition itself, right before it sends anything: one
+    /// that is wanted is [`Outcome::There`], one that the order does not know is [`Outcome::Drifted`], and
+    /// neither is touched. Ends when it is known what became of it, or when that cannot be found out.
     ///
-    /// Cancel safety: not cancelled by the driver. When the process ends under it, a look tells what became of it.
+    /// Cancel safety: not cancelled by the driver. When the process ends under it, a look tells what became
+    /// of it.
     fn change(&self, work: Work) -> ExecutorFuture<'_, Outcome>;
 
     /// Looks what became of a database that was begun: by its definition, and by what is at work on it (a

@@ -6,7 +6,9 @@ use super::*;
 use crate::ids::{MigrationId, UserName};
 use crate::migrations::Failure;
 use crate::migrations::fleet::fixture::{Dice, Fault, Here, TestStore, cluster, order, row, wave, well};
-use crate::migrations::fleet::ledger::{Book, BookError, Kind, Moment, Outcome, Phase, Row};
+use crate::migrations::fleet::ledger::{
+    Book, BookError, Header, Kind, Moment, Outcome, Phase, Row, encode_new,
+};
 use crate::migrations::fleet::schedule::{
     Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Work,
 };
@@ -290,6 +292,28 @@ async fn faults_of_all_kinds_repeat_nothing() {
     }
 }
 
+#[tokio::test]
+async fn the_oldest_of_those_that_are_over_are_removed() {
+    let (store, executor) = (TestStore::default(), FakeExecutor::default());
+    let mut book = Book::new(Arc::new(store.clone()), "a");
+    book.keep_lease().await.unwrap();
+    for number in 0..205 {
+        let order = order(&format!("{number:04}"), "issues", vec![wave("all", 1, Duration::ZERO)]);
+        let mut header = Header::new(order, 1, 0);
+        (header.progress.phase, header.progress.ended) = (Phase::Finished, Some(Moment(number)));
+        for part in encode_new(&header, &rows(1)) {
+            book.write(part).await.unwrap();
+        }
+    }
+    let mut driver = driver(&store, &executor, "b");
+    driver.resume(moment()).await.unwrap();
+    let keys = store.keys();
+    assert_eq!(keys.len(), 200 * 2 + 1, "a header and a page each, and the lease");
+    assert!(
+        keys.contains(&"fleet/rows/0005/00000".to_owned()) && !keys.iter().any(|key| key.contains("/0004"))
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn commands_are_written_and_another_owner_ends_it() {
     let (store, executor) = (TestStore::default(), FakeExecutor::default());
@@ -314,7 +338,8 @@ async fn commands_are_written_and_another_owner_ends_it() {
         turn(&mut second).await.unwrap();
         second.wait(Duration::from_millis(100)).await;
     }
-    let header = second.scheduler().header(&id).unwrap();
+    assert!(second.scheduler().header(&id).is_none(), "its rows are not kept in memory");
+    let header = second.header(&id).unwrap();
     assert!(header.progress.ended.is_some(), "{header:?}");
     assert_eq!(header.progress.phase, Phase::Cancelled { by: user });
     let changed = executor.changed();

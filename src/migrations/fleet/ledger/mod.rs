@@ -1,11 +1,12 @@
 //! What is known of fleet migrations, in the store.
 //!
 //! A fleet migration is one key, `fleet/migrations/ID` ([`Header`]), and its rows are pages of
-//! [`ROWS_PER_PAGE`], `fleet/rows/ID/PAGE`: 100,000 databases are 1,563 keys, read a few at a time. The header is
-//! written first and says whether all pages are there; what was written halfway is removed at the next start.
+//! [`ROWS_PER_PAGE`], `fleet/rows/ID/PAGE`: 100,000 databases are 1,563 keys, read a few at a time. The
+//! header is written first and says whether all pages are there; what was written halfway is removed at the
+//! next start.
 //!
-//! One proxy at a time owns all of it, by the lease `leases/fleet`: every commit expects that lease, so whoever
-//! has lost it writes nothing.
+//! One proxy at a time owns all of it, by the lease `leases/fleet`: every commit expects that lease, so
+//! whoever has lost it writes nothing.
 
 mod book;
 mod header;

@@ -6,7 +6,8 @@ use crate::ddl::{Decision, Route};
 
 /// DDL statements of a change that is sent as it is.
 const STATEMENTS_DIRECT: u16 = 1;
-/// DDL statements of a copy: create the shadow table, change it, exchange, drop the old one; and the copy itself.
+/// DDL statements of a copy: create the shadow table, change it, exchange, drop the old one; and the copy
+/// itself.
 const STATEMENTS_COPY: u16 = 5;
 
 /// How long things take. First guesses; whoever has measured passes better ones.
@@ -23,7 +24,8 @@ pub struct Costs {
 }
 
 impl Default for Costs {
-    /// From measurements of small tables on a busy server, and from what other tools publish about large ones.
+    /// From measurements of small tables on a busy server, and from what other tools publish about large
+    /// ones.
     fn default() -> Self {
         Self {
             direct: Duration::from_millis(25),

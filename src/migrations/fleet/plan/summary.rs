@@ -115,8 +115,8 @@ impl Summary {
     }
 }
 
-/// Says what would be done: every definition once, whatever the number of databases. `size` gives the bytes of a
-/// typical table; `budget` what a cluster bears.
+/// Says what would be done: every definition once, whatever the number of databases. `size` gives the bytes
+/// of a typical table; `budget` what a cluster bears.
 pub fn summarize(
     groups: &Groups,
     intent: &Intent<'_>,
@@ -183,8 +183,8 @@ fn plan_of(
     (plan, effect)
 }
 
-/// Compares the groups: what is not like the most common one of those that are to be changed has drifted, and so
-/// has what has been changed and is not like that one then.
+/// Compares the groups: what is not like the most common one of those that are to be changed has drifted,
+/// and so has what has been changed and is not like that one then.
 fn judge(plans: &mut [(GroupPlan, Effect)], intent: &Intent<'_>) {
     let is_change = |verdict: &Verdict| matches!(verdict, Verdict::Change | Verdict::Refused);
     let first = plans.iter().find(|(plan, _)| is_change(&plan.verdict)).map(|(plan, _)| plan.clone());

@@ -84,7 +84,11 @@ fn what_cannot_be_laid_out_is_refused() {
 
 proptest! {
     #[test]
-    fn every_database_is_in_one_wave(databases in 1_usize..2000, canaries in 0_u32..50, share in 0.001_f64..0.9) {
+    fn every_database_is_in_one_wave(
+        databases in 1_usize..2000,
+        canaries in 0_u32..50,
+        share in 0.001_f64..0.9,
+    ) {
         let plan = WavePlan { canary: Canary::Count(canaries), shares: vec![share], ..WavePlan::default() };
         let (waves, rows) = lay_out(candidates(databases), &plan).unwrap();
         prop_assert_eq!(rows.len(), databases);
@@ -114,8 +118,8 @@ fn change(text: &str) -> TableChange {
 const USERS: &str = "CREATE TABLE `users` (\n  `id` int NOT NULL,\n  `name` varchar(20) DEFAULT NULL,\n  \
                      PRIMARY KEY (`id`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
 
-/// 1000 as they are, 200 changed before, 50 with an index more, 5 changed with an index more, 3 with a column in
-/// the way, 2 without the table.
+/// 1000 as they are, 200 changed before, 50 with an index more, 5 changed with an index more, 3 with a
+/// column in the way, 2 without the table.
 fn seen() -> Groups {
     let changed = USERS.replace("`id` int", "`id` bigint");
     let index = |text: &str| text.replace("(`id`)\n", "(`id`),\n  KEY `extra` (`name`)\n");

@@ -5,8 +5,8 @@ use crate::migrations::fleet::ledger::Moment;
 /// Longest time for which statements are owed: a flood of foreign ones holds ours back no longer.
 const DEBT_SECONDS_MAX: f64 = 10.0;
 
-/// A bucket of tokens, one a statement. Whoever finds a token may begin and owes what it takes beyond, so that
-/// something that takes more than the bucket holds is begun too, and the rate is right over time.
+/// A bucket of tokens, one a statement. Whoever finds a token may begin and owes what it takes beyond, so
+/// that something that takes more than the bucket holds is begun too, and the rate is right over time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     tokens: f64,

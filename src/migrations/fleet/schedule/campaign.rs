@@ -166,7 +166,8 @@ impl Campaign {
 
     /// The next row of a lane that may be begun.
     pub(super) fn next(&mut self, lane: u16) -> Option<u32> {
-        // While a wave soaks nothing of the next one is begun, but what came back of it and of earlier ones is.
+        // While a wave soaks nothing of the next one is begun, but what came back of it and of earlier ones
+        // is.
         let wave = self.header.progress.wave;
         let queue = self.queues.get_mut(&lane)?;
         loop {
@@ -321,8 +322,8 @@ impl Campaign {
         }
     }
 
-    /// Nothing of it is to come but what was left for later, and that is not all of it: a wave of which nothing
-    /// was done has shown nothing.
+    /// Nothing of it is to come but what was left for later, and that is not all of it: a wave of which
+    /// nothing was done has shown nothing.
     fn is_wave_done(&self, at: usize, lanes: &[Lane]) -> bool {
         let (mut later, mut done) = (0, 0);
         for (lane, queue) in &self.queues {

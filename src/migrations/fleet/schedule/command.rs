@@ -148,8 +148,8 @@ impl Scheduler {
         Ok(Step::default())
     }
 
-    /// What takes back what a migration that is at rest has changed: the order and its rows. The databases are
-    /// done in the order in which they were changed, the first of each cluster before the rest.
+    /// What takes back what a migration that is at rest has changed: the order and its rows. The databases
+    /// are done in the order in which they were changed, the first of each cluster before the rest.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::NotAtRest`], [`Refusal::NothingChanged`].

@@ -1,19 +1,19 @@
 //! Who begins when.
 //!
-//! [`Scheduler`] is a state machine: it is told what time it is, how clusters are ([`Reading`]), what became
-//! of what was begun ([`Scheduler::ended`]) and what operators want ([`Command`]), and says what to do now
-//! ([`Act`]). It sends nothing and reads no clock. What has to be written down before its acts are carried out is
-//! in [`Scheduler::take_writes`].
+//! [`Scheduler`] is a state machine: it is told what time it is, how clusters are ([`Reading`]), what
+//! became of what was begun ([`Scheduler::ended`]) and what operators want ([`Command`]), and says what to
+//! do now ([`Act`]). It sends nothing and reads no clock. What has to be written down before its acts are
+//! carried out is in [`Scheduler::take_writes`].
 //!
 //! - `lane`: one physical cluster: its budget, whatever the keyspaces on it, and whether it is open.
 //! - `campaign`: one fleet migration: its rows, waves and queues.
 //! - `scheduler`: picks, in turns: clusters by turns, and on each cluster the migrations by turns.
 //! - `status`: what is shown.
 //!
-//! A lane is *open* or *closed*. It closes when its cluster is suspect or worse, is drained, or has not been
-//! read for [`STALE_AFTER`]; after it was suspect it opens again once it has been well for [`RESUME_AFTER`], at
-//! the smallest share of its budget. While it is open the share grows by the same step every second that is no
-//! worse than usual, and is halved by one that is.
+//! A lane is *open* or *closed*. It closes when its cluster is suspect or worse, is drained, or has not
+//! been read for [`STALE_AFTER`]; after it was suspect it opens again once it has been well for
+//! [`RESUME_AFTER`], at the smallest share of its budget. While it is open the share grows by the same step
+//! every second that is no worse than usual, and is halved by one that is.
 
 mod bucket;
 mod campaign;

@@ -21,6 +21,8 @@ const LOOKS_AT_ONCE: usize = 16;
 const MOVES_MAX: usize = 256;
 /// Most databases of one fleet migration.
 const DATABASES_MAX: usize = 1_000_000;
+/// Bytes of one statement: a header is one value of the store.
+const STATEMENT_BYTES_MAX: usize = 256 << 10;
 /// Fleet migrations that are not over, at most.
 const MIGRATIONS_MAX: usize = 256;
 
@@ -146,6 +148,9 @@ pub enum SubmitRefusal {
     /// Too many databases.
     #[error("{0} databases, at most {DATABASES_MAX}")]
     TooManyDatabases(usize),
+    /// The statement is too long.
+    #[error("the statement has {0} bytes, at most {STATEMENT_BYTES_MAX}")]
+    TooLong(usize),
     /// Too many migrations.
     #[error("{MIGRATIONS_MAX} fleet migrations are not over")]
     TooMany,
@@ -209,6 +214,9 @@ impl Scheduler {
         }
         if rows.len() > DATABASES_MAX {
             return Err(SubmitRefusal::TooManyDatabases(rows.len()));
+        }
+        if order.statement.len() > STATEMENT_BYTES_MAX {
+            return Err(SubmitRefusal::TooLong(order.statement.len()));
         }
         if let Some(row) = rows.iter().find(|row| usize::from(row.wave) >= order.waves.len()) {
             return Err(SubmitRefusal::NoWave(row.wave));

@@ -1,6 +1,6 @@
-//! Everything at once: servers that fail in every way, clusters that become sick, proxies that die between any
-//! two steps. Whatever happens: no cluster has more at once than its budget, no more statements in a second, and
-//! every database is changed exactly once.
+//! Everything at once: servers that fail in every way, clusters that become sick, proxies that die between
+//! any two steps. Whatever happens: no cluster has more at once than its budget, no more statements in a
+//! second, and every database is changed exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

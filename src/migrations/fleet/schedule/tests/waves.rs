@@ -277,6 +277,14 @@ fn one_table_has_one_migration_at_a_time_and_different_ones_share() {
     for id in [&first, &second, &third] {
         assert_eq!((of(&bench, id), bench.status(id).phase), (40, Phase::Finished));
     }
+    // What cannot be taken on.
+    let refused = |order: &Order, rows: &[Row]| bench.scheduler.admit(order, rows).unwrap_err();
+    let mut bad = order("0004", "issues", all());
+    assert_eq!(refused(&bad, &[]), SubmitRefusal::NoDatabases);
+    assert_eq!(refused(&bad, &rows(&[1, 1], 1)), SubmitRefusal::NoWave(1));
+    assert_eq!(refused(&order("0001", "issues", all()), &rows(&[1], 1)), SubmitRefusal::Taken(first.clone()));
+    bad.statement = " ".repeat(300_000);
+    assert_eq!(refused(&bad, &rows(&[1], 1)), SubmitRefusal::TooLong(300_000));
     // The same statement again, while one carries it out, is the same migration.
     let mut same = order("0004", "issues", all());
     let running = bench.submit("0005", "issues", all(), rows(&[40], 1));
