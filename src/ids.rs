@@ -254,7 +254,8 @@ name! {
 }
 name! {
     /// One schema change of one table: 16 hexadecimal digits, of which the first twelve are the milliseconds
-    /// since 1970 when it was asked for. So they sort by time, and what a migration left behind tells its age.
+    /// since 1970 when it was asked for. So they sort by time, and what a migration left behind tells its
+    /// age.
     MigrationId
 }
 

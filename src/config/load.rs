@@ -14,7 +14,7 @@ use super::{
     Admin, Alerts, Cluster, Config, HealthChecks, KeyspaceTopology, LadderPolicy, Listen, Log, Routing,
     Rungs, SchemaChanges, Store, Timeouts, User, WorkspaceDefaults,
 };
-use super::{access, fleet, ladder, schema_changes, settings};
+use super::{access, fleet, ladder, settings};
 
 /// The main file.
 pub(crate) const ROOT: Section = Section {
@@ -36,7 +36,7 @@ pub(crate) const ROOT: Section = Section {
         Key::new("alerts", Shape::Section(&ladder::ALERTS), "Who is told."),
         Key::new(
             "schema_changes",
-            Shape::Section(&schema_changes::SCHEMA_CHANGES),
+            Shape::Section(&settings::SCHEMA_CHANGES),
             "How tables are changed online.",
         ),
         Key::new("limits", Shape::Section(&settings::LIMITS), "What one workspace may use of a cluster."),

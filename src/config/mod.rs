@@ -13,7 +13,6 @@ mod fleet;
 pub(crate) mod keys;
 mod ladder;
 pub(crate) mod load;
-mod schema_changes;
 mod secrets;
 mod settings;
 pub(crate) mod suggest;
@@ -28,9 +27,9 @@ pub use fleet::{
 };
 pub(crate) use ladder::RUNGS;
 pub use ladder::{AlertCommand, Alerts, LadderPolicy, RungMode, Rungs, WebAddress, Webhook};
-pub use schema_changes::{SchemaChanges, ThrottleBounds};
 pub use settings::{
-    Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, Store, Timeouts, WorkspaceDefaults,
+    Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, SchemaChanges, Store, ThrottleBounds,
+    Timeouts, WorkspaceDefaults,
 };
 pub(crate) use units::parse_duration;
 

@@ -1,6 +1,6 @@
 //! The service: takes migrations on, carries them out, and answers for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,6 +21,8 @@ use crate::health::Meters;
 use crate::ids::{ClusterName, Keyspace, MigrationId, ShardName, TableName, UserName, WorkspaceId};
 use crate::topology::{SnapshotCell, Store, StoreError};
 
+/// A migration whose task ended before it was over is begun again behind this.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A stop waits so many times as long as an exchange may take.
 const STOP_TIMES: u32 = 2;
 /// Migrations of one cluster that are not over, at most.
@@ -114,8 +116,8 @@ impl Migrations {
         Ok(())
     }
 
-    /// Ends what waits, with [`Ended::Elsewhere`], and lets an exchange of tables that is under way come to its
-    /// end, which is bounded. Everything else goes on where it is when a proxy starts again.
+    /// Ends what waits, with [`Ended::Elsewhere`], and lets an exchange of tables that is under way come to
+    /// its end, which is bounded. Everything else goes on where it is when a proxy starts again.
     pub async fn stop(&self) {
         self.0.is_stopping.send_replace(true);
         let within = self.0.shared.clusters.settings().swap_within * STOP_TIMES;
@@ -159,8 +161,8 @@ impl Migrations {
         }
     }
 
-    /// Waits for the end of a migration, whichever proxy carries it out. [`Ended::Unknown`] as soon as its end is
-    /// not known; [`Ended::Elsewhere`] when this proxy stops, or the store knows no such migration.
+    /// Waits for the end of a migration, whichever proxy carries it out. [`Ended::Unknown`] as soon as its
+    /// end is not known; [`Ended::Elsewhere`] when this proxy stops, or the store knows no such migration.
     ///
     /// Cancel safety: safe; the migration goes on.
     pub async fn wait(&self, id: &MigrationId) -> Ended {
@@ -267,33 +269,35 @@ fn end_of(record: &Record) -> Option<Ended> {
 /// Begins a task for each migration that is not over, while this proxy is to carry them out.
 async fn carry_all_out(shared: Arc<Shared>) {
     let (mut changes, mut owned) = (shared.ledger.changes(), shared.owned());
-    let mut running: BTreeSet<MigrationId> = BTreeSet::new();
-    let mut tasks: JoinSet<MigrationId> = JoinSet::new();
+    let mut running: HashMap<tokio::task::Id, MigrationId> = HashMap::new();
+    let mut tasks: JoinSet<()> = JoinSet::new();
     loop {
         changes.mark_unchanged();
         if *owned.borrow_and_update() {
-            for record in shared.ledger.all() {
-                if !record.state.is_over() && running.insert(record.id.clone()) {
-                    let (shared, id) = (shared.clone(), record.id.clone());
-                    tasks.spawn(async move {
-                        carry_out(shared, id.clone()).await;
-                        id
-                    });
-                }
+            let known: BTreeSet<MigrationId> = running.values().cloned().collect();
+            let all = shared.ledger.all();
+            for record in all.iter().filter(|record| !record.state.is_over() && !known.contains(&record.id)) {
+                let task = tasks.spawn(carry_out(shared.clone(), record.id.clone()));
+                running.insert(task.id(), record.id.clone());
             }
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             changed = owned.changed() => if changed.is_err() { return },
-            Some(ended) = tasks.join_next(), if !tasks.is_empty() => match ended {
-                Ok(id) => {
-                    running.remove(&id);
+            Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
+                let (task, fault) = match ended {
+                    Ok((task, ())) => (task, None),
+                    Err(error) => (error.id(), Some(error)),
+                };
+                let id = running.remove(&task);
+                if let Some(error) = fault {
+                    tracing::error!(?id, %error, "the task of a migration ended; it is begun again");
                 }
-                // A fault of ours ends one migration's task: it is begun again with the next change.
-                Err(error) => {
-                    tracing::error!(%error, "the task of a migration ended");
-                    let alive: BTreeSet<MigrationId> = running.iter().filter(|id| shared.live(id).is_some()).cloned().collect();
-                    running = alive;
+                let record = id.and_then(|id| shared.ledger.get(&id));
+                let is_over = record.is_none_or(|record| record.state.is_over());
+                if !is_over {
+                    // Its end could not be written down, or a fault of ours ended it: not at once again.
+                    tokio::time::sleep(AGAIN_AFTER).await;
                 }
             },
         }

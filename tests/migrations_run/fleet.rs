@@ -19,15 +19,15 @@ use crate::common::servers::{Bulkhead, Cluster, Flavour, Role, Setup};
 use crate::relay::Relay;
 
 /// The change that most tests make: a type change, which is always copied.
-pub const WIDEN: &str = "ALTER TABLE t MODIFY n BIGINT NOT NULL";
+pub(crate) const WIDEN: &str = "ALTER TABLE t MODIFY n BIGINT NOT NULL";
 /// A migration comes to any state within this.
 const WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(30);
 
 /// A cluster and its proxy.
-pub struct Fleet {
-    pub cluster: Cluster,
+pub(crate) struct Fleet {
+    pub(crate) cluster: Cluster,
     bulkhead: Option<Bulkhead>,
     setup: Option<Setup>,
 }
@@ -47,14 +47,14 @@ impl ClusterSignals for Alone {
 
 impl Fleet {
     /// A cluster with the database `app`; no proxy runs yet.
-    pub async fn start(name: &str, flavour: Flavour) -> Self {
+    pub(crate) async fn start(name: &str, flavour: Flavour) -> Self {
         let cluster = Cluster::start(name, flavour);
         let setup = Self::setup().cluster_as("c1", &cluster);
         Self::prepared(cluster, setup).await
     }
 
     /// The same, with the relay between the proxy and the server.
-    pub async fn start_behind(name: &str, flavour: Flavour, relay: &Relay) -> Self {
+    pub(crate) async fn start_behind(name: &str, flavour: Flavour, relay: &Relay) -> Self {
         let mut cluster = Cluster::start(name, flavour);
         let port = cluster.primary_port;
         cluster.primary_port = relay.listen(port).await;
@@ -78,12 +78,12 @@ impl Fleet {
         Self { cluster, bulkhead: None, setup: Some(setup) }
     }
 
-    pub fn flavour(&self) -> Flavour {
+    pub(crate) fn flavour(&self) -> Flavour {
         self.cluster.flavour
     }
 
     /// Starts the proxy, and has it stop at a point.
-    pub fn launch(&mut self, stop_at: Option<&str>) {
+    pub(crate) fn launch(&mut self, stop_at: Option<&str>) {
         let point = stop_at.unwrap_or_default();
         match self.setup.take() {
             Some(setup) => self.bulkhead = Some(setup.env("BULKHEAD_STOP_AT", point).start()),
@@ -97,12 +97,12 @@ impl Fleet {
     }
 
     /// Ends the proxy as a crash would.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.bulkhead_mut().kill();
     }
 
     /// Ends the proxy in good order.
-    pub fn stop_in_order(&mut self) {
+    pub(crate) fn stop_in_order(&mut self) {
         let bulkhead = self.bulkhead_mut();
         bulkhead.signal("TERM");
         assert!(bulkhead.wait(Duration::from_secs(20)).is_some(), "it stops:\n{}", bulkhead.log());
@@ -123,13 +123,13 @@ impl Fleet {
     }
 
     /// A table of `rows` rows.
-    pub async fn make_table(&self, table: &str, rows: u32) {
+    pub(crate) async fn make_table(&self, table: &str, rows: u32) {
         let mut conn = self.root().await;
         run(
             &mut conn,
             &format!(
-                "CREATE TABLE app.{table} (id INT AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL, s VARCHAR(40) NOT \
-                 NULL, KEY n (n)) ENGINE=InnoDB"
+                "CREATE TABLE app.{table} (id INT AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL, \
+                 s VARCHAR(40) NOT NULL, KEY n (n)) ENGINE=InnoDB"
             ),
         )
         .await;
@@ -144,12 +144,18 @@ impl Fleet {
     }
 
     /// Writes a migration of `app.TABLE` into the store. The proxy must not run.
-    pub async fn submit(&mut self, table: &str, text: &str, postponed: bool) -> String {
+    pub(crate) async fn submit(&mut self, table: &str, text: &str, postponed: bool) -> String {
         self.submit_in("app", table, text, postponed).await
     }
 
     /// The same, of a table in another database.
-    pub async fn submit_in(&mut self, database: &str, table: &str, text: &str, postponed: bool) -> String {
+    pub(crate) async fn submit_in(
+        &mut self,
+        database: &str,
+        table: &str,
+        text: &str,
+        postponed: bool,
+    ) -> String {
         let text = text.replace(" t ", &format!(" {table} "));
         let request = MigrationRequest {
             keyspace: Keyspace::new("app"),
@@ -170,7 +176,7 @@ impl Fleet {
     }
 
     /// Pauses a migration while no proxy runs.
-    pub async fn pause_offline(&mut self, id: &str) {
+    pub(crate) async fn pause_offline(&mut self, id: &str) {
         let service = self.service().await;
         service.load().await.expect("the store can be read");
         let id = MigrationId::new(id);
@@ -193,49 +199,49 @@ impl Fleet {
         })
     }
 
-    pub async fn root(&self) -> Conn {
+    pub(crate) async fn root(&self) -> Conn {
         self.cluster.connect(Role::Primary, "root").await
     }
 
     /// A client of the proxy, in the keyspace.
-    pub async fn client(&self) -> Conn {
+    pub(crate) async fn client(&self) -> Conn {
         self.bulkhead().connect(Some("app")).await
     }
 
     /// Runs an admin statement.
-    pub async fn admin(&self, statement: &str) -> Vec<Row> {
+    pub(crate) async fn admin(&self, statement: &str) -> Vec<Row> {
         let mut admin = self.bulkhead().connect_admin().await;
         admin.query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"))
     }
 
     /// Runs an admin statement that may be refused.
-    pub async fn try_admin(&self, statement: &str) -> Result<Vec<Row>, String> {
+    pub(crate) async fn try_admin(&self, statement: &str) -> Result<Vec<Row>, String> {
         let mut admin = self.bulkhead().connect_admin().await;
         admin.query(statement).await.map_err(|error| error.to_string())
     }
 
     /// The id of the newest migration.
-    pub async fn newest(&self) -> String {
+    pub(crate) async fn newest(&self) -> String {
         let rows = self.admin("SHOW MIGRATIONS LIMIT 1").await;
         rows[0].get("id").expect("the column is there")
     }
 
     /// One line of SHOW MIGRATION; empty when it is not there.
-    pub async fn fact(&self, id: &str, name: &str) -> String {
+    pub(crate) async fn fact(&self, id: &str, name: &str) -> String {
         let rows = self.admin(&format!("SHOW MIGRATION '{id}'")).await;
         let pairs = rows.into_iter().map(mysql_async::from_row::<(String, String)>);
         pairs.filter(|(known, _)| known == name).map(|(_, value)| value).next().unwrap_or_default()
     }
 
     /// Everything that is known of a migration, for messages.
-    pub async fn tell(&self, id: &str) -> String {
+    pub(crate) async fn tell(&self, id: &str) -> String {
         let rows = self.admin(&format!("SHOW MIGRATION '{id}'")).await;
         let pairs = rows.into_iter().map(mysql_async::from_row::<(String, String)>);
         pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     }
 
     /// Waits until a migration is in a state, or over; gives the state.
-    pub async fn wait_for(&self, id: &str, wanted: &str) -> String {
+    pub(crate) async fn wait_for(&self, id: &str, wanted: &str) -> String {
         let began = Instant::now();
         loop {
             let state = self.fact(id, "state").await;
@@ -248,7 +254,7 @@ impl Fleet {
     }
 
     /// Waits until a migration tells that it waits for something.
-    pub async fn waits(&self, id: &str) -> bool {
+    pub(crate) async fn waits(&self, id: &str) -> bool {
         let began = Instant::now();
         while began.elapsed() < WITHIN {
             let waits = self.fact(id, "waits_for").await;
@@ -264,7 +270,7 @@ impl Fleet {
     }
 
     /// Waits until the process has stopped at its point; says whether it has.
-    pub async fn wait_for_end(&mut self) -> bool {
+    pub(crate) async fn wait_for_end(&mut self) -> bool {
         let began = Instant::now();
         while began.elapsed() < WITHIN {
             if self.bulkhead_mut().wait(Duration::from_millis(1)).is_some() {
@@ -276,7 +282,7 @@ impl Fleet {
     }
 
     /// Drops a migration's old table and waits until it is gone.
-    pub async fn retire(&self, id: &str) {
+    pub(crate) async fn retire(&self, id: &str) {
         if self.fact(id, "old_table_kept_until").await.is_empty() {
             return;
         }
@@ -288,7 +294,7 @@ impl Fleet {
     }
 
     /// Tables of migrations on the cluster, in order.
-    pub async fn artifacts(&self) -> Vec<String> {
+    pub(crate) async fn artifacts(&self) -> Vec<String> {
         let mut conn = self.root().await;
         let tables: Vec<String> = conn
             .query(
@@ -301,7 +307,7 @@ impl Fleet {
     }
 
     /// The same, once what ended has been cleared away.
-    pub async fn artifacts_when_quiet(&self) -> Vec<String> {
+    pub(crate) async fn artifacts_when_quiet(&self) -> Vec<String> {
         let began = Instant::now();
         loop {
             let found = self.artifacts().await;
@@ -313,19 +319,19 @@ impl Fleet {
     }
 
     /// A sum over all rows of `app.TABLE`.
-    pub async fn sum(&self, table: &str) -> u64 {
+    pub(crate) async fn sum(&self, table: &str) -> u64 {
         self.sum_of(&format!("SELECT id, n, s FROM app.{table} ORDER BY id")).await
     }
 
     /// A sum over the rows of a query: two numbers and a text.
-    pub async fn sum_of(&self, sql: &str) -> u64 {
+    pub(crate) async fn sum_of(&self, sql: &str) -> u64 {
         let mut conn = self.root().await;
         let rows: Vec<(i64, i64, String)> = conn.query(sql).await.expect("it works");
         checksum(&rows)
     }
 
     /// Type of a column of `app.TABLE`.
-    pub async fn type_of(&self, table: &str, column: &str) -> String {
+    pub(crate) async fn type_of(&self, table: &str, column: &str) -> String {
         let mut conn = self.root().await;
         let sql = format!(
             "SELECT data_type FROM information_schema.columns WHERE table_schema = 'app' AND table_name = \
@@ -335,7 +341,7 @@ impl Fleet {
     }
 
     /// Sessions that read a migration's shadow table in transactions, one behind the other.
-    pub async fn read_shadow(&self, id: &str, sessions: usize) -> Readers {
+    pub(crate) async fn read_shadow(&self, id: &str, sessions: usize) -> Readers {
         let mut readers = JoinSet::new();
         for _ in 0..sessions {
             let mut conn = self.root().await;
@@ -350,13 +356,13 @@ impl Fleet {
     }
 
     /// Runs another command of the program.
-    pub fn command(&self, arguments: &[&str]) -> (bool, String) {
+    pub(crate) fn command(&self, arguments: &[&str]) -> (bool, String) {
         let user = ["--user", "app"];
         self.bulkhead().command(&[arguments, &user].concat())
     }
 
     /// The text of `/metrics`.
-    pub async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream =
             tokio::net::TcpStream::connect(("127.0.0.1", self.bulkhead().http_port)).await.expect("listens");
@@ -368,16 +374,16 @@ impl Fleet {
 }
 
 /// Sessions that read.
-pub struct Readers(JoinSet<()>);
+pub(crate) struct Readers(JoinSet<()>);
 
 impl Readers {
-    pub fn abort_all(mut self) {
+    pub(crate) fn abort_all(mut self) {
         self.0.abort_all();
     }
 }
 
 /// One number for rows.
-pub fn checksum(rows: &[(i64, i64, String)]) -> u64 {
+pub(crate) fn checksum(rows: &[(i64, i64, String)]) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     rows.hash(&mut hasher);

@@ -12,7 +12,7 @@ const RENAME: &[u8] = b"RENAME /* bulkhead ";
 /// Where a connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Cut {
+pub(crate) enum Cut {
     Never = 0,
     /// The server does not see the RENAME.
     BeforeRename = 1,
@@ -24,7 +24,7 @@ pub enum Cut {
 
 /// A relay; cheap to clone.
 #[derive(Clone, Default)]
-pub struct Relay(Arc<Inner>);
+pub(crate) struct Relay(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -35,7 +35,7 @@ struct Inner {
 
 impl Relay {
     /// Listens on a free port and passes on to another one.
-    pub async fn listen(&self, to: u16) -> u16 {
+    pub(crate) async fn listen(&self, to: u16) -> u16 {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let port = listener.local_addr().expect("it listens").port();
         let relay = self.clone();
@@ -49,17 +49,17 @@ impl Relay {
     }
 
     /// Cuts the next RENAME.
-    pub fn cut_once(&self, cut: Cut) {
+    pub(crate) fn cut_once(&self, cut: Cut) {
         self.0.cut.store(cut as u8, Ordering::SeqCst);
     }
 
     /// How many were cut.
-    pub fn cuts(&self) -> u32 {
+    pub(crate) fn cuts(&self) -> u32 {
         self.0.cuts.load(Ordering::SeqCst)
     }
 
     /// Lets connections through again.
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.0.is_down.store(false, Ordering::SeqCst);
     }
 
@@ -97,7 +97,8 @@ impl Relay {
                 }
                 read = server.read(&mut down) => {
                     let Ok(bytes @ 1..) = read else { return };
-                    if self.0.is_down.load(Ordering::SeqCst) || client.write_all(&down[..bytes]).await.is_err() {
+                    let is_down = self.0.is_down.load(Ordering::SeqCst);
+                    if is_down || client.write_all(&down[..bytes]).await.is_err() {
                         return;
                     }
                 }

@@ -1,7 +1,8 @@
 //! Writers through the proxy, and the ledger of what was acknowledged to them.
 //!
-//! Each writer owns the rows whose id it can tell apart by the remainder, so what it was told last about a row
-//! is what the row must be. A write whose answer is an error may or may not have happened: then both are right.
+//! Each writer owns the rows whose id it can tell apart by the remainder, so what it was told last about a
+//! row is what the row must be. A write whose answer is an error may or may not have happened: then both are
+//! right.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,23 +18,23 @@ use crate::fleet::Fleet;
 const WRITERS: u32 = 6;
 
 /// Writers that go on until they are stopped.
-pub struct Writers {
+pub(crate) struct Writers {
     tasks: Vec<JoinHandle<Ledger>>,
     stop: Arc<AtomicBool>,
 }
 
 /// What was acknowledged.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// Rows as they must be; `None`: deleted.
     rows: BTreeMap<i64, Option<(i64, String)>>,
-    pub writes: u64,
-    pub slowest: Duration,
+    pub(crate) writes: u64,
+    pub(crate) slowest: Duration,
 }
 
 impl Writers {
     /// Begins to write into `app.TABLE`, which has rows 1 to `rows` as `Fleet::make_table` made them.
-    pub async fn start(fleet: &Fleet, table: &str, rows: u32) -> Self {
+    pub(crate) async fn start(fleet: &Fleet, table: &str, rows: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
         for writer in 0..WRITERS {
@@ -45,12 +46,12 @@ impl Writers {
     }
 
     /// Lets them write for a while.
-    pub async fn go_on_for(&self, period: Duration) {
+    pub(crate) async fn go_on_for(&self, period: Duration) {
         tokio::time::sleep(period).await;
     }
 
     /// Ends them; what they were told.
-    pub async fn stop(self) -> Ledger {
+    pub(crate) async fn stop(self) -> Ledger {
         self.stop.store(true, Ordering::SeqCst);
         let mut all = Ledger::default();
         for task in self.tasks {
@@ -102,7 +103,7 @@ async fn write(mut conn: Conn, table: String, (writer, rows): (u32, u32), stop: 
 
 impl Ledger {
     /// Every acknowledged write is there, and nothing else.
-    pub async fn compare(&self, fleet: &Fleet, table: &str) {
+    pub(crate) async fn compare(&self, fleet: &Fleet, table: &str) {
         let mut conn = fleet.root().await;
         let found: Vec<(i64, i64, String)> =
             conn.query(format!("SELECT id, n, s FROM app.{table}")).await.expect("it works");

@@ -9,7 +9,6 @@ mod ladder;
 mod migrations;
 mod pools;
 mod proxy;
-mod sessions;
 mod shards;
 mod tail;
 mod traffic;
@@ -105,7 +104,7 @@ fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
         "primaries" => health::primaries(context),
         "servers" => pools::servers(context),
         "pools" => pools::pools(context),
-        "sessions" => sessions::sessions(context),
+        "sessions" => traffic::sessions(context),
         "digests" => traffic::digests(context),
         "directories" => directories::directories(context),
         "snapshot" => proxy::snapshot(context),

@@ -130,8 +130,8 @@ impl Meter {
         self.class(class).take(self.micros(now))
     }
 
-    /// What a class's answered statements took, since the start: two looks and [`HistogramReport::since`] tell
-    /// what they took between them.
+    /// What a class's answered statements took, since the start: two looks and [`HistogramReport::since`]
+    /// tell what they took between them.
     pub fn latency(&self, class: Class) -> HistogramReport {
         self.class(class).latency.report()
     }

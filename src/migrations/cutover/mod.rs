@@ -1,13 +1,13 @@
 //! Exchanging the tables: the one moment that clients can notice.
 //!
-//! Two ways, by what the server can do. MySQL from 8.0.13 on renames under LOCK TABLES, so one connection locks
-//! both tables, applies what is left, and exchanges them (`locked`). Elsewhere a second connection's RENAME has
-//! to wait behind the first one's lock, and a *sentry*, a table of the name that the old table will get, keeps
-//! it from succeeding until everything is applied (`sentry`).
+//! Two ways, by what the server can do. MySQL from 8.0.13 on renames under LOCK TABLES, so one connection
+//! locks both tables, applies what is left, and exchanges them (`locked`). Elsewhere a second connection's
+//! RENAME has to wait behind the first one's lock, and a *sentry*, a table of the name that the old table
+//! will get, keeps it from succeeding until everything is applied (`sentry`).
 //!
 //! Invariants: every wait for a lock is bounded, and so is the time for which the proxy holds statements; the
-//! exchange is one statement; once that has been sent on a connection that was lost, what became of it is read
-//! from the server (`standing`) after the thread is known to be gone, never guessed; nobody with a large
+//! exchange is one statement; once that has been sent on a connection that was lost, what became of it is
+//! read from the server (`standing`) after the thread is known to be gone, never guessed; nobody with a large
 //! transaction is killed for it (`blockers`).
 
 mod blockers;

@@ -1,10 +1,10 @@
 //! MariaDB, and MySQL before 8.0.13: RENAME waits on a second connection behind the first one's lock.
 //!
-//! The order is what keeps rows: lock; apply what is left; send the RENAME; see that it waits for a lock; drop
-//! the sentry; unlock. A RENAME takes its locks in the order of database and table names, and the artifacts sort
-//! last, so the first lock that it waits for is the client's table's: readers of the shadow table cannot hold
-//! it back before that, and no writer can pass it. If the lock is lost at any moment before the sentry is
-//! dropped, the RENAME fails, because the name is taken, and the table is as it was.
+//! The order is what keeps rows: lock; apply what is left; send the RENAME; see that it waits for a lock;
+//! drop the sentry; unlock. A RENAME takes its locks in the order of database and table names, and the
+//! artifacts sort last, so the first lock that it waits for is the client's table's: readers of the shadow
+//! table cannot hold it back before that, and no writer can pass it. If the lock is lost at any moment before
+//! the sentry is dropped, the RENAME fails, because the name is taken, and the table is as it was.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -231,8 +231,8 @@ async fn not_swapped(
     }
 }
 
-/// The RENAME must not pass any more: it is killed before the lock goes. Whether the sentry was dropped may not
-/// be known then, so its answer, or the server, says what became of it.
+/// The RENAME must not pass any more: it is killed before the lock goes. Whether the sentry was dropped may
+/// not be known then, so its answer, or the server, says what became of it.
 async fn give_up(
     locker: &mut Direct,
     renaming: Renaming<'_>,

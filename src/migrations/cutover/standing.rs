@@ -86,8 +86,8 @@ pub(in crate::migrations) async fn standing(
     })
 }
 
-/// The comment of a table; absent when there is no such table. One schema and one table are named, so no other
-/// is opened.
+/// The comment of a table; absent when there is no such table. One schema and one table are named, so no
+/// other is opened.
 async fn comment_of(conn: &mut Direct, database: &str, table: &str) -> Result<Option<String>, DirectError> {
     let text = format!(
         "SELECT table_comment FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",

@@ -18,8 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub(in crate::migrations) type Owned = watch::Receiver<bool>;
 
 impl Ledger {
-    /// Follows the store and keeps the lease; tells through `owned` whether it is held. Ends when the proxy stops:
-    /// then nothing is carried out here any more.
+    /// Follows the store and keeps the lease; tells through `owned` whether it is held. Ends when the proxy
+    /// stops: then nothing is carried out here any more.
     pub(in crate::migrations) async fn keep(
         self: Arc<Self>,
         owned: watch::Sender<bool>,

@@ -10,8 +10,8 @@ use super::trouble::Trouble;
 const ATTEMPTS_MAX: u32 = 3;
 
 impl Runner {
-    /// Copies and exchanges the table. A shadow that an attempt has filled is made anew by the next round, which
-    /// begins from the request.
+    /// Copies and exchanges the table. A shadow that an attempt has filled is made anew by the next round,
+    /// which begins from the request.
     pub(super) async fn exchange_chunk(&self, prepared: Prepared) -> Result<(), Trouble> {
         let swapped = self.exchange(Filled::Chunk(&prepared.plan), &prepared.before).await;
         match swapped {

@@ -10,7 +10,8 @@ use crate::migrations::changes::{Source, Sources};
 use crate::migrations::engine::Endpoint;
 use crate::topology::SnapshotCell;
 
-/// The clusters of the present snapshot: asked whenever a connection is opened, so that a failover is followed.
+/// The clusters of the present snapshot: asked whenever a connection is opened, so that a failover is
+/// followed.
 pub(in crate::migrations) struct Clusters {
     snapshots: Arc<SnapshotCell>,
 }

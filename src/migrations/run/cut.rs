@@ -85,7 +85,7 @@ impl Runner {
         match cutover::attempt(&at, &gate, &mut fill).await {
             Ok(end) => Ok(end),
             Err(CutError::Lost(why)) => {
-                tracing::warn!(id = %self.id, why, "a connection was lost at the exchange; the server is asked");
+                tracing::warn!(id = %self.id, why, "a connection was lost; the server is asked");
                 if self.was_swapped(&record).await? {
                     return Ok(End::Swapped(Swapped { took: Duration::ZERO, position: None, rows: None }));
                 }

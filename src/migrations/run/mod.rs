@@ -4,9 +4,9 @@
 //! store has it: a proxy that ends anywhere leaves a record by which the next one goes on, asks the server
 //! what became of the exchange, or clears away.
 //!
-//! States: see [`crate::migrations::State`]; each is made of the [`Step`]s that `Step::state` gives. Transitions:
-//! steps in order; *any but an exchange under way* → cancelled, failed; *exchange, connection lost* → unknown →
-//! done, or back to copying.
+//! States: see [`crate::migrations::State`]; each is made of the [`Step`]s that `Step::state` gives.
+//! Transitions: steps in order; *any but an exchange under way* → cancelled, failed; *exchange, connection
+//! lost* → unknown → done, or back to copying.
 
 mod chunk;
 mod clusters;

@@ -22,8 +22,8 @@ use crate::sql::quote::string;
 /// A table of more rows, or of more bytes, is not copied under one lock.
 const CHUNK_ROWS_MAX: u64 = 1_000;
 const CHUNK_BYTES_MAX: u64 = 4 << 20;
-/// Secondary indexes are built behind the copy up to this size of the table: beyond, replicas would lag by the
-/// time that one such statement takes.
+/// Secondary indexes are built behind the copy up to this size of the table: beyond, replicas would lag by
+/// the time that one such statement takes.
 const LATE_INDEXES_BYTES_MAX: u64 = 2 << 30;
 
 /// What is known before the first row.
@@ -87,8 +87,8 @@ impl Runner {
         Ok(Way::Feed(prepared))
     }
 
-    /// Names of checks are unique in a database of MySQL's: where there are any, the tables of the migration get
-    /// databases of their own, so that old and new table, and those of other workspaces, do not meet.
+    /// Names of checks are unique in a database of MySQL's: where there are any, the tables of the migration
+    /// get databases of their own, so that old and new table, and those of other workspaces, do not meet.
     async fn make_homes(
         &self,
         conn: &mut Direct,
@@ -105,8 +105,8 @@ impl Runner {
         Ok(record)
     }
 
-    /// Enters the migration into the cluster's ledger. A claim of one that is over, as far as the store knows,
-    /// is taken.
+    /// Enters the migration into the cluster's ledger. A claim of one that is over, as far as the store
+    /// knows, is taken.
     async fn claim(&self, conn: &mut Direct, record: &Record) -> Result<(), Trouble> {
         tables::make(conn).await?;
         for _ in 0..2 {
@@ -171,9 +171,9 @@ impl Runner {
 
 fn busy(holder: &MigrationId) -> Trouble {
     Trouble::failed(format!(
-        "migration {holder} changes the table, as {ARTIFACTS}.migrations on the cluster says, and this proxy's \
-         store does not know it as ended. If it is nobody's any more: UPDATE {ARTIFACTS}.migrations SET active \
-         = NULL WHERE id = '{holder}'"
+        "migration {holder} changes the table, as {ARTIFACTS}.migrations on the cluster says, and this \
+         proxy's store does not know it as ended. If it is nobody's any more: UPDATE \
+         {ARTIFACTS}.migrations SET active = NULL WHERE id = '{holder}'"
     ))
 }
 
@@ -229,7 +229,8 @@ async fn inspect(conn: &mut Direct, names: &Names) -> Result<Inspected, Trouble>
     Ok(Inspected { definition, is_chunk, rows_estimated })
 }
 
-/// A RENAME into another database is refused by the servers while there are triggers, and the shadow has none.
+/// A RENAME into another database is refused by the servers while there are triggers, and the shadow has
+/// none.
 async fn refuse_triggers(conn: &mut Direct, names: &Names) -> Result<(), Trouble> {
     let triggers = format!(
         "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = {database} \

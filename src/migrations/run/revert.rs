@@ -1,9 +1,9 @@
 //! Taking a change back: the old table is the shadow, and has its rows already.
 //!
-//! The old table takes the shadow's name of the migration that takes the change back. What was changed since the
-//! exchange is applied to it from the binary log; then both are compared and exchanged as always. When that comes
-//! to nothing the table is put back under its old name; it holds some of the changes then, so the change cannot
-//! be taken back again.
+//! The old table takes the shadow's name of the migration that takes the change back. What was changed since
+//! the exchange is applied to it from the binary log; then both are compared and exchanged as always. When
+//! that comes to nothing the table is put back under its old name; it holds some of the changes then, so the
+//! change cannot be taken back again.
 
 use super::prepare::Prepared;
 use super::runner::{Runner, names};

@@ -27,12 +27,15 @@ const WELL_FOR: Duration = Duration::from_secs(120);
 const ASKED_MAX: u32 = 4;
 /// Clearing away takes no longer; what is left then is found by its name later.
 const CLEAR_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks at whether schema changes are let through again.
+const LANE_LOOK: Duration = Duration::from_secs(1);
 /// The table's lock for the start of a comparison is waited for no longer.
 const VERIFY_LOCK_WITHIN: Duration = Duration::from_secs(1);
 /// Comparisons that did not get their lock, before everything is begun from the record again.
 const VERIFY_TRIES: u32 = 8;
 
-/// Carries one migration out, from wherever its record says, to its end; or until this proxy is not to any more.
+/// Carries one migration out, from wherever its record says, to its end; or until this proxy is not to any
+/// more.
 pub(in crate::migrations) async fn carry_out(shared: Arc<Shared>, id: MigrationId) {
     let runner = Runner { shared, id };
     runner.run().await;
@@ -98,6 +101,7 @@ impl Runner {
             record
         };
         self.check_orders()?;
+        self.await_lane(&record).await?;
         let turn = self.take_turn(&record).await?;
         let throttle = self.shared.throttles.of(&record.request.cluster);
         match self.prepare(&record).await? {
@@ -110,6 +114,17 @@ impl Runner {
                 self.by_feed(&prepared, engine, (throttle, turn)).await
             }
         }
+    }
+
+    /// Nothing is made on a cluster on which schema changes are held back, small as it may be.
+    async fn await_lane(&self, record: &Record) -> Result<(), Trouble> {
+        while self.shared.throttles.is_lane_closed(&record.request.cluster) {
+            let why = "schema changes are held back on the cluster".to_owned();
+            self.shared.note_throttled(&self.id, Some(why));
+            self.pause(LANE_LOOK).await?;
+        }
+        self.shared.note_throttled(&self.id, None);
+        Ok(())
     }
 
     /// A small table that is postponed is not copied yet: others have its turn meanwhile.
@@ -195,11 +210,10 @@ impl Runner {
         }
     }
 
-    /// Whether the tables were exchanged, asked of the server; behind it no thread is left that could still do
-    /// it.
+    /// Whether the tables were exchanged, asked of the server; behind it no thread is left that could still
+    /// do it.
     ///
-    /// # Errors
-    /// [`Trouble::Unknown`] when the server could not be asked, or what is there makes no sense.
+    /// # Errors [`Trouble::Unknown`] when the server could not be asked, or what is there makes no sense.
     pub(super) async fn was_swapped(&self, record: &Record) -> Result<bool, Trouble> {
         let mut why = String::new();
         for asked in 0..ASKED_MAX {

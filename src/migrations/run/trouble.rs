@@ -10,8 +10,8 @@ use crate::topology::StoreError;
 
 use super::clusters::Unreached;
 
-/// Refusals behind which the same statement may succeed a little later: lock waits and deadlocks; a server that
-/// is read-only or stops, as in the middle of a failover.
+/// Refusals behind which the same statement may succeed a little later: lock waits and deadlocks; a server
+/// that is read-only or stops, as in the middle of a failover.
 const PASSING: [u16; 8] = [1205, 1213, 1290, 1836, 1040, 1203, 3100, 1053];
 
 /// Why a migration does not go on.

@@ -1,4 +1,8 @@
-//! `SHOW DIGESTS`.
+//! `SHOW DIGESTS` and `SHOW SESSIONS`: what clients do.
+
+mod sessions;
+
+pub(super) use sessions::sessions;
 
 use super::super::context::AdminContext;
 use super::super::table::{AdminTable, AdminValue, ColumnKind};

@@ -1,10 +1,10 @@
 //! `SHOW SESSIONS`.
 
-use super::super::context::AdminContext;
-use super::super::table::{AdminTable, AdminValue, ColumnKind};
+use super::super::super::context::AdminContext;
+use super::super::super::table::{AdminTable, AdminValue, ColumnKind};
 
 /// Every connected client, by id.
-pub(super) fn sessions(context: &AdminContext) -> AdminTable {
+pub(in crate::admin::show) fn sessions(context: &AdminContext) -> AdminTable {
     use ColumnKind::{Fraction, Number, Text};
     let mut table = AdminTable::new([
         ("id", Number),

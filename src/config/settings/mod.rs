@@ -1,5 +1,10 @@
 //! Sections that describe the proxy itself: listen, admin, store, log, routing, timeouts.
 
+mod schema_changes;
+
+pub(super) use schema_changes::SCHEMA_CHANGES;
+pub use schema_changes::{SchemaChanges, ThrottleBounds};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::decode::Object;
-use super::keys::{Key, Section, Shape};
+use super::super::decode::Object;
+use super::super::keys::{Key, Section, Shape};
 
 /// Most migrations of one cluster that copy at the same time.
 const AT_ONCE_MAX: u64 = 64;
@@ -11,10 +11,10 @@ const AT_ONCE_MAX: u64 = 64;
 /// limits are seldom longer.
 const SWAP_MS_MAX: u128 = 30_000;
 
-pub(super) const SCHEMA_CHANGES: Section = Section {
+pub(in crate::config) const SCHEMA_CHANGES: Section = Section {
     doc: "How tables are changed online. What is not here is decided: see docs/schema-changes.md.",
     keys: &[
-        Key::new("enabled", Shape::Flag, "Changes that have to copy the table are carried out; false: refused.")
+        Key::new("enabled", Shape::Flag, "Changes that have to copy are carried out; false: refused.")
             .or("true"),
         Key::new(
             "at_once",
@@ -25,14 +25,13 @@ pub(super) const SCHEMA_CHANGES: Section = Section {
         Key::new(
             "swap_within",
             Shape::Duration(100),
-            "Statements of a table wait no longer while it is exchanged; then it is tried again later. 30s at \
-             most.",
+            "Statements of a table wait no longer while it is exchanged, then it is retried. 30s at most.",
         )
         .or("3s"),
         Key::new(
             "keep_old_table",
             Shape::Duration(0),
-            "The old table is kept so long after the exchange, and the change can be reverted. 0s: not at all.",
+            "The old table is kept so long behind the exchange: a change can be reverted. 0s: not at all.",
         )
         .or("24h"),
         Key::new(
@@ -91,7 +90,7 @@ pub struct ThrottleBounds {
 }
 
 impl SchemaChanges {
-    pub(super) fn decode(object: &Object<'_>) -> Self {
+    pub(in crate::config) fn decode(object: &Object<'_>) -> Self {
         let some = |duration: Duration| (!duration.is_zero()).then_some(duration);
         let swap_within = object.duration("swap_within");
         if swap_within.as_millis() > SWAP_MS_MAX {
