@@ -59,6 +59,12 @@ impl<'a> Table<'a> {
         resolved
     }
 
+    /// The character set and the collation that columns have that name none; `None` where it is not known.
+    pub fn charset(&self) -> (Option<String>, Option<String>) {
+        let known = Charset::of(self.option("CHARACTER SET"), self.option("COLLATE"), self.server);
+        (known.charset, known.collation)
+    }
+
     /// Says whether a key of this kind holds the column.
     pub fn is_in_key(&self, column: &str, of: impl Fn(KeyKind) -> bool) -> bool {
         let own = self.column(column).and_then(|column| column.key).is_some_and(|key| match key {

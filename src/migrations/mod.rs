@@ -23,6 +23,7 @@ pub mod copy;
 mod cutover;
 pub mod engine;
 mod error;
+pub mod fleet;
 mod ledger;
 pub mod plan;
 mod request;

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::commands;
 use super::ddl::{self, DdlCommand};
+use super::drift::{self, SchemaCommand};
 use super::migration_command::{self, MigrationCommand};
 use super::on_call::{self, IncidentCommand, ShardCommand};
 
@@ -154,6 +155,12 @@ enum Command {
         #[command(subcommand)]
         command: MigrationCommand,
     },
+    /// Compares the tables of many databases.
+    #[command(after_help = drift::SCHEMA_HELP)]
+    Schema {
+        #[command(subcommand)]
+        command: SchemaCommand,
+    },
     /// Hashes a password, read from standard input, for a user's `password_hash`.
     #[command(after_help = PASSWORD_HELP)]
     Password {
@@ -271,7 +278,7 @@ pub enum WorkspaceCommand {
 }
 
 /// Runs the command line and gives the process's exit code: 0 done, 1 failed, 2 wrong usage (by clap); `ddl`
-/// has its own.
+/// and `schema` have their own.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve { config } => super::serve(&config.config).map_err(|error| error.to_string()),
@@ -287,6 +294,7 @@ pub fn run() -> ExitCode {
         Command::Shard { command } => on_call::shard(command),
         Command::Incident { command } => on_call::incident(command),
         Command::Migration { command } => migration_command::migration(command),
+        Command::Schema { command } => return drift::run(command),
         Command::Password { plugin } => commands::password(plugin),
         Command::Version => {
             let build = if cfg!(debug_assertions) { "debug" } else { "optimised" };
@@ -341,7 +349,7 @@ mod tests {
                 assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
             }
         }
-        for group in ["shard", "incident", "migration"] {
+        for group in ["shard", "incident", "migration", "schema"] {
             for command in cli.find_subcommand(group).expect("it is there").get_subcommands() {
                 if command.get_name() != "help" {
                     helps.push(command.get_after_help().expect(group).to_string());

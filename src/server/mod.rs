@@ -11,6 +11,7 @@ mod build;
 pub mod cli;
 mod commands;
 mod ddl;
+mod drift;
 mod health;
 mod ladder;
 mod listen;

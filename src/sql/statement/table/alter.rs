@@ -415,8 +415,15 @@ fn read_create_index(cursor: &mut Cursor<'_>) -> Result<TableChange, Unread> {
     }
     cursor.expect("ON", "ON a table was expected")?;
     let mut change = change_of(ChangeForm::CreateIndex, cursor.object()?);
-    let mut key =
-        KeyDefinition { kind, name, parts: Vec::new(), invisible: false, unknown: Vec::new(), span: start };
+    let mut key = KeyDefinition {
+        kind,
+        name,
+        parts: Vec::new(),
+        invisible: false,
+        options: Vec::new(),
+        unknown: Vec::new(),
+        span: start,
+    };
     read_body(cursor, &mut key)?;
     let span = key.span;
     change.clauses.push(Clause { kind: ClauseKind::AddKey(Box::new(key)), span });

@@ -29,6 +29,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<ColumnDefinition, Unread> 
         references: None,
         srid: None,
         storage: Vec::new(),
+        attributes: Vec::new(),
         unknown: Vec::new(),
         span: start,
     };
@@ -50,10 +51,14 @@ fn read_attribute(cursor: &mut Cursor<'_>, column: &mut ColumnDefinition) -> Res
     } else if cursor.eat("NULL") {
         column.nullable = Some(true);
     } else if cursor.eat("DEFAULT") {
+        let mark = cursor.mark();
         column.default = Some(read_default(cursor)?);
+        note_digits(cursor, mark, column);
     } else if cursor.eat_words(&["ON", "UPDATE"]) {
         column.on_update = true;
+        let mark = cursor.mark();
         read_default(cursor)?;
+        note_digits(cursor, mark, column);
     } else if cursor.eat("AUTO_INCREMENT") {
         column.auto_increment = true;
     } else if cursor.eat("COMMENT") {
@@ -78,6 +83,19 @@ fn read_attribute(cursor: &mut Cursor<'_>, column: &mut ColumnDefinition) -> Res
             || read_storage(cursor, column)?);
     }
     Ok(true)
+}
+
+/// `CURRENT_TIMESTAMP(3)` of a column that has not three digits.
+fn note_digits(cursor: &Cursor<'_>, mark: usize, column: &mut ColumnDefinition) {
+    let value = expression_of(cursor, mark).text;
+    let Some((name, digits)) = value.strip_suffix(" )").and_then(|value| value.rsplit_once("( ")) else {
+        return;
+    };
+    let is_now = NOW.iter().any(|now| name.trim_end().eq_ignore_ascii_case(now));
+    let own = column.data_type.length.unwrap_or(0);
+    if is_now && digits.trim().parse::<u64>().is_ok_and(|digits| digits != own) {
+        column.attributes.push(value);
+    }
 }
 
 fn read_key(cursor: &mut Cursor<'_>, column: &mut ColumnDefinition) -> bool {
@@ -138,13 +156,16 @@ fn read_storage(cursor: &mut Cursor<'_>, column: &mut ColumnDefinition) -> Resul
         }
     }
     for word in ["ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE"] {
+        let mark = cursor.mark();
         if cursor.eat(word) {
             cursor.eat_operator("=");
             cursor.string()?;
+            column.attributes.push(expression_of(cursor, mark).text);
             return Ok(true);
         }
     }
     if cursor.eat_words(&["NOT", "SECONDARY"]) {
+        column.attributes.push("not secondary".to_owned());
         return Ok(true);
     }
     for words in [&["WITH", "SYSTEM", "VERSIONING"], &["WITHOUT", "SYSTEM", "VERSIONING"]] {

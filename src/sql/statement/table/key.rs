@@ -5,6 +5,7 @@ use super::data_type::span_from;
 use super::parts::{Check, ForeignKey, KeyDefinition, KeyKind, KeyPart, UnknownPart};
 use super::{expression_of, is_clause_end};
 use crate::sql::lexer::TokenKind;
+use crate::sql::span::Span;
 use crate::sql::statement::cursor::Cursor;
 use crate::sql::statement::{Name, Unread};
 
@@ -47,7 +48,7 @@ pub(super) fn read_keyed(cursor: &mut Cursor<'_>) -> Result<Keyed, Unread> {
         name = Some(cursor.name()?);
     }
     if cursor.eat_words(&["FOREIGN", "KEY"]) {
-        return read_foreign(cursor, name).map(Keyed::Foreign);
+        return read_foreign(cursor, name, start).map(Keyed::Foreign);
     }
     let kind = read_kind(cursor)?;
     cursor.eat_words(&["IF", "NOT", "EXISTS"]);
@@ -55,8 +56,15 @@ pub(super) fn read_keyed(cursor: &mut Cursor<'_>) -> Result<Keyed, Unread> {
     if is_named {
         name = Some(cursor.name()?);
     }
-    let mut key =
-        KeyDefinition { kind, name, parts: Vec::new(), invisible: false, unknown: Vec::new(), span: start };
+    let mut key = KeyDefinition {
+        kind,
+        name,
+        parts: Vec::new(),
+        invisible: false,
+        options: Vec::new(),
+        unknown: Vec::new(),
+        span: start,
+    };
     read_body(cursor, &mut key)?;
     Ok(Keyed::Key(key))
 }
@@ -108,8 +116,11 @@ pub(super) fn read_body(cursor: &mut Cursor<'_>, key: &mut KeyDefinition) -> Res
 
 fn read_part(cursor: &mut Cursor<'_>) -> Result<KeyPart, Unread> {
     if cursor.is_kind(TokenKind::Open) {
-        let expression = read_parenthesis(cursor)?;
-        cursor.eat_any(&["ASC", "DESC"]);
+        let mut expression = read_parenthesis(cursor)?;
+        if cursor.eat("DESC") {
+            expression.text.push_str(" desc");
+        }
+        cursor.eat("ASC");
         return Ok(KeyPart::Expression(expression));
     }
     let name = cursor.name()?;
@@ -125,20 +136,10 @@ fn read_part(cursor: &mut Cursor<'_>) -> Result<KeyPart, Unread> {
 
 /// One option of a key; false when none follows.
 fn read_key_option(cursor: &mut Cursor<'_>, key: &mut KeyDefinition) -> Result<bool, Unread> {
-    if cursor.eat_any(&["USING", "TYPE"]) {
-        return cursor.name().map(|_| true);
-    }
-    if cursor.eat("COMMENT") {
-        return cursor.string().map(|_| true);
-    }
-    if cursor.eat_words(&["WITH", "PARSER"]) {
-        return cursor.name().map(|_| true);
-    }
-    if cursor.eat_any(&["KEY_BLOCK_SIZE", "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE", "CLUSTERING"])
-        || (key.kind == KeyKind::Vector && cursor.eat_any(&["M", "DISTANCE"]))
-    {
-        cursor.eat_operator("=");
-        cursor.next();
+    let mark = cursor.mark();
+    let is_option = read_plain_option(cursor, key.kind)?;
+    if is_option {
+        key.options.push(expression_of(cursor, mark).text);
         return Ok(true);
     }
     if cursor.eat_words(&["NOT", "IGNORED"]) || cursor.eat("VISIBLE") {
@@ -149,7 +150,32 @@ fn read_key_option(cursor: &mut Cursor<'_>, key: &mut KeyDefinition) -> Result<b
     Ok(cursor.eat_any(&["INVISIBLE", "IGNORED"]))
 }
 
-fn read_foreign(cursor: &mut Cursor<'_>, constraint: Option<Name>) -> Result<ForeignKey, Unread> {
+/// An option that says nothing about whether the key is used.
+fn read_plain_option(cursor: &mut Cursor<'_>, kind: KeyKind) -> Result<bool, Unread> {
+    if cursor.eat_any(&["USING", "TYPE"]) {
+        return cursor.name().map(|_| true);
+    }
+    if cursor.eat("COMMENT") {
+        return cursor.string().map(|_| true);
+    }
+    if cursor.eat_words(&["WITH", "PARSER"]) {
+        return cursor.name().map(|_| true);
+    }
+    if cursor.eat_any(&["KEY_BLOCK_SIZE", "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE", "CLUSTERING"])
+        || (kind == KeyKind::Vector && cursor.eat_any(&["M", "DISTANCE"]))
+    {
+        cursor.eat_operator("=");
+        cursor.next();
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+fn read_foreign(
+    cursor: &mut Cursor<'_>,
+    constraint: Option<Name>,
+    start: Span,
+) -> Result<ForeignKey, Unread> {
     cursor.eat_words(&["IF", "NOT", "EXISTS"]);
     let mut name = constraint;
     if !cursor.is_kind(TokenKind::Open) {
@@ -160,8 +186,10 @@ fn read_foreign(cursor: &mut Cursor<'_>, constraint: Option<Name>) -> Result<For
     cursor.expect("REFERENCES", "REFERENCES was expected")?;
     let table = cursor.object()?;
     let referenced = if cursor.is_kind(TokenKind::Open) { read_names(cursor)? } else { Vec::new() };
+    let mark = cursor.mark();
     skip_reference_tail(cursor);
-    Ok(ForeignKey { name, columns, table, referenced })
+    let actions = expression_of(cursor, mark).text;
+    Ok(ForeignKey { name, columns, table, referenced, actions, span: span_from(cursor, start) })
 }
 
 fn read_names(cursor: &mut Cursor<'_>) -> Result<Vec<Name>, Unread> {

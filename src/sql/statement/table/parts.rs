@@ -175,6 +175,9 @@ pub struct ColumnDefinition {
     /// What changes how the rows are stored or versioned: COLUMN_FORMAT, STORAGE, COMPRESSED, WITH or
     /// WITHOUT SYSTEM VERSIONING, AS ROW START or END; upper case, one space between.
     pub storage: Vec<String>,
+    /// What else is written and changes neither rows nor how they are read: ENGINE_ATTRIBUTE, a number of
+    /// fractional digits of CURRENT_TIMESTAMP that is not the column's own; tokens in one form.
+    pub attributes: Vec<String>,
     /// What is not known.
     pub unknown: Vec<UnknownPart>,
     /// From the name to the last attribute.
@@ -225,6 +228,8 @@ pub struct KeyDefinition {
     pub parts: Vec<KeyPart>,
     /// INVISIBLE, IGNORED.
     pub invisible: bool,
+    /// USING, COMMENT, WITH PARSER, KEY_BLOCK_SIZE and the like; tokens in one form, in order of the text.
+    pub options: Vec<String>,
     /// What is not known.
     pub unknown: Vec<UnknownPart>,
     /// From the first word to the last.
@@ -242,6 +247,10 @@ pub struct ForeignKey {
     pub table: ObjectName,
     /// Its columns.
     pub referenced: Vec<Name>,
+    /// MATCH, ON DELETE, ON UPDATE; tokens in one form.
+    pub actions: String,
+    /// From the first word to the last.
+    pub span: Span,
 }
 
 /// A check constraint.

@@ -1,0 +1,326 @@
+//! The loop: write down, then act.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::executor::Executor;
+use crate::ids::{ClusterName, MigrationId, UserName};
+use crate::migrations::Failure;
+use crate::migrations::fleet::ledger::{Book, BookError, Header, Moment, Order, Outcome, Row, encode_new};
+use crate::migrations::fleet::schedule::{
+    Act, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal,
+};
+
+/// Migrations that are over and are kept in the store; the oldest are removed at a start.
+const ENDED_KEPT_MAX: usize = 200;
+
+/// Why a turn was not taken, or something that was asked was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The store; what was written is not known. [`Driver::resume`] reads it again.
+    #[error(transparent)]
+    Book(#[from] BookError),
+    /// It was not taken on.
+    #[error(transparent)]
+    Submit(#[from] SubmitRefusal),
+    /// A command was not followed.
+    #[error(transparent)]
+    Command(#[from] Refusal),
+    /// What is in the store has not been read since the last error.
+    #[error("fleet migrations have not been read from the store")]
+    NotResumed,
+}
+
+/// What a turn came to.
+#[derive(Debug, Default)]
+pub struct Turned {
+    /// To be told.
+    pub events: Vec<Event>,
+    /// Databases that were begun.
+    pub begun: usize,
+    /// Databases that are being changed or looked at by this proxy.
+    pub under_way: usize,
+}
+
+/// What an executor's task gives back: which row, whether it was a look, and what came of it.
+type Ended = (MigrationId, u32, Outcome);
+
+/// Carries fleet migrations out. One per proxy; only the owner of the lease takes turns.
+pub struct Driver<E> {
+    executor: Arc<E>,
+    book: Book,
+    scheduler: Scheduler,
+    /// Makes the scheduler anew after an error.
+    make: Box<dyn Fn() -> Scheduler + Send + Sync>,
+    tasks: JoinSet<Ended>,
+    /// Which row a task is about, for one that panicked.
+    rows: BTreeMap<tokio::task::Id, (MigrationId, u32)>,
+    /// Rows that tasks of this process change or look at, across errors of the store.
+    under_way: HashSet<(MigrationId, u32)>,
+    /// Ended before, and not written down yet.
+    ended: Vec<Ended>,
+    /// Readings since the last turn.
+    readings: BTreeMap<ClusterName, Reading>,
+    /// Migrations that are over: their rows are read from the store when they are asked for.
+    past: BTreeMap<MigrationId, Header>,
+    is_resumed: bool,
+}
+
+impl<E: Executor> Driver<E> {
+    /// Nothing is read or begun before [`Driver::resume`]. `make` makes a scheduler without migrations.
+    pub fn new(executor: Arc<E>, book: Book, make: impl Fn() -> Scheduler + Send + Sync + 'static) -> Self {
+        Self {
+            executor,
+            book,
+            scheduler: make(),
+            make: Box::new(make),
+            tasks: JoinSet::new(),
+            rows: BTreeMap::new(),
+            under_way: HashSet::new(),
+            ended: Vec::new(),
+            readings: BTreeMap::new(),
+            past: BTreeMap::new(),
+            is_resumed: false,
+        }
+    }
+
+    /// What is known and decided.
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// The header of a migration, also of one that is over.
+    pub fn header(&self, id: &MigrationId) -> Option<&Header> {
+        self.scheduler.header(id).or_else(|| self.past.get(id))
+    }
+
+    /// Reads everything from the store; what cannot be read is told and left alone.
+    ///
+    /// # Errors
+    /// [`BookError::NotOwner`] while another proxy has the lease; [`BookError::Store`].
+    pub async fn resume(&mut self, now: Moment) -> Result<Vec<BookError>, DriverError> {
+        self.is_resumed = false;
+        if !self.book.keep_lease().await? {
+            return Err(BookError::NotOwner.into());
+        }
+        let (loaded, faults) = self.book.load().await?;
+        self.scheduler = (self.make)();
+        self.past.clear();
+        for found in loaded {
+            let id = found.header.order.id.clone();
+            if found.header.progress.ended.is_some() {
+                self.past.insert(id, found.header);
+                continue;
+            }
+            let under_way = &self.under_way;
+            self.scheduler.insert(
+                found.header,
+                found.rows,
+                |row| under_way.contains(&(id.clone(), row)),
+                now,
+            );
+        }
+        while self.past.len() > ENDED_KEPT_MAX
+            && let Some((oldest, _)) = self.past.pop_first()
+        {
+            self.book.remove(&oldest).await?;
+        }
+        self.is_resumed = true;
+        Ok(faults)
+    }
+
+    /// Notes how a cluster is; the next turn takes it over.
+    pub fn read(&mut self, cluster: ClusterName, reading: Reading) {
+        self.readings.insert(cluster, reading);
+    }
+
+    /// Takes a fleet migration on: it is in the store when this returns.
+    ///
+    /// # Errors
+    /// [`DriverError::Submit`]: nothing was written. [`DriverError::Book`]: if all of it was written it is
+    /// there after [`Driver::resume`], else nothing is.
+    pub async fn submit(
+        &mut self,
+        order: Order,
+        rows: Vec<Row>,
+        now: Moment,
+    ) -> Result<MigrationId, DriverError> {
+        self.check_resumed()?;
+        let turn = self.scheduler.admit(&order, &rows)?;
+        if self.past.contains_key(&order.id) {
+            return Err(SubmitRefusal::Taken(order.id).into());
+        }
+        let databases = u32::try_from(rows.len()).expect("the scheduler admits a million at most");
+        let mut header = Header::new(order, databases, turn);
+        let id = header.order.id.clone();
+        for part in encode_new(&header, &rows) {
+            self.write(part).await?;
+        }
+        header.is_whole = true;
+        self.scheduler.insert(header, rows, |_| false, now);
+        Ok(id)
+    }
+
+    /// Does what an operator wants; it is in the store when this returns.
+    ///
+    /// # Errors
+    /// [`DriverError::Command`]: nothing changed. [`DriverError::Book`].
+    pub async fn command(
+        &mut self,
+        id: &MigrationId,
+        command: &Command,
+        by: &UserName,
+        now: Moment,
+    ) -> Result<(), DriverError> {
+        self.check_resumed()?;
+        self.recall(id, now).await?;
+        let step = self.scheduler.command(id, command, by, now)?;
+        self.follow(step).await?;
+        Ok(())
+    }
+
+    /// Takes back what a migration that is over has changed, by a new one.
+    ///
+    /// # Errors
+    /// As [`Driver::submit`] and [`Driver::command`].
+    pub async fn revert(
+        &mut self,
+        id: &MigrationId,
+        new: MigrationId,
+        by: &UserName,
+        now: Moment,
+    ) -> Result<MigrationId, DriverError> {
+        self.check_resumed()?;
+        self.recall(id, now).await?;
+        let (order, rows) = self.scheduler.revert(id, new, by, now)?;
+        self.submit(order, rows, now).await
+    }
+
+    /// Reads the rows of a migration that is over.
+    async fn recall(&mut self, id: &MigrationId, now: Moment) -> Result<(), DriverError> {
+        if let Some(header) = self.past.get(id).cloned() {
+            let rows = self.book.rows(&header).await?;
+            self.scheduler.insert(header, rows, |_| false, now);
+            self.past.remove(id);
+        }
+        Ok(())
+    }
+
+    fn check_resumed(&self) -> Result<(), DriverError> {
+        if self.is_resumed { Ok(()) } else { Err(DriverError::NotResumed) }
+    }
+
+    /// One turn: takes what ended and what was read, decides, writes, acts.
+    ///
+    /// # Errors
+    /// [`DriverError::Book`]: nothing was begun in this turn; [`Driver::resume`] goes on.
+    /// [`DriverError::NotResumed`].
+    pub async fn turn(&mut self, places: &dyn Places, now: Moment) -> Result<Turned, DriverError> {
+        self.check_resumed()?;
+        if !self.book.keep_lease().await.inspect_err(|_| self.is_resumed = false)? {
+            self.is_resumed = false;
+            return Err(BookError::NotOwner.into());
+        }
+        let mut events = Vec::new();
+        for (cluster, reading) in std::mem::take(&mut self.readings) {
+            events.extend(self.scheduler.read(&cluster, reading, now));
+        }
+        self.collect();
+        for (id, row, outcome) in &self.ended {
+            events.extend(self.scheduler.ended(id, *row, outcome.clone(), now));
+        }
+        let step = self.scheduler.step(places, now);
+        events.extend(step.events.iter().cloned());
+        let begun = step.acts.iter().filter(|act| matches!(act, Act::Change(_))).count();
+        self.follow(step).await?;
+        // Written down: what ended is not told again, and the rows of what is over are not kept.
+        self.ended.clear();
+        for event in &events {
+            self.put_away(event);
+        }
+        Ok(Turned { events, begun, under_way: self.under_way.len() })
+    }
+
+    fn put_away(&mut self, event: &Event) {
+        let Event::Ended { id } = event else { return };
+        if let Some(header) = self.scheduler.header(id).cloned() {
+            self.scheduler.forget(id);
+            self.past.insert(id.clone(), header);
+        }
+    }
+
+    /// Waits until something ends, for so long at most.
+    ///
+    /// Cancel safety: safe.
+    pub async fn wait(&mut self, at_most: Duration) {
+        let next = async {
+            match self.tasks.join_next_with_id().await {
+                Some(ended) => Some(ended),
+                None => std::future::pending().await,
+            }
+        };
+        if let Ok(Some(ended)) = tokio::time::timeout(at_most, next).await {
+            self.take(ended);
+        }
+    }
+
+    /// Writes what was decided, then does it.
+    async fn follow(&mut self, step: Step) -> Result<(), DriverError> {
+        let writes = self.scheduler.take_writes();
+        self.write(writes).await?;
+        for act in step.acts {
+            self.act(act);
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, values: Vec<(String, Vec<u8>)>) -> Result<(), DriverError> {
+        let written = self.book.write(values).await;
+        // The scheduler is ahead of the store now, by how much is not known.
+        Ok(written.inspect_err(|_| self.is_resumed = false)?)
+    }
+
+    fn act(&mut self, act: Act) {
+        let executor = self.executor.clone();
+        let (work, is_look) = match act {
+            Act::Stop(work) => {
+                tokio::spawn(async move { executor.stop(work).await });
+                return;
+            }
+            Act::Change(work) => (work, false),
+            Act::Look(work) => (work, true),
+        };
+        let (id, row) = (work.order.id.clone(), work.row);
+        if !self.under_way.insert((id.clone(), row)) {
+            return;
+        }
+        let told = id.clone();
+        let handle = self.tasks.spawn(async move {
+            let outcome = if is_look { executor.look(work).await } else { executor.change(work).await };
+            (told, row, outcome)
+        });
+        self.rows.insert(handle.id(), (id, row));
+    }
+
+    /// Takes every task that has ended.
+    fn collect(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.take(ended);
+        }
+    }
+
+    fn take(&mut self, ended: Result<(tokio::task::Id, Ended), tokio::task::JoinError>) {
+        let task = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(task, _)| *task);
+        let Some((id, row)) = self.rows.remove(&task) else { return };
+        let outcome = match ended {
+            Ok((_, (_, _, outcome))) => outcome,
+            // What it had done by then is not known.
+            Err(error) => Outcome::Unknown(Failure::new(format!("the task ended: {error}"))),
+        };
+        self.under_way.remove(&(id.clone(), row));
+        self.ended.push((id, row, outcome));
+    }
+}

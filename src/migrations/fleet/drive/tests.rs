@@ -1,0 +1,348 @@
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+use crate::ids::{MigrationId, UserName};
+use crate::migrations::Failure;
+use crate::migrations::fleet::fixture::{Dice, Fault, Here, TestStore, cluster, order, row, wave, well};
+use crate::migrations::fleet::ledger::{
+    Book, BookError, Header, Kind, Moment, Outcome, Phase, Row, encode_new,
+};
+use crate::migrations::fleet::schedule::{
+    Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Work,
+};
+
+const CLUSTERS: usize = 3;
+
+/// Servers that go on whatever becomes of the proxy.
+#[derive(Default)]
+struct Servers {
+    changed: BTreeSet<u32>,
+    at_work: BTreeSet<u32>,
+    sent: u32,
+    faults: Option<Dice>,
+    stopped: BTreeSet<u32>,
+}
+
+#[derive(Clone, Default)]
+struct FakeExecutor(Arc<Mutex<Servers>>);
+
+impl FakeExecutor {
+    fn faulty(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Servers { faults: Some(Dice(seed)), ..Servers::default() })))
+    }
+
+    fn changed(&self) -> usize {
+        self.0.lock().unwrap().changed.len()
+    }
+
+    fn roll(&self, sides: u64) -> u64 {
+        self.0.lock().unwrap().faults.as_mut().map_or(sides, |dice| dice.roll(sides))
+    }
+}
+
+impl Executor for FakeExecutor {
+    fn change(&self, work: Work) -> ExecutorFuture<'_, Outcome> {
+        Box::pin(async move {
+            let fate = self.roll(10);
+            if fate == 0 {
+                return Outcome::Again(Failure::new("no connection"));
+            }
+            {
+                let mut servers = self.0.lock().unwrap();
+                assert!(!servers.changed.contains(&work.row), "row {} is changed and sent again", work.row);
+                assert!(servers.at_work.insert(work.row), "row {} is at work and sent again", work.row);
+                servers.sent += 1;
+            }
+            let (servers, row) = (self.0.clone(), work.row);
+            // The statement goes on when the process that sent it is gone.
+            let statement = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let mut servers = servers.lock().unwrap();
+                servers.at_work.remove(&row);
+                if fate == 1 || servers.stopped.contains(&row) {
+                    return false;
+                }
+                assert!(servers.changed.insert(row), "row {row} is changed twice");
+                true
+            });
+            let is_changed = statement.await.expect("it does not panic");
+            match (fate, is_changed) {
+                (1 | 2, _) => Outcome::Unknown(Failure::new("connection lost")),
+                (3, _) => panic!("a bug of the executor"),
+                (_, true) => Outcome::Changed,
+                (_, false) => Outcome::Unchanged,
+            }
+        })
+    }
+
+    fn look(&self, work: Work) -> ExecutorFuture<'_, Outcome> {
+        let servers = self.0.lock().unwrap();
+        let seen = if servers.at_work.contains(&work.row) {
+            Outcome::StillRunning
+        } else if servers.changed.contains(&work.row) {
+            Outcome::Changed
+        } else {
+            Outcome::Unchanged
+        };
+        Box::pin(async move { seen })
+    }
+
+    fn stop(&self, work: Work) -> ExecutorFuture<'_, ()> {
+        Box::pin(async move {
+            self.0.lock().unwrap().stopped.insert(work.row);
+        })
+    }
+}
+
+fn driver(store: &TestStore, executor: &FakeExecutor, owner: &str) -> Driver<FakeExecutor> {
+    let book = Book::new(Arc::new(store.clone()), owner);
+    let owner = owner.to_owned();
+    let budget = Budget { at_once: 4, statements_per_second: 200.0 };
+    Driver::new(Arc::new(executor.clone()), book, move || Scheduler::new(&owner, budget, Limits::default()))
+}
+
+/// By Tokio's clock, which stands still while anything can be done.
+fn moment() -> Moment {
+    thread_local!(static FIRST: tokio::time::Instant = tokio::time::Instant::now());
+    let since = FIRST.with(|first| tokio::time::Instant::now().saturating_duration_since(*first));
+    Moment(1_000_000).after(since)
+}
+
+fn rows(databases: usize) -> Vec<Row> {
+    let wave_of = |at| u16::from(at >= 3);
+    (0..databases).map(|at| row(at, at % CLUSTERS, wave_of(at))).collect()
+}
+
+fn an_order() -> crate::migrations::fleet::ledger::Order {
+    let soak = Duration::from_secs(1);
+    order("0001", "issues", vec![wave("canary", 3, soak), wave("all", 1, soak)])
+}
+
+async fn turn(driver: &mut Driver<FakeExecutor>) -> Result<Turned, DriverError> {
+    for at in 0..CLUSTERS {
+        driver.read(cluster(at), well(moment()));
+    }
+    driver.turn(&Here, moment()).await
+}
+
+fn phase(driver: &Driver<FakeExecutor>, id: &MigrationId) -> Option<Phase> {
+    Some(driver.header(id)?.progress.phase.clone())
+}
+
+/// Turns until it is over; after an error it reads the store again, as the same process or as a new one.
+async fn drive(
+    store: &TestStore,
+    executor: &FakeExecutor,
+    mut driver: Driver<FakeExecutor>,
+    mut dies: impl FnMut() -> bool,
+) {
+    let id = MigrationId::new("0001");
+    for process in 0..5_000 {
+        match turn(&mut driver).await {
+            Ok(_) if phase(&driver, &id) == Some(Phase::Finished) => return,
+            Ok(_) => {}
+            Err(DriverError::Book(_) | DriverError::NotResumed) => {
+                if dies() {
+                    driver = self::driver(store, executor, &format!("p{process}"));
+                }
+                // Whether that succeeds shows in the next turn.
+                let _read = driver.resume(moment()).await;
+            }
+            Err(other) => panic!("{other}"),
+        }
+        if dies() {
+            driver = self::driver(store, executor, &format!("p{process}"));
+            let _read = driver.resume(moment()).await;
+        }
+        driver.wait(Duration::from_millis(100)).await;
+    }
+    panic!("it does not come to its end: {:?}", driver.scheduler().status(moment()));
+}
+
+/// What the store says is what the servers have.
+async fn check(store: &TestStore, executor: &FakeExecutor, databases: usize) {
+    let mut book = Book::new(Arc::new(store.clone()), "reader");
+    let (loaded, faults) = book.load().await.unwrap();
+    assert!(faults.is_empty(), "{faults:?}");
+    let rows = book.rows(&loaded[0].header).await.unwrap();
+    assert_eq!(rows.len(), databases);
+    let servers = executor.0.lock().unwrap();
+    for (row, at) in rows.iter().zip(0..) {
+        let is_changed = servers.changed.contains(&at);
+        match row.record.standing.kind() {
+            Kind::Changed => assert!(is_changed, "row {at}"),
+            Kind::Failed => assert!(!is_changed, "row {at}"),
+            other => panic!("row {at} is {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_database_is_changed_once() {
+    let (store, executor) = (TestStore::default(), FakeExecutor::default());
+    let mut driver = driver(&store, &executor, "a");
+    assert!(matches!(turn(&mut driver).await, Err(DriverError::NotResumed)));
+    driver.resume(moment()).await.unwrap();
+    let id = driver.submit(an_order(), rows(100), moment()).await.unwrap();
+    let twice = driver.submit(an_order(), rows(100), moment()).await;
+    assert!(matches!(twice, Err(DriverError::Submit(SubmitRefusal::Taken(_)))));
+    let mut events = Vec::new();
+    while phase(&driver, &id) != Some(Phase::Finished) {
+        events.extend(turn(&mut driver).await.unwrap().events);
+        driver.wait(Duration::from_millis(100)).await;
+    }
+    check(&store, &executor, 100).await;
+    assert_eq!((executor.changed(), executor.0.lock().unwrap().sent), (100, 100));
+    assert!(events.contains(&Event::WaveBegan { id: id.clone(), wave: 1 }));
+    assert!(events.contains(&Event::Ended { id: id.clone() }));
+    // A process that begins later knows that it is over, and can take it back.
+    let mut later = self::driver(&store, &executor, "b");
+    later.resume(moment()).await.unwrap();
+    assert!(later.scheduler().header(&id).is_none(), "its rows are not read at start");
+    assert_eq!(phase(&later, &id), Some(Phase::Finished));
+    let user = UserName::new("operator");
+    let unknown = later.command(&MigrationId::new("0009"), &Command::Pause, &user, moment()).await;
+    assert!(matches!(unknown, Err(DriverError::Command(Refusal::NotFound(_)))));
+    executor.0.lock().unwrap().changed.clear();
+    let new = later.revert(&id, MigrationId::new("0002"), &user, moment()).await.unwrap();
+    while phase(&later, &new) != Some(Phase::Finished) {
+        turn(&mut later).await.unwrap();
+        later.wait(Duration::from_millis(100)).await;
+    }
+    assert_eq!(executor.changed(), 100);
+}
+
+/// The store fails at every single commit, applied or not, and the process dies with it or does not.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_repeated_whichever_commit_fails() {
+    const DATABASES: usize = 20;
+    // How many commits a quiet run takes.
+    let (store, executor) = (TestStore::default(), FakeExecutor::default());
+    let mut quiet = driver(&store, &executor, "a");
+    quiet.resume(moment()).await.unwrap();
+    quiet.submit(an_order(), rows(DATABASES), moment()).await.unwrap();
+    let submitted = store.commits();
+    drive(&store, &executor, quiet, || false).await;
+    let all = store.commits();
+    assert!(all > submitted + 5, "{submitted} and {all} commits");
+    for at in submitted..all {
+        for fault in [Fault::Lost, Fault::Unheard] {
+            for dies in [false, true] {
+                let (store, executor) = (TestStore::default(), FakeExecutor::default());
+                let mut driver = driver(&store, &executor, "a");
+                driver.resume(moment()).await.unwrap();
+                driver.submit(an_order(), rows(DATABASES), moment()).await.unwrap();
+                store.fail_at(at, fault);
+                let mut is_alive = true;
+                let dies_now = || {
+                    let dies_now = dies && is_alive && store.commits() == at + 1;
+                    is_alive &= !dies_now;
+                    dies_now
+                };
+                drive(&store, &executor, driver, dies_now).await;
+                assert!(store.commits() > at, "the fault was met");
+                check(&store, &executor, DATABASES).await;
+                let sent = executor.0.lock().unwrap().sent;
+                assert_eq!(sent as usize, DATABASES, "commit {at}, {fault:?}, dies: {dies}");
+            }
+        }
+    }
+}
+
+/// A submission whose commits fail is there as a whole afterwards, or not at all.
+#[tokio::test(start_paused = true)]
+async fn a_submission_is_whole_or_not_there() {
+    for at in 0..6 {
+        for fault in [Fault::Lost, Fault::Unheard] {
+            let (store, executor) = (TestStore::default(), FakeExecutor::default());
+            let mut driver = driver(&store, &executor, "a");
+            driver.resume(moment()).await.unwrap();
+            let first = store.commits();
+            store.fail_at(first + at, fault);
+            let submitted = driver.submit(an_order(), rows(10_000), moment()).await;
+            if submitted.is_ok() {
+                continue;
+            }
+            driver.resume(moment()).await.unwrap();
+            match driver.scheduler().rows(&MigrationId::new("0001")) {
+                Some(found) => assert_eq!(found, rows(10_000).as_slice()),
+                None => assert!(!store.keys().iter().any(|key| key.contains("/0001")), "{:?}", store.keys()),
+            }
+        }
+    }
+}
+
+/// Servers that fail in every way, a store that fails, processes that die.
+#[tokio::test(start_paused = true)]
+async fn faults_of_all_kinds_repeat_nothing() {
+    for seed in 0..30 {
+        let (store, executor) = (TestStore::default(), FakeExecutor::faulty(seed));
+        let mut driver = driver(&store, &executor, "a");
+        driver.resume(moment()).await.unwrap();
+        driver.submit(an_order(), rows(60), moment()).await.unwrap();
+        let mut dice = Dice(seed + 1000);
+        for _ in 0..20 {
+            let at = store.commits() + usize::try_from(dice.roll(300)).unwrap();
+            store.fail_at(at, if dice.roll(2) == 0 { Fault::Lost } else { Fault::Unheard });
+        }
+        drive(&store, &executor, driver, || dice.roll(40) == 0).await;
+        check(&store, &executor, 60).await;
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_of_those_that_are_over_are_removed() {
+    let (store, executor) = (TestStore::default(), FakeExecutor::default());
+    let mut book = Book::new(Arc::new(store.clone()), "a");
+    book.keep_lease().await.unwrap();
+    for number in 0..205 {
+        let order = order(&format!("{number:04}"), "issues", vec![wave("all", 1, Duration::ZERO)]);
+        let mut header = Header::new(order, 1, 0);
+        (header.progress.phase, header.progress.ended) = (Phase::Finished, Some(Moment(number)));
+        for part in encode_new(&header, &rows(1)) {
+            book.write(part).await.unwrap();
+        }
+    }
+    let mut driver = driver(&store, &executor, "b");
+    driver.resume(moment()).await.unwrap();
+    let keys = store.keys();
+    assert_eq!(keys.len(), 200 * 2 + 1, "a header and a page each, and the lease");
+    assert!(
+        keys.contains(&"fleet/rows/0005/00000".to_owned()) && !keys.iter().any(|key| key.contains("/0004"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_are_written_and_another_owner_ends_it() {
+    let (store, executor) = (TestStore::default(), FakeExecutor::default());
+    let mut first = driver(&store, &executor, "a");
+    first.resume(moment()).await.unwrap();
+    let id = first.submit(an_order(), rows(30), moment()).await.unwrap();
+    let user = UserName::new("operator");
+    for _ in 0..3 {
+        turn(&mut first).await.unwrap();
+        first.wait(Duration::from_millis(100)).await;
+    }
+    first.command(&id, &Command::Pause, &user, moment()).await.unwrap();
+    let mut second = driver(&store, &executor, "b");
+    second.resume(moment()).await.unwrap();
+    assert_eq!(phase(&second, &id), Some(Phase::Paused { by: user.clone() }));
+    // Whoever had it before writes nothing more, and says so.
+    let refused = first.command(&id, &Command::Resume, &user, moment()).await;
+    assert!(matches!(refused, Err(DriverError::Book(BookError::NotOwner))), "{refused:?}");
+    assert!(matches!(turn(&mut first).await, Err(DriverError::NotResumed)));
+    second.command(&id, &Command::Cancel, &user, moment()).await.unwrap();
+    for _ in 0..50 {
+        turn(&mut second).await.unwrap();
+        second.wait(Duration::from_millis(100)).await;
+    }
+    assert!(second.scheduler().header(&id).is_none(), "its rows are not kept in memory");
+    let header = second.header(&id).unwrap();
+    assert!(header.progress.ended.is_some(), "{header:?}");
+    assert_eq!(header.progress.phase, Phase::Cancelled { by: user });
+    let changed = executor.changed();
+    assert!(changed < 30, "{changed}");
+    assert_eq!(header.progress.totals.unwrap().of(Kind::Changed) as usize, changed);
+}

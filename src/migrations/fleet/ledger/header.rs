@@ -1,0 +1,192 @@
+//! What is written down of a fleet migration as a whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{Counts, Moment};
+use crate::ids::{Keyspace, MigrationId, UserName};
+use crate::migrations::StatementSettings;
+use crate::migrations::fleet::definition::Fingerprint;
+
+/// What is done to each database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The statement is carried out.
+    Change,
+    /// What another fleet migration changed is taken back.
+    Revert {
+        /// That one.
+        of: MigrationId,
+    },
+}
+
+/// A definition that the plan knows, and what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The definition before.
+    pub from: Fingerprint,
+    /// The definition then.
+    pub to: Fingerprint,
+}
+
+/// A part of the databases that is done before the next part is begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// `canary`, `1 %`, `all`.
+    pub name: String,
+    /// Databases in it.
+    pub databases: u32,
+    /// After it is done, nothing is begun for so long, and all clusters have to be well meanwhile. In
+    /// milliseconds.
+    pub soak_ms: u64,
+    /// More failures than these, and the migration stops.
+    pub failures_max: u32,
+    /// When clusters have become suspect more often than this meanwhile, the migration stops.
+    pub closings_max: u32,
+}
+
+impl Wave {
+    /// The pause after it.
+    pub fn soak(&self) -> Duration {
+        Duration::from_millis(self.soak_ms)
+    }
+}
+
+/// How fast one fleet migration may go on each cluster; the cluster's own budget holds besides.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pace {
+    /// Databases at once.
+    pub at_once: u32,
+    /// Statements in a second.
+    pub statements_per_second: f64,
+}
+
+impl Pace {
+    /// Says whether it is one that gets anywhere.
+    pub fn is_valid(&self) -> bool {
+        self.at_once >= 1 && self.statements_per_second.is_finite() && self.statements_per_second > 0.0
+    }
+}
+
+/// What was asked. Never changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Its id.
+    pub id: MigrationId,
+    /// The keyspace.
+    pub keyspace: Keyspace,
+    /// The tables that it changes, as the servers have them.
+    pub tables: Vec<String>,
+    /// The statement.
+    pub statement: String,
+    /// What the statement means depends on.
+    pub settings: StatementSettings,
+    /// What is done.
+    pub action: Action,
+    /// Rows are scanned first where values can be lost.
+    pub prove: bool,
+    /// It is known that running code breaks.
+    pub acknowledged: bool,
+    /// The definitions that the plan knows.
+    pub wanted: Vec<Wanted>,
+    /// Statements that one database takes, for the budget.
+    pub statements: u16,
+    /// The waves, in order.
+    pub waves: Vec<Wave>,
+    /// Who asked.
+    pub user: UserName,
+    /// When.
+    pub submitted: Moment,
+}
+
+/// Where a fleet migration stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It goes on, or waits for its turn.
+    Active,
+    /// An operator paused it.
+    Paused {
+        /// Who.
+        by: UserName,
+    },
+    /// It stopped by itself: too many failures, or clusters became suspect.
+    Stopped {
+        /// Why.
+        why: String,
+    },
+    /// An operator ended it; what was done stays.
+    Cancelled {
+        /// Who.
+        by: UserName,
+    },
+    /// Nothing is left to do.
+    Finished,
+}
+
+impl Phase {
+    /// One word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused { .. } => "paused",
+            Self::Stopped { .. } => "stopped",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+/// How far it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Of those that change the same table, the one with the lowest number is first.
+    pub turn: u64,
+    /// The wave that is being done, from 0.
+    pub wave: u16,
+    /// That wave is done, and all is well since.
+    pub soaking: Option<Moment>,
+    /// Clusters became suspect so often in this wave.
+    pub closings: u32,
+    /// Slower than the clusters' budgets.
+    pub pace: Option<Pace>,
+    /// When it was finished, or had come to rest after it was cancelled.
+    pub ended: Option<Moment>,
+    /// How many databases there were of each kind then.
+    pub totals: Option<Counts>,
+}
+
+/// A fleet migration without its rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// What was asked.
+    pub order: Arc<Order>,
+    /// How far it is.
+    pub progress: Progress,
+    /// Rows that it has.
+    pub databases: u32,
+    /// All rows are written.
+    pub is_whole: bool,
+}
+
+impl Header {
+    /// One that begins.
+    pub fn new(order: Order, databases: u32, turn: u64) -> Self {
+        let progress = Progress {
+            phase: Phase::Active,
+            turn,
+            wave: 0,
+            soaking: None,
+            closings: 0,
+            pace: None,
+            ended: None,
+            totals: None,
+        };
+        Self { order: Arc::new(order), progress, databases, is_whole: false }
+    }
+}

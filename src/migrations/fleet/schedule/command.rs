@@ -1,0 +1,224 @@
+//! What operators can do with a fleet migration.
+
+use super::campaign::Campaign;
+use super::scheduler::{Act, Scheduler, Step, work};
+use crate::ids::{MigrationId, UserName};
+use crate::migrations::fleet::ledger::{
+    Action, Kind, Moment, Order, Pace, Phase, Record, Row, Transition, Wave,
+};
+
+/// What an operator wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Begins nothing more; what is being changed comes to its end.
+    Pause,
+    /// Goes on after a pause, or after it stopped.
+    Resume,
+    /// Ends it: nothing more is begun, what is being changed is stopped where that can be done, what is done
+    /// stays.
+    Cancel,
+    /// Tries every failed database again.
+    RetryFailed,
+    /// Leaves a database out.
+    Skip {
+        /// The database.
+        database: String,
+    },
+    /// Goes no faster than this on each cluster; absent: as fast as the clusters' budgets allow.
+    SetPace(Option<Pace>),
+}
+
+/// Why a command is not followed. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such migration.
+    #[error("no fleet migration {0}")]
+    NotFound(MigrationId),
+    /// It is in a phase in which that means nothing.
+    #[error("fleet migration {id} is {phase}")]
+    NotNow {
+        /// The migration.
+        id: MigrationId,
+        /// Its phase.
+        phase: &'static str,
+    },
+    /// It has no such database.
+    #[error("fleet migration {id} has no database {database}")]
+    NoDatabase {
+        /// The migration.
+        id: MigrationId,
+        /// The database.
+        database: String,
+    },
+    /// The database is being changed, or is done.
+    #[error("database {database} is {standing}")]
+    DatabaseNotNow {
+        /// The database.
+        database: String,
+        /// Where it stands.
+        standing: &'static str,
+    },
+    /// No database failed.
+    #[error("no database of fleet migration {0} failed")]
+    NothingFailed(MigrationId),
+    /// A pace that gets nowhere.
+    #[error("a pace has at least one database at once and more than 0 statements a second")]
+    NoPace,
+    /// It has changed nothing that could be taken back.
+    #[error("fleet migration {0} has changed nothing")]
+    NothingChanged(MigrationId),
+    /// What it did is not settled.
+    #[error("fleet migration {id} is {phase}: cancel it first, and wait until it is at rest")]
+    NotAtRest {
+        /// The migration.
+        id: MigrationId,
+        /// Its phase.
+        phase: &'static str,
+    },
+}
+
+impl Scheduler {
+    /// Does what an operator wants.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn command(
+        &mut self,
+        id: &MigrationId,
+        command: &Command,
+        by: &UserName,
+        now: Moment,
+    ) -> Result<Step, Refusal> {
+        let turn = self.next_turn();
+        let Some(campaign) = self.campaigns.get_mut(id) else {
+            return Err(Refusal::NotFound(id.clone()));
+        };
+        let phase = &campaign.header.progress.phase;
+        let not_now = || Refusal::NotNow { id: id.clone(), phase: phase.word() };
+        match (command, phase) {
+            // Active, Stopped → Paused
+            (Command::Pause, Phase::Active | Phase::Stopped { .. }) => {
+                campaign.set_phase(Phase::Paused { by: by.clone() });
+            }
+            // Paused, Stopped → Active
+            (Command::Resume, Phase::Paused { .. } | Phase::Stopped { .. }) => {
+                campaign.set_phase(Phase::Active);
+                campaign.progress().closings = 0;
+            }
+            // Active, Paused, Stopped → Cancelled
+            (Command::Cancel, Phase::Active | Phase::Paused { .. } | Phase::Stopped { .. }) => {
+                campaign.set_phase(Phase::Cancelled { by: by.clone() });
+                let running = campaign.rows_of(Kind::Running);
+                let acts = running.into_iter().map(|row| Act::Stop(work(campaign, row))).collect();
+                return Ok(Step { acts, events: Vec::new() });
+            }
+            // Active, Paused, Stopped, Finished → Active
+            (Command::RetryFailed, phase) if !matches!(phase, Phase::Cancelled { .. }) => {
+                retry_failed(campaign, turn, now)?;
+            }
+            (Command::Skip { database }, phase) if !matches!(phase, Phase::Cancelled { .. }) => {
+                return self.skip(id, database, now);
+            }
+            (Command::SetPace(pace), phase)
+                if !matches!(phase, Phase::Cancelled { .. } | Phase::Finished) =>
+            {
+                if pace.is_some_and(|pace| !pace.is_valid()) {
+                    return Err(Refusal::NoPace);
+                }
+                campaign.progress().pace = *pace;
+            }
+            _ => return Err(not_now()),
+        }
+        Ok(Step::default())
+    }
+
+    fn skip(&mut self, id: &MigrationId, database: &str, now: Moment) -> Result<Step, Refusal> {
+        let campaign = self.campaigns.get_mut(id).ok_or_else(|| Refusal::NotFound(id.clone()))?;
+        let row = campaign
+            .row_of(database)
+            .ok_or_else(|| Refusal::NoDatabase { id: id.clone(), database: database.to_owned() })?;
+        let lane = campaign.lane(row);
+        let before = campaign.occupied(lane);
+        campaign.change(row, &Transition::Skip, now).map_err(|illegal| Refusal::DatabaseNotNow {
+            database: database.to_owned(),
+            standing: illegal.from.word(),
+        })?;
+        let left = before.saturating_sub(campaign.occupied(lane));
+        self.release(lane, left);
+        Ok(Step::default())
+    }
+
+    /// What takes back what a migration that is at rest has changed: the order and its rows. The databases
+    /// are done in the order in which they were changed, the first of each cluster before the rest.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::NotAtRest`], [`Refusal::NothingChanged`].
+    pub fn revert(
+        &self,
+        id: &MigrationId,
+        new: MigrationId,
+        by: &UserName,
+        now: Moment,
+    ) -> Result<(Order, Vec<Row>), Refusal> {
+        let campaign = self.campaigns.get(id).ok_or_else(|| Refusal::NotFound(id.clone()))?;
+        if !campaign.is_over() {
+            let phase = campaign.header.progress.phase.word();
+            return Err(Refusal::NotAtRest { id: id.clone(), phase });
+        }
+        let changed = campaign.rows.iter().filter(|row| row.record.standing.kind() == Kind::Changed);
+        let mut rows: Vec<Row> =
+            changed.map(|row| Row { wave: 1, record: Record::WAITING, ..row.clone() }).collect();
+        if rows.is_empty() {
+            return Err(Refusal::NothingChanged(id.clone()));
+        }
+        let mut seen = Vec::new();
+        for row in &mut rows {
+            if !seen.contains(&row.cluster) {
+                seen.push(row.cluster.clone());
+                row.wave = 0;
+            }
+        }
+        let order = campaign.order();
+        let databases = |wave| u32::try_from(rows.iter().filter(|row| row.wave == wave).count());
+        let wave = |name: &str, at, failures_max| Wave {
+            name: name.to_owned(),
+            databases: databases(at).unwrap_or(u32::MAX),
+            soak_ms: 0,
+            failures_max,
+            closings_max: 3,
+        };
+        let order = Order {
+            id: new,
+            action: Action::Revert { of: id.clone() },
+            wanted: order
+                .wanted
+                .iter()
+                .map(|wanted| crate::migrations::fleet::ledger::Wanted { from: wanted.to, to: wanted.from })
+                .collect(),
+            waves: vec![wave("first of each cluster", 0, 0), wave("all", 1, 10)],
+            user: by.clone(),
+            submitted: now,
+            ..Order::clone(order)
+        };
+        Ok((order, rows))
+    }
+}
+
+fn retry_failed(campaign: &mut Campaign, turn: u64, now: Moment) -> Result<(), Refusal> {
+    let failed = campaign.rows_of(Kind::Failed);
+    if failed.is_empty() {
+        return Err(Refusal::NothingFailed(campaign.id().clone()));
+    }
+    for row in failed {
+        campaign.change(row, &Transition::Retry, now).expect("it failed");
+    }
+    let was_over = campaign.is_over();
+    let progress = campaign.progress();
+    if was_over {
+        // Others may have begun to change the table since: it comes after them.
+        progress.turn = turn;
+    }
+    (progress.ended, progress.totals, progress.closings) = (None, None, 0);
+    campaign.set_phase(Phase::Active);
+    Ok(())
+}

@@ -1,0 +1,556 @@
+//! The state machine that says what to do now.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::campaign::{Campaign, Turn};
+use super::lane::{Budget, Change, Closed, Lane};
+use super::reading::Reading;
+use super::status::{LaneStatus, Status};
+use crate::ids::{ClusterName, MigrationId, ShardName, WorkspaceId};
+use crate::migrations::fleet::ledger::{Header, Kind, Moment, Order, Outcome, Row, Transition, Why};
+
+/// What was left for later is looked at again after so long.
+pub const LATER_AGAIN: Duration = Duration::from_secs(30);
+/// Databases begun in one step, at most.
+pub const STARTS_MAX: usize = 64;
+/// Looks of one migration at once.
+const LOOKS_AT_ONCE: usize = 16;
+/// Databases of one lane and migration that one step sets aside or takes back, at most.
+const MOVES_MAX: usize = 256;
+/// Most databases of one fleet migration.
+const DATABASES_MAX: usize = 1_000_000;
+/// Bytes of one statement: a header is one value of the store.
+const STATEMENT_BYTES_MAX: usize = 256 << 10;
+/// Fleet migrations that are not over, at most.
+const MIGRATIONS_MAX: usize = 256;
+
+/// Where a database is and whether it may be touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where its row says.
+    Ready,
+    /// Somewhere else.
+    Elsewhere {
+        /// The shard.
+        shard: ShardName,
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// It is to be left alone now.
+    Later(Why),
+    /// It is not there any more.
+    Gone,
+}
+
+/// Answers where databases are; asked before each is begun, so it must be quick.
+pub trait Places {
+    /// Where the database of a row is.
+    fn place(&self, order: &Order, row: &Row) -> Place;
+}
+
+/// What is to be done with one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The fleet migration.
+    pub order: Arc<Order>,
+    /// The row.
+    pub row: u32,
+    /// How often the database was begun, this time included.
+    pub attempt: u16,
+    /// The database on the server.
+    pub database: Box<str>,
+    /// Its workspace.
+    pub workspace: Option<WorkspaceId>,
+    /// The shard.
+    pub shard: ShardName,
+    /// The cluster.
+    pub cluster: ClusterName,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Change the database; its row says *running*.
+    Change(Work),
+    /// Look what became of it.
+    Look(Work),
+    /// Stop changing it, if that still can be done; its end is told as any other.
+    Stop(Work),
+}
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A wave has begun.
+    WaveBegan {
+        /// The migration.
+        id: MigrationId,
+        /// The wave, from 0.
+        wave: u16,
+    },
+    /// A migration stopped by itself.
+    Stopped {
+        /// The migration.
+        id: MigrationId,
+        /// Why.
+        why: String,
+    },
+    /// A migration is over.
+    Ended {
+        /// The migration.
+        id: MigrationId,
+    },
+    /// Nothing is begun on a cluster any more.
+    Closed {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Why.
+        why: Closed,
+    },
+    /// Something may be begun on a cluster again.
+    Opened {
+        /// The cluster.
+        cluster: ClusterName,
+    },
+}
+
+/// What follows from being told something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// To be done, once what [`Scheduler::take_writes`] gives is written.
+    pub acts: Vec<Act>,
+    /// To be told.
+    pub events: Vec<Event>,
+}
+
+/// Bounds of one proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Databases that are changed at once on all clusters together.
+    pub at_once: u32,
+}
+
+impl Default for Limits {
+    /// 512 at once.
+    fn default() -> Self {
+        Self { at_once: 512 }
+    }
+}
+
+/// Why a fleet migration is not taken on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitRefusal {
+    /// There is nothing to change.
+    #[error("no database has the table")]
+    NoDatabases,
+    /// Too many databases.
+    #[error("{0} databases, at most {DATABASES_MAX}")]
+    TooManyDatabases(usize),
+    /// The statement is too long.
+    #[error("the statement has {0} bytes, at most {STATEMENT_BYTES_MAX}")]
+    TooLong(usize),
+    /// Too many migrations.
+    #[error("{MIGRATIONS_MAX} fleet migrations are not over")]
+    TooMany,
+    /// A row is of no wave, or there is no wave.
+    #[error("a database is in wave {0}, which is not there")]
+    NoWave(u16),
+    /// The same statement is being carried out.
+    #[error("fleet migration {0} carries out the same statement")]
+    Same(MigrationId),
+    /// The id is taken.
+    #[error("there is a fleet migration {0} already")]
+    Taken(MigrationId),
+}
+
+/// Says what to do now. See the module.
+pub struct Scheduler {
+    owner: Box<str>,
+    limits: Limits,
+    budget: Budget,
+    lanes: Vec<Lane>,
+    lane_of: HashMap<ClusterName, u16>,
+    pub(super) campaigns: BTreeMap<MigrationId, Campaign>,
+    /// The lane whose turn it is.
+    first: usize,
+}
+
+impl Scheduler {
+    /// Without clusters and migrations. `owner` is written into the rows that are begun; `budget` is that of
+    /// clusters that are not given one.
+    pub fn new(owner: &str, budget: Budget, limits: Limits) -> Self {
+        Self {
+            owner: owner.into(),
+            limits,
+            budget,
+            lanes: Vec::new(),
+            lane_of: HashMap::new(),
+            campaigns: BTreeMap::new(),
+            first: 0,
+        }
+    }
+
+    /// Sets what a cluster bears.
+    pub fn set_budget(&mut self, cluster: &ClusterName, budget: Budget) {
+        let lane = self.lane(cluster);
+        self.lanes[usize::from(lane)].set_budget(budget);
+    }
+
+    /// The lane of a cluster; made closed when it is new.
+    fn lane(&mut self, cluster: &ClusterName) -> u16 {
+        lane_in(&mut self.lanes, &mut self.lane_of, self.budget, cluster)
+    }
+
+    /// Says whether a migration would be taken on, and gives its turn.
+    ///
+    /// # Errors
+    /// [`SubmitRefusal`].
+    pub fn admit(&self, order: &Order, rows: &[Row]) -> Result<u64, SubmitRefusal> {
+        let open = || self.campaigns.values().filter(|campaign| !campaign.is_over());
+        if rows.is_empty() {
+            return Err(SubmitRefusal::NoDatabases);
+        }
+        if rows.len() > DATABASES_MAX {
+            return Err(SubmitRefusal::TooManyDatabases(rows.len()));
+        }
+        if order.statement.len() > STATEMENT_BYTES_MAX {
+            return Err(SubmitRefusal::TooLong(order.statement.len()));
+        }
+        if let Some(row) = rows.iter().find(|row| usize::from(row.wave) >= order.waves.len()) {
+            return Err(SubmitRefusal::NoWave(row.wave));
+        }
+        if self.campaigns.contains_key(&order.id) {
+            return Err(SubmitRefusal::Taken(order.id.clone()));
+        }
+        if open().count() >= MIGRATIONS_MAX {
+            return Err(SubmitRefusal::TooMany);
+        }
+        let same = open().find(|campaign| {
+            let known = campaign.order();
+            known.keyspace == order.keyspace
+                && known.statement == order.statement
+                && known.action == order.action
+        });
+        match same {
+            Some(campaign) => Err(SubmitRefusal::Same(campaign.id().clone())),
+            None => Ok(self.next_turn()),
+        }
+    }
+
+    pub(super) fn next_turn(&self) -> u64 {
+        let turns = self.campaigns.values().map(|campaign| campaign.header.progress.turn);
+        turns.max().map_or(0, |last| last + 1)
+    }
+
+    /// Takes a migration on that is written down. Rows that say *running* were begun by a proxy that is gone,
+    /// unless `is_ours` says that this one still changes them.
+    pub fn insert(&mut self, header: Header, rows: Vec<Row>, is_ours: impl Fn(u32) -> bool, now: Moment) {
+        let (lanes, lane_of, budget) = (&mut self.lanes, &mut self.lane_of, self.budget);
+        let mut campaign = Campaign::new(header, rows, |cluster| lane_in(lanes, lane_of, budget, cluster));
+        for row in campaign.rows_of(Kind::Running).into_iter().filter(|row| !is_ours(*row)) {
+            campaign.change(row, &Transition::Orphan, now).expect("it is running");
+        }
+        for lane in campaign.lanes().collect::<Vec<_>>() {
+            // What was left behind may still be at work: it counts until it was looked at, and as begun now.
+            for _ in 0..campaign.occupied(lane) {
+                self.lanes[usize::from(lane)].take(campaign.order().statements);
+            }
+        }
+        self.campaigns.insert(campaign.id().clone(), campaign);
+    }
+
+    /// Forgets a migration that is over.
+    pub fn forget(&mut self, id: &MigrationId) {
+        if self.campaigns.get(id).is_some_and(Campaign::is_over) {
+            self.campaigns.remove(id);
+        }
+    }
+
+    /// Takes a reading of a cluster over.
+    pub fn read(&mut self, cluster: &ClusterName, reading: Reading, now: Moment) -> Vec<Event> {
+        let lane = self.lane(cluster);
+        let change = self.lanes[usize::from(lane)].read(reading, now);
+        self.lane_changed(lane, change, now)
+    }
+
+    fn lane_changed(&mut self, lane: u16, change: Change, now: Moment) -> Vec<Event> {
+        let own = &self.lanes[usize::from(lane)];
+        let cluster = own.cluster.clone();
+        let mut events = Vec::new();
+        match (change, own.closed()) {
+            (Change::Opened, _) => events.push(Event::Opened { cluster }),
+            (Change::BecameSick | Change::BecameClosed, Some(why)) => {
+                events.push(Event::Closed { cluster, why });
+            }
+            _ => {}
+        }
+        if change == Change::BecameSick {
+            for campaign in self.campaigns.values_mut() {
+                let turn = campaign.check_health(own, lane, now);
+                events.extend(turn.map(|turn| event(campaign.id(), turn)));
+            }
+        }
+        events
+    }
+
+    /// Time goes by: what is to be done now.
+    pub fn step(&mut self, places: &dyn Places, now: Moment) -> Step {
+        let mut step = Step::default();
+        for lane in 0..self.lanes.len() {
+            let change = self.lanes[lane].pass(now);
+            let lane = u16::try_from(lane).expect("there are no more lanes than that");
+            step.events.extend(self.lane_changed(lane, change, now));
+        }
+        for campaign in self.campaigns.values_mut() {
+            let turn = campaign.advance(&self.lanes, now);
+            step.events.extend(turn.map(|turn| event(campaign.id(), turn)));
+            while let Some(row) = campaign.look(now, LOOKS_AT_ONCE) {
+                step.acts.push(Act::Look(work(campaign, row)));
+            }
+        }
+        let ready = self.ready();
+        for id in &ready {
+            self.take_back(id, places, now);
+        }
+        self.begin(&ready, places, now, &mut step.acts);
+        step
+    }
+
+    /// The migrations that may begin something, by turn: active, and first of those that change one table.
+    fn ready(&self) -> Vec<MigrationId> {
+        let mut ready = Vec::new();
+        for (campaign, behind) in self.in_turn() {
+            if behind.is_none() && campaign.is_active() {
+                ready.push(campaign.id().clone());
+            }
+        }
+        ready
+    }
+
+    /// Those that are not over, by turn, each with the one that it waits for.
+    fn in_turn(&self) -> Vec<(&Campaign, Option<MigrationId>)> {
+        let mut open: Vec<&Campaign> =
+            self.campaigns.values().filter(|campaign| !campaign.is_over()).collect();
+        open.sort_by_key(|campaign| campaign.header.progress.turn);
+        let mut claims: HashMap<(&str, &str), &MigrationId> = HashMap::new();
+        let mut waits = Vec::with_capacity(open.len());
+        for campaign in open {
+            let order = campaign.order();
+            let names = || order.tables.iter().map(|table| (order.keyspace.as_str(), table.as_str()));
+            let behind = names().find_map(|name| claims.get(&name).map(|id| (*id).clone()));
+            names().for_each(|name| {
+                claims.insert(name, &order.id);
+            });
+            waits.push((campaign, behind));
+        }
+        waits
+    }
+
+    /// What was left for later, or tried before, waits again once its time has come.
+    fn take_back(&mut self, id: &MigrationId, places: &dyn Places, now: Moment) {
+        let Some(campaign) = self.campaigns.get_mut(id) else { return };
+        for lane in campaign.lanes().collect::<Vec<_>>() {
+            for _ in 0..MOVES_MAX {
+                let Some(row) = campaign.due(lane, now) else { break };
+                let known = &campaign.rows[row as usize];
+                let is_later = known.record.standing.kind() == Kind::Later;
+                match places.place(campaign.order(), known) {
+                    Place::Later(_) if is_later => campaign.delay(row, now.after(LATER_AGAIN)),
+                    Place::Gone => campaign.gone(row, now),
+                    _ => campaign.change(row, &Transition::TakeBack, now).expect("it waits, or was left"),
+                }
+            }
+        }
+    }
+
+    /// Lanes take turns, and on each lane the migrations do, until none can begin anything.
+    fn begin(&mut self, ready: &[MigrationId], places: &dyn Places, now: Moment, acts: &mut Vec<Act>) {
+        let mut begun = 0;
+        let mut idle = 0;
+        let mut occupied: u32 = self.lanes.iter().map(|lane| lane.occupied).sum();
+        while idle < self.lanes.len() && begun < STARTS_MAX && occupied < self.limits.at_once {
+            let lane = self.first % self.lanes.len();
+            self.first = lane + 1;
+            match self.begin_on(lane, ready, places, now) {
+                Some(work) => {
+                    acts.push(Act::Change(work));
+                    (idle, begun, occupied) = (0, begun + 1, occupied + 1);
+                }
+                None => idle += 1,
+            }
+        }
+    }
+
+    fn begin_on(
+        &mut self,
+        at: usize,
+        ready: &[MigrationId],
+        places: &dyn Places,
+        now: Moment,
+    ) -> Option<Work> {
+        let lane = u16::try_from(at).expect("there are no more lanes than that");
+        for ahead in 0..ready.len() {
+            if !self.lanes[at].admits() {
+                return None;
+            }
+            let turn = self.lanes[at].turn + ahead;
+            let id = &ready[turn % ready.len()];
+            if !self.campaigns.get_mut(id).is_some_and(|campaign| campaign.paces(lane, now)) {
+                continue;
+            }
+            if let Some(row) = self.pick(id, lane, places, now) {
+                self.lanes[at].turn = (turn + 1) % ready.len();
+                return Some(self.begin_row(id, lane, row, now));
+            }
+        }
+        None
+    }
+
+    fn begin_row(&mut self, id: &MigrationId, lane: u16, row: u32, now: Moment) -> Work {
+        let campaign = self.campaigns.get_mut(id).expect("it was picked from");
+        let begin = Transition::Begin(self.owner.clone());
+        campaign.change(row, &begin, now).expect("it was taken from those that wait");
+        campaign.take(lane);
+        self.lanes[usize::from(lane)].take(campaign.order().statements);
+        work(campaign, row)
+    }
+
+    /// The next row of a lane that may be touched now; those that may not are set aside on the way.
+    fn pick(&mut self, id: &MigrationId, lane: u16, places: &dyn Places, now: Moment) -> Option<u32> {
+        let campaign = self.campaigns.get_mut(id)?;
+        for _ in 0..MOVES_MAX {
+            let row = campaign.next(lane)?;
+            match places.place(campaign.order(), &campaign.rows[row as usize]) {
+                Place::Ready => return Some(row),
+                Place::Later(why) => campaign.set_aside(row, why, now.after(LATER_AGAIN), now),
+                Place::Gone => campaign.gone(row, now),
+                Place::Elsewhere { shard, cluster } => {
+                    let to = lane_in(&mut self.lanes, &mut self.lane_of, self.budget, &cluster);
+                    campaign.relocate(row, shard, cluster, to);
+                    if to == lane {
+                        return Some(row);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// What became of a database that was begun, or what a look at it showed. What is told of a row that is
+    /// neither running nor unsure is not heard: it was told before.
+    pub fn ended(&mut self, id: &MigrationId, row: u32, outcome: Outcome, now: Moment) -> Vec<Event> {
+        let Some(campaign) = self.campaigns.get_mut(id) else { return Vec::new() };
+        if row as usize >= campaign.rows.len() {
+            return Vec::new();
+        }
+        let lane = campaign.lane(row);
+        let before = campaign.occupied(lane);
+        if campaign.change(row, &Transition::End(outcome), now).is_err() {
+            return Vec::new();
+        }
+        let left = before.saturating_sub(campaign.occupied(lane));
+        let own = &mut self.lanes[usize::from(lane)];
+        own.occupied = own.occupied.saturating_sub(left);
+        let turn = campaign.check_failures(row);
+        turn.map(|turn| event(campaign.id(), turn)).into_iter().collect()
+    }
+
+    /// A row that an operator left out is not waited for any more.
+    pub(super) fn release(&mut self, lane: u16, rows: u32) {
+        let own = &mut self.lanes[usize::from(lane)];
+        own.occupied = own.occupied.saturating_sub(rows);
+    }
+
+    /// Keys and values that are to be written before what was decided is done, in order.
+    pub fn take_writes(&mut self) -> Vec<(String, Vec<u8>)> {
+        let mut writes = Vec::new();
+        self.campaigns.values_mut().for_each(|campaign| campaign.take_writes(&mut writes));
+        writes
+    }
+
+    /// The migrations, oldest first.
+    pub fn status(&self, now: Moment) -> Vec<Status> {
+        let mut behind: HashMap<&MigrationId, MigrationId> = HashMap::new();
+        for (campaign, waits) in self.in_turn() {
+            if let Some(waits) = waits {
+                behind.insert(campaign.id(), waits);
+            }
+        }
+        let status =
+            |campaign: &Campaign| campaign.status(&self.lanes, behind.get(campaign.id()).cloned(), now);
+        self.campaigns.values().map(status).collect()
+    }
+
+    /// The clusters.
+    pub fn lanes(&self) -> Vec<LaneStatus> {
+        let status = |lane: &Lane| LaneStatus {
+            cluster: lane.cluster.clone(),
+            closed: lane.closed(),
+            share: lane.share(),
+            at_once: lane.at_once(),
+            statements_per_second: lane.rate(),
+            occupied: lane.occupied,
+            foreign: lane.foreign(),
+            worse: lane.worse,
+        };
+        self.lanes.iter().map(status).collect()
+    }
+
+    /// The rows of a migration, as they are now.
+    pub fn rows(&self, id: &MigrationId) -> Option<&[Row]> {
+        self.campaigns.get(id).map(|campaign| campaign.rows.as_slice())
+    }
+
+    /// The header of a migration, as it is now.
+    pub fn header(&self, id: &MigrationId) -> Option<&Header> {
+        self.campaigns.get(id).map(|campaign| &campaign.header)
+    }
+
+    /// Rows that are being changed by this proxy.
+    pub fn running(&self) -> HashSet<(MigrationId, u32)> {
+        let rows = self.campaigns.values().flat_map(|campaign| {
+            campaign.rows_of(Kind::Running).into_iter().map(|row| (campaign.id().clone(), row))
+        });
+        rows.collect()
+    }
+}
+
+/// What is to be done with a row.
+pub(super) fn work(campaign: &Campaign, row: u32) -> Work {
+    let known = &campaign.rows[row as usize];
+    Work {
+        order: campaign.order().clone(),
+        row,
+        attempt: known.record.attempts,
+        database: known.database.clone(),
+        workspace: known.workspace.clone(),
+        shard: known.shard.clone(),
+        cluster: known.cluster.clone(),
+    }
+}
+
+fn event(id: &MigrationId, turn: Turn) -> Event {
+    let id = id.clone();
+    match turn {
+        Turn::WaveBegan(wave) => Event::WaveBegan { id, wave },
+        Turn::Stopped(why) => Event::Stopped { id, why },
+        Turn::Ended => Event::Ended { id },
+    }
+}
+
+fn lane_in(
+    lanes: &mut Vec<Lane>,
+    lane_of: &mut HashMap<ClusterName, u16>,
+    budget: Budget,
+    cluster: &ClusterName,
+) -> u16 {
+    if let Some(lane) = lane_of.get(cluster) {
+        return *lane;
+    }
+    let lane = u16::try_from(lanes.len()).expect("a config has fewer than 65,536 clusters");
+    lanes.push(Lane::new(cluster.clone(), budget));
+    lane_of.insert(cluster.clone(), lane);
+    lane
+}
