@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::ledger::{self, Ledger};
 use super::options::Options;
+use super::scenarios::CUT_OVER_ROWS;
 use super::table::{self, DATABASE};
 use super::tools::{Target, Tool};
 use crate::client::{Client, Login};
@@ -74,8 +75,9 @@ impl Field {
         say(started, "starting a MySQL server");
         let cluster = servers::start_alone(&places, options.durable)?;
         cluster.sql(SETTINGS)?;
-        say(started, &format!("making {} rows", options.rows()));
-        cluster.sql(&table::create(options.rows()))?;
+        let rows = options.rows().max(CUT_OVER_ROWS);
+        say(started, &format!("making {rows} rows"));
+        cluster.sql(&table::create(rows))?;
         for user in [USER, ADMIN] {
             systems::warm_login(&places, cluster.port, user)?;
         }

@@ -24,7 +24,7 @@ pub struct Options {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub tools: Vec<Tool>,
     /// Rows of the table. Without it: 1,000,000, in a quick run 100,000.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(20_000..=100_000_000))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
     pub rows: Option<u64>,
     /// Rounds: every tool once in each. Without it: 3, in a quick run 1.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
