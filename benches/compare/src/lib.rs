@@ -1,5 +1,5 @@
-//! The pieces of three benchmarks: `make bench` (what Bulkhead costs, `src/main.rs`), `make incident` (what it
-//! does on the worst day, `incident`), `make bench-ddl` (how it changes tables, `ddl`).
+//! The pieces of three benchmarks: `make bench` (what Bulkhead costs, `src/main.rs`), `make incident` (what
+//! it does on the worst day, `incident`), `make bench-ddl` (how it changes tables, `ddl`).
 //!
 //! `servers` and `systems` start what is measured, `client` talks to it, `report` and `histogram` count. The
 //! comparison's own parts are `stage`, `scenarios`, `load`, `sysbench`, `bars`; the replay's are in
