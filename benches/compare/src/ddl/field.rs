@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::judge::Account;
 use super::ledger::{self, Ledger};
 use super::options::Options;
 use super::scenarios::CUT_OVER_ROWS;
@@ -39,7 +40,9 @@ pub struct Field {
     bulkhead: Option<Bulkhead>,
     /// The template's sums, by the number of rows.
     sums: BTreeMap<u64, String>,
-    /// Migrations of Bulkhead whose old table is dropped.
+    /// Migrations of Bulkhead that were measured.
+    migrations: BTreeSet<String>,
+    /// Those whose old table is dropped.
     retired: BTreeSet<String>,
     logs: u32,
     started: Instant,
@@ -52,12 +55,14 @@ struct Bulkhead {
 }
 
 /// A change that was made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Made {
     /// From the statement, or the start of the program, to its end.
     pub took: Duration,
     /// CPU time of the server meanwhile.
     pub server_cpu: Duration,
+    /// What Bulkhead says of it.
+    pub account: Option<Account>,
 }
 
 impl Field {
@@ -88,6 +93,7 @@ impl Field {
             cluster,
             bulkhead: None,
             sums: BTreeMap::new(),
+            migrations: BTreeSet::new(),
             retired: BTreeSet::new(),
             logs: 0,
             started,
@@ -184,7 +190,10 @@ impl Field {
     pub async fn change(&mut self, tool: Tool, name: &str) -> io::Result<Made> {
         let changing = async {
             match tool {
-                Tool::Bulkhead => self.send(tool, &table::alter(name)).await,
+                Tool::Bulkhead => {
+                    let made = self.send(tool, &table::alter(name)).await?;
+                    Ok(Made { account: Some(self.account(name).await?), ..made })
+                }
                 Tool::Direct => {
                     let sql = format!("{}, ALGORITHM=COPY, LOCK=SHARED", table::alter(name));
                     self.send(tool, &sql).await
@@ -201,7 +210,7 @@ impl Field {
         let (cpu, began) = (self.server_cpu()?, Instant::now());
         client.query(sql).await?;
         let took = began.elapsed();
-        let made = Made { took, server_cpu: self.server_cpu()?.saturating_sub(cpu) };
+        let made = Made { took, server_cpu: self.server_cpu()?.saturating_sub(cpu), account: None };
         client.quit().await?;
         Ok(made)
     }
@@ -217,7 +226,23 @@ impl Field {
         };
         let (cpu, began) = (self.server_cpu()?, Instant::now());
         tool.run(&target, &log).await?;
-        Ok(Made { took: began.elapsed(), server_cpu: self.server_cpu()?.saturating_sub(cpu) })
+        let took = began.elapsed();
+        Ok(Made { took, server_cpu: self.server_cpu()?.saturating_sub(cpu), account: None })
+    }
+
+    /// What Bulkhead says of the change that it has just made. That there is a migration is the proof that the
+    /// table was copied, and not changed by the server.
+    async fn account(&mut self, name: &str) -> io::Result<Account> {
+        let mut client = Client::connect(&self.bulkhead()?.admin).await?;
+        let shown = client.table("SHOW MIGRATIONS").await?;
+        let of_table = (0..shown.rows.len()).filter(|row| shown.get(*row, "table") == Some(name));
+        let new = of_table.filter_map(|row| shown.get(row, "id")).find(|id| !self.migrations.contains(*id));
+        let id =
+            new.map(str::to_owned).ok_or_else(|| io::Error::other("Bulkhead shows no migration of it"))?;
+        let facts = client.table(&format!("SHOW MIGRATION '{id}'")).await?;
+        client.quit().await?;
+        self.migrations.insert(id);
+        Ok(Account::read(&facts))
     }
 
     fn server_cpu(&self) -> io::Result<Duration> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::options::Scenario;
 use super::samples::Parts;
 use super::tools::Tool;
+use crate::client::Table;
 use crate::report::{Bar, Measure, Side, median};
 
 /// Rows per second, idle: as many times those of the other tool, at least.
@@ -43,6 +44,32 @@ impl LoadSeen {
     }
 }
 
+/// What Bulkhead says of a change, `SHOW MIGRATION`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Account {
+    /// Share of the rows that were compared, percent.
+    pub compared_percent: Option<f64>,
+    /// How long the exchange held the table's statements, milliseconds.
+    pub swap_ms: Option<f64>,
+    /// How often it tried to exchange the tables.
+    pub attempts: Option<f64>,
+}
+
+impl Account {
+    /// Reads the answer: a name and a value in each row.
+    pub fn read(facts: &Table) -> Self {
+        let number = |name: &str| {
+            let row = facts.rows.iter().find(|row| row.first().and_then(Option::as_deref) == Some(name))?;
+            row.get(1)?.as_deref()?.parse().ok()
+        };
+        Self {
+            compared_percent: number("compared_percent"),
+            swap_ms: number("swap_ms"),
+            attempts: number("attempts"),
+        }
+    }
+}
+
 /// One change that was made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Run {
@@ -60,6 +87,8 @@ pub struct Run {
     pub rows_per_second: f64,
     /// CPU time of the server meanwhile, seconds; the load's statements are in it.
     pub server_cpu_s: f64,
+    /// What Bulkhead says of it.
+    pub account: Option<Account>,
     /// What writers saw, if there were any.
     pub load: Option<LoadSeen>,
     /// How the table differs from what it must be.
@@ -169,6 +198,8 @@ pub fn measures(runs: &[Run]) -> Vec<Measure> {
             sheet.add(scenario, format!("{what}, p99, {}", tool.name()), quantile(values, 0.99), "ms");
         };
         pair(Scenario::CutOver, "longest wait of writers", pauses);
+        let swaps = of(runs, Scenario::CutOver, tool).filter_map(|run| run.account.as_ref()?.swap_ms);
+        pair(Scenario::CutOver, "exchange by its own account", swaps.collect());
         pair(Scenario::Small, "end to end", small);
     }
     sheet.0
@@ -357,6 +388,14 @@ mod tests {
         assert_eq!(found(&bars, "median of 100"), (50.0, true));
         assert_eq!(found(&bars, "p99 of 100"), (200.0, false));
         assert_eq!(found(&bars, "must be, of 100"), (1.0, false));
+    }
+
+    #[test]
+    fn accounts_are_read_by_name() {
+        let row = |name: &str, value: &str| vec![Some(name.to_owned()), Some(value.to_owned())];
+        let rows = vec![row("state", "done"), row("swap_ms", "12.5"), row("attempts", "2"), vec![None]];
+        let account = Account::read(&Table { columns: Vec::new(), rows });
+        assert_eq!(account, Account { compared_percent: None, swap_ms: Some(12.5), attempts: Some(2.0) });
     }
 
     #[test]

@@ -129,8 +129,23 @@ fn run_of(turn: (Scenario, Tool), round: u32, rows: u64, made: Made) -> Run {
         seconds,
         rows_per_second: rows as f64 / seconds.max(f64::MIN_POSITIVE),
         server_cpu_s: made.server_cpu.as_secs_f64(),
+        account: made.account,
         ..Run::default()
     }
+}
+
+/// How a table of several chunks differs from what it must be; that Bulkhead did not compare all of it is a
+/// difference, too, as its speed is told with the comparison.
+fn faults_of(field: &mut Field, plan: (&str, u64), made: &Made, ledger: &Ledger) -> io::Result<Vec<String>> {
+    let mut faults = field.faults(plan.0, plan.1, ledger)?;
+    if let Some(account) = &made.account {
+        match account.compared_percent {
+            Some(percent) if percent >= 100.0 => {}
+            Some(percent) => faults.push(format!("{percent} % of it was compared")),
+            None => faults.push("nothing says that it was compared".to_owned()),
+        }
+    }
+    Ok(faults)
 }
 
 async fn idle(field: &mut Field, tool: Tool, round: u32) -> io::Result<Run> {
@@ -138,7 +153,7 @@ async fn idle(field: &mut Field, tool: Tool, round: u32) -> io::Result<Run> {
     field.say(&format!("idle, round {round}, {}: making {CHANGED}", tool.name()));
     field.make(CHANGED, rows)?;
     let made = field.change(tool, CHANGED).await?;
-    let faults = field.faults(CHANGED, rows, &Ledger::default())?;
+    let faults = faults_of(field, (CHANGED, rows), &made, &Ledger::default())?;
     Ok(Run { faults, ..run_of((Scenario::Idle, tool), round, rows, made) })
 }
 
@@ -155,7 +170,7 @@ async fn beside_load(field: &mut Field, tool: Tool, round: u32) -> io::Result<Ru
         other_rate: Some(rate),
     };
     let (made, load, ledger) = watched(field, tool, &plan, calm).await?;
-    let faults = field.faults(CHANGED, rows, &ledger)?;
+    let faults = faults_of(field, (CHANGED, rows), &made, &ledger)?;
     Ok(Run { load: Some(load), faults, ..run_of((Scenario::Load, tool), round, rows, made) })
 }
 
@@ -169,7 +184,7 @@ async fn cut_over(field: &mut Field, tool: Tool, round: u32) -> io::Result<Run> 
         other_rate: None,
     };
     let (made, load, ledger) = watched(field, tool, &plan, CUT_OVER_CALM).await?;
-    let faults = field.faults(CUT_OVER, CUT_OVER_ROWS, &ledger)?;
+    let faults = faults_of(field, (CUT_OVER, CUT_OVER_ROWS), &made, &ledger)?;
     let run = run_of((Scenario::CutOver, tool), round, CUT_OVER_ROWS, made);
     Ok(Run { load: Some(load), faults, ..run })
 }

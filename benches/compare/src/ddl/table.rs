@@ -135,8 +135,8 @@ pub const LEFT_BEHIND: &str = "SELECT table_name FROM information_schema.tables 
     'ws_1' AND table_name LIKE '\\_%'";
 
 /// Tables that Bulkhead keeps or has not done with.
-pub const KEPT: &str = "SELECT table_name FROM information_schema.tables WHERE table_schema = \
-    'zz_bulkhead' AND (table_name LIKE 'old\\_%' OR table_name LIKE 'new\\_%')";
+pub const KEPT: &str = "SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables WHERE \
+    table_schema LIKE 'zz\\_bulkhead%' AND (table_name LIKE 'old\\_%' OR table_name LIKE 'new\\_%')";
 
 #[cfg(test)]
 mod tests {
