@@ -25,7 +25,7 @@ const SETTINGS: &str = "SET GLOBAL innodb_buffer_pool_size = 2147483648; \
 /// How long one change may take.
 const CHANGE_WAIT_MAX: Duration = Duration::from_secs(3_600);
 /// How long Bulkhead may take to drop a table that it kept.
-const RETIRE_WAIT_MAX: Duration = Duration::from_secs(20);
+const RETIRE_WAIT_MAX: Duration = Duration::from_secs(60);
 const RETIRE_LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The server, Bulkhead, and where things are. On drop everything is ended.
