@@ -41,7 +41,7 @@ impl Ledger {
 const FAULTS_MAX: usize = 20;
 
 /// Compares the answer to [`table::ask`] with the template's sums and the ledger; gives what is wrong, in
-/// words, the first [`FAULTS_MAX`].
+/// words, the first twenty.
 pub fn faults(answer: &str, template: &str, ledger: &Ledger) -> Vec<String> {
     let mut found = Found::default();
     let mut faults: Vec<String> = answer.lines().filter_map(|line| found.read(line).err()).collect();

@@ -112,7 +112,7 @@ pub fn template_sums(rows: u64) -> String {
     sums(&format!("{ASIDE}.template"), rows)
 }
 
-/// Everything that is compared after a change; [`super::verify`] reads the answer.
+/// Everything that is compared after a change; [`super::ledger::faults`] reads the answer.
 pub fn ask(name: &str, rows: u64) -> String {
     let table = format!("{DATABASE}.{name}");
     let of = |key: &str| format!("table_schema = '{DATABASE}' AND table_name = '{key}'");

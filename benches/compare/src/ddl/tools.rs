@@ -1,7 +1,7 @@
 //! The tools that are compared: how each is told to change a table.
 //!
 //! Each runs with its own defaults, on the same server, and keeps the old table, which the harness drops when
-//! nothing is measured. An adapter is the command line of a program, [`Tool::arguments`]; to add one, name it
+//! nothing is measured. An adapter is the command line of a program (`Tool::arguments`); to add one, name it
 //! in [`Tool`]. Bulkhead and the server itself are sent the statement by our own client.
 
 use std::fs::File;

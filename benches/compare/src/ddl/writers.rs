@@ -2,7 +2,7 @@
 //!
 //! Each has one connection and a write due every so often, whatever became of the last one. A write that
 //! cannot be sent when it is due, as the one before it still waits, is counted from when it was due. Writes
-//! that fall more than [`BEHIND_MAX`] behind are left out: their place was taken by what they waited for.
+//! that fall more than a second behind are left out: their place was taken by what they waited for.
 
 use std::collections::VecDeque;
 use std::io;
