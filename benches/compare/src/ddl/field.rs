@@ -236,7 +236,8 @@ impl Field {
         let mut client = Client::connect(&self.bulkhead()?.admin).await?;
         let shown = client.table("SHOW MIGRATIONS").await?;
         let of_table = (0..shown.rows.len()).filter(|row| shown.get(*row, "table") == Some(name));
-        let new = of_table.filter_map(|row| shown.get(row, "id")).find(|id| !self.migrations.contains(*id));
+        let mut ids = of_table.filter_map(|row| shown.get(row, "id"));
+        let new = ids.find(|id| !self.migrations.contains(*id));
         let id =
             new.map(str::to_owned).ok_or_else(|| io::Error::other("Bulkhead shows no migration of it"))?;
         let facts = client.table(&format!("SHOW MIGRATION '{id}'")).await?;
