@@ -230,8 +230,8 @@ impl Field {
         Ok(Made { took, server_cpu: self.server_cpu()?.saturating_sub(cpu), account: None })
     }
 
-    /// What Bulkhead says of the change that it has just made. That there is a migration is the proof that the
-    /// table was copied, and not changed by the server.
+    /// What Bulkhead says of the change that it has just made. That there is a migration proves that it was
+    /// copied, and not passed on to the server.
     async fn account(&mut self, name: &str) -> io::Result<Account> {
         let mut client = Client::connect(&self.bulkhead()?.admin).await?;
         let shown = client.table("SHOW MIGRATIONS").await?;
