@@ -1,6 +1,6 @@
 # What there is to do here; `make help` lists it. The work is in the scripts named below.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz bench incident simulate
+.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz bench bench-ddl incident simulate
 
 help: ## this list
 	@echo "Bulkhead: a MySQL-protocol sharding proxy."
@@ -49,6 +49,9 @@ fuzz: ## feeds mutated packets, SQL and vschema files for a minute (BULKHEAD_FUZ
 
 bench: ## what Bulkhead costs, next to HAProxy and others (make bench ARGS=--quick: three minutes)
 	@benches/run.sh $(ARGS)
+
+bench-ddl: ## how fast and quietly tables are changed, next to pt-osc (make bench-ddl ARGS=--quick: four minutes)
+	@benches/ddl.sh $(ARGS)
 
 incident: ## a bad day replayed on real servers, protection off and on (make incident ARGS=--quick: four minutes)
 	@benches/incident.sh $(ARGS)

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shared by the benchmarks' scripts: what they build. Sourced behind docker/lib.sh, never run.
+# Shared by the benchmarks' scripts: what they install and build. Sourced behind docker/lib.sh, never run.
 
 # Where Cargo puts things.
 target=${CARGO_TARGET_DIR:-$ROOT/target}
@@ -28,4 +28,20 @@ help_if_asked() {
             exec env CARGO_TARGET_DIR="$target/compare" cargo run --release --locked --quiet \
                 --manifest-path benches/compare/Cargo.toml --bin "$program" -- --help
     done
+}
+
+# install_missing PROGRAM[=PACKAGE]…: Debian packages of the programs that are not there; a package has its
+# program's name unless it is given.
+install_missing() {
+    local wanted missing=()
+    for wanted in "$@"; do
+        PATH=$PATH:/usr/sbin command -v "${wanted%%=*}" >/dev/null || missing+=("${wanted##*=}")
+    done
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        die "not installed: ${missing[*]}; on Debian: sudo apt-get install ${missing[*]}"
+    fi
+    step "installing ${missing[*]}"
+    apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }

@@ -7,21 +7,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/../docker/lib.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
 
-# install_missing PROGRAM…: Debian packages of the programs that are not there.
-install_missing() {
-    local program missing=()
-    for program in "$@"; do
-        PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("$program")
-    done
-    [[ ${#missing[@]} -gt 0 ]] || return 0
-    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        die "not installed: ${missing[*]}; on Debian: sudo apt-get install ${missing[*]}"
-    fi
-    step "installing ${missing[*]}"
-    apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
-}
-
 # build ARGUMENT…: what the scenarios that are asked for need.
 build() {
     build_bulkhead target/bench

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Answer, Client, Login};
 use crate::histogram::Histogram;
+use crate::random::Random;
 
 /// Logins at once: a listener's backlog is not what is measured.
 const LOGINS_AT_ONCE: usize = 32;
@@ -92,24 +93,6 @@ const WARMING: u8 = 0;
 const COUNTING: u8 = 1;
 const OVER: u8 = 2;
 
-/// Small, fast, good enough to spread reads over a table.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn new(client: usize) -> Self {
-        Self((client as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    /// A number from 1 to `max`.
-    fn up_to(&mut self, max: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % max + 1
-    }
-}
-
 /// One client at work.
 struct Worker {
     client: Client,
@@ -139,21 +122,21 @@ impl Worker {
     async fn step(&mut self) -> io::Result<()> {
         let (answer, expected) = match self.load.work {
             Work::PointText => {
-                let id = self.random.up_to(self.load.rows);
+                let id = self.random.below(self.load.rows) + 1;
                 (self.client.query(&format!("SELECT c FROM sbtest1 WHERE id={id}")).await?, 1)
             }
             Work::PointPrepared => {
-                let id = self.random.up_to(self.load.rows);
+                let id = self.random.below(self.load.rows) + 1;
                 (self.client.execute(self.prepared, id as i64).await?, 1)
             }
             Work::Range => {
-                let first = self.random.up_to(self.load.rows - RANGE_ROWS);
+                let first = self.random.below(self.load.rows - RANGE_ROWS) + 1;
                 let last = first + RANGE_ROWS - 1;
                 let sql = format!("SELECT c FROM sbtest1 WHERE id BETWEEN {first} AND {last}");
                 (self.client.query(&sql).await?, RANGE_ROWS)
             }
             Work::BigRow => {
-                let id = self.random.up_to(BIG_ROWS);
+                let id = self.random.below(BIG_ROWS) + 1;
                 (self.client.query(&format!("SELECT c FROM big WHERE id={id}")).await?, 1)
             }
             Work::UseEach(_)
@@ -170,10 +153,10 @@ impl Worker {
     }
 
     async fn workspace_step(&mut self) -> io::Result<Answer> {
-        let id = self.random.up_to(2);
+        let id = self.random.below(2) + 1;
         let workspace = match self.load.work {
             Work::UseEach(spread) | Work::CommentEach(spread) => {
-                spread.workspace(self.random.up_to(spread.count))
+                spread.workspace(self.random.below(spread.count) + 1)
             }
             _ => self.own_workspace,
         };
@@ -191,7 +174,7 @@ impl Worker {
     }
 
     async fn churn(&mut self) -> io::Result<Answer> {
-        let id = self.random.up_to(self.load.rows);
+        let id = self.random.below(self.load.rows) + 1;
         let mut client = Client::connect(&self.login).await?;
         let answer = client.query(&format!("SELECT c FROM sbtest1 WHERE id={id}")).await?;
         client.quit().await?;

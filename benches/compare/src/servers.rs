@@ -16,6 +16,8 @@ use crate::process::{pause, run, send_signal};
 pub const CLUSTERS: usize = 3;
 /// The account of servers and proxies alike, so that one login fits all.
 pub const USER: &str = "bulkhead_app";
+/// The account that may do everything on the servers.
+pub const ADMIN: &str = "bulkhead_admin";
 /// Every server takes the connections of 500 relayed clients and the pools' besides.
 const CONNECTIONS_MAX: u32 = 2_000;
 
@@ -191,7 +193,7 @@ impl Drop for Cluster {
 /// # Errors
 /// A server does not start; with the script's words.
 pub fn start(places: &Places) -> io::Result<Vec<Cluster>> {
-    start_all(places, false)
+    start_all(places, Shape { clusters: CLUSTERS, replica: false, watched: false, durable: false })
 }
 
 /// Starts three clusters at once, a primary and a replica each, with the performance schema.
@@ -199,17 +201,38 @@ pub fn start(places: &Places) -> io::Result<Vec<Cluster>> {
 /// # Errors
 /// A server does not start; with the script's words.
 pub fn start_with_replicas(places: &Places) -> io::Result<Vec<Cluster>> {
-    start_all(places, true)
+    start_all(places, Shape { clusters: CLUSTERS, replica: true, watched: true, durable: false })
 }
 
-fn start_all(places: &Places, with_replica: bool) -> io::Result<Vec<Cluster>> {
+/// Starts one primary, with the performance schema; `durable`: it flushes on every commit.
+///
+/// # Errors
+/// The server does not start; with the script's words.
+pub fn start_alone(places: &Places, durable: bool) -> io::Result<Cluster> {
+    let shape = Shape { clusters: 1, replica: false, watched: true, durable };
+    Ok(start_all(places, shape)?.remove(0))
+}
+
+/// What is started.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    clusters: usize,
+    /// A replica each.
+    replica: bool,
+    /// With the performance schema.
+    watched: bool,
+    /// Flushes on every commit.
+    durable: bool,
+}
+
+fn start_all(places: &Places, shape: Shape) -> io::Result<Vec<Cluster>> {
     let mut starting = Vec::new();
-    for number in 1..=CLUSTERS {
+    for number in 1..=shape.clusters {
         let cluster = Cluster {
             name: format!("c{number}"),
             port: free_port()?,
             pid: 0,
-            replica_port: if with_replica { Some(free_port()?) } else { None },
+            replica_port: if shape.replica { Some(free_port()?) } else { None },
             script: places.root.join("docker/mysql/cluster.sh"),
             folder: places.folder.clone(),
         };
@@ -217,8 +240,14 @@ fn start_all(places: &Places, with_replica: bool) -> io::Result<Vec<Cluster>> {
         command.args(["--primary-port", &cluster.port.to_string()]);
         match cluster.replica_port {
             Some(port) => command.args(["--replica-port", &port.to_string()]),
-            None => command.args(["--no-replica", "--no-performance-schema"]),
+            None => command.arg("--no-replica"),
         };
+        if !shape.watched {
+            command.arg("--no-performance-schema");
+        }
+        if shape.durable {
+            command.arg("--durable");
+        }
         command.args(["--owner", &std::process::id().to_string()]);
         for account in ["APP", "ADMIN", "REPL", "ROOT"] {
             command.env(format!("BULKHEAD_{account}_PASSWORD"), &places.password);

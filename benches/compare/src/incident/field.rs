@@ -128,6 +128,7 @@ impl Field {
             name: cluster.name.clone(),
             primary: if at == SICK { proxies[0].port } else { cluster.port },
             replica: if at == SICK { Some(proxies[1].port) } else { cluster.replica_port },
+            administrates: true,
         };
         let setup = BulkheadSetup {
             name: format!("bulkhead-{name}"),

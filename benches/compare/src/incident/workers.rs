@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::ledger::{Entry, Kind, Told};
 use super::series::{Note, Series};
 use crate::client::{Client, Login, ServerError};
+use crate::random::Random;
 
 /// How long a client waits for an answer.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -143,30 +144,6 @@ pub async fn work(application: Application, crowd: Arc<Crowd>) -> io::Result<Vec
     Ok(ledgers)
 }
 
-/// Small, fast, good enough to spread work.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// A number below `max`.
-    fn below(&mut self, max: u64) -> u64 {
-        (self.next() >> 11) % max
-    }
-
-    /// A time whose mean is this, as of clients that come independently; ten times the mean at most.
-    fn around(&mut self, mean: Duration) -> Duration {
-        let share = (self.below(1 << 24) as f64 + 1.0) / f64::from(1 << 24);
-        mean.mul_f64((-share.ln()).min(10.0))
-    }
-}
-
 /// Why an operation did not end well.
 enum Failure {
     /// The server said so.
@@ -209,7 +186,7 @@ impl Worker {
             slot: (number / application.clusters % usize::from(SLOTS)) as u8,
             client: None,
             workspace: 0,
-            random: Random((number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            random: Random::new(number),
             operations: 0,
             next_id: first,
             ledger: Vec::new(),
@@ -463,14 +440,5 @@ mod tests {
         assert!(is_shed(&error(1205, "#HY000bulkhead E5010 shard_limited: x")));
         assert!(!is_shed(&error(1040, "#08004bulkhead E4001 shard_unreachable: x")));
         assert!(!is_shed(&error(1290, "#HY000read only")));
-    }
-
-    #[test]
-    fn think_times_have_their_mean() {
-        let mut random = Random(7);
-        let mean = Duration::from_millis(200);
-        let sum: Duration = (0..20_000).map(|_| random.around(mean)).sum();
-        let found = sum.as_secs_f64() / 20_000.0;
-        assert!((found - 0.2).abs() < 0.01, "{found}");
     }
 }

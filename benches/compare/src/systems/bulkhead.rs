@@ -9,12 +9,10 @@ use std::time::Instant;
 
 use super::{Kind, Places, System, warm_login};
 use crate::process::Process;
-use crate::servers::{Cluster, USER, cluster_of, free_port};
+use crate::servers::{ADMIN, Cluster, USER, cluster_of, free_port};
 
 const VSCHEMA: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n";
 const PASSWORD_VARIABLE: &str = "BENCH_PASSWORD";
-/// The control plane's account.
-const ADMIN: &str = "bulkhead_admin";
 /// The account of replication.
 const REPLICATION: &str = "bulkhead_repl";
 
@@ -44,13 +42,15 @@ pub struct Front {
     pub name: String,
     /// Port of the primary.
     pub primary: u16,
-    /// Port of the replica. With one, the control plane has a login of its own, which may administrate.
+    /// Port of the replica, if there is one.
     pub replica: Option<u16>,
+    /// The control plane has logins of its own, which may administrate and replicate.
+    pub administrates: bool,
 }
 
 impl Front {
     fn put(&self, text: &mut String, pool_max: u32) {
-        let Self { name, primary, replica } = self;
+        let Self { name, primary, replica, administrates } = self;
         // Without TLS, as the relay has none either, and as a fault proxy must be able to read.
         let _ = write!(
             text,
@@ -58,11 +58,14 @@ impl Front {
              password_env = \"{PASSWORD_VARIABLE}\"\n"
         );
         if let Some(replica) = replica {
+            let _ = writeln!(text, "replicas = [\"127.0.0.1:{replica}\"]");
+        }
+        if *administrates {
             let _ = write!(
                 text,
-                "replicas = [\"127.0.0.1:{replica}\"]\n[clusters.{name}.admin]\nuser = \"{ADMIN}\"\n\
-                 password_env = \"{PASSWORD_VARIABLE}\"\n[clusters.{name}.replication]\n\
-                 user = \"{REPLICATION}\"\npassword_env = \"{PASSWORD_VARIABLE}\"\n"
+                "[clusters.{name}.admin]\nuser = \"{ADMIN}\"\npassword_env = \"{PASSWORD_VARIABLE}\"\n\
+                 [clusters.{name}.replication]\nuser = \"{REPLICATION}\"\n\
+                 password_env = \"{PASSWORD_VARIABLE}\"\n"
             );
         }
         let _ = write!(
@@ -91,8 +94,12 @@ impl BulkheadSetup {
         if !self.fronts.is_empty() {
             return self.fronts.clone();
         }
-        let alone =
-            |cluster: &Cluster| Front { name: cluster.name.clone(), primary: cluster.port, replica: None };
+        let alone = |cluster: &Cluster| Front {
+            name: cluster.name.clone(),
+            primary: cluster.port,
+            replica: None,
+            administrates: false,
+        };
         clusters.iter().map(alone).collect()
     }
 }
@@ -197,7 +204,7 @@ impl Prepared {
         let started = Instant::now();
         let mut process = Process::spawn(Path::new(&program), &arguments, &environment, &self.log())?;
         let start_time = process.wait_for_port(self.ports[0], started)?;
-        warm_login(places, self.ports[0])?;
+        warm_login(places, self.ports[0], USER)?;
         Ok(System {
             kind: Kind::Bulkhead,
             name: self.setup.name.clone(),

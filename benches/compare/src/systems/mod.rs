@@ -111,7 +111,7 @@ impl System {
     /// The system has no such port, or the first login there fails.
     pub fn admin_login(&self, places: &Places) -> io::Result<Login> {
         let port = self.admin_port.ok_or_else(|| io::Error::other("there is no port for operators"))?;
-        warm_login(places, port)?;
+        warm_login(places, port, USER)?;
         Ok(Login { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), ..self.login("") })
     }
 
@@ -144,7 +144,7 @@ pub fn start(kind: Kind, places: &Places, clusters: &[Cluster], workspaces: u64)
         Kind::Proxysql => others::proxysql(places, &folder, clusters)?,
         Kind::Vtgate => vtgate::vtgate(places, &folder, clusters)?,
     };
-    warm_login(places, system.port)?;
+    warm_login(places, system.port, USER)?;
     Ok(system)
 }
 
@@ -160,9 +160,12 @@ pub fn start_baseline(places: &Places, clusters: &[Cluster], connections: u32) -
 
 /// Logs in by the mysql shell, which sends the whole password over TLS or the server's key; afterwards the
 /// short way of `caching_sha2_password` works for everybody.
-fn warm_login(places: &Places, port: u16) -> io::Result<()> {
+///
+/// # Errors
+/// Nobody listens, or the login is refused.
+pub fn warm_login(places: &Places, port: u16, user: &str) -> io::Result<()> {
     let mut command = std::process::Command::new(places.mysql.join("bin/mysql"));
-    command.args(["--no-defaults", "--protocol=tcp", "-h127.0.0.1", "-u", USER, "--get-server-public-key"]);
+    command.args(["--no-defaults", "--protocol=tcp", "-h127.0.0.1", "-u", user, "--get-server-public-key"]);
     // No statement and no database: the port may be that for operators.
     command.args([&format!("-P{port}"), "-e", ""]).env("MYSQL_PWD", &places.password);
     process::run(&mut command).map(drop)
