@@ -16,10 +16,10 @@ pub(crate) struct Traffic {
 }
 
 /// A table for [`Traffic`]: an integer key, a unique value that may be NULL, a unique text, others.
-pub(crate) const TABLE: &str = "CREATE TABLE t (id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, u INT NULL, \
-    name \
-    VARCHAR(60) CHARACTER SET utf8mb4 NOT NULL, note TEXT, amount DECIMAL(12,3) NOT NULL DEFAULT 0, at \
-    DATETIME(6) NULL, UNIQUE KEY u (u), UNIQUE KEY name (name), KEY amount (amount), KEY at (at))";
+pub(crate) const TABLE: &str = "CREATE TABLE t (id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, \
+    u INT NULL, name VARCHAR(60) CHARACTER SET utf8mb4 NOT NULL, note TEXT, \
+    amount DECIMAL(12,3) NOT NULL DEFAULT 0, at DATETIME(6) NULL, UNIQUE KEY u (u), \
+    UNIQUE KEY name (name), KEY amount (amount), KEY at (at))";
 /// Its columns.
 pub(crate) const COLUMNS: [&str; 6] = ["id", "u", "name", "note", "amount", "at"];
 

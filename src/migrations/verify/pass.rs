@@ -112,8 +112,8 @@ async fn compare(
     }
 }
 
-/// Applies what has come, again and again until it takes so little time that the rest will not take long under
-/// the lock.
+/// Applies what has come, again and again until it takes so little time that the rest will not take long
+/// under the lock.
 async fn catch_up(shared: &Arc<Shared>, within: Duration) -> Result<(), EngineError> {
     for _ in 0..CATCH_UPS_MAX {
         let began = Instant::now();
