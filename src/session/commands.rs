@@ -91,8 +91,6 @@ impl Session {
             is_releasing: false,
             refusal: None,
             cut_short: None,
-            withholds: &[],
-            withheld: None,
             last_executed: 0,
             lingering: None,
             kept_warnings: None,

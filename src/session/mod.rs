@@ -45,7 +45,6 @@ use crate::protocol::auth::Nonce;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::framed::Framed;
 use crate::protocol::response::ResponseTracker;
-use crate::protocol::result::ServerError;
 use crate::sql::Scan;
 
 use self::alarm::Alarm;
@@ -106,10 +105,6 @@ struct Session {
     refusal: Option<Refusal>,
     /// Why the statement that just ended was killed, while the client was not told yet.
     cut_short: Option<Code>,
-    /// Errors of the server that the client is not told: what follows from them is Bulkhead's.
-    withholds: &'static [u16],
-    /// The error that was not told.
-    withheld: Option<Box<ServerError>>,
     /// The server's id of the prepared statement that was executed last.
     last_executed: u32,
     /// A connection kept for questions about its last statement.

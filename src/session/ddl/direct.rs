@@ -10,6 +10,7 @@ use super::{Asked, Sent, Site, as_text};
 use crate::backend::{SessionSettings, SettingChange};
 use crate::ddl::{Edit, edited, wait_edits};
 use crate::error::{ClientError, Code};
+use crate::protocol::result::ServerError;
 
 use crate::session::Session;
 use crate::session::flow::{Failure, Flow};
@@ -35,6 +36,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(8);
 pub(in crate::session) struct Waits {
     /// Since when it waits for the lane of schema changes.
     pub lane_since: Option<Instant>,
+    /// Errors of the server that the client is not told: what follows from them is Bulkhead's.
+    pub withholds: &'static [u16],
+    /// The error that was not told.
+    pub withheld: Option<ServerError>,
     pauses: Pauses,
 }
 
@@ -112,7 +117,7 @@ impl Session {
     ) -> Flow<Sent> {
         let own = Arc::clone(&self.state.settings);
         self.state.settings = bounded(&own, self.serving.config.timeouts.ddl_lock)?;
-        self.withholds = withheld;
+        self.waits.get_or_insert_default().withholds = withheld;
         let done = match edits {
             [] => self.run_job(job, site.place.clone()).await,
             edits => {
@@ -123,13 +128,14 @@ impl Session {
                 }
             }
         };
-        self.withholds = &[];
         self.state.settings = own;
-        let told_otherwise = self.withheld.take();
+        let waits = self.waits.get_or_insert_default();
+        waits.withholds = &[];
+        let told_otherwise = waits.withheld.take();
         done?;
         match told_otherwise {
             None => Ok(Sent::Answered),
-            Some(error) if NOT_IN_PLACE.contains(&error.errno) => Ok(Sent::NotInPlace(*error)),
+            Some(error) if NOT_IN_PLACE.contains(&error.errno) => Ok(Sent::NotInPlace(error)),
             Some(_) => {
                 self.pause(site).await?;
                 Err(Failure::TableBusy)

@@ -51,7 +51,7 @@ impl Session {
             view,
             rechain,
             bytes_max,
-            withheld_errnos: self.withholds,
+            withheld_errnos: self.waits.as_ref().map_or(&[], |waits| waits.withholds),
             withheld: false,
         };
         let relayed = execute::relay(&mut self.client, connection, &mut answer, stop).await;
@@ -76,9 +76,12 @@ impl Session {
             // Killed too late: the whole answer came.
             self.cut_short = None;
         }
-        let is_told_otherwise = withheld && self.cut_short.is_none();
-        let told = answer.tracker.end().error.as_ref().filter(|_| is_told_otherwise);
-        self.withheld = told.cloned().map(Box::new);
+        if let Some(waits) = &mut self.waits
+            && withheld
+            && self.cut_short.is_none()
+        {
+            waits.withheld = answer.tracker.end().error.clone();
+        }
         self.client.set_sequence(match &answer.rechain {
             Some(rechain) => rechain.sequence(),
             // What the client gets instead has the number of what it did not get.
