@@ -11,8 +11,8 @@ use crate::drain::{Answer, Ask, Due, Permit, PermitLimits, Permits, Ticket};
 use crate::health::Class;
 use crate::ids::NameMap;
 
-/// A statement that waits looks this often whether the limit has grown meanwhile (a ramp grows by the clock, and
-/// what is in flight may be stuck), and whether it may still wait so long.
+/// A statement that waits looks this often whether the limit has grown meanwhile (a ramp grows by the clock,
+/// and what is in flight may be stuck), and whether it may still wait so long.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Told to who waited too long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -261,8 +261,8 @@ impl Permits {
         if was_held || !self.limit.is_capped() { patience } else { self.turns.wait_max(patience, now) }
     }
 
-    /// Says whether a statement has waited longer than one may now: what was patient while the cluster was well
-    /// need not be so once the ladder holds the limit down. False for who waits no more.
+    /// Says whether a statement has waited longer than one may now: what was patient while the cluster was
+    /// well need not be so once the ladder holds the limit down. False for who waits no more.
     pub fn is_late(&self, ticket: Ticket, now: Instant) -> bool {
         self.waiting.get(&ticket).is_some_and(|waiting| {
             now.saturating_duration_since(waiting.since) > self.patience(waiting.was_held, now)

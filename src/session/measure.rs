@@ -37,7 +37,8 @@ impl Session {
 
     /// As [`Self::begin_flight`], of the COMMIT of a part.
     pub(super) fn begin_commit(&mut self, place: &Place) -> Option<Flight> {
-        (place.role == Role::Primary).then(|| self.begin(Class::Write, PARTS_COMMIT_DIGEST, place, Instant::now()))
+        let is_measured = place.role == Role::Primary;
+        is_measured.then(|| self.begin(Class::Write, PARTS_COMMIT_DIGEST, place, Instant::now()))
     }
 
     fn begin(&mut self, class: Class, digest: u64, place: &Place, now: Instant) -> Flight {

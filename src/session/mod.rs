@@ -80,8 +80,8 @@ struct Session {
     state: State,
     /// For all deadlines of the session.
     alarm: Alarm,
-    /// When the session looked at the clock last: as its command arrived, or as an answer to it ended. Looking
-    /// again for every purpose would cost more than most of what it is for.
+    /// When the session looked at the clock last: as its command arrived, or as an answer to it ended.
+    /// Looking again for every purpose would cost more than most of what it is for.
     seen_at: Instant,
     /// When the command that is being worked on arrived.
     started: Instant,

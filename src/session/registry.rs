@@ -469,12 +469,7 @@ impl Admission {
             peer,
             connected: now,
             statements: AtomicU64::new(0),
-            shown: Mutex::new(Shown {
-                activity: idle,
-                kills_on_way: 0,
-                was_killed: false,
-                wait: Wait::None,
-            }),
+            shown: Mutex::new(Shown { activity: idle, kills_on_way: 0, was_killed: false, wait: Wait::None }),
             interrupt: AtomicU8::new(NO_INTERRUPT),
             wake: AtomicWaker::new(),
             kill_done: Notify::new(),

@@ -1,8 +1,8 @@
 //! Alerts: what happened, sent to webhooks and commands of the config.
 //!
-//! Nothing waits for them: entries go into a bounded queue for each receiver, whose own task takes them out one
-//! after the other. A receiver that fails is tried again a few times for each and then passed over; that is
-//! counted and logged, without its address, which may be a secret.
+//! Nothing waits for them: entries go into a bounded queue for each receiver, whose own task takes them out
+//! one after the other. A receiver that fails is tried again a few times for each and then passed over; that
+//! is counted and logged, without its address, which may be a secret.
 
 use std::process::Stdio;
 use std::sync::Arc;

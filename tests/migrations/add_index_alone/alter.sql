@@ -1,0 +1,1 @@
+ALTER TABLE t ADD INDEX by_n (n);

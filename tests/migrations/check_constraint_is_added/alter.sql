@@ -1,0 +1,1 @@
+ALTER TABLE t ADD CONSTRAINT positive CHECK (n >= 0);

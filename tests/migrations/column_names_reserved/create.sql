@@ -1,0 +1,1 @@
+CREATE TABLE t (`select` INT NOT NULL PRIMARY KEY, `a``b` INT NOT NULL, `größe` INT, `key` VARCHAR(10));

@@ -1,0 +1,1 @@
+/* bulkhead: ddl_acknowledged */ ALTER TABLE t CHANGE old fresh BIGINT;

@@ -1,0 +1,1 @@
+CREATE INDEX by_n ON t (n);

@@ -1,0 +1,1 @@
+ALTER TABLE {database}.t MODIFY n BIGINT NOT NULL;

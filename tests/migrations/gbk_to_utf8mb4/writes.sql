@@ -1,0 +1,8 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 3 + 0, _gbk x'815c');
+UPDATE t SET v = _gbk x'815c' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 3 + 1, _gbk x'c4e3bac3');
+UPDATE t SET v = _gbk x'c4e3bac3' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 3 + 2, 'abc');
+UPDATE t SET v = 'abc' WHERE id = 1 + ({n} * 7 + 2) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, _gbk x'815c');

@@ -1,0 +1,1 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, n INT NOT NULL, s VARCHAR(40), v INT AS (n + 1) VIRTUAL, st VARCHAR(50) AS (CONCAT(s, '!')) STORED, KEY by_v (v), KEY by_st (st));

@@ -1,0 +1,3 @@
+BEGIN; UPDATE t SET id = 0 WHERE id = 1; UPDATE t SET id = 1 WHERE id = 2; UPDATE t SET id = 2 WHERE id = 0; COMMIT;
+BEGIN; UPDATE t SET id = id + 1000 ORDER BY id DESC; UPDATE t SET id = id - 1000 ORDER BY id; COMMIT;
+UPDATE t SET n = n + 1;

@@ -1,0 +1,16 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 0, '{"a": 1.0, "b": [1, 2.5e10, -0.0, null, true]}');
+UPDATE t SET v = '{"a": 1.0, "b": [1, 2.5e10, -0.0, null, true]}' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 1, '[]');
+UPDATE t SET v = '[]' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 2, '"text ä"');
+UPDATE t SET v = '"text ä"' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 3, '1.0');
+UPDATE t SET v = '1.0' WHERE id = 1 + ({n} * 7 + 3) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 4, '123456789012345678');
+UPDATE t SET v = '123456789012345678' WHERE id = 1 + ({n} * 7 + 4) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 5, '0.1');
+UPDATE t SET v = '0.1' WHERE id = 1 + ({n} * 7 + 5) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 6, '{}');
+UPDATE t SET v = '{}' WHERE id = 1 + ({n} * 7 + 6) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, '{"a": 1.0, "b": [1, 2.5e10, -0.0, null, true]}');

@@ -1,0 +1,2 @@
+-- rows of a megabyte
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, n INT NOT NULL, b LONGBLOB);

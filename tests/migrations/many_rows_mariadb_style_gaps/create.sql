@@ -1,0 +1,2 @@
+-- ids with large gaps
+CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, n INT NOT NULL, s VARCHAR(40));

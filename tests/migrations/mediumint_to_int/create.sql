@@ -1,0 +1,2 @@
+-- three bytes, with a sign
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v MEDIUMINT);

@@ -1,0 +1,12 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 0, -8388608);
+UPDATE t SET v = -8388608 WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 1, 8388607);
+UPDATE t SET v = 8388607 WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 2, -1);
+UPDATE t SET v = -1 WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 3, 0);
+UPDATE t SET v = 0 WHERE id = 1 + ({n} * 7 + 3) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 4, NULL);
+UPDATE t SET v = NULL WHERE id = 1 + ({n} * 7 + 4) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, -8388608);

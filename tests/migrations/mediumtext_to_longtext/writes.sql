@@ -1,0 +1,8 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 3 + 0, 'abc');
+UPDATE t SET v = 'abc' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 3 + 1, '');
+UPDATE t SET v = '' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 3 + 2, REPEAT('y', 70000));
+UPDATE t SET v = REPEAT('y', 70000) WHERE id = 1 + ({n} * 7 + 2) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, 'abc');

@@ -1,0 +1,1 @@
+ALTER TABLE `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` MODIFY n BIGINT NOT NULL;

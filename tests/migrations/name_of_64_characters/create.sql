@@ -1,0 +1,1 @@
+CREATE TABLE `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` (id INT NOT NULL PRIMARY KEY, n INT NOT NULL, s VARCHAR(40));

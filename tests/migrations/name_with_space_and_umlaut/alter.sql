@@ -1,0 +1,1 @@
+ALTER TABLE `Größe der Welt` MODIFY n BIGINT NOT NULL;

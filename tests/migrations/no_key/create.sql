@@ -1,0 +1,1 @@
+CREATE TABLE t (id INT NOT NULL, n INT NOT NULL, s VARCHAR(40), KEY by_id (id));

@@ -1,0 +1,1 @@
+CREATE TABLE t (id INT, n INT NOT NULL, s VARCHAR(40), UNIQUE KEY by_id (id));

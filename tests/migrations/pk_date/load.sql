@@ -1,0 +1,2 @@
+INSERT INTO t VALUES ('2026-01-01', 0, 'x');
+INSERT INTO t VALUES ('1000-01-01', 1, 'x');

@@ -1,0 +1,6 @@
+UPDATE t SET n = n + 1 WHERE k = '2026-01-01';
+UPDATE t SET n = n + 1 WHERE k = '1000-01-01';
+DELETE FROM t WHERE k = '2026-01-01';
+INSERT INTO t VALUES ('2026-01-01', {n}, 'again') ON DUPLICATE KEY UPDATE n = n + 1;
+REPLACE INTO t VALUES ('2026-01-01', {n}, 'replaced');
+REPLACE INTO t VALUES ('1000-01-01', {n}, 'replaced');

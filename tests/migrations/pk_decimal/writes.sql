@@ -1,0 +1,8 @@
+UPDATE t SET n = n + 1 WHERE k = 0;
+UPDATE t SET n = n + 1 WHERE k = -1.5;
+UPDATE t SET n = n + 1 WHERE k = 1.5;
+UPDATE t SET n = n + 1 WHERE k = 9999999999999999.9999;
+DELETE FROM t WHERE k = 0;
+INSERT INTO t VALUES (0, {n}, 'again') ON DUPLICATE KEY UPDATE n = n + 1;
+REPLACE INTO t VALUES (1.5, {n}, 'replaced');
+REPLACE INTO t VALUES (9999999999999999.9999, {n}, 'replaced');

@@ -1,0 +1,2 @@
+-- the counter goes on where it was
+CREATE TABLE t (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL, s VARCHAR(40)) AUTO_INCREMENT = 5000;

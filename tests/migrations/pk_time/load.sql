@@ -1,0 +1,3 @@
+INSERT INTO t VALUES ('-10:00:00.50', 0, 'x');
+INSERT INTO t VALUES ('00:00:00', 1, 'x');
+INSERT INTO t VALUES ('10:00:00.01', 2, 'x');

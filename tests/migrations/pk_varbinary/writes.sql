@@ -1,0 +1,10 @@
+UPDATE t SET n = n + 1 WHERE k = x'';
+UPDATE t SET n = n + 1 WHERE k = x'00';
+UPDATE t SET n = n + 1 WHERE k = x'0000';
+UPDATE t SET n = n + 1 WHERE k = x'16';
+UPDATE t SET n = n + 1 WHERE k = '0x16';
+UPDATE t SET n = n + 1 WHERE k = x'ff5c27';
+DELETE FROM t WHERE k = x'';
+INSERT INTO t VALUES (x'', {n}, 'again') ON DUPLICATE KEY UPDATE n = n + 1;
+REPLACE INTO t VALUES ('0x16', {n}, 'replaced');
+REPLACE INTO t VALUES (x'ff5c27', {n}, 'replaced');

@@ -1,0 +1,11 @@
+UPDATE t SET n = n + 1 WHERE k = 'a';
+UPDATE t SET n = n + 1 WHERE k = 'b ';
+UPDATE t SET n = n + 1 WHERE k = '';
+UPDATE t SET n = n + 1 WHERE k = 'ö';
+UPDATE t SET n = n + 1 WHERE k = '😀';
+UPDATE t SET n = n + 1 WHERE k = '0xab';
+UPDATE t SET n = n + 1 WHERE k = 'a\'b';
+DELETE FROM t WHERE k = 'a';
+INSERT INTO t VALUES ('a', {n}, 'again') ON DUPLICATE KEY UPDATE n = n + 1;
+REPLACE INTO t VALUES ('0xab', {n}, 'replaced');
+REPLACE INTO t VALUES ('a\'b', {n}, 'replaced');

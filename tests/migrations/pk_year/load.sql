@@ -1,0 +1,2 @@
+INSERT INTO t VALUES ('2026', 0, 'x');
+INSERT INTO t VALUES ('1999', 1, 'x');

@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY v SET('b','a');

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD COLUMN twice INT AS (n * 2) STORED;

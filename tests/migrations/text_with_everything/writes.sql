@@ -1,0 +1,16 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 0, 'a\'b\"c\\d');
+UPDATE t SET v = 'a\'b\"c\\d' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 1, 'line\nline\r\0\Z');
+UPDATE t SET v = 'line\nline\r\0\Z' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 2, '%_`');
+UPDATE t SET v = '%_`' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 3, '-- x');
+UPDATE t SET v = '-- x' WHERE id = 1 + ({n} * 7 + 3) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 4, '/* y */');
+UPDATE t SET v = '/* y */' WHERE id = 1 + ({n} * 7 + 4) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 5, ' leading and trailing ');
+UPDATE t SET v = ' leading and trailing ' WHERE id = 1 + ({n} * 7 + 5) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 7 + 6, 'NULL');
+UPDATE t SET v = 'NULL' WHERE id = 1 + ({n} * 7 + 6) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, 'a\'b\"c\\d');

@@ -1,0 +1,2 @@
+-- a negative time with a fraction
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v TIME(2));

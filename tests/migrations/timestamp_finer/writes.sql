@@ -1,0 +1,10 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 0, '2026-03-29 01:30:00');
+UPDATE t SET v = '2026-03-29 01:30:00' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 1, '1970-01-02 00:00:01');
+UPDATE t SET v = '1970-01-02 00:00:01' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 2, '2038-01-18 00:00:00');
+UPDATE t SET v = '2038-01-18 00:00:00' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 3, NULL);
+UPDATE t SET v = NULL WHERE id = 1 + ({n} * 7 + 3) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, '2026-03-29 01:30:00');

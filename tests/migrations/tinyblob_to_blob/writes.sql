@@ -1,0 +1,12 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 0, x'00');
+UPDATE t SET v = x'00' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 1, x'');
+UPDATE t SET v = x'' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 2, x'00ff5c2722');
+UPDATE t SET v = x'00ff5c2722' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 3, x'0a0d1a');
+UPDATE t SET v = x'0a0d1a' WHERE id = 1 + ({n} * 7 + 3) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 4, NULL);
+UPDATE t SET v = NULL WHERE id = 1 + ({n} * 7 + 4) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, x'00');

@@ -1,0 +1,12 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 0, x'');
+UPDATE t SET v = x'' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 1, x'00');
+UPDATE t SET v = x'00' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 2, x'ab00');
+UPDATE t SET v = x'ab00' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 3, '0xab');
+UPDATE t SET v = '0xab' WHERE id = 1 + ({n} * 7 + 3) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 4, x'16');
+UPDATE t SET v = x'16' WHERE id = 1 + ({n} * 7 + 4) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, x'');

@@ -1,0 +1,3 @@
+alter /* why */ table `t`
+  modify column `n` bigint not null -- said
+;
