@@ -39,10 +39,10 @@ check: ## a quick look: compiles, and the tests that need no server
 fmt: ## formats the code
 	cargo fmt --all
 
-simulate: ## 30 simulated days and every scenario of sick servers, ten seeds each; prints the tables
+simulate: ## 30 simulated days and every scenario of sick servers, ten seeds each, and a fleet; prints the tables
 	BULKHEAD_SIMULATION_DAYS=$${BULKHEAD_SIMULATION_DAYS:-30} \
 	BULKHEAD_SIMULATION_SEEDS=$${BULKHEAD_SIMULATION_SEEDS:-10} \
-	CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo test --locked --test simulation -- --nocapture
+	CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo test --locked --test simulation --test fleet -- --nocapture
 
 fuzz: ## feeds mutated packets, SQL and vschema files for a minute (BULKHEAD_FUZZ_SECONDS)
 	BULKHEAD_FUZZ_SECONDS=$${BULKHEAD_FUZZ_SECONDS:-20} cargo test --locked --test fuzz -- --nocapture

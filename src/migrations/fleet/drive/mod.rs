@@ -9,9 +9,11 @@
 
 mod driver;
 mod executor;
+mod places;
 
 pub use driver::{Driver, DriverError, Turned};
 pub use executor::{Executor, ExecutorFuture};
+pub use places::SnapshotPlaces;
 
 #[cfg(test)]
 mod tests;

@@ -81,6 +81,10 @@ impl Book {
     /// # Errors
     /// [`BookError::Store`].
     pub async fn keep_lease(&self) -> Result<bool, BookError> {
+        // Nobody else can write it.
+        if self.lease.with(|lease| lease.is_exclusive() && lease.due(Instant::now()) == LeaseDue::Nothing) {
+            return Ok(true);
+        }
         let found = self.store.get(LEASE_KEY).await?;
         let seen = found.map(|value| {
             let holder = serde_json::from_slice::<Holder>(&value.value);

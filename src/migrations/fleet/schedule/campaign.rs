@@ -180,6 +180,14 @@ impl Campaign {
         }
     }
 
+    /// Puts a row back that was taken by [`Campaign::next`].
+    pub(super) fn put_back(&mut self, row: u32) {
+        let (lane, wave) = (self.lane(row), usize::from(self.rows[row as usize].wave));
+        if let Some(queue) = self.queues.get_mut(&lane) {
+            queue.waiting[wave].push_front(row);
+        }
+    }
+
     /// Takes from its own pace.
     pub(super) fn take(&mut self, lane: u16) {
         let statements = f64::from(self.header.order.statements);

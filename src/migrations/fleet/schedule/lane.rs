@@ -126,6 +126,11 @@ impl Lane {
         self.closed == Some(Closed::Drained)
     }
 
+    /// Says whether nothing has ever been heard of it: it may be in the config no more.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.read.is_none()
+    }
+
     /// Says whether its health is the reason that it is closed.
     pub(super) fn is_sick(&self) -> bool {
         matches!(self.closed, Some(Closed::Sick(_) | Closed::Resuming))

@@ -313,6 +313,7 @@ impl Scheduler {
         let ready = self.ready();
         for id in &ready {
             self.take_back(id, places, now);
+            self.move_away(id, places);
         }
         self.begin(&ready, places, now, &mut step.acts);
         step
@@ -360,6 +361,28 @@ impl Scheduler {
                     Place::Later(_) if is_later => campaign.delay(row, now.after(LATER_AGAIN)),
                     Place::Gone => campaign.gone(row, now),
                     _ => campaign.change(row, &Transition::TakeBack, now).expect("it waits, or was left"),
+                }
+            }
+        }
+    }
+
+    /// Databases of a cluster of which nothing is heard may be on another one by now.
+    fn move_away(&mut self, id: &MigrationId, places: &dyn Places) {
+        let Some(campaign) = self.campaigns.get_mut(id) else { return };
+        let lanes: Vec<u16> =
+            campaign.lanes().filter(|lane| self.lanes[usize::from(*lane)].is_unheard()).collect();
+        for lane in lanes {
+            for _ in 0..MOVES_MAX {
+                let Some(row) = campaign.next(lane) else { break };
+                let place = places.place(campaign.order(), &campaign.rows[row as usize]);
+                let Place::Elsewhere { shard, cluster } = place else {
+                    campaign.put_back(row);
+                    break;
+                };
+                let to = lane_in(&mut self.lanes, &mut self.lane_of, self.budget, &cluster);
+                campaign.relocate(row, shard, cluster, to);
+                if to == lane {
+                    break;
                 }
             }
         }

@@ -189,6 +189,28 @@ fn what_is_left_for_later_is_not_forgotten() {
 }
 
 #[test]
+fn databases_of_a_cluster_that_is_gone_are_done_where_they_are() {
+    let map = Map::default();
+    map.moved.borrow_mut().extend((0..10).map(|at| format!("ws_{at}")));
+    let mut bench = Bench::new(2, WIDE);
+    // Nothing is ever heard of the first cluster.
+    bench.clusters.remove(0);
+    let id = bench.submit("0001", "issues", three_waves(), rows(&[2, 8], 1));
+    bench.run_with(1300, &map, as_it_is, |_| Outcome::Changed);
+    assert_eq!(bench.status(&id).phase, Phase::Finished);
+    assert!(bench.begun.iter().all(|(_, work)| work.cluster == cluster(1)));
+    // What is said to be there waits for it.
+    let other = bench.submit(
+        "0002",
+        "users",
+        vec![wave("all", 20, SOAK)],
+        (20..40).map(|at| row(at, 0, 0)).collect(),
+    );
+    bench.run_with(100, &map, as_it_is, |_| Outcome::Changed);
+    assert_eq!((bench.status(&other).counts().of(Kind::Waiting), bench.begun.len()), (20, 10));
+}
+
+#[test]
 fn a_wave_of_which_nothing_was_done_has_shown_nothing() {
     let map = Map::default();
     map.later.borrow_mut().extend(["ws_0", "ws_1"].map(str::to_owned));
