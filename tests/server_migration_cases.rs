@@ -24,7 +24,7 @@ use mysql_async::{Conn, Error, Row, Value};
 const SPACES: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n\
                       template = \"ws.sql\"\n";
 /// Cases at a time.
-const SIDE_BY_SIDE: usize = 3;
+const SIDE_BY_SIDE: usize = 2;
 /// The writer writes so long before the change begins, and after it has ended.
 const AROUND: Duration = Duration::from_millis(150);
 /// No case takes longer.
@@ -58,7 +58,7 @@ impl Case {
         let mut folders: Vec<PathBuf> = std::fs::read_dir(&root)
             .expect("the cases")
             .map(|entry| entry.expect("readable").path())
-            .filter(|path| path.is_dir() && path.to_string_lossy().contains(&wanted))
+            .filter(|path| path.is_dir() && format!("{}/", path.display()).contains(&wanted))
             .collect();
         folders.sort();
         folders.iter().map(|folder| Self::read(folder)).collect()
@@ -161,7 +161,7 @@ async fn keep_writing(
             done.extend(began);
         }
         number += 1;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(done)
 }

@@ -96,6 +96,9 @@ pub struct Book<T, P> {
     /// Counts changes of `complete`.
     complete_at: u64,
     marker: u64,
+    /// The newest marker when everything that had come was taken, and when that was applied.
+    taken_marker: u64,
+    applied_marker: u64,
     pending_bytes: usize,
     deferred_bytes: usize,
 }
@@ -113,6 +116,8 @@ impl<T: Clone, P: Clone> Book<T, P> {
             complete: position,
             complete_at: 0,
             marker: 0,
+            taken_marker: 0,
+            applied_marker: 0,
             pending_bytes: 0,
             deferred_bytes: 0,
         }
@@ -276,6 +281,9 @@ impl<T: Clone, P: Clone> Book<T, P> {
         let position = self.position().clone();
         let ops = std::mem::take(&mut self.pending);
         self.applying = ops.keys().cloned().collect();
+        if self.deferred.is_empty() {
+            self.taken_marker = self.marker;
+        }
         Batch { ops, position }
     }
 
@@ -289,11 +297,13 @@ impl<T: Clone, P: Clone> Book<T, P> {
     /// The batch is committed.
     pub fn applied(&mut self) {
         self.applying.clear();
+        self.applied_marker = self.taken_marker;
     }
 
     /// The batch was rolled back: what it held is pending again, where nothing newer came.
     pub fn put_back(&mut self, batch: Batch<T, P>, weigh: impl Fn(&Op<T>) -> usize) {
         self.applying.clear();
+        self.taken_marker = self.applied_marker;
         for (key, op) in batch.ops {
             if let std::collections::btree_map::Entry::Vacant(vacant) = self.pending.entry(key) {
                 self.pending_bytes += weigh(&op);
@@ -310,6 +320,12 @@ impl<T: Clone, P: Clone> Book<T, P> {
     /// True between [`Self::take`] and [`Self::applied`] of a batch that held something.
     pub fn is_applying(&self) -> bool {
         !self.applying.is_empty()
+    }
+
+    /// Says whether everything in front of a marker is applied; what came behind it need not be, for while
+    /// clients write there is always something.
+    pub fn is_passed(&self, marker: u64) -> bool {
+        self.applied_marker >= marker || (self.marker >= marker && self.is_drained())
     }
 
     /// True if a batch would hold something.

@@ -206,10 +206,13 @@ async fn release(at: &Attempt<'_>, gate: &Gate, locker: &mut Direct) -> Result<(
     Ok(())
 }
 
+/// Says whether the thread waits for a *table*. The locks of databases come before those of tables: who waits
+/// for one (another connection makes or drops a database) is not in the queue of the client's table yet, and
+/// a writer would pass it.
 async fn is_waiting(conn: &mut Direct, thread: u32) -> Result<bool, DirectError> {
     let text = format!(
         "SELECT COUNT(*) FROM information_schema.processlist WHERE id = {thread} \
-         AND state LIKE 'Waiting for %metadata lock'"
+         AND state = 'Waiting for table metadata lock'"
     );
     Ok(conn.query(text).await?.first().and_then(|row| row.number::<u32>(0)) == Some(1))
 }

@@ -181,16 +181,14 @@ impl Engine {
         self.drain(within).await
     }
 
-    /// Until a marker written now has come and nothing is left to be applied at some moment behind it.
+    /// Until everything in front of a marker that is written now is applied.
     async fn drain(&self, within: Duration) -> Result<(), EngineError> {
         let shared = &self.shared;
         let what = "applying changes";
         let late = || EngineError::Late { what, within };
         let marked = tokio::time::timeout(within, shared.mark()).await.map_err(|_| late())??;
         shared
-            .wait_within(what, within, |state| {
-                (state.book.marker() >= marked && state.book.is_drained()).then_some(())
-            })
+            .wait_within(what, within, |state| state.book.is_passed(marked).then_some(()))
             .await
     }
 

@@ -184,8 +184,17 @@ impl Records {
         Ok(found.first().and_then(|row| row.value(0)).map(<[u8]>::to_vec))
     }
 
-    /// Makes what records are kept in.
+    /// Makes what records are kept in. Looks first: a CREATE DATABASE that changes nothing, too, waits until
+    /// nobody holds a table in there, and lets no RENAME pass meanwhile.
     pub(crate) async fn prepare(direct: &mut Direct) -> Result<(), EngineError> {
+        let there = format!(
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = '{ARTIFACTS}' \
+             AND table_name = 'progress'"
+        );
+        let found = rows(direct, there, "looking for the table of progress").await?;
+        if found.first().and_then(|row| row.number::<u32>(0)) == Some(1) {
+            return Ok(());
+        }
         for sql in create() {
             run(direct, sql, "making the table of progress").await?;
         }

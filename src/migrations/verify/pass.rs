@@ -118,9 +118,9 @@ async fn catch_up(shared: &Arc<Shared>, within: Duration) -> Result<(), EngineEr
     for _ in 0..CATCH_UPS_MAX {
         let began = Instant::now();
         let marker = shared.mark().await?;
-        let is_applied =
-            |state: &mut State| (state.book.marker() >= marker && state.book.is_drained()).then_some(());
-        shared.wait(is_applied).await?;
+        let is_applied = |state: &mut State| state.book.is_passed(marker).then_some(());
+        let Ok(applied) = timeout(within, shared.wait(is_applied)).await else { break };
+        applied?;
         if began.elapsed() < within / 8 {
             break;
         }
