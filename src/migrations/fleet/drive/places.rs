@@ -7,8 +7,8 @@ use crate::migrations::fleet::ledger::{Order, Row, Why};
 use crate::migrations::fleet::schedule::{Place, Places};
 use crate::topology::{RouteError, Shard, SnapshotCell, WorkspaceState};
 
-/// Asks the current snapshot. A workspace that is read-only is changed like an active one: its clients read, and
-/// code that is deployed later expects the new definition there too.
+/// Asks the current snapshot. A workspace that is read-only is changed like an active one: its clients read,
+/// and code that is deployed later expects the new definition there too.
 pub struct SnapshotPlaces(Arc<SnapshotCell>);
 
 impl SnapshotPlaces {

@@ -175,6 +175,28 @@ fn a_plan_says_who_is_done_who_drifted_and_what_it_takes() {
     assert_eq!((cluster.to_change, cluster.copied, cluster.done, cluster.statements), (500, 500, 100, 2500));
     // 500 copies of 0.1 s, two at once, are 25 s; 2,500 statements at ten a second are 250 s.
     assert_eq!((cluster.time, cluster.statements_per_second), (Duration::from_secs(250), 10.0));
+    let (waves, _) = lay_out(candidates(1000), &WavePlan::default()).unwrap();
+    let text = to_text(&plan, &waves);
+    for line in [
+        "1260 databases: 1000 to change, 200 done already, 55 drifted, 3 refused, \
+         2 without the table, 0 not read\n",
+        "  1000 databases  route copy\n",
+        "  50 databases  drifted, left as they are: it is not like most\n",
+        "    key extra is not wanted: key (name)\n",
+        "    D202 lossy_conversion: ",
+        "cluster c0: 500 to change (500 copied), about 4 min at 10.0 statements a second\n",
+        "wave canary: 3 databases, then 5 min of waiting\nwave 1 %: 7 databases",
+        "code has to cope with both\n",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let json = to_json(&plan, &waves);
+    assert_eq!(
+        (&json["groups"][0]["verdict"], &json["groups"][0]["route"]),
+        (&"change".into(), &"copy".into())
+    );
+    assert_eq!(json["clusters"]["c0"]["seconds"], 250.0);
+    assert_eq!((&json["missing"], &json["waves"][0]["databases"]), (&2.into(), &3.into()));
     // Those that drifted are taken along when that is asked for.
     let taken = Intent { takes_drifted: true, ..intent };
     let plan = summarize(&seen(), &taken, None, budget, &Costs::default());
