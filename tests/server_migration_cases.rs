@@ -1,11 +1,11 @@
 //! Schema changes of one table, sent by a client while another one writes: what becomes of the table is what
 //! the same writes and a plain ALTER make of it.
 //!
-//! `tests/migrations/CASE/` has a case: `create.sql`, `load.sql` (absent: no rows), `writes.sql` (a line is one
-//! step of the writer, `{n}` is its number; absent: nobody writes), `alter.sql`, and `expect`: `copied`,
+//! `tests/migrations/CASE/` has a case: `create.sql`, `load.sql` (absent: no rows), `writes.sql` (a line is
+//! one step of the writer, `{n}` is its number; absent: nobody writes), `alter.sql`, and `expect`: `copied`,
 //! `direct`, or `refused ERRNO [CODE]`, for both servers or after the name of one; `only SERVER` leaves the
 //! other out. `UPDATE_GOLDEN=1` writes down what happened, for a person to read; `BULKHEAD_CASES=WORD` plays
-//! those whose name has the word.
+//! those whose path has the word.
 
 mod common;
 

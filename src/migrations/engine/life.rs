@@ -187,9 +187,7 @@ impl Engine {
         let what = "applying changes";
         let late = || EngineError::Late { what, within };
         let marked = tokio::time::timeout(within, shared.mark()).await.map_err(|_| late())??;
-        shared
-            .wait_within(what, within, |state| state.book.is_passed(marked).then_some(()))
-            .await
+        shared.wait_within(what, within, |state| state.book.is_passed(marked).then_some(())).await
     }
 
     /// Compares every row of both tables, repairs what differs, and compares again until a whole pass finds
