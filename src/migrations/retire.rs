@@ -30,13 +30,14 @@ pub(super) async fn keep_retiring(shared: Arc<Shared>) {
     let mut cleared: Option<tokio::time::Instant> = None;
     loop {
         if *owned.borrow_and_update() {
+            // Before the look: what changes while it lasts is looked at again.
+            changes.mark_unchanged();
             let next = retire_due(&shared).await;
             if cleared.is_none_or(|at| at.elapsed() >= CLEAR_EVERY) {
                 cleared = Some(tokio::time::Instant::now());
                 clear_all(&shared).await;
                 forget_old(&shared).await;
             }
-            changes.mark_unchanged();
             tokio::select! {
                 () = tokio::time::sleep(next) => {}
                 changed = changes.changed() => if changed.is_err() { return },
