@@ -275,5 +275,5 @@ impl Applier {
 }
 
 fn feed_error(error: FeedError) -> EngineError {
-    EngineError::Feed(error.to_string())
+    error.into()
 }

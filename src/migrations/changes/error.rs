@@ -145,3 +145,17 @@ pub enum FeedError {
     #[error("the feed was closed")]
     Closed,
 }
+
+impl FeedError {
+    /// Says whether a subscription that begins where this one ended may go on: the server is away, stops, or is
+    /// being replaced.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Open { .. } | Self::Late { .. } | Self::Closed => true,
+            Self::Direct { source, .. } => {
+                source.is_lost() || matches!(source.errno(), Some(1040 | 1053 | 1203 | 1290 | 1836 | 3100))
+            }
+            _ => false,
+        }
+    }
+}

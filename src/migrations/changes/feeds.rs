@@ -161,6 +161,14 @@ impl Feeds {
     /// # Errors
     /// See [`FeedError`].
     pub async fn mark(&self, cluster: &ClusterName) -> Result<u64, FeedError> {
+        self.mark_on(cluster).await.map(|(number, _)| number)
+    }
+
+    /// As [`Self::mark`]; gives the server that it was written on, too.
+    ///
+    /// # Errors
+    /// See [`FeedError`].
+    pub async fn mark_on(&self, cluster: &ClusterName) -> Result<(u64, ServerId), FeedError> {
         let missing = || FeedError::UnknownCluster(cluster.clone());
         self.cluster(cluster).marker.write(|| self.sources.source(cluster), missing).await
     }

@@ -276,7 +276,7 @@ impl<T: Clone, P: Clone> Book<T, P> {
     /// Takes everything that may be applied. One batch at a time: [`Self::applied`] or [`Self::put_back`] is
     /// called before the next.
     pub fn take(&mut self) -> Batch<T, P> {
-        debug_assert!(self.applying.is_empty(), "one batch at a time");
+        assert!(self.applying.is_empty(), "one batch at a time");
         self.pending_bytes = 0;
         let position = self.position().clone();
         let ops = std::mem::take(&mut self.pending);

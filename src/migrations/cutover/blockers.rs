@@ -67,6 +67,8 @@ pub(in crate::migrations) async fn blockers(
     names: &Names,
 ) -> Result<Option<Vec<Blocker>>, DirectError> {
     let (database, table) = (string(&names.database), string(&names.table));
+    // The servers tell when a transaction began in the time zone of their machine.
+    conn.execute("SET SESSION time_zone = 'SYSTEM'").await?;
     let holders = match conn.flavour() {
         Flavour::MySql => format!(
             "SELECT t.processlist_id, m.lock_type IN ('SHARED_NO_READ_WRITE', 'SHARED_READ_ONLY') \

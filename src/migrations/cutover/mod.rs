@@ -125,7 +125,7 @@ pub(super) async fn attempt(at: &Attempt<'_>, gate: &Gate, fill: &mut Fill<'_>) 
 }
 
 /// Says whether the server renames tables that are locked by the same connection.
-fn can_rename_under_lock(conn: &Direct) -> bool {
+pub(super) fn can_rename_under_lock(conn: &Direct) -> bool {
     conn.flavour() == Flavour::MySql && conn.version().number >= RENAME_UNDER_LOCK
 }
 

@@ -53,6 +53,8 @@ pub(super) async fn exchange(
     let began = Instant::now();
     let deadline = began + at.within;
     if let Err(error) = lock(at, &mut locker, deadline).await {
+        // Should the lock be had after all, nobody is to keep it.
+        drop(locker);
         drop_sentry(at, renamer).await;
         return not_locked(error);
     }

@@ -2,6 +2,7 @@
 
 use crate::backend::OpenError;
 use crate::backend::direct::DirectError;
+use crate::migrations::changes::FeedError;
 use crate::migrations::plan::Refusal;
 
 /// Why the engine stopped. The client's table is untouched in every case.
@@ -96,6 +97,14 @@ pub enum EngineError {
     Stopped,
 }
 
+impl From<FeedError> for EngineError {
+    /// A feed that is away comes back: a new engine goes on from what is recorded.
+    fn from(error: FeedError) -> Self {
+        let message = error.to_string();
+        if error.is_passing() { Self::Applying { message, is_passing: true } } else { Self::Feed(message) }
+    }
+}
+
 impl EngineError {
     /// errno and SQLSTATE of the server's refusal, where it is about the statement's own data.
     pub fn server(&self) -> Option<(u16, String)> {
@@ -130,8 +139,13 @@ impl EngineError {
         match self {
             Self::Open(_) | Self::Late { .. } | Self::LostHistory => true,
             Self::Applying { is_passing, .. } => *is_passing,
-            Self::Server { source, .. } => source.is_lost() || matches!(source.errno(), Some(1205 | 1213)),
+            Self::Server { source, .. } => source.is_lost() || is_passing_errno(source.errno()),
             _ => false,
         }
     }
+}
+
+/// Lock waits, and what a server says that stops, is full of connections, or is read-only in a switchover.
+fn is_passing_errno(errno: Option<u16>) -> bool {
+    matches!(errno, Some(1205 | 1213 | 1040 | 1053 | 1203 | 1290 | 1836 | 3100))
 }

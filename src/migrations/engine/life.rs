@@ -10,13 +10,13 @@ use super::error::EngineError;
 use super::pace::Pace;
 use super::records::{Records, Single};
 use super::session::{open_session, rows, run};
-use super::shared::{Counters, Shared};
+use super::shared::{Counters, Image, Shared};
 use super::{Endpoint, meaning, shadow};
 use crate::backend::direct::Direct;
-use crate::ids::MigrationId;
+use crate::ids::{MigrationId, ServerId};
 use crate::migrations::apply::{Applier, apply_batch};
 use crate::migrations::changes::{Feeds, Position, TableName};
-use crate::migrations::copy::{Ranges, copy_rows};
+use crate::migrations::copy::{Batch, Ranges, copy_rows};
 use crate::migrations::plan::CopyPlan;
 use crate::migrations::verify::verify;
 use crate::migrations::view::Progress;
@@ -58,6 +58,31 @@ pub struct Verified {
     pub repaired: usize,
 }
 
+/// A batch that is being applied under the lock. Given up in the middle (time is over, the connection is lost),
+/// it is pending again: each of its changes carries the whole row, so applying it twice does no harm, and not
+/// applying it would lose it, for the next batch records a position behind it.
+struct Taken<'a> {
+    shared: &'a Shared,
+    batch: Option<Batch<Image, Position>>,
+}
+
+impl Taken<'_> {
+    /// The batch is committed. Gives the number of its changes.
+    fn settle(mut self) -> u64 {
+        let batch = self.batch.take();
+        self.shared.update(|state| state.book.applied());
+        batch.map_or(0, |batch| batch.ops.len() as u64)
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            self.shared.update(|state| state.book.put_back(batch, super::shared::weigh));
+        }
+    }
+}
+
 /// Moves the rows of one table; see the module.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -88,7 +113,7 @@ impl Engine {
         let table = TableName::new(names.database.as_str(), names.table.as_str());
         let kinds = setup.plan.kinds.clone();
         let feed = feeds.subscribe(&setup.endpoint.cluster, table, kinds, from.clone()).await;
-        let feed = feed.map_err(|error| EngineError::Feed(error.to_string()))?;
+        let feed = feed.map_err(EngineError::from)?;
         let position = from.clone().unwrap_or_else(|| feed.start().clone());
         if from.is_none() || !setup.resume {
             run(&mut direct, records.set_position(&position), "recording the beginning").await?;
@@ -257,23 +282,26 @@ impl Engine {
         let marker = shared.mark().await?;
         shared.wait(|state| (state.book.marker() >= marker).then_some(())).await?;
         let batch = shared.wait(|state| (state.book.chunks() == 0).then(|| state.book.take())).await?;
+        let taken = Taken { shared, batch: Some(batch) };
         // Under LOCK TABLES a transaction cannot be begun; autocommit off makes the batch one all the same.
         run(locked, "SET SESSION autocommit = 0", "applying the last changes").await?;
-        let done = apply_batch(locked, &shared.plan, &batch, None).await;
+        let done = match &taken.batch {
+            Some(batch) => apply_batch(locked, &shared.plan, batch, None).await,
+            None => Ok(()),
+        };
         let ended = match &done {
             Ok(()) => locked.execute("COMMIT").await,
             Err(_) => locked.execute("ROLLBACK").await,
         };
-        let result = done.and(ended.map(drop));
-        let changes = batch.ops.len() as u64;
-        shared.update(|state| match result {
-            Ok(()) => state.book.applied(),
-            Err(_) => state.book.put_back(batch, super::shared::weigh),
-        });
-        result.map_err(|error| meaning("applying the last changes", error))?;
-        Counters::add(&shared.counters.changes_applied, changes);
+        done.and(ended.map(drop)).map_err(|error| meaning("applying the last changes", error))?;
+        Counters::add(&shared.counters.changes_applied, taken.settle());
         run(locked, "SET SESSION autocommit = 1", "applying the last changes").await?;
         Ok(())
+    }
+
+    /// The server that it works on.
+    pub(crate) fn server(&self) -> &ServerId {
+        &self.shared.endpoint.server
     }
 
     /// How far it is.

@@ -170,8 +170,13 @@ impl Shared {
     }
 
     /// Writes a marker.
+    ///
+    /// # Errors
+    /// [`EngineError::LostHistory`] when another server is the primary by now; what is said of the feed.
     pub(crate) async fn mark(&self) -> Result<u64, EngineError> {
-        self.feeds.mark(&self.endpoint.cluster).await.map_err(|error| EngineError::Feed(error.to_string()))
+        let (number, server) = self.feeds.mark_on(&self.endpoint.cluster).await?;
+        // What this engine writes goes to a server that is the primary no more.
+        if server == self.endpoint.server { Ok(number) } else { Err(EngineError::LostHistory) }
     }
 
     /// A connection in the engine's state.

@@ -67,6 +67,11 @@ impl Runner {
         let record = self.update(|record| record.attempts += 1).await?;
         let gate = Gate::new(self.shared.gate.clone(), gated(&record));
         let (endpoint, names) = (self.endpoint(&record)?, names(&record));
+        if let Filled::Feed(engine) = filled
+            && *engine.server() != endpoint.server
+        {
+            return Err(Trouble::Passing("another server is the primary now".to_owned()));
+        }
         let (old_home, old) = (record.old_home(), record.old());
         let at = Attempt {
             id: &self.id,

@@ -11,7 +11,7 @@ use crate::backend::direct::Direct;
 use crate::ids::MigrationId;
 use crate::migrations::ARTIFACTS;
 use crate::migrations::changes::Position;
-use crate::migrations::cutover::without_counter;
+use crate::migrations::cutover::{can_rename_under_lock, without_counter};
 use crate::migrations::engine::{self, Engine, Setup, ShadowRequest};
 use crate::migrations::ledger::tables::{self, Claimed};
 use crate::migrations::ledger::{Definitions, Record};
@@ -192,7 +192,7 @@ struct Inspected {
 /// Looks at the table, and refuses what an exchange cannot carry.
 async fn inspect(conn: &mut Direct, names: &Names) -> Result<Inspected, Trouble> {
     let (database, table) = (string(&names.database), string(&names.table));
-    if conn.flavour() == Flavour::MariaDb && names.database.as_str() >= ARTIFACTS {
+    if !can_rename_under_lock(conn) && names.database.as_str() >= ARTIFACTS {
         return Err(Trouble::failed(format!(
             "the database's name sorts behind {ARTIFACTS}, where an exchange could lose writes"
         )));

@@ -134,7 +134,8 @@ impl Runner {
         }
         drop(turn);
         self.await_orders().await?;
-        self.take_turn(record).await
+        // It may have grown meanwhile, beyond what is copied under a lock.
+        Err(Trouble::Passing("it waited for an operator, and is looked at again".to_owned()))
     }
 
     /// Copies, compares, exchanges.

@@ -140,7 +140,9 @@ impl Snapshots {
         let what = "locking the table for a moment";
         catch_up(shared, within).await?;
         let seconds = within.as_secs().clamp(1, 3600);
-        run(&mut lock, format!("SET SESSION lock_wait_timeout = {seconds}"), what).await?;
+        // A lock whose holder is not heard of any more ends soon.
+        let bounds = format!("SET SESSION lock_wait_timeout = {seconds}, wait_timeout = {}", seconds * 3);
+        run(&mut lock, bounds, what).await?;
         let locked = run(&mut lock, format!("LOCK TABLES {} READ", shared.plan.names.source()), what).await;
         match locked {
             Err(EngineError::Server { source, .. }) if source.errno() == Some(1205) => {

@@ -51,12 +51,12 @@ impl Marker {
         Self { writer, state: Mutex::default() }
     }
 
-    /// Writes the next marker; gives its number when it is committed.
+    /// Writes the next marker; gives its number, and the server, when it is committed.
     pub(in super::super) async fn write(
         &self,
         source: impl Fn() -> Option<Source>,
         missing: impl Fn() -> FeedError,
-    ) -> Result<u64, FeedError> {
+    ) -> Result<(u64, ServerId), FeedError> {
         let server = source().map(|source| source.server);
         let writing = async {
             // One after the other, so that numbers grow in the order of commits.
@@ -67,7 +67,7 @@ impl Marker {
                 state.last += 1;
                 let number = state.last;
                 match self.attempt(&mut state, &source, number).await {
-                    Ok(()) => return Ok(number),
+                    Ok(()) => return Ok((number, source.server)),
                     Err(Failure::Final(error)) => return Err(error),
                     Err(Failure::Lost(error)) => {
                         tracing::debug!(server = %source.server, %error, "no marker written; again");
