@@ -109,16 +109,15 @@ fn drop_index_edits(text: &[u8], change: &TableChange, index: Span, added: &[Str
 /// bounded by the session's own variable.
 pub fn wait_edits(text: &[u8], mode: SqlMode) -> Vec<Edit> {
     let mut edits = Vec::new();
-    if !mode.server.mariadb {
-        return edits;
-    }
     let mut lexer = Lexer::new(text, mode);
     let mut wait: Option<Span> = None;
     loop {
         let token = lexer.next_token();
         match (wait.take(), token.kind) {
             (_, TokenKind::End) => return edits,
-            (Some(word), TokenKind::Integer) => {
+            // What follows is a query with waits of its own.
+            (_, TokenKind::Word) if token.span.of(text).eq_ignore_ascii_case(b"SELECT") => return edits,
+            (Some(word), kind) if is_number(kind) => {
                 let span = Span { start: word.start, end: token.span.end };
                 edits.push(Edit { span, text: Vec::new() });
             }
@@ -130,22 +129,31 @@ pub fn wait_edits(text: &[u8], mode: SqlMode) -> Vec<Edit> {
     }
 }
 
+fn is_number(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::Integer | TokenKind::Decimal | TokenKind::Float | TokenKind::Hex)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_clients_own_wait_is_taken_out() {
-        let mode = SqlMode { server: ServerVersion { mariadb: true, number: 101_100 }, ..SqlMode::default() };
+        // Also where MySQL is advertised: the server may be MariaDB.
+        let mode = SqlMode::default();
         let without = |text: &str| {
             let edits = wait_edits(text.as_bytes(), mode);
             String::from_utf8(edited(text.as_bytes(), &edits)).unwrap()
         };
         assert_eq!(without("ALTER TABLE t WAIT 3600 ADD x INT"), "ALTER TABLE t  ADD x INT");
         assert_eq!(without("rename table a wait 5 to b"), "rename table a  to b");
-        for same in ["ALTER TABLE t NOWAIT ADD x INT", "ALTER TABLE t ADD `wait` INT DEFAULT 'wait 5'"] {
+        assert_eq!(without("drop table a wait 0.5"), "drop table a ");
+        for same in [
+            "ALTER TABLE t NOWAIT ADD x INT",
+            "ALTER TABLE t ADD `wait` INT DEFAULT 'wait 5'",
+            "CREATE TABLE t SELECT a FROM u FOR UPDATE WAIT 5",
+        ] {
             assert_eq!(without(same), same);
         }
-        assert!(wait_edits(b"ALTER TABLE t WAIT 5 ADD x INT", SqlMode::default()).is_empty());
     }
 }

@@ -157,19 +157,9 @@ impl SessionEntry {
     ///
     /// Cancel safety: safe.
     pub async fn kill_query(&self) -> Result<(), KillError> {
-        let Some(kill) = KillOnWay::begin(self) else {
-            self.cut_wait();
-            return Ok(());
-        };
-        kill.killer.kill_query().await
-    }
-
-    fn cut_wait(&self) {
-        let mut shown = self.shown();
-        if shown.wait == Wait::Waits {
-            shown.wait = Wait::Cut;
-            drop(shown);
-            self.wake.wake();
+        match KillOnWay::begin(self) {
+            Some(kill) => kill.killer.kill_query().await,
+            None => Ok(()),
         }
     }
 
@@ -233,6 +223,13 @@ impl Waiting<'_> {
         .await
     }
 
+    /// Waits on after a KILL QUERY that changed nothing: the next one counts again.
+    pub(super) fn go_on(&mut self) {
+        if self.is_shown {
+            self.entry.shown().wait = Wait::Waits;
+        }
+    }
+
     fn look(&mut self) -> Option<Stopped> {
         if self.entry.due_interrupt(false).is_some() {
             return Some(Stopped::Session);
@@ -261,10 +258,18 @@ struct KillOnWay<'a> {
 }
 
 impl<'a> KillOnWay<'a> {
-    /// `None` when nothing runs.
+    /// `None` when nothing runs; a wait is cut then. Both under one lock: between two, a statement that waits
+    /// could begin to run, and would be missed.
     fn begin(entry: &'a SessionEntry) -> Option<Self> {
         let mut shown = entry.shown();
-        let killer = shown.activity.running.clone()?;
+        let Some(killer) = shown.activity.running.clone() else {
+            if shown.wait == Wait::Waits {
+                shown.wait = Wait::Cut;
+                drop(shown);
+                entry.wake.wake();
+            }
+            return None;
+        };
         shown.kills_on_way += 1;
         shown.was_killed = true;
         Some(Self { entry, killer })
@@ -543,6 +548,23 @@ mod tests {
         drop(one);
         assert!(!registry.kill(entry.id));
         two.enter(&user, 1, String::new()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_goes_on_can_be_cut_again() {
+        let registry = Arc::new(Registry::new());
+        let mut one = registry.admit(None, LIMITS).unwrap();
+        let entry = one.enter(&UserName::new("app"), 1, String::new()).unwrap();
+        // Nothing waits: it is lost.
+        entry.kill_query().await.unwrap();
+        let mut waiting = entry.waiting();
+        assert_eq!(waiting.look(), None);
+        for _ in 0..2 {
+            entry.kill_query().await.unwrap();
+            assert_eq!(waiting.stopped().await, Stopped::Statement);
+            waiting.go_on();
+            assert_eq!(waiting.look(), None);
+        }
     }
 
     #[tokio::test]

@@ -254,6 +254,8 @@ impl Session {
                     is_cancelled = true;
                     if let Err(error) = migrations.command(id, Command::Cancel, &user).await {
                         tracing::info!(target: "bulkhead::ddl", migration = %id, %error, "not cancelled");
+                        is_cancelled = false;
+                        waiting.go_on();
                     }
                 }
                 () = self.alarm.ring(deadline) => {

@@ -6,6 +6,7 @@ use super::young::key_of;
 use super::{Asked, Site};
 use crate::ddl::Standing;
 use crate::error::{ClientError, Code};
+use crate::protocol::handshake::Flavour;
 use crate::protocol::packet;
 use crate::protocol::result::parse_text_row;
 use crate::schema::{LiveTable, ReadError, Reader, Seen, ServerFacts};
@@ -163,13 +164,14 @@ impl Session {
         if self.state.temporary_tables.is_empty() {
             return Ok(false);
         }
-        let database = site.place.database.as_deref().unwrap_or_default();
+        // Elsewhere than on the connection that is held there are none of the session's own.
+        let Some(held) = self.state.held.as_ref() else { return Ok(false) };
+        let flavour = held.checkout.server_version().flavour;
+        if held.cluster != site.place.cluster || !may_be_temporary(&asked.change.form, flavour) {
+            return Ok(false);
+        }
         for name in asked.tables() {
-            let is_temporary = match self.state.temporary_tables.has(name, database) {
-                Some(is_temporary) => is_temporary,
-                None => self.ask_temporary(name, site).await?,
-            };
-            if !is_temporary {
+            if !self.ask_temporary(name, site).await? {
                 return Ok(false);
             }
         }
@@ -205,6 +207,24 @@ impl Session {
     }
 }
 
+/// Says whether a statement of this form may be about temporary tables: RENAME TABLE of MySQL takes the base
+/// table that a temporary one hides.
+fn may_be_temporary(form: &ChangeForm, flavour: Flavour) -> bool {
+    *form != ChangeForm::Rename || flavour != Flavour::MySql
+}
+
 fn unlooked(error: ReadError) -> ClientError {
     ClientError::new(Code::DdlUnlooked, format!("{}: {error}", Code::DdlUnlooked.sentence()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mysql_renames_base_tables_only() {
+        assert!(!may_be_temporary(&ChangeForm::Rename, Flavour::MySql));
+        assert!(may_be_temporary(&ChangeForm::Rename, Flavour::MariaDb));
+        assert!(may_be_temporary(&ChangeForm::Drop, Flavour::MySql));
+    }
 }

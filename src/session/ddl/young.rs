@@ -17,7 +17,7 @@ const TABLES_MAX: usize = 256;
 /// The tables that a session made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::session) struct YoungTables {
-    /// When it was made, by cluster and `database.table` in lower case.
+    /// When it was made, by cluster and `database.table` as it was written.
     made: BTreeMap<(ClusterName, String), Instant>,
 }
 
@@ -34,15 +34,32 @@ impl YoungTables {
         }
     }
 
+    /// Takes a table out in whatever case: some servers tell names by case, others do not.
     fn remove(&mut self, cluster: &ClusterName, name: &str) -> Option<Instant> {
-        self.made.remove(&(cluster.clone(), name.to_owned()))
+        let made = self.made.remove(&(cluster.clone(), name.to_owned()));
+        let name = name.to_lowercase();
+        self.made.retain(|(other, key), _| other != cluster || key.to_lowercase() != name);
+        made
+    }
+
+    /// Follows renames; what becomes of the names is known only when all tables are young: else a table that
+    /// code uses may have taken the place of one.
+    fn rename(&mut self, cluster: &ClusterName, renames: &[(String, String)], now: Instant) {
+        let all_young = renames.iter().all(|(from, _)| self.has(cluster, from, now));
+        for (from, to) in renames {
+            let made = self.remove(cluster, from);
+            self.remove(cluster, to);
+            if let (Some(made), true) = (made, all_young) {
+                self.made.insert((cluster.clone(), to.clone()), made);
+            }
+        }
     }
 }
 
-/// `database.table`, in lower case.
+/// `database.table`, as it was written: a name in another case may be another table's.
 pub(super) fn key_of(name: &ObjectName, database: &str) -> String {
     let qualifier = name.qualifier.as_ref().map_or(database, |name| name.text.as_str());
-    format!("{qualifier}.{}", name.name.text).to_lowercase()
+    format!("{qualifier}.{}", name.name.text)
 }
 
 impl Session {
@@ -51,13 +68,12 @@ impl Session {
         if self.answer_failed {
             return;
         }
-        let has_warnings = self.state.last.warnings > 0;
         let (cluster, now) = (&site.place.cluster, Instant::now());
         let database = site.place.database.as_deref().unwrap_or_default();
         let young = self.state.young.get_or_insert_default();
         match &asked.change.form {
-            // IF NOT EXISTS warns of a table that was there.
-            ChangeForm::Create(_) if asked.change.if_exists && has_warnings => {}
+            // It may have been there before.
+            ChangeForm::Create(_) if asked.change.if_exists => {}
             ChangeForm::Create(_) => young.add(cluster, key_of(&asked.change.table, database), now),
             ChangeForm::Drop => {
                 for table in asked.tables() {
@@ -69,11 +85,10 @@ impl Session {
                     ClauseKind::RenameTable(to) => Some(to),
                     _ => None,
                 });
-                for (from, to) in asked.tables().zip(renames) {
-                    if let Some(made) = young.remove(cluster, &key_of(from, database)) {
-                        young.add(cluster, key_of(to, database), made);
-                    }
-                }
+                let key = |name| key_of(name, database);
+                let renames: Vec<(String, String)> =
+                    asked.tables().zip(renames).map(|(from, to)| (key(from), key(to))).collect();
+                young.rename(cluster, &renames, now);
             }
         }
     }
@@ -96,5 +111,25 @@ mod tests {
         young.add(&cluster, "ws_1.late".to_owned(), now + YOUNG_FOR);
         assert_eq!(young.made.len(), 1);
         assert!(young.remove(&cluster, "ws_1.late").is_some() && young.made.is_empty());
+    }
+
+    #[test]
+    fn a_rename_passes_youth_on_only_when_all_tables_are_young() {
+        let (cluster, now) = (ClusterName::new("c1"), Instant::now());
+        let after = |renames: &[(&str, &str)]| {
+            let mut young = YoungTables::default();
+            young.add(&cluster, "d.a".to_owned(), now);
+            young.add(&cluster, "d.b".to_owned(), now);
+            let pair = |(from, to): &(&str, &str)| ((*from).to_owned(), (*to).to_owned());
+            young.rename(&cluster, &renames.iter().map(pair).collect::<Vec<_>>(), now);
+            young.made.keys().map(|(_, name)| name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(after(&[("d.a", "d.c")]), ["d.b", "d.c"]);
+        assert_eq!(after(&[("d.a", "d.c"), ("d.b", "d.e")]), ["d.c", "d.e"]);
+        // A used table takes the young one's name.
+        assert_eq!(after(&[("d.a", "d.c"), ("d.used", "d.a")]), ["d.b"]);
+        assert_eq!(after(&[("d.used", "d.a")]), ["d.b"]);
+        assert_eq!(after(&[("d.A", "d.c")]), ["d.b"]);
+        assert_eq!(after(&[]), ["d.a", "d.b"]);
     }
 }

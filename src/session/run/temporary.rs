@@ -11,7 +11,8 @@ use crate::session::run::job::Job;
 /// Names that are kept; with more, the connection is held until the session ends or is reset.
 const NAMES_MAX: usize = 256;
 
-/// The temporary tables that a session may have.
+/// The temporary tables that a session may have. Names are hints: a name that is known may meanwhile be
+/// nobody's, or hide no table, so whoever has to know asks the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::session) struct TemporaryTables {
     /// `database.table`, in lower case.
@@ -21,16 +22,9 @@ pub(in crate::session) struct TemporaryTables {
 }
 
 impl TemporaryTables {
+    /// Says whether there surely is none.
     pub(in crate::session) fn is_empty(&self) -> bool {
         self.names.is_empty() && !self.is_unknown
-    }
-
-    /// Says whether this name is a temporary table's; absent: that is not known.
-    pub(in crate::session) fn has(&self, object: &ObjectName, database: &str) -> Option<bool> {
-        match self.names.contains(&key(object, database)) {
-            true => Some(true),
-            false => (!self.is_unknown).then_some(false),
-        }
     }
 
     /// Takes over what a statement that succeeded has done in `database`.
@@ -41,8 +35,12 @@ impl TemporaryTables {
         let names = statement.objects.iter().map(|object| key(object, database));
         match statement.verb {
             DdlVerb::Create if statement.temporary => {
-                self.names.extend(names);
-                self.is_unknown |= self.names.len() > NAMES_MAX;
+                for name in names {
+                    match self.names.len() < NAMES_MAX {
+                        true => drop(self.names.insert(name)),
+                        false => self.is_unknown |= !self.names.contains(&name),
+                    }
+                }
             }
             DdlVerb::Drop => {
                 for name in names {
@@ -118,5 +116,16 @@ mod tests {
         );
         assert!(after(&["create table t (id int)", "drop table t"]).is_empty());
         assert!(!after(&[create, "alter table a rename to b", "drop table a"]).is_empty());
+    }
+
+    #[test]
+    fn names_are_bounded_and_those_beyond_are_unknown() {
+        let texts: Vec<String> =
+            (0..2 * NAMES_MAX).map(|n| format!("create temporary table t{n} (id int)")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let tables = after(&texts);
+        assert!(tables.names.len() == NAMES_MAX && tables.is_unknown);
+        assert!(!after(&texts[..NAMES_MAX]).is_unknown);
+        assert!(!after(&[&texts[..NAMES_MAX], &texts[..1]].concat()).is_unknown);
     }
 }

@@ -49,8 +49,12 @@ fn change_of(form: ChangeForm, table: ObjectName) -> TableChange {
 
 fn read_alter(cursor: &mut Cursor<'_>) -> Result<Option<TableChange>, Unread> {
     cursor.eat("ALTER");
-    cursor.eat_any(&["ONLINE", "OFFLINE"]);
-    let ignore = cursor.eat("IGNORE");
+    // MariaDB takes them in any order, and more than once.
+    let mut ignore = false;
+    while cursor.is_any(&["ONLINE", "OFFLINE", "IGNORE"]) {
+        ignore |= cursor.is("IGNORE");
+        cursor.next();
+    }
     if !cursor.eat("TABLE") {
         return Ok(None);
     }

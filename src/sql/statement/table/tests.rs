@@ -157,6 +157,11 @@ fn partitions_indexes_and_whole_tables_are_read() {
     assert_eq!((key.kind, key.parts.len()), (KeyKind::Unique, 2));
     let renamed = change("rename table a to b, c to d").unwrap().unwrap();
     assert_eq!((renamed.clauses.len(), renamed.more_tables.len()), (2, 1));
+    for words in ["ignore", "online ignore", "ignore online", "offline ignore online ignore"] {
+        let altered = change(&format!("alter {words} table t drop column a")).unwrap().unwrap();
+        assert!(altered.ignore && altered.clauses.len() == 1, "{words}");
+    }
+    assert!(!change("alter online offline table t force").unwrap().unwrap().ignore);
     assert_eq!(change("drop view v").unwrap(), None);
     assert_eq!(change("select 1").unwrap(), None);
     assert_eq!(change("optimize table t").unwrap().unwrap().form, ChangeForm::Optimize);
