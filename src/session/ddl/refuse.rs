@@ -81,7 +81,6 @@ mod tests {
             ("ALTER TABLE t FROBNICATE", Code::DdlRefused, "D501 unknown_clause"),
             ("ALTER TABLE t ADD FOREIGN KEY (n) REFERENCES u (id)", Code::DdlRefused, "D307 add_foreign_key"),
             ("ALTER TABLE t DROP COLUMN name, MODIFY n SMALLINT NOT NULL", Code::DdlUnacknowledged, "D106"),
-            ("DROP TABLE t", Code::DdlUnacknowledged, "D408 drop_table"),
         ] {
             let error = told(text);
             let message = error.wire_message();

@@ -145,10 +145,8 @@ class SchemaChangesTest < TrackerCase
     assert_equal %w[one zwölf much], connection.select_values("SELECT name FROM parcels ORDER BY id")
   end
 
-  test "a table is renamed or dropped when that is known to break code" do
+  test "a table is renamed when that is known to break code" do
     assert_refused("E7002", "D407") { connection.rename_table :parcels, :packets }
-    assert_refused("E7002", "D408") { connection.drop_table :parcels }
-    assert_refused("E7002", "D408") { connection.truncate :parcels }
     Acknowledged.here { connection.rename_table :parcels, :packets }
     assert_equal 3, connection.select_value("SELECT COUNT(*) FROM packets")
   end
