@@ -147,8 +147,8 @@ pub enum FeedError {
 }
 
 impl FeedError {
-    /// Says whether a subscription that begins where this one ended may go on: the server is away, stops, or is
-    /// being replaced.
+    /// Says whether a subscription that begins where this one ended may go on: the server is away, stops, or
+    /// is being replaced.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Open { .. } | Self::Late { .. } | Self::Closed => true,

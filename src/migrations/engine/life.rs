@@ -58,9 +58,9 @@ pub struct Verified {
     pub repaired: usize,
 }
 
-/// A batch that is being applied under the lock. Given up in the middle (time is over, the connection is lost),
-/// it is pending again: each of its changes carries the whole row, so applying it twice does no harm, and not
-/// applying it would lose it, for the next batch records a position behind it.
+/// A batch that is being applied under the lock. Given up in the middle (time is over, the connection is
+/// lost), it is pending again: each of its changes carries the whole row, so applying it twice does no harm,
+/// and not applying it would lose it, for the next batch records a position behind it.
 struct Taken<'a> {
     shared: &'a Shared,
     batch: Option<Batch<Image, Position>>,

@@ -7,7 +7,7 @@ pub(super) static RULE: Rule = Rule {
     id: "D408",
     name: "drop_table",
     sentence: "drops a table, or all of its rows: they are gone, and running code still asks for them",
-    remedy: "none needed; where the rows may be missed, rename it first, and drop it when nothing asked for it",
+    remedy: "none needed; where rows may be missed, rename it first, and drop it when nothing asked for it",
     source: "MySQL manual, DROP TABLE Statement; MariaDB documentation, DROP TABLE",
     check: Check::Statement(check),
 };
