@@ -218,6 +218,13 @@ async fn temporary_tables_are_the_sessions_own(stand: &Stand) {
     run(&mut conn, "ALTER TABLE users MODIFY v INT, RENAME COLUMN id TO k").await;
     let row: Option<(i64, i64)> = conn.query_first("SELECT k, v FROM users").await.expect("it is there");
     assert_eq!(row, Some((1, 12)));
+    if stand.is_mysql() {
+        // It would take the table that the temporary one hides.
+        refused_with(&mut conn, "RENAME TABLE users TO people", "E7002", "D407").await;
+    } else {
+        run(&mut conn, "RENAME TABLE users TO people").await;
+        run(&mut conn, "RENAME TABLE people TO users").await;
+    }
     run(&mut conn, "TRUNCATE users").await;
     run(&mut conn, "DROP TABLE users").await;
     let rows: Option<u64> = conn.query_first("SELECT COUNT(*) FROM users").await.expect("the real one");
