@@ -184,7 +184,9 @@ async fn new_and_empty_tables_are_free(stand: &Stand) {
     run(&mut other, "DELETE FROM grown").await;
     refused_with(&mut other, "ALTER TABLE grown DROP COLUMN c", "E7002", "holds no rows, but held some")
         .await;
-    run(&mut other, "TRUNCATE grown").await;
+    // It would look like a table that was never used.
+    refused_with(&mut other, "TRUNCATE grown", "E7002", "D408").await;
+    run(&mut other, "/* bulkhead: ddl_acknowledged */ TRUNCATE grown").await;
     // A counter at its start: never used.
     run(&mut other, "ALTER TABLE grown DROP COLUMN c").await;
     run(&mut other, "DROP TABLE grown").await;
@@ -192,6 +194,16 @@ async fn new_and_empty_tables_are_free(stand: &Stand) {
     refused_with(&mut maker, "RENAME TABLE users TO people", "E7002", "D407").await;
     run(&mut maker, "CREATE TABLE again (id INT PRIMARY KEY)").await;
     run(&mut maker, "DROP TABLE again").await;
+    let (errno, message) = refused(&mut maker, "ALTER TABLE users DROP COLUMN n, MODIFY nix INT").await;
+    assert!(errno == 1054 && message.contains("nix"), "{errno} {message}");
+    refused_with(&mut maker, "ALTER TABLE users ADD z INT /*!100000 , DROP COLUMN n */", "E7005", "").await;
+    if stand.is_mysql() {
+        return;
+    }
+    run(&mut maker, "PREPARE s FROM 'CREATE OR REPLACE TABLE users SELECT ? AS a'").await;
+    run(&mut maker, "SET @a = 1").await;
+    let (_, message) = refused(&mut maker, "EXECUTE s USING @a").await;
+    assert!(message.contains("a schema change with parameters"), "{message}");
 }
 
 async fn temporary_tables_are_the_sessions_own(stand: &Stand) {
@@ -201,6 +213,13 @@ async fn temporary_tables_are_the_sessions_own(stand: &Stand) {
     run(&mut conn, "ALTER TABLE users MODIFY v INT, RENAME COLUMN id TO k").await;
     let row: Option<(i64, i64)> = conn.query_first("SELECT k, v FROM users").await.expect("it is there");
     assert_eq!(row, Some((1, 12)));
+    if stand.is_mysql() {
+        // It would take the table that the temporary one hides.
+        refused_with(&mut conn, "RENAME TABLE users TO people", "E7002", "D407").await;
+    } else {
+        run(&mut conn, "RENAME TABLE users TO people").await;
+        run(&mut conn, "RENAME TABLE people TO users").await;
+    }
     run(&mut conn, "TRUNCATE users").await;
     run(&mut conn, "DROP TABLE users").await;
     let rows: Option<u64> = conn.query_first("SELECT COUNT(*) FROM users").await.expect("the real one");

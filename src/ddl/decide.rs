@@ -171,6 +171,12 @@ pub fn decide(request: &Request<'_>) -> Decision {
     report(request, &judged, &whole, &found, is_known)
 }
 
+/// A column that a clause needs, and that neither the table has nor the statement makes.
+pub fn missing_column<'a>(change: &'a TableChange, clause: &'a Clause, table: Table<'a>) -> Option<&'a str> {
+    table.definition?;
+    Subject { change, clause, table }.missing_column()
+}
+
 /// What the rules say about one clause. A clause that none offers anything for is left to D501.
 fn rulings_of(change: &TableChange, clause: &Clause, table: Table<'_>) -> Vec<(&'static Rule, Ruling)> {
     let subject = Subject { change, clause, table };

@@ -25,7 +25,7 @@ mod table;
 pub use apply::apply;
 pub use claims::{Claim, Converts, Texts, Unprovable, claims};
 pub use conversion::{Conversion, compare};
-pub use decide::{ClauseReport, Decision, Finding, Level, Request, Route, decide};
+pub use decide::{ClauseReport, Decision, Finding, Level, Request, Route, decide, missing_column};
 pub use describe::{to_json, to_text};
 pub use edit::{Edit, assert_edits, edited, wait_edits};
 pub use headroom::{

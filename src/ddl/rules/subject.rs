@@ -191,7 +191,7 @@ impl<'a> Subject<'a> {
     }
 
     /// A column that the clause needs and that is not there.
-    pub(super) fn missing_column(&self) -> Option<&'a str> {
+    pub(in crate::ddl) fn missing_column(&self) -> Option<&'a str> {
         let mut needed: Vec<&'a str> = Vec::new();
         let after = |position: &'a Option<Position>| match position {
             Some(Position::After(name)) => Some(name.text.as_str()),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Asked, Sent, Site, as_text};
+use super::{Asked, Sent, Site, as_text, is_of_table};
 use crate::backend::{SessionSettings, SettingChange};
 use crate::ddl::{Edit, edited, wait_edits};
 use crate::error::{ClientError, Code};
@@ -84,7 +84,9 @@ impl Session {
     /// # Errors
     /// [`Failure::TableBusy`] when it did not get its table.
     pub(super) async fn run_unasserted(&mut self, job: &Job<'_>, site: &Site<'_>) -> Flow {
-        let edits = wait_edits(job.server_text(), self.state.mode);
+        let (text, mode) = (job.server_text(), self.state.mode);
+        // A routine's body may hold queries that wait.
+        let edits = if is_of_table(text, mode) { wait_edits(text, mode) } else { Vec::new() };
         match self.run_bounded(job, site, &edits, &BUSY).await? {
             Sent::Answered => Ok(()),
             Sent::NotInPlace(error) => Err(crate::session::run::exchange::refused_by_server(&error).into()),

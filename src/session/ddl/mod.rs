@@ -18,12 +18,12 @@ mod young;
 pub(in crate::session) use self::direct::Waits;
 pub(in crate::session) use self::young::YoungTables;
 
-use crate::ddl::{Decision, Finding, Level, Offer, Request, Route, Standing, assert_edits, decide};
+use crate::ddl::{Decision, Finding, Level, Offer, Request, Route, Standing, Table, assert_edits, decide};
 use crate::error::{ClientError, Code};
 use crate::plan::{Address, Destination, Plan};
 use crate::protocol::response::CommandKind;
 use crate::protocol::result::ServerError;
-use crate::sql::{self, ChangeForm, ObjectName, Scan, SqlMode, TableChange};
+use crate::sql::{self, ChangeForm, Lexer, ObjectName, Scan, ScanFlags, SqlMode, TableChange, TokenKind};
 use crate::topology::Snapshot;
 
 use self::look::Look;
@@ -139,14 +139,12 @@ impl Session {
 
     /// Reads the text that is to be sent; `None` when it changes no table.
     fn read_change<'a>(&self, text: &'a [u8]) -> Result<Option<Asked<'a>>, ClientError> {
-        let mode = self.state.mode;
-        let mut scan = Scan::default();
-        sql::scan(text, mode, &mut scan);
-        let unread = |why: &dyn std::fmt::Display| {
-            ClientError::new(Code::DdlUnread, format!("{}: {why}", Code::DdlUnread.sentence()))
-        };
-        let change = sql::read_change(text, &scan, mode).map_err(|error| unread(&error))?;
-        Ok(change.map(|change| Asked { text, change, mode }))
+        read(text, self.state.mode)
+    }
+
+    /// Says whether a text only makes a table, so that nothing has to be decided about it.
+    pub(in crate::session) fn only_creates_table(&self, text: &[u8]) -> bool {
+        self.read_change(text).is_ok_and(|asked| asked.is_some_and(|asked| asked.only_creates()))
     }
 
     async fn change_table(
@@ -165,7 +163,15 @@ impl Session {
         let decision = self.decide(site, asked, look, false).await?;
         self.log_change(site, asked, &decision);
         if refuse::names_nothing(&decision) {
-            // The server's own error: it is asserted, so that nothing else can come of it.
+            let table = Table { definition: look.definition(), server: look.server() };
+            if let Some(error) = refuse::error_of_nothing(asked, table) {
+                return Err(error.into());
+            }
+            if decision.clauses.len() != 1 {
+                return Err(refuse::refusal(&decision, look.standing()).into());
+            }
+            look.close().await;
+            // A condition makes it a no-op: it is asserted, so that nothing else can come of it.
             let edits = assert_edits(asked.text, &asked.change, Offer::INSTANT, look.server());
             return match self.run_asserted(job, site, asked, &edits).await? {
                 Sent::Answered => Ok(()),
@@ -175,22 +181,33 @@ impl Session {
         match decision.route {
             Route::Refuse => Err(refuse::refusal(&decision, look.standing()).into()),
             Route::Copy => self.copy_online(job, site, asked, (look, &decision)).await,
-            Route::Direct => {
-                self.check_not_migrating(site, asked)?;
-                self.prove(site, asked, (look, &decision)).await?;
-                match self.run_asserted(job, site, asked, &decision.edits).await? {
-                    Sent::Answered => {
-                        self.note_tables(asked, site);
-                        Ok(())
-                    }
-                    Sent::NotInPlace(error) if asked.needs_definition() => {
-                        self.copy_after_all(job, site, asked, (look, &error)).await
-                    }
-                    Sent::NotInPlace(error) => {
-                        Err(crate::session::run::exchange::refused_by_server(&error).into())
-                    }
-                }
+            Route::Direct => self.change_directly(job, site, asked, (look, &decision)).await,
+        }
+    }
+
+    /// Proves, and sends it as it was decided; what the server will not do in place is copied online.
+    async fn change_directly(
+        &mut self,
+        job: &Job<'_>,
+        site: &Site<'_>,
+        asked: &Asked<'_>,
+        (look, decision): (&mut Look, &Decision),
+    ) -> Flow {
+        self.prove(site, asked, (look, decision)).await?;
+        // Behind the scan, which takes a while: a migration may have begun meanwhile.
+        self.check_not_migrating(site, asked)?;
+        look.close().await;
+        match self.run_asserted(job, site, asked, &decision.edits).await? {
+            Sent::Answered => {
+                self.note_tables(asked, site);
+                Ok(())
             }
+            Sent::NotInPlace(error) if asked.needs_definition() => {
+                // The first look was given back before the statement was sent.
+                *look = self.look(asked, site).await?;
+                self.copy_after_all(job, site, asked, (look, &error)).await
+            }
+            Sent::NotInPlace(error) => Err(crate::session::run::exchange::refused_by_server(&error).into()),
         }
     }
 
@@ -202,6 +219,13 @@ impl Session {
         asked: &Asked<'_>,
         (look, error): (&mut Look, &ServerError),
     ) -> Flow {
+        if let Some(answer) = look.settled(asked) {
+            // The table has gone meanwhile, or can no longer be read.
+            return match answer {
+                Ok(()) => Err(crate::session::run::exchange::refused_by_server(error).into()),
+                Err(error) => Err(error.into()),
+            };
+        }
         let (cluster, errno) = (&site.place.cluster, error.errno);
         tracing::info!(target: "bulkhead::ddl", %cluster, errno, "not done in place: to be copied online");
         let decision = self.decide(site, asked, look, true).await?;
@@ -267,6 +291,64 @@ impl Session {
     }
 }
 
+/// Reads a text that is to be sent; `None` when it changes no table.
+///
+/// # Errors
+/// `ddl_unread`, also for a change of a table in a form that is not known, and for what may be another
+/// statement to the server than to the reader.
+fn read(text: &[u8], mode: SqlMode) -> Result<Option<Asked<'_>>, ClientError> {
+    const DISPUTED: ScanFlags = ScanFlags::VERSION_COMMENT_SKIPPED.union(ScanFlags::VERSION_COMMENT_DISPUTED);
+    let mut scan = Scan::default();
+    sql::scan(text, mode, &mut scan);
+    let unread = |why: &dyn std::fmt::Display| {
+        ClientError::new(Code::DdlUnread, format!("{}: {why}", Code::DdlUnread.sentence()))
+    };
+    let is_disputed = scan.flags.intersects(DISPUTED);
+    let change = sql::read_change(text, &scan, mode).map_err(|error| unread(&error))?;
+    let asked = change.map(|change| Asked { text, change, mode });
+    if is_disputed {
+        // Behind the name of a table that is made, a comment says at most how the table is made.
+        let creates = asked.as_ref().filter(|asked| asked.only_creates());
+        let front = creates.map_or(text.len(), |asked| asked.change.table.span().end as usize);
+        sql::scan(&text[..front], mode, &mut scan);
+        if scan.flags.intersects(DISPUTED) {
+            return Err(unread(&"a version comment"));
+        }
+    }
+    if asked.is_none() && is_of_table(text, mode) {
+        return Err(unread(&"a form of it that is not known"));
+    }
+    Ok(asked)
+}
+
+/// Says whether a schema change is one of a table or an index, by the first word that names what it changes.
+fn is_of_table(text: &[u8], mode: SqlMode) -> bool {
+    const TABLE: [&str; 6] = ["INDEX", "OPTIMIZE", "RENAME", "TABLE", "TABLES", "TRUNCATE"];
+    const OTHER: [&str; 10] = [
+        "DATABASE",
+        "EVENT",
+        "FUNCTION",
+        "PACKAGE",
+        "PROCEDURE",
+        "SCHEMA",
+        "SEQUENCE",
+        "SERVER",
+        "TRIGGER",
+        "VIEW",
+    ];
+    let mut lexer = Lexer::new(text, mode);
+    loop {
+        let token = lexer.next_token();
+        let is = |word: &&str| token.span.of(text).eq_ignore_ascii_case(word.as_bytes());
+        match token.kind {
+            TokenKind::End => return false,
+            TokenKind::Word if TABLE.iter().any(is) => return true,
+            TokenKind::Word if OTHER.iter().any(is) => return false,
+            _ => {}
+        }
+    }
+}
+
 /// The job as a text of its own; `None` for commands that are no statements, or that have parameters.
 fn as_text<'b>(job: &Job<'b>, text: &'b [u8]) -> Result<Job<'b>, ClientError> {
     let attributes = match job.payload {
@@ -277,4 +359,48 @@ fn as_text<'b>(job: &Job<'b>, text: &'b [u8]) -> Result<Job<'b>, ClientError> {
         }
     };
     Ok(Job { payload: Payload::Text { attributes, text }, kind: CommandKind::Query, ..*job })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_another_statement_to_the_server_is_unread() {
+        let told = |text: &str| match read(text.as_bytes(), SqlMode::default()) {
+            Ok(asked) => {
+                if asked.is_some() {
+                    "table"
+                } else {
+                    "other"
+                }
+            }
+            Err(error) => {
+                assert_eq!(error.code, Code::DdlUnread, "{text}");
+                "unread"
+            }
+        };
+        for (text, is) in [
+            ("ALTER TABLE t ADD a INT", "table"),
+            ("ALTER IGNORE ONLINE TABLE t ADD a INT", "table"),
+            ("ALTER TABLE t ADD a INT /*!100000 , DROP COLUMN b */", "unread"),
+            ("ALTER TABLE t ADD a INT /*!80000 INVISIBLE */", "unread"),
+            ("ALTER TABLE t ADD a INT /*M!100000 , DROP COLUMN b */", "unread"),
+            ("ALTER TABLE t /*!40000 DISABLE KEYS */", "table"),
+            ("CREATE /*!100000 OR REPLACE */ TABLE t (a INT)", "unread"),
+            ("CREATE OR REPLACE TABLE t (a INT /*!80023 INVISIBLE */)", "unread"),
+            ("CREATE TABLE t (a INT /*!80023 INVISIBLE */)", "table"),
+            ("DROP ONLINE INDEX i ON t", "unread"),
+            ("CREATE VIEW v AS SELECT a FROM t", "other"),
+            (
+                "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER x BEFORE INSERT ON t \
+              FOR EACH ROW SET @a = 1 */",
+                "other",
+            ),
+            ("CREATE PROCEDURE p() ALTER TABLE t FORCE", "other"),
+            ("DROP VIEW v", "other"),
+        ] {
+            assert_eq!(told(text), is, "{text}");
+        }
+    }
 }

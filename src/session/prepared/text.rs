@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backend::text_of_literal;
 use crate::error::{ClientError, Code};
 use crate::plan::{Address, Destination, Pins, Planned};
-use crate::sql::{self, ClientCharset, Parsed, PrepareSource, Scan, SqlMode, StatementKind, quote};
+use crate::sql::{self, ClientCharset, Parsed, PrepareSource, Scan, SqlMode, quote};
 use crate::topology::Snapshot;
 
 use crate::session::Session;
@@ -154,7 +154,8 @@ impl Session {
             let change = Job { payload, ..inner };
             return Box::pin(self.change_schema(&change, (address, &said, snapshot))).await;
         }
-        if plan.effects.alters_table && plan.kind != StatementKind::Create {
+        // What merely makes a table needs no decision; CREATE OR REPLACE drops one.
+        if plan.effects.alters_table && !self.only_creates_table(text) {
             return Err(not_supported("a schema change with parameters").into());
         }
         let address = prepared.address.as_ref();
