@@ -135,12 +135,12 @@ async fn end_at(fleet: &mut Fleet, (table, rows): (&str, u32), (side, step): (&s
     let id = fleet.submit(table, WIDEN, is_postponed).await;
     fleet.launch(Some(&point));
     if is_postponed && side == "after" {
-        fleet.wait_for(&id, "postponed").await;
+        fleet.wait_for_or_gone(&id, "postponed").await;
         // The process may have stopped before it answers.
         let _ = fleet.try_admin(&format!("CUT OVER MIGRATION '{id}'")).await;
     }
     if step == Step::Retire {
-        fleet.wait_for(&id, "done").await;
+        fleet.wait_for_or_gone(&id, "done").await;
         let _ = fleet.try_admin(&format!("RETIRE MIGRATION '{id}'")).await;
     }
     assert!(fleet.wait_for_end().await, "{point}: it is reached");

@@ -15,7 +15,7 @@ use mysql_async::{Conn, Row};
 use tokio::task::JoinSet;
 
 use crate::common::clients::run;
-use crate::common::servers::{Bulkhead, Cluster, Flavour, Role, Setup};
+use crate::common::servers::{Bulkhead, Cluster, Flavour, Role, Setup, try_connect};
 use crate::relay::Relay;
 
 /// The change that most tests make: a type change, which is always copied.
@@ -216,8 +216,23 @@ impl Fleet {
 
     /// Runs an admin statement that may be refused.
     pub(crate) async fn try_admin(&self, statement: &str) -> Result<Vec<Row>, String> {
-        let mut admin = self.bulkhead().connect_admin().await;
+        let bulkhead = self.bulkhead();
+        let admin = try_connect(bulkhead.admin_port, "app", &bulkhead.password, None).await;
+        let mut admin = admin.map_err(|error| error.to_string())?;
         admin.query(statement).await.map_err(|error| error.to_string())
+    }
+
+    /// Waits until a migration is in a state, or the process has gone: it may end at any moment.
+    pub(crate) async fn wait_for_or_gone(&self, id: &str, wanted: &str) {
+        let began = Instant::now();
+        while began.elapsed() < WITHIN {
+            let Ok(rows) = self.try_admin(&format!("SHOW MIGRATION '{id}'")).await else { return };
+            let pairs = rows.into_iter().map(mysql_async::from_row::<(String, String)>);
+            if pairs.into_iter().any(|(name, value)| name == "state" && value == wanted) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// The id of the newest migration.
