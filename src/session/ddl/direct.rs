@@ -130,6 +130,8 @@ impl Session {
                 }
             }
         };
+        // Its warnings are asked for now: to set the wait back, later, would clear them.
+        Box::pin(self.end_linger()).await;
         self.state.settings = own;
         let waits = self.waits.get_or_insert_default();
         waits.withholds = &[];
