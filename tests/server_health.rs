@@ -20,6 +20,8 @@ const WORKSPACES: u32 = 6;
 const WRITE_EVERY: Duration = Duration::from_millis(100);
 /// A fingerprint has a usual time after the first round of learning, 10 s, that finds 50 statements.
 const LEARNT_AFTER: Duration = Duration::from_secs(22);
+/// Ends a wait that would not. Some 15 s are usual; noise on the machine is slow writes to the detector.
+const WELL_AGAIN_WITHIN: Duration = Duration::from_secs(180);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -63,7 +65,10 @@ async fn until(
         if is_it(&found) {
             return began.elapsed();
         }
-        assert!(began.elapsed() < bound, "{cluster}: {column} is still {found:?}");
+        if began.elapsed() >= bound {
+            let row = row(admin, cluster).await;
+            panic!("{cluster}: {column} is still {found:?}: {row:?}");
+        }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
@@ -175,7 +180,7 @@ async fn a_stalled_cluster_is_told_and_the_other_stays_healthy() {
     assert!(seen.advised.contains(&"limited".to_owned()), "{seen:?}");
     assert!(worst.get::<String, _>("worst_signal").is_some(), "{worst:?}");
     assert!(worst.get::<u64, _>("writes_in_flight").is_some_and(|count| count > 0), "{worst:?}");
-    let took = until(&mut admin, ("c1", "state"), Duration::from_secs(40), |found| found == "healthy").await;
+    let took = until(&mut admin, ("c1", "state"), WELL_AGAIN_WITHIN, |found| found == "healthy").await;
     println!("healthy again after {took:?}");
 
     // The whole server stands still.
@@ -185,7 +190,7 @@ async fn a_stalled_cluster_is_told_and_the_other_stays_healthy() {
     println!("stopped: {seen:?}");
     assert!(is_within(seen.suspect, 3.0) && is_within(seen.degraded, 5.0), "{seen:?}");
     assert!(is_within(seen.down, 9.0), "{seen:?}");
-    let took = until(&mut admin, ("c1", "state"), Duration::from_secs(60), |found| found == "healthy").await;
+    let took = until(&mut admin, ("c1", "state"), WELL_AGAIN_WITHIN, |found| found == "healthy").await;
     println!("healthy again after {took:?}");
     writers.finish().await;
 
