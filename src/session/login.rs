@@ -355,6 +355,6 @@ mod tests {
     #[test]
     fn a_sessions_task_is_small() {
         let bytes = future_bytes(WelcomedClient::serve::<()>);
-        assert!(bytes <= 9_300, "{bytes} bytes");
+        assert!(bytes <= 8_192, "{bytes} bytes");
     }
 }

@@ -295,11 +295,12 @@ impl Session {
             Destination::Local(answer) => {
                 let payload = Payload::Text { attributes: &[], text: asked.text };
                 let job = job_of(asked, plan, payload, CommandKind::Query);
-                return self.answer_locally(answer, &job, asked, snapshot).await;
+                // What few executions need is kept out of every session's memory.
+                return Box::pin(self.answer_locally(answer, &job, asked, snapshot)).await;
             }
             Destination::Split(pieces) => {
                 let job = job_of(asked, plan, Payload::Execute(execution), CommandKind::Execute);
-                return self.run_split(&job, pieces, snapshot).await;
+                return Box::pin(self.run_split(&job, pieces, snapshot)).await;
             }
             Destination::All(_) => return Err(ClientError::of(Code::CrossShard).into()),
         };
