@@ -49,6 +49,10 @@ impl Pace for Free {
         self.workers
     }
 
+    fn chunk_time(&self) -> Duration {
+        Duration::from_millis(800)
+    }
+
     fn done(&self, _: ChunkCost) {}
 }
 

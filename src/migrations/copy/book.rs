@@ -12,6 +12,10 @@
 //!    were copied.
 //! 5. The caller writes the chunk, and [`Book::close`] lets its deferred changes go.
 //!
+//! Where nobody writes the server copies a chunk by itself, which is quicker, and its keys are not known. Such a
+//! chunk is claimed whole ([`Book::claim_whole`]) behind the copy and before its COMMIT, if no change came in
+//! the meantime.
+//!
 //! A chunk that meets another row's unique value is read again *alone* ([`Book::hold_at`]): once the feed has
 //! passed a marker written behind the read, everything that comes is held back. Shadow and source agree then
 //! about every row that both have, so a conflict is a true duplicate.
@@ -61,6 +65,8 @@ enum Phase {
     /// Claimed: hashes of the keys in flight. Two keys of one hash delay a change for no reason, which does
     /// no harm.
     InFlight { hashes: HashSet<u64> },
+    /// Claimed without its keys being known: any key may be in flight.
+    Whole,
 }
 
 #[derive(Debug)]
@@ -162,6 +168,7 @@ impl<T: Clone, P: Clone> Book<T, P> {
                 let hash = *hash.get_or_insert_with(|| xxh3_64(key.as_bytes()));
                 hashes.contains(&hash).then_some(chunk.id)
             }
+            Phase::Whole => Some(chunk.id),
             Phase::Open { .. } => None,
         })
     }
@@ -216,7 +223,7 @@ impl<T: Clone, P: Clone> Book<T, P> {
     pub fn is_touched(&self, id: ChunkId, key: &[u8]) -> bool {
         self.chunks.iter().any(|chunk| match &chunk.phase {
             Phase::Open { touched } => chunk.id == id && touched.contains(key),
-            Phase::InFlight { .. } => false,
+            Phase::InFlight { .. } | Phase::Whole => false,
         })
     }
 
@@ -245,6 +252,20 @@ impl<T: Clone, P: Clone> Book<T, P> {
             keep(!is_newer);
         }
         self.chunks[at].phase = Phase::InFlight { hashes };
+    }
+
+    /// Decides about a chunk whose rows the server has copied by itself, so that their keys are not known; the
+    /// copy is not committed yet. True if no change has come since the chunk was registered and none waits:
+    /// then the copy is newer than everything that was applied, and whatever comes from now on waits for it.
+    /// Else the copy is to be rolled back.
+    pub fn claim_whole(&mut self, id: ChunkId) -> bool {
+        let is_free = self.hold == Hold::No && self.is_drained();
+        let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.id == id) else { return false };
+        let is_untouched = matches!(&chunk.phase, Phase::Open { touched } if touched.is_empty());
+        if is_free && is_untouched {
+            chunk.phase = Phase::Whole;
+        }
+        is_free && is_untouched
     }
 
     /// The chunk is committed, or given up and rolled back: what was deferred for it can be applied.

@@ -146,7 +146,8 @@ pub(crate) async fn copy_alone(
     Ok(Fate::Copied { piece, cut, rows, bytes, took: started.elapsed() })
 }
 
-fn copied(piece: &Piece) -> Option<Copied> {
+/// What is recorded of a piece.
+pub(super) fn copied(piece: &Piece) -> Option<Copied> {
     let high = piece.range.through.clone()?;
     Some(Copied { number: piece.number, low: piece.range.after.clone(), high })
 }
@@ -279,7 +280,11 @@ async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Resu
 }
 
 /// True if exactly this range is recorded: an earlier COMMIT of it was not answered, but done.
-async fn is_recorded(shared: &Shared, direct: &mut Direct, copied: &Copied) -> Result<bool, DirectError> {
+pub(super) async fn is_recorded(
+    shared: &Shared,
+    direct: &mut Direct,
+    copied: &Copied,
+) -> Result<bool, DirectError> {
     let found = direct.query(shared.records.select_range(copied.number)).await?;
     Ok(found.first().is_some_and(|row| {
         row.value(0) == copied.low.as_ref().map(Key::as_bytes) && row.value(1) == Some(copied.high.as_bytes())

@@ -3,6 +3,7 @@
 //! - `book`: which changes may be applied now and which rows of a chunk may be written (pure).
 //! - `ranges`: which chunk is next (pure).
 //! - `chunk`: reads and writes one.
+//! - `server`: lets the server copy one by itself, where nobody writes.
 //! - `run`: several at a time, as many as [`super::engine::Pace`] allows.
 //!
 //! The source is read by plain SELECTs, without a lock. A chunk is one transaction on the shadow, its range
@@ -12,6 +13,7 @@ mod book;
 mod chunk;
 mod ranges;
 mod run;
+mod server;
 
 pub use book::{Batch, Book, ChunkId, Op};
 pub use ranges::{Copied, Next, Piece, Ranges};

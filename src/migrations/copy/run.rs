@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::chunk::{CHUNK_BYTES_MAX, Fate, Replace, copy_alone, copy_piece};
-use super::ranges::{Next, Piece, Ranges};
+use super::ranges::{Copied, Next, Piece, Ranges};
+use super::server::{Turns, copy_on_server};
 use crate::backend::direct::Direct;
 use crate::migrations::engine::{ChunkCost, Counters, EngineError, Pace, Permission, Shared, rows};
 use crate::migrations::plan::KeyRange;
@@ -17,10 +18,10 @@ use crate::migrations::plan::KeyRange;
 const FIRST_ROWS: u64 = 1_000;
 /// Rows of a chunk at most.
 const ROWS_MAX: u64 = 50_000;
+/// The same where the server copies by itself and rows have parts of any length: only their average is known.
+const LONG_ROWS_MAX: u64 = 4_000;
 /// Bytes of statements that a chunk is meant to be.
 const CHUNK_BYTES: u64 = (CHUNK_BYTES_MAX / 2) as u64;
-/// Time that a chunk is meant to take.
-const CHUNK_TIME: Duration = Duration::from_millis(800);
 /// Chunks at work at once, whatever the pace allows.
 const WORKERS_MAX: usize = 16;
 /// Failures in a row by lock waits, deadlocks and lost connections.
@@ -35,6 +36,8 @@ struct Ended {
     result: Result<Fate, EngineError>,
     piece: Piece,
     direct: Option<Direct>,
+    /// Of one that the server was to copy by itself: whether it gave way.
+    gave_way: Option<bool>,
 }
 
 /// What copies.
@@ -46,6 +49,7 @@ struct Run {
     idle: Vec<Direct>,
     alone: VecDeque<Piece>,
     rows: u64,
+    turns: Turns,
     failures: u32,
     since_compacted: usize,
 }
@@ -67,6 +71,7 @@ pub(crate) async fn copy_rows(
         idle: Vec::new(),
         alone: VecDeque::new(),
         rows: FIRST_ROWS,
+        turns: Turns::default(),
         failures: 0,
         since_compacted: 0,
     };
@@ -77,6 +82,20 @@ pub(crate) async fn copy_rows(
         direct.close().await;
     }
     result
+}
+
+/// Lets the server copy a piece; reads and writes it where that gives way, which is told too.
+async fn copy_either_way(
+    shared: &Shared,
+    direct: &mut Direct,
+    piece: Piece,
+    compact: Option<Copied>,
+) -> (Result<Fate, EngineError>, Option<bool>) {
+    match copy_on_server(shared, direct, &piece, compact.as_ref()).await {
+        Ok(Some(fate)) => (Ok(fate), Some(false)),
+        Ok(None) => (copy_piece(shared, direct, piece, compact).await, Some(true)),
+        Err(error) => (Err(error), None),
+    }
 }
 
 impl Run {
@@ -150,10 +169,14 @@ impl Run {
             compact = self.ranges.compact(COMPACT_AT / 2);
         }
         let shared = self.shared.clone();
+        let by_server = self.turns.next();
         self.tasks.spawn(async move {
             let mut direct = direct;
-            let result = copy_piece(&shared, &mut direct, piece.clone(), compact).await;
-            Ended { result, piece, direct: (!direct.is_lost()).then_some(direct) }
+            let (result, gave_way) = match by_server {
+                true => copy_either_way(&shared, &mut direct, piece.clone(), compact).await,
+                false => (copy_piece(&shared, &mut direct, piece.clone(), compact).await, None),
+            };
+            Ended { result, piece, direct: (!direct.is_lost()).then_some(direct), gave_way }
         });
         Ok(())
     }
@@ -165,10 +188,19 @@ impl Run {
         }
     }
 
+    /// Rows of the next piece.
+    fn piece_rows(&self) -> u64 {
+        if !self.turns.is_on() {
+            return self.rows;
+        }
+        let most = if self.shared.plan.has_long_columns { LONG_ROWS_MAX } else { ROWS_MAX };
+        self.rows.min(most).min(CHUNK_BYTES / self.shared.counters.row_bytes()).max(1)
+    }
+
     /// Where the next piece ends.
     async fn scout(&mut self, range: KeyRange) -> Result<Option<crate::migrations::plan::Key>, EngineError> {
         let mut direct = self.connection().await?;
-        let sql = self.shared.plan.select_bound(&range, self.rows);
+        let sql = self.shared.plan.select_bound(&range, self.piece_rows());
         let found = rows(&mut direct, sql, "looking for the end of a range").await;
         if !direct.is_lost() {
             self.idle.push(direct);
@@ -203,8 +235,11 @@ impl Run {
     }
 
     async fn settle(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Result<(), EngineError> {
-        let Ok(Ended { result, piece, direct }) = ended else { return Err(EngineError::Stopped) };
+        let Ok(Ended { result, piece, direct, gave_way }) = ended else { return Err(EngineError::Stopped) };
         self.idle.extend(direct);
+        if let Some(gave_way) = gave_way {
+            self.turns.ended(gave_way);
+        }
         match result {
             Ok(fate) => {
                 self.failures = 0;
@@ -244,7 +279,7 @@ impl Run {
             return;
         }
         let by_bytes = CHUNK_BYTES as f64 / bytes.max(1) as f64;
-        let by_time = CHUNK_TIME.as_secs_f64() / took.as_secs_f64().max(1e-6);
+        let by_time = self.pace.chunk_time().as_secs_f64() / took.as_secs_f64().max(1e-6);
         let factor = by_bytes.min(by_time).clamp(0.25, 2.0);
         self.rows = ((self.rows as f64 * factor) as u64).clamp(1, ROWS_MAX);
     }

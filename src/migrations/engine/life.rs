@@ -26,8 +26,10 @@ use crate::protocol::handshake::Flavour;
 const MARKER_WITHIN: Duration = Duration::from_secs(60);
 /// Longest wait for the shadow's metadata lock before indexes are built, s.
 const BUILD_WAIT_S: u32 = 60;
-/// Memory in which MySQL sorts an index, bytes.
-const BUILD_BYTES: u32 = 128 << 20;
+/// Memory in which MySQL sorts an index, bytes: as much as the table has, within these bounds. It is taken
+/// whole, whatever is sorted.
+const BUILD_BYTES_MIN: u64 = 4 << 20;
+const BUILD_BYTES_MAX: u64 = 128 << 20;
 /// "Duplicate key name": the indexes are there already.
 const ER_DUP_KEYNAME: u16 = 1061;
 
@@ -159,19 +161,22 @@ impl Engine {
         copy_rows(shared.clone(), Ranges::new(max, recorded.copied), pace).await
     }
 
-    /// How many rows there are, as the server guesses.
+    /// How many rows there are and how long they are, as the server guesses.
     async fn estimate(&self, direct: &mut Direct) -> Result<(), EngineError> {
         let names = &self.shared.plan.names;
         let sql = format!(
-            "SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+            "SELECT table_rows, avg_row_length FROM information_schema.tables WHERE table_schema = {} AND \
+             table_name = {}",
             crate::sql::quote::string(&names.database),
             crate::sql::quote::string(&names.table)
         );
         run(direct, "SET NAMES utf8mb4", "estimating the table").await?;
         let found = rows(direct, sql, "estimating the table").await?;
         run(direct, "SET NAMES binary", "estimating the table").await?;
-        let count = found.first().and_then(|row| row.number::<u64>(0)).unwrap_or(0);
-        self.shared.counters.rows_estimated.store(count, std::sync::atomic::Ordering::Relaxed);
+        let number = |at| found.first().and_then(|row| row.number::<u64>(at)).unwrap_or(0);
+        let counters = &self.shared.counters;
+        counters.rows_estimated.store(number(0), std::sync::atomic::Ordering::Relaxed);
+        counters.row_bytes.store(number(1), std::sync::atomic::Ordering::Relaxed);
         Ok(())
     }
 
@@ -186,11 +191,12 @@ impl Engine {
         let mut direct = shared.session().await?;
         let recorded = shared.records.read(&mut direct, shared.plan.key.columns.len()).await?;
         let Some(late) = recorded.late else { return Ok(()) };
+        let bytes = Counters::get(&shared.counters.rows_estimated) * shared.counters.row_bytes();
         // No row may be ahead of the feed, and none may change meanwhile: a server that logs changes for a
         // unique index under construction takes a row that is deleted and inserted again for a duplicate.
         self.drain(MARKER_WITHIN).await?;
         self.park().await?;
-        let built = build_indexes(&mut direct, &late).await;
+        let built = build_indexes(&mut direct, &late, bytes.clamp(BUILD_BYTES_MIN, BUILD_BYTES_MAX)).await;
         self.unpark();
         built?;
         run(&mut direct, self.shared.records.unset(Single::Late), what).await?;
@@ -353,12 +359,12 @@ impl Engine {
     }
 }
 
-async fn build_indexes(direct: &mut Direct, statement: &[u8]) -> Result<(), EngineError> {
+async fn build_indexes(direct: &mut Direct, statement: &[u8], bytes: u64) -> Result<(), EngineError> {
     let what = "building indexes";
     run(direct, "SET NAMES utf8mb4", what).await?;
     run(direct, format!("SET SESSION lock_wait_timeout = {BUILD_WAIT_S}"), what).await?;
     if direct.flavour() == Flavour::MySql {
-        run(direct, format!("SET SESSION innodb_ddl_buffer_size = {BUILD_BYTES}"), what).await?;
+        run(direct, format!("SET SESSION innodb_ddl_buffer_size = {bytes}"), what).await?;
     }
     match direct.execute(statement).await {
         Ok(_) => Ok(()),

@@ -35,6 +35,10 @@ pub trait Pace: Send + Sync {
     /// How many chunks may be worked on at once now; read before each chunk, at least 1 is used.
     fn workers(&self) -> usize;
 
+    /// How long a chunk is meant to take now. Its COMMIT is written to the binary log in one go, and clients'
+    /// commits wait for that.
+    fn chunk_time(&self) -> Duration;
+
     /// A chunk is done.
     fn done(&self, cost: ChunkCost);
 }

@@ -48,12 +48,19 @@ pub(crate) struct State {
     pub(crate) current: Instant,
 }
 
+/// A row is taken to be no shorter.
+const ROW_BYTES_MIN: u64 = 64;
+/// A row is taken to be as long where the server has no guess.
+const ROW_BYTES_UNKNOWN: u64 = 1_024;
+
 /// Counters, written without the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) rows_copied: AtomicU64,
     pub(crate) bytes_copied: AtomicU64,
     pub(crate) rows_estimated: AtomicU64,
+    /// Bytes of a row, as the server guesses.
+    pub(crate) row_bytes: AtomicU64,
     pub(crate) changes_applied: AtomicU64,
     pub(crate) rows_compared: AtomicU64,
     pub(crate) settled: AtomicU64,
@@ -63,6 +70,14 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Bytes of a row, as the server guesses.
+    pub(crate) fn row_bytes(&self) -> u64 {
+        match Self::get(&self.row_bytes) {
+            0 => ROW_BYTES_UNKNOWN,
+            bytes => bytes.max(ROW_BYTES_MIN),
+        }
     }
 
     pub(crate) fn get(counter: &AtomicU64) -> u64 {

@@ -79,6 +79,9 @@ pub struct CopyColumn {
     pub nullable: bool,
 }
 
+/// Characters of a short text at most.
+const SHORT_MAX: u64 = 255;
+
 /// What is copied and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyPlan {
@@ -94,6 +97,8 @@ pub struct CopyPlan {
     pub fillers: Vec<(String, &'static str)>,
     /// MariaDB, not MySQL.
     pub mariadb: bool,
+    /// A column may be much longer in one row than in the average one.
+    pub has_long_columns: bool,
 }
 
 /// What a plan is made from.
@@ -152,7 +157,21 @@ impl CopyPlan {
         let columns = pairs.iter().map(|pair| copy_column(&sides, pair)).collect::<Result<_, _>>()?;
         let fillers = fillers(&sides, &pairs)?;
         let mariadb = inputs.server.mariadb;
-        Ok(Self { names: inputs.names.clone(), columns, key, kinds: kinds.into(), fillers, mariadb })
+        let has_long_columns = pairs.iter().any(|pair| is_long(&pair.old));
+        let (names, kinds) = (inputs.names.clone(), kinds.into());
+        Ok(Self { names, columns, key, kinds, fillers, mariadb, has_long_columns })
+    }
+}
+
+/// Says whether values may have more than some hundred characters.
+fn is_long(of: &ResolvedType) -> bool {
+    match of.kind {
+        TypeKind::Text(_)
+        | TypeKind::Blob(_)
+        | TypeKind::Json
+        | TypeKind::Spatial(_)
+        | TypeKind::Other(_) => true,
+        _ => of.length.is_some_and(|length| length > SHORT_MAX),
     }
 }
 

@@ -129,7 +129,18 @@ impl CopyPlan {
         format!("INSERT INTO {} ({}) VALUES ", self.names.target(), names.join(",")).into_bytes()
     }
 
-    /// The same rows by the server itself: for tables that are copied under a lock.
+    /// The rows of a range by the server itself. At READ COMMITTED InnoDB reads the source without locks then
+    /// (MySQL manual, "Locks Set by Different SQL Statements in InnoDB").
+    pub fn insert_select_range(&self, range: &KeyRange) -> Vec<u8> {
+        let mut sql = self.insert_select();
+        sql.extend_from_slice(format!(" FORCE INDEX ({}) WHERE ", self.key.source_index).as_bytes());
+        let key = self.source_key();
+        range.condition(&key, &mut sql);
+        sql.extend_from_slice(format!(" ORDER BY {}", key.join(",")).as_bytes());
+        sql
+    }
+
+    /// All rows by the server itself: for tables that are copied under a lock.
     pub fn insert_select(&self) -> Vec<u8> {
         let carried = self.columns.iter().map(|column| column.target.as_str());
         let names: Vec<&str> = carried.chain(self.fillers.iter().map(|(name, _)| name.as_str())).collect();

@@ -16,6 +16,10 @@ use crate::migrations::throttle::Throttle;
 /// Chunks at once while no client writes, and while some do.
 const WORKERS: usize = 4;
 const WORKERS_BESIDE_CLIENTS: usize = 1;
+/// Time that a chunk is meant to take while clients write.
+const CHUNK_TIME_BESIDE_CLIENTS: Duration = Duration::from_millis(150);
+/// And else.
+const CHUNK_TIME: Duration = Duration::from_millis(800);
 /// While clients write, a copy rests so many times as long as its last chunk took.
 const REST: f64 = 0.5;
 /// A rest is never longer.
@@ -98,6 +102,10 @@ impl Pace for Paced {
 
     fn workers(&self) -> usize {
         if self.throttle.is_busy() { WORKERS_BESIDE_CLIENTS } else { WORKERS }
+    }
+
+    fn chunk_time(&self) -> Duration {
+        if self.throttle.is_busy() { CHUNK_TIME_BESIDE_CLIENTS } else { CHUNK_TIME }
     }
 
     fn done(&self, cost: ChunkCost) {

@@ -1,0 +1,127 @@
+//! One chunk that the server copies by itself: its rows do not pass through here, which halves the work.
+//!
+//! It is for tables, and moments, in which nobody writes: the chunk is claimed whole behind the copy, before
+//! its COMMIT, and gives way to any change that came meanwhile. Whatever else is in its way, a row that is
+//! there already, a lock, a value that the new type does not take, is left to the other way of copying, which
+//! knows what to do about it, or how to tell it.
+
+use std::time::Instant;
+
+use super::chunk::{Fate, copied, is_recorded};
+use super::ranges::{Copied, Piece};
+use crate::backend::direct::{Direct, DirectError};
+use crate::migrations::engine::{EngineError, OpenChunk, Shared, meaning};
+
+/// Pieces that are copied the other way after one that gave way; twice as many after each further one.
+const PAUSE_MIN: u32 = 1;
+const PAUSE_MAX: u32 = 64;
+
+/// Whether the next piece is tried in this way.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    pause: u32,
+    left: u32,
+}
+
+impl Turns {
+    /// True if the next piece is to be tried.
+    pub(super) fn is_on(&self) -> bool {
+        self.left == 0
+    }
+
+    /// A piece begins: true if it is to be tried.
+    pub(super) fn next(&mut self) -> bool {
+        let is_on = self.is_on();
+        self.left = self.left.saturating_sub(1);
+        is_on
+    }
+
+    /// What became of one.
+    pub(super) fn ended(&mut self, gave_way: bool) {
+        if gave_way {
+            self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+            self.left = self.pause;
+        } else {
+            self.pause = 0;
+        }
+    }
+}
+
+/// Copies one piece; `None`: it gave way, and nothing of it was written.
+///
+/// # Errors
+/// The connection is lost, or the feed has ended.
+pub(super) async fn copy_on_server(
+    shared: &Shared,
+    direct: &mut Direct,
+    piece: &Piece,
+    compact: Option<&Copied>,
+) -> Result<Option<Fate>, EngineError> {
+    let started = Instant::now();
+    let Some(range) = copied(piece) else { return Ok(None) };
+    let chunk = OpenChunk::open(shared).await?;
+    shared.mark().await?;
+    let wrote = try_copy(shared, direct, (&chunk, piece), (&range, compact)).await;
+    if !matches!(wrote, Ok(Some(_))) && !direct.is_lost() {
+        // If even that fails the connection is lost, which the next statement tells.
+        let _ = direct.execute("ROLLBACK").await;
+    }
+    chunk.close();
+    match wrote {
+        Ok(Some(rows)) => {
+            let bytes = rows * shared.counters.row_bytes();
+            let took = started.elapsed();
+            Ok(Some(Fate::Copied { piece: piece.clone(), cut: None, rows, bytes, took }))
+        }
+        Ok(None) => Ok(None),
+        Err(error) if error.is_lost() => Err(meaning("copying rows", error)),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn try_copy(
+    shared: &Shared,
+    direct: &mut Direct,
+    (chunk, piece): (&OpenChunk<'_>, &Piece),
+    (range, compact): (&Copied, Option<&Copied>),
+) -> Result<Option<u64>, DirectError> {
+    direct.execute("START TRANSACTION").await?;
+    let rows = direct.execute(shared.plan.insert_select_range(&piece.range)).await?.affected_rows;
+    if !shared.update(|state| state.book.claim_whole(chunk.id)) {
+        return Ok(None);
+    }
+    match direct.execute(shared.records.add_range(range, rows)).await {
+        Ok(_) => {}
+        Err(error) if error.errno() == Some(1062) && is_recorded(shared, direct, range).await? => {
+            direct.execute("ROLLBACK").await?;
+            return Ok(Some(0));
+        }
+        Err(error) => return Err(error),
+    }
+    for sql in compact.iter().flat_map(|all| shared.records.compact(all)) {
+        direct.execute(sql).await?;
+    }
+    direct.execute("COMMIT").await?;
+    Ok(Some(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gives_way_waits_longer_each_time() {
+        let mut turns = Turns::default();
+        let mut tried = Vec::new();
+        for piece in 0..20 {
+            if turns.next() {
+                tried.push(piece);
+                turns.ended(true);
+            }
+        }
+        assert_eq!(tried, [0, 2, 5, 10, 19]);
+        while !turns.next() {}
+        turns.ended(false);
+        assert!(turns.next() && turns.next());
+    }
+}
