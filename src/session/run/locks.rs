@@ -1,9 +1,9 @@
 //! User locks: GET_LOCK ties the session to its connection until the last lock is given back.
 //!
-//! Answers are relayed unread, so it is not known whether a lock was taken or released. Every name that
-//! GET_LOCK was called with counts as held; after a RELEASE_LOCK the server is asked whether one of them
-//! still is. Where a name is no plain string, only RELEASE_ALL_LOCKS (or the end of the session) frees the
-//! connection.
+//! Answers are relayed unread, so it is not known whether a lock was taken or released. Behind GET_LOCK and
+//! RELEASE_LOCK the server is asked whether the session has one of the names that GET_LOCK was called with: a
+//! lock that another session has ties this one to nothing. Where a name is no plain string, only
+//! RELEASE_ALL_LOCKS (or the end of the session) frees the connection.
 
 use std::collections::BTreeSet;
 
@@ -55,7 +55,8 @@ impl UserLocks {
         if find(&text, b"release_all_locks").is_some() && !takes {
             *self = Self::default();
         }
-        find(&text, b"release_lock").is_some() && !takes && !self.is_unknown && !self.names.is_empty()
+        let changes = takes || find(&text, b"release_lock").is_some();
+        changes && !self.is_unknown && !self.names.is_empty()
     }
 
     /// A statement that gives a row if one of the locks is still the connection's.
@@ -127,9 +128,10 @@ mod tests {
     #[test]
     fn locks_are_remembered_by_name_until_the_server_says_otherwise() {
         let (locks, asks) = after(&["SELECT GET_LOCK('Rails:1', 0)", "select get_lock ( \"b\" , 1)"]);
-        assert_eq!((locks.names.len(), locks.is_unknown, asks), (2, false, false));
+        assert_eq!((locks.names.len(), locks.is_unknown, asks), (2, false, true));
         assert!(locks.question().ends_with(b" OR IS_USED_LOCK('rails:1') = CONNECTION_ID()"));
         assert!(after(&["SELECT GET_LOCK('a', 0)", "SELECT RELEASE_LOCK('a')"]).1);
+        assert!(!after(&["SELECT GET_LOCK('a', 0)", "SELECT IS_USED_LOCK('a')"]).1);
         assert!(after(&["SELECT GET_LOCK('a', 0)", "DO RELEASE_ALL_LOCKS()"]).0.is_empty());
         assert!(after(&["SELECT IS_FREE_LOCK('a')"]).0.is_empty());
     }
