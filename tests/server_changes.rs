@@ -559,6 +559,41 @@ async fn unread_subscriptions_lose_nothing(flavour: Flavour) {
     assert_eq!(told.rows.len(), 40_200);
 }
 
+/// One subscription is not read. The other one waits for it for some seconds; then it is ended, and goes on
+/// where it was by a stream of its own, on which nobody waits for it.
+async fn slow_subscribers_hold_nobody_back(flavour: Flavour) {
+    let cluster = Cluster::shared(flavour);
+    let mut direct = direct(cluster).await;
+    let (table, kinds) = simple_table(&mut direct, "slow").await;
+    query(&mut direct, "CREATE TABLE other LIKE t").await;
+    let other = TableName::new("slow", "other");
+    let (feeds, cluster_name) = (feeds(cluster), name());
+    let subscribe =
+        |table: &TableName, from| feeds.subscribe(&cluster_name, table.clone(), Arc::clone(&kinds), from);
+    let mut slow = subscribe(&table, None).await.unwrap();
+    let start = slow.start().clone();
+    let mut quick = subscribe(&other, None).await.unwrap();
+    for id in 0..200 {
+        query(&mut direct, format!("INSERT INTO t VALUES ({id}, REPEAT('z', 190))")).await;
+    }
+    query(&mut direct, "INSERT INTO other VALUES (1, 'a')").await;
+    let marker = feeds.mark(&name()).await.unwrap();
+    let began = std::time::Instant::now();
+    assert_eq!(until_marker(&mut quick, marker).await.rows.len(), 1);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let error = until_error(&mut slow).await;
+    assert!(matches!(error, FeedError::Behind { .. }) && error.is_passing(), "{error}");
+
+    let mut again = subscribe(&table, Some(start)).await.unwrap();
+    assert_eq!(feeds.stats(&name()).unwrap().subscriptions, 2);
+    let marker = feeds.mark(&name()).await.unwrap();
+    let began = std::time::Instant::now();
+    until_marker(&mut quick, marker).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "nobody waits: {:?}", began.elapsed());
+    assert_eq!(until_marker(&mut again, marker).await.rows.len(), 200, "everything came");
+    drop((slow, again, quick));
+}
+
 /// Writes rows in transactions of several sizes until it is told to stop; gives how many transactions.
 async fn write_on(mut direct: Direct, stop: tokio::sync::watch::Receiver<bool>) -> (Direct, u32) {
     let mut round = 0_u32;
@@ -1059,4 +1094,5 @@ on_both! {
     resumed: resumed_mysql, resumed_mariadb;
     unfit_servers: unfit_servers_are_named_mysql, unfit_servers_are_named_mariadb;
     unread_subscriptions_lose_nothing: unread_subscriptions_mysql, unread_subscriptions_mariadb;
+    slow_subscribers_hold_nobody_back: slow_subscribers_mysql, slow_subscribers_mariadb;
 }

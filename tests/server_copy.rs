@@ -574,6 +574,85 @@ async fn a_copy_goes_on_where_it_was_left() {
     }
 }
 
+/// Another engine has taken the migration up while the first one was stopped for a while: the first one
+/// writes nothing more, neither rows nor progress, and does not clear the other's away.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn an_engine_that_was_followed_by_another_writes_nothing_more() {
+    for flavour in BOTH {
+        let cluster = Cluster::shared(flavour);
+        database(cluster, "fenced", &[TABLE]);
+        rows(cluster, "fenced", 13);
+        let mover = Mover::new(cluster);
+        let mut job =
+            mover.job("fenced", "t", "ALTER TABLE t MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT", 55);
+        let mut first = job.start().await.unwrap();
+        assert!(matches!(first.copy(Free::of(2, 1)).await, Err(EngineError::Stopped)));
+        job.epoch = 2;
+        let mut second = job.resume().await.unwrap();
+        let count = || async { job.dump(&job.names.target(), &["id"]).await.len() };
+        let copied = count().await;
+        let error = first.copy(Free::new(2)).await.unwrap_err();
+        assert!(matches!(error, EngineError::Superseded), "{flavour:?}: {error}");
+        assert_eq!(count().await, copied, "{flavour:?}: nothing is written");
+        cluster.sql("UPDATE fenced.t SET note = 'since' WHERE id <= 20");
+        let error = first.catch_up(Duration::from_secs(10)).await.unwrap_err();
+        assert!(matches!(error, EngineError::Superseded), "{flavour:?}: {error}");
+        assert!(first.stop(true).await.is_err(), "{flavour:?}: the records are the other one's");
+        // As one that begins only now.
+        job.epoch = 1;
+        let error = job.resume().await.expect_err("it is too late");
+        assert!(matches!(error, EngineError::Superseded), "{flavour:?}: {error}");
+        assert!(matches!(job.make().await, Err(EngineError::Superseded)), "{flavour:?}: nor is it made anew");
+        second.copy(Free::new(2)).await.unwrap();
+        second.finish_indexes().await.unwrap();
+        let verified = second.verify(Free::new(2), Duration::from_secs(10)).await.unwrap();
+        assert_eq!((verified.passes, verified.repaired), (1, 0), "{flavour:?}");
+        job.assert_equal(&COLUMNS).await;
+        second.stop(true).await.unwrap();
+    }
+}
+
+/// Time is over, or the connection is lost, in the middle of the last changes: they are pending again.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn last_changes_that_are_cut_short_are_applied_later() {
+    for flavour in BOTH {
+        let cluster = Cluster::shared(flavour);
+        database(cluster, "short", &[TABLE]);
+        rows(cluster, "short", 12);
+        let mover = Mover::new(cluster);
+        let job =
+            mover.job("short", "t", "ALTER TABLE t MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT", 75);
+        let mut engine = job.move_rows().await.unwrap();
+        let (source, target) = (job.names.source(), job.names.target());
+        let (mut cut_short, mut within) = (0, Duration::from_millis(8));
+        loop {
+            engine.park().await.unwrap();
+            cluster.sql("UPDATE short.t SET amount = amount + 1; DELETE FROM short.t ORDER BY id LIMIT 3");
+            let mut locked = job.admin().await;
+            locked.execute(format!("LOCK TABLES {source} WRITE, {target} WRITE")).await.unwrap();
+            let drained = engine.drain_under_lock(Some(&mut locked), within).await;
+            let is_done = drained.is_ok();
+            if let Err(error) = drained {
+                assert!(error.is_passing(), "{flavour:?}: {error}");
+                cut_short += u32::from(locked.is_lost());
+            }
+            // When it is lost in the middle of an answer, the server ends it and rolls back.
+            drop(locked);
+            engine.unpark();
+            if is_done {
+                break;
+            }
+            within = within.mul_f64(1.3);
+        }
+        assert!(cut_short > 0, "{flavour:?}: none was cut short");
+        engine.catch_up(Duration::from_secs(20)).await.unwrap();
+        job.assert_equal(&COLUMNS).await;
+        engine.stop(true).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn a_change_of_the_table_itself_ends_it() {

@@ -14,10 +14,11 @@ mod writers;
 
 use std::time::{Duration, Instant};
 
-use bulkhead::migrations::Step;
+use bulkhead::migrations::{Ended, State, Step};
 use common::clients::{run, value};
 use common::servers::{Flavour, Role};
 use fleet::{Fleet, WIDEN};
+use mysql_async::Row;
 use mysql_async::prelude::Queryable;
 use relay::{Cut, Relay};
 use writers::Writers;
@@ -461,6 +462,258 @@ async fn a_change_by_somebody_else_ends_it() {
         assert_eq!(fleet.type_of("t", "extra").await, "int", "{flavour:?}: the other change stays");
         assert_eq!(fleet.type_of("t", "n").await, "int", "{flavour:?}");
         assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{flavour:?}");
+    }
+}
+
+/// Two proxies believe that a migration is theirs, again and again, as behind a lease that changed hands
+/// while the first one was stopped: no write is lost, whichever comes to the end.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn two_engines_on_one_migration_lose_nothing() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("two", flavour).await;
+        let tables = [("many", MANY * 5), ("few", FEW)];
+        for (table, rows) in tables {
+            fleet.make_table(table, rows).await;
+        }
+        let services = fleet.two_at_once().await;
+        fleet.launch(None);
+        let mut background = tokio::task::JoinSet::new();
+        for service in &services {
+            service.start(&mut background).await.expect("the store can be read");
+        }
+        let mut all = Vec::new();
+        for (table, rows) in tables {
+            all.push((table, Writers::start(&fleet, table, rows).await));
+        }
+        // Until the second one has taken the lease too.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let mut ids = Vec::new();
+        for (table, _) in tables {
+            let request = Fleet::request(table, WIDEN, false);
+            ids.push(services[0].submit(request).await.expect("it is taken on"));
+        }
+        // They take it from each other; in the end one of them is left.
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        services[0].stop().await;
+        for id in &ids {
+            let ended = tokio::time::timeout(Duration::from_secs(90), services[1].wait(id)).await;
+            assert!(matches!(ended, Ok(Ended::Done { .. })), "{flavour:?}: {ended:?}");
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for (table, writers) in all {
+            writers.stop().await.compare(&fleet, table).await;
+            assert_eq!(fleet.type_of(table, "n").await, "bigint", "{flavour:?}");
+        }
+        let kept: Vec<String> = ids.iter().map(|id| format!("old_{id}")).collect();
+        assert_eq!(fleet.artifacts().await, kept, "{flavour:?}: one exchange of each");
+        let states: Vec<_> = ids.iter().filter_map(|id| services[1].row(id)).map(|row| row.state).collect();
+        assert_eq!(states, [State::Done, State::Done], "{flavour:?}: an end stays what it is");
+    }
+}
+
+/// Readers of the binary log are killed while a table is copied and kept up to date.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_feed_that_is_cut_off_again_and_again_loses_nothing() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("cut", flavour).await;
+        fleet.make_table("t", MANY * 5).await;
+        let id = fleet.submit("t", WIDEN, true).await;
+        fleet.launch(None);
+        let writers = Writers::start(&fleet, "t", MANY * 5).await;
+        let mut root = fleet.root().await;
+        let (began, mut killed) = (Instant::now(), 0);
+        while began.elapsed() < Duration::from_secs(6) {
+            let readers = "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
+            let readers: Vec<u64> = root.query(readers).await.expect("it works");
+            for reader in readers {
+                // It may have gone by itself.
+                killed += u32::from(root.query_drop(format!("KILL {reader}")).await.is_ok());
+            }
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+        assert!(killed > 3, "{flavour:?}: {killed}");
+        assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+        writers.go_on_for(Duration::from_millis(500)).await;
+        writers.stop().await.compare(&fleet, "t").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_server_that_is_started_again_during_the_copy_is_gone_on_with() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("again", flavour).await;
+        fleet.make_table("t", MANY * 5).await;
+        let id = fleet.submit("t", WIDEN, true).await;
+        fleet.launch(None);
+        // In the middle of the copy, and while it is kept up to date.
+        for state in ["copying", "postponed"] {
+            fleet.wait_for(&id, state).await;
+            let mut conn = fleet.root().await;
+            run(&mut conn, &format!("UPDATE app.t SET s = '{state}' WHERE id % 7 = 0")).await;
+            run(&mut conn, "DELETE FROM app.t WHERE id % 11 = 3 LIMIT 100").await;
+            fleet.cluster.kill(Role::Primary);
+            fleet.cluster.start_one(Role::Primary);
+            let update = format!("UPDATE app.t SET s = '{state} 2' WHERE id % 13 = 0");
+            run(&mut fleet.root().await, &update).await;
+        }
+        let before = fleet.sum("t").await;
+        assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+        assert_eq!(fleet.sum("t").await, before, "{flavour:?}");
+        assert_eq!(fleet.type_of("t", "n").await, "bigint", "{flavour:?}");
+    }
+}
+
+/// The binary log was purged while no proxy read it: what was changed then is not known. It ends clearly, and
+/// the table is as its clients left it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_binary_log_that_was_purged_meanwhile_ends_it() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("purged", flavour).await;
+        fleet.make_table("t", MANY).await;
+        let id = fleet.submit("t", WIDEN, true).await;
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+        fleet.stop();
+        let mut root = fleet.root().await;
+        run(&mut root, "UPDATE app.t SET s = 'unseen' WHERE id < 100").await;
+        let before = fleet.sum("t").await;
+        let began = Instant::now();
+        loop {
+            run(&mut root, "FLUSH BINARY LOGS").await;
+            let files: Vec<Row> = root.query("SHOW BINARY LOGS").await.expect("it works");
+            let last: String = files[files.len() - 1].get(0).expect("a name");
+            run(&mut root, &format!("PURGE BINARY LOGS TO '{last}'")).await;
+            // The server keeps files while a reader that has gone seems to be there.
+            let files: Vec<Row> = root.query("SHOW BINARY LOGS").await.expect("it works");
+            if files.len() == 1 {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "the files go");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&id, "failed").await, "failed", "{flavour:?}: {}", fleet.tell(&id).await);
+        let message = fleet.fact(&id, "message").await;
+        assert!(message.contains("purged its binary log"), "{flavour:?}: {message}");
+        assert_eq!(fleet.sum("t").await, before, "{flavour:?}");
+        assert_eq!(fleet.type_of("t", "n").await, "int", "{flavour:?}");
+        assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{flavour:?}");
+        // Nothing stands in the way of another attempt.
+        fleet.admin(&format!("RETRY MIGRATION '{id}'")).await;
+        assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+    }
+}
+
+/// The primary is exchanged for its replica while a copy waits for an operator: by GTIDs it goes on there.
+async fn go_on_behind_a_switchover(flavour: Flavour) {
+    let mut fleet = Fleet::start_with_replica(flavour).await;
+    fleet.make_table("t", MANY).await;
+    let id = fleet.submit("t", WIDEN, true).await;
+    fleet.launch(None);
+    assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+    let mut client = fleet.client().await;
+    run(&mut client, "UPDATE t SET s = 'before' WHERE id < 100").await;
+    let to = fleet.cluster.replica_port.expect("it has one");
+    fleet.admin(&format!("FAILOVER CLUSTER c1 TO '127.0.0.1:{to}' WHY 'a test'")).await;
+    let began = Instant::now();
+    while client.query_drop("UPDATE t SET s = 'behind' WHERE id BETWEEN 200 AND 299").await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{flavour:?}: writes go on");
+        client = fleet.client().await;
+    }
+    fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+    assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+    run(&mut client, "UPDATE t SET s = 'after' WHERE id BETWEEN 300 AND 399").await;
+    let mut primary = fleet.cluster.connect(Role::Replica, "root").await;
+    let count = |word: &str| format!("SELECT COUNT(*) FROM app.t WHERE s = '{word}'");
+    for (word, rows) in [("before", 99), ("behind", 100), ("after", 100)] {
+        assert_eq!(value(&mut primary, &count(word)).await, rows, "{flavour:?}: {word}");
+    }
+    assert_eq!(value(&mut primary, "SELECT COUNT(*) FROM app.t").await, i64::from(MANY), "{flavour:?}");
+    let kind = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'app' AND \
+                table_name = 't' AND column_name = 'n' AND data_type = 'bigint'";
+    assert_eq!(value(&mut primary, kind).await, 1, "{flavour:?}: it is changed on the new primary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_copy_goes_on_behind_a_switchover_mysql() {
+    go_on_behind_a_switchover(Flavour::MySql).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_copy_goes_on_behind_a_switchover_mariadb() {
+    go_on_behind_a_switchover(Flavour::MariaDb).await;
+}
+
+/// One chunk whose rows take longer than the lock may be held: the statement is ended on the server too.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_chunk_that_takes_too_long_holds_nobody_up() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("slow", flavour).await;
+        fleet.make_table("t", FEW).await;
+        let text = "ALTER TABLE t ADD COLUMN g CHAR(128) AS (SHA2(REPEAT(s, 6000000), 512)) STORED";
+        let id = fleet.submit("t", text, false).await;
+        fleet.launch(None);
+        assert!(fleet.waits(&id).await, "{flavour:?}: {}", fleet.tell(&id).await);
+        let mut direct = fleet.root().await;
+        let began = Instant::now();
+        let mut longest = Duration::ZERO;
+        while began.elapsed() < Duration::from_secs(6) {
+            let asked = Instant::now();
+            run(&mut direct, "UPDATE app.t SET n = n + 1 WHERE id = 1").await;
+            longest = longest.max(asked.elapsed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // The bound is three seconds, and what ends the statement takes a moment.
+        assert!(longest < Duration::from_millis(4500), "{flavour:?}: {longest:?}");
+        fleet.admin(&format!("CANCEL MIGRATION '{id}'")).await;
+        assert_eq!(fleet.wait_for(&id, "cancelled").await, "cancelled", "{}", fleet.tell(&id).await);
+        assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{flavour:?}");
+    }
+}
+
+/// One that is cancelled before it has begun takes nothing away.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_revert_that_is_cancelled_early_can_be_asked_for_again() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("early", flavour).await;
+        fleet.make_table("t", FEW).await;
+        let id = fleet.submit("t", WIDEN, false).await;
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+        // Its process ends when the kept table has the name of the shadow, and nothing is applied to it.
+        fleet.stop();
+        fleet.launch(Some("before:subscribe"));
+        // The process may have stopped before it answers.
+        let _ = fleet.try_admin(&format!("REVERT MIGRATION '{id}'")).await;
+        assert!(fleet.wait_for_end().await, "{flavour:?}: it is reached");
+        let back = fleet.cancel_newest_offline().await;
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&back, "cancelled").await, "cancelled", "{}", fleet.tell(&back).await);
+        let began = Instant::now();
+        while fleet.artifacts().await != [format!("old_{id}")] {
+            assert!(began.elapsed() < Duration::from_secs(10), "{flavour:?}: {:?}", fleet.artifacts().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let mut client = fleet.client().await;
+        run(&mut client, "UPDATE t SET s = 'since' WHERE id < 50").await;
+        let wanted = fleet.sum("t").await;
+        fleet.admin(&format!("REVERT MIGRATION '{id}'")).await;
+        let again = fleet.newest().await;
+        assert_eq!(fleet.wait_for(&again, "done").await, "done", "{flavour:?}: {}", fleet.tell(&again).await);
+        assert_eq!(fleet.sum("t").await, wanted, "{flavour:?}");
+        assert_eq!(fleet.type_of("t", "n").await, "int", "{flavour:?}");
     }
 }
 

@@ -159,9 +159,65 @@ async fn breaking_changes_are_refused_unless_acknowledged(stand: &Stand) {
     refused_with(&mut conn, "ALTER TABLE users DROP COLUMN d2", "E7002", "D106").await;
     let log = stand.bulkhead.log();
     assert!(log.contains("schema change") && log.contains("acknowledged=true"), "{log}");
+    let told = acknowledged_changes(stand).await;
+    let statement = "ALTER TABLE users DROP COLUMN d1";
+    assert!(told.len() == 1 && told[0].contains(statement), "one is told, what was refused is not: {told:?}");
+    assert!(told[0].starts_with("done in_place app.users app "), "{told:?}");
     let (errno, message) = refused(&mut conn, "ALTER TABLE no_such_table ADD COLUMN a INT").await;
     assert!(errno == 1146 && message.contains("no_such_table"), "{errno} {message}");
     refused_with(&mut conn, "ALTER TABLE users ADD COLUMN (a INT", "E7005", "cannot be read").await;
+}
+
+/// The changes in place that SHOW MIGRATIONS tells of: state, how, where, who, what.
+async fn acknowledged_changes(stand: &Stand) -> Vec<String> {
+    let mut admin = stand.bulkhead.connect_admin().await;
+    let rows: Vec<mysql_async::Row> = admin.query("SHOW MIGRATIONS").await.expect("it answers");
+    let text =
+        |row: &mysql_async::Row, column: &str| row.get::<String, _>(column).expect("the column is there");
+    let line = |row: &mysql_async::Row| {
+        let at = format!("{}.{}", text(row, "database"), text(row, "table"));
+        let of = |column| text(row, column);
+        format!("{} {} {at} {} {}", of("state"), of("step"), of("user"), of("statement"))
+    };
+    rows.iter().map(line).filter(|line| line.contains(" in_place ")).collect()
+}
+
+/// A session that keeps its connection asks for the warnings of a change as on a plain server, twice too.
+async fn warnings_are_told_on_a_held_connection(stand: &Stand) {
+    let mut conn = stand.bulkhead.connect(Some("app")).await;
+    run(&mut conn, "CREATE TEMPORARY TABLE keeps_it (id INT)").await;
+    run(&mut conn, "DROP TABLE IF EXISTS nothing_there").await;
+    for _ in 0..2 {
+        let told: Vec<(String, u16, String)> = conn.query("SHOW WARNINGS").await.expect("it answers");
+        assert!(told.len() == 1 && told[0].1 == 1051, "{told:?}");
+    }
+    let count: Option<u64> = conn.query_first("SELECT @@warning_count").await.expect("it answers");
+    assert_eq!(count, Some(1));
+    run(&mut conn, "INSERT INTO keeps_it VALUES (1)").await;
+    let told: Vec<(String, u16, String)> = conn.query("SHOW WARNINGS").await.expect("it answers");
+    assert!(told.is_empty(), "{told:?}");
+}
+
+/// The server does not answer a look: a KILL QUERY ends it, which the server is not asked about.
+async fn a_look_can_be_killed(stand: &Stand) {
+    let mut conn = stand.bulkhead.connect(Some("app")).await;
+    let id: Option<u64> = conn.query_first("SELECT CONNECTION_ID()").await.expect("it answers");
+    let mut killer = stand.bulkhead.connect(Some("app")).await;
+    stand.cluster.signal(Role::Primary, "STOP");
+    let began = Instant::now();
+    let change = tokio::spawn(async move {
+        let done = conn.query_drop("ALTER TABLE users ADD COLUMN unseen INT").await;
+        (done, began.elapsed())
+    });
+    while !change.is_finished() && began.elapsed() < Duration::from_secs(4) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        run(&mut killer, &format!("KILL QUERY {}", id.expect("a number"))).await;
+    }
+    stand.cluster.signal(Role::Primary, "CONT");
+    let (done, took) = change.await.expect("it ends");
+    let error = done.expect_err("it was killed").to_string();
+    assert!(error.contains("1317") || error.contains("interrupted"), "{error}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
 /// What nobody uses yet may be changed freely; a type change is copied all the same.
@@ -184,9 +240,16 @@ async fn new_and_empty_tables_are_free(stand: &Stand) {
     run(&mut other, "DELETE FROM grown").await;
     refused_with(&mut other, "ALTER TABLE grown DROP COLUMN c", "E7002", "holds no rows, but held some")
         .await;
-    // It would look like a table that was never used.
-    run(&mut other, "TRUNCATE grown").await;
-    // A counter at its start: never used.
+    // Neither a TRUNCATE nor a counter that is set back makes it one that was never used, for whoever asks.
+    let mut third = stand.bulkhead.connect(Some("app")).await;
+    for statement in ["TRUNCATE grown", "ALTER TABLE grown AUTO_INCREMENT = 1"] {
+        run(&mut other, statement).await;
+        refused_with(&mut third, "ALTER TABLE grown DROP COLUMN c", "E7002", "D106").await;
+        refused_with(&mut other, "ALTER TABLE grown DROP COLUMN c", "E7002", "D106").await;
+    }
+    run(&mut other, "DROP TABLE grown").await;
+    // A counter at its start, of a new table of that name: never used.
+    run(&mut maker, "CREATE TABLE grown (id BIGINT AUTO_INCREMENT PRIMARY KEY, c INT)").await;
     run(&mut other, "ALTER TABLE grown DROP COLUMN c").await;
     run(&mut other, "DROP TABLE grown").await;
     run(&mut maker, "CREATE TABLE IF NOT EXISTS users (id INT)").await;
@@ -485,6 +548,7 @@ async fn changes_are_looked_at(flavour: Flavour) {
     breaking_changes_are_refused_unless_acknowledged(&stand).await;
     new_and_empty_tables_are_free(&stand).await;
     temporary_tables_are_the_sessions_own(&stand).await;
+    warnings_are_told_on_a_held_connection(&stand).await;
     an_open_transaction_is_committed_first(&stand).await;
     proofs_scan_the_rows(&stand).await;
     workspaces_have_their_own(&stand).await;
@@ -513,6 +577,7 @@ async fn changes_wait_a_little(flavour: Flavour) {
     a_closed_lane_is_waited_for(&stand).await;
     a_change_that_waits_holds_nobody_up(&stand).await;
     a_wait_can_be_killed(&stand).await;
+    a_look_can_be_killed(&stand).await;
 }
 
 #[tokio::test]

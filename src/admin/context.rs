@@ -12,7 +12,8 @@ use crate::drain::{Decision, How, Stage};
 use crate::error::ClientError;
 use crate::failover::{Failovers, PrimaryRow};
 use crate::health::{Evidence, Health, SignalKind, State};
-use crate::ids::{ClusterName, MigrationId, SessionId, UserName};
+use crate::ids::{ClusterName, Keyspace, MigrationId, SessionId, UserName};
+use crate::migrations::changes::FeedStats;
 use crate::migrations::{Command, MigrationRow, Migrations};
 use crate::topology::{DirectoryAdmin, SnapshotCell, SnapshotChanges};
 
@@ -48,6 +49,8 @@ pub struct AdminContext {
     pub ladder: Arc<dyn LadderView>,
     /// Schema changes.
     pub migrations: Arc<dyn MigrationsView>,
+    /// Room of integer columns.
+    pub rooms: Arc<dyn RoomsView>,
     /// Who asks; it is written down with every order.
     pub operator: UserName,
 }
@@ -64,6 +67,31 @@ impl PrimariesView for Failovers {
     }
 }
 
+/// An integer column that fills up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoomRow {
+    /// The keyspace.
+    pub keyspace: Keyspace,
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The database on the server.
+    pub database: String,
+    /// The table, or the sequence.
+    pub table: String,
+    /// The column; empty for a sequence.
+    pub column: String,
+    /// Share of its range that is used, 0 to 1 and beyond.
+    pub share: f64,
+    /// Days until the range is used up, at the rate of late; absent while that is not known.
+    pub days_left: Option<f64>,
+}
+
+/// Shows integer columns that fill up.
+pub trait RoomsView: Send + Sync {
+    /// Those of the databases that were looked at of late, the fullest first.
+    fn rooms(&self) -> Vec<RoomRow>;
+}
+
 /// Shows schema changes, and gives them commands.
 pub trait MigrationsView: Send + Sync {
     /// Every migration, newest first.
@@ -71,6 +99,9 @@ pub trait MigrationsView: Send + Sync {
 
     /// One of them.
     fn row(&self, id: &MigrationId) -> Option<MigrationRow>;
+
+    /// Counters of what reads binary logs for them, by cluster.
+    fn feeds(&self) -> Vec<(ClusterName, FeedStats)>;
 
     /// Does what an operator asks; in words, what was done.
     fn command<'a>(
@@ -88,6 +119,10 @@ impl MigrationsView for Migrations {
 
     fn row(&self, id: &MigrationId) -> Option<MigrationRow> {
         Migrations::row(self, id)
+    }
+
+    fn feeds(&self) -> Vec<(ClusterName, FeedStats)> {
+        Migrations::feeds(self)
     }
 
     fn command<'a>(

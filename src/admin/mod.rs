@@ -23,7 +23,7 @@ mod tests;
 pub use commands::{Help, help};
 pub use context::{
     AdminContext, AdminFuture, Advice, ClustersView, HealthRow, KillTarget, MigrationsView, PoolsView,
-    PrimariesView, ProxyStats, Reload, ReloadFault, SessionRow, SessionsView, StatsView,
+    PrimariesView, ProxyStats, Reload, ReloadFault, RoomRow, RoomsView, SessionRow, SessionsView, StatsView,
 };
 pub use execute::execute;
 pub use http::{metrics_text, serve as serve_http};

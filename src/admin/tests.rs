@@ -20,6 +20,7 @@ use crate::ids::{
     ClusterName, Generation, MigrationId, Role, ServerId, SessionId, ShardName, TableName, UserName,
     WorkspaceId,
 };
+use crate::migrations::changes::FeedStats;
 use crate::migrations::{self, CommandError, MigrationRow, Progress};
 use crate::topology::{
     Changed, DirectoryAdmin, EmbeddedStore, NewWorkspace, SnapshotChanges, Store, WorkspaceState, fixture,
@@ -249,6 +250,23 @@ impl LadderView for FixedLadder {
     }
 }
 
+struct FixedRooms;
+
+impl RoomsView for FixedRooms {
+    fn rooms(&self) -> Vec<RoomRow> {
+        let row = |database: &str, share, days_left| RoomRow {
+            keyspace: Keyspace::new("workspaces"),
+            cluster: ClusterName::new("c1"),
+            database: database.to_owned(),
+            table: "messages".to_owned(),
+            column: "thread_id".to_owned(),
+            share,
+            days_left,
+        };
+        vec![row("ws_1", 0.93, Some(12.0)), row("ws_7", 0.5, None)]
+    }
+}
+
 struct FixedMigrations;
 
 impl MigrationsView for FixedMigrations {
@@ -310,6 +328,20 @@ impl MigrationsView for FixedMigrations {
 
     fn row(&self, id: &MigrationId) -> Option<MigrationRow> {
         self.rows().into_iter().find(|row| row.id == *id)
+    }
+
+    fn feeds(&self) -> Vec<(ClusterName, FeedStats)> {
+        let stats = FeedStats {
+            events: 1200,
+            decoded: 300,
+            rows: 4500,
+            bytes: 98_765,
+            connections: 2,
+            subscriptions: 3,
+            behind: 1,
+            lag_ms: 1500,
+        };
+        vec![(ClusterName::new("c1"), stats)]
     }
 
     fn command<'a>(
@@ -435,6 +467,7 @@ pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
         stats: proxy,
         ladder: Arc::new(FixedLadder),
         migrations: Arc::new(FixedMigrations),
+        rooms: Arc::new(FixedRooms),
         operator: UserName::new("ana"),
     }
 }

@@ -139,6 +139,7 @@ codes! {
     7008 DdlUnlooked "ddl_unlooked", 1105 "HY000", Shard Later, "the table's definition could not be read; nothing was sent", "run it again when the server answers; `bulkhead check --live` tries the admin login";
     7009 DdlMode "ddl_mode", 1231 "42000", Client Never, "@bulkhead_ddl has a value that is not known", "set it to 'wait', 'submit' or NULL";
     7010 DdlUnscanned "ddl_unscanned", 1105 "HY000", Shard Later, "the rows could not be scanned; nothing was changed", "run it again when the server answers";
+    7011 DdlLooksFull "ddl_looks_full", 1205 "HY000", Proxy Later, "too many schema changes look at their tables on the cluster; nothing was sent", "run it again when others have ended";
 
     7101 MigrationFailed "migration_failed", 1105 "HY000", Proxy Never, "the online schema change did not come to its end; the table is as it was", "see `SHOW MIGRATION '<id>'` on the admin port; `RETRY MIGRATION` begins it again";
     7102 MigrationCancelled "migration_cancelled", 1317 "70100", Proxy Never, "the online schema change was cancelled; the table is as it was", "ask who cancelled it";

@@ -91,8 +91,9 @@ async fn retry(migrations: &Migrations, id: &MigrationId) -> Result<String, Comm
     let begun = migrations.shared().ledger.claim_again(id, |record| {
         let request = record.request.clone();
         let fresh = Record::new(record.id.clone(), request, record.submitted);
-        let reverts = record.reverts.clone();
-        *record = Record { reverts, ..fresh };
+        // Whoever carried it out before may still be clearing away: it is not to touch the new attempt.
+        let (reverts, epoch) = (record.reverts.clone(), record.epoch + 1);
+        *record = Record { reverts, epoch, ..fresh };
     });
     match begun.await {
         Ok(()) => Ok(format!("migration {id} begins again")),

@@ -1,7 +1,9 @@
 //! Old tables whose time is over, and what migrations left behind.
 //!
 //! A table is dropped because the ledger says so, or because its own name bears the id of a migration that is
-//! over, or that nobody knows and that is older than anything kept. Never for any other reason.
+//! over, or that nobody knows and that is older than anything kept. Never for any other reason. The kept
+//! table of a change that was to be taken back, which bears the name of the migration that came to nothing,
+//! gets its own name back.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,7 +12,7 @@ use super::ARTIFACTS;
 use super::engine;
 use super::ledger::tables::{self, Leftover};
 use super::ledger::{ENDED_KEPT_MAX, Record, time_of};
-use super::run::{Shared, Side, Step};
+use super::run::{Shared, Side, Step, put_back};
 use super::view::State;
 use crate::backend::direct::{Direct, DirectError};
 use crate::ids::{ClusterName, MigrationId};
@@ -128,13 +130,17 @@ async fn clear(shared: &Shared, cluster: &ClusterName) -> Result<(), String> {
     let kept_for = shared.clusters.settings().keep_old_table.max(UNKNOWN_KEPT);
     for leftover in found {
         let known = shared.ledger.get(&leftover.id);
-        if !is_done_with(&leftover, known.as_deref(), kept_for, now) {
-            continue;
-        }
+        let original = known.as_ref().and_then(|known| shared.ledger.get(known.reverts.as_ref()?));
+        let fate = fate_of(&leftover, (known.as_deref(), original.as_deref()), kept_for, now);
         let (id, table) = (&leftover.id, &leftover.table);
-        match drop_leftover(&mut conn, &leftover).await {
-            Ok(()) => tracing::info!(%cluster, %id, table, "what a migration left behind is dropped"),
-            Err(error) => tracing::warn!(%cluster, %id, table, %error, "could not be dropped yet"),
+        let done = match (fate, &known, &original) {
+            (Fate::Dropped, _, _) => drop_leftover(&mut conn, &leftover).await,
+            (Fate::PutBack, Some(revert), Some(original)) => put_back(&mut conn, revert, original).await,
+            (Fate::PutBack | Fate::Kept, _, _) => continue,
+        };
+        match done {
+            Ok(()) => tracing::info!(%cluster, %id, table, ?fate, "what a migration left behind is cleared"),
+            Err(error) => tracing::warn!(%cluster, %id, table, ?fate, %error, "could not be cleared yet"),
         }
     }
     conn.close().await;
@@ -146,25 +152,50 @@ async fn drop_leftover(conn: &mut Direct, leftover: &Leftover) -> Result<(), Dir
     if leftover.home == ARTIFACTS { Ok(()) } else { tables::drop_if_empty(conn, &leftover.home).await }
 }
 
-/// Says whether nobody needs a table any more.
-fn is_done_with(leftover: &Leftover, known: Option<&Record>, kept_for: Duration, now: SystemTime) -> bool {
+/// What becomes of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Somebody needs it, or may.
+    Kept,
+    /// Nobody does.
+    Dropped,
+    /// It is the table that another migration keeps, under the name of the one that was to take that back.
+    PutBack,
+}
+
+/// Decides about a table by the migration in its name (`known`), and the one that this was to take back.
+fn fate_of(
+    leftover: &Leftover,
+    (known, original): (Option<&Record>, Option<&Record>),
+    kept_for: Duration,
+    now: SystemTime,
+) -> Fate {
     let is_old_table = leftover.table.starts_with("old_");
     if let Some(record) = known {
         let is_kept = is_old_table && record.kept.is_some();
-        return record.state.is_over() && !is_kept;
+        let is_originals = !is_old_table && original.is_some_and(|original| original.kept.is_some());
+        return match (record.state.is_over() && !is_kept, is_originals) {
+            (false, _) => Fate::Kept,
+            (true, true) => Fate::PutBack,
+            (true, false) => Fate::Dropped,
+        };
     }
     let age = time_of(&leftover.id).and_then(|at| now.duration_since(at).ok());
     let is_aged = age.is_some_and(|age| age > kept_for);
     // Another Bulkhead's, as far as the cluster knows: it is left to it.
     let is_others = leftover.state.is_some_and(|state| !state.is_over());
-    is_aged && !is_others
+    if is_aged && !is_others { Fate::Dropped } else { Fate::Kept }
+}
+
+/// Says whether a record only tells what was. Those of changes in place have a bound of their own.
+fn is_of_no_use(record: &Record) -> bool {
+    record.state.is_over() && record.kept.is_none() && !record.is_direct
 }
 
 /// Ended migrations beyond a number are forgotten, oldest first.
 async fn forget_old(shared: &Shared) {
     let all = shared.ledger.all();
-    let mut ended: Vec<_> =
-        all.iter().filter(|record| record.state.is_over() && record.kept.is_none()).collect();
+    let mut ended: Vec<_> = all.iter().filter(|record| is_of_no_use(record)).collect();
     ended.sort_by_key(|record| record.ended);
     let beyond = ended.len().saturating_sub(ENDED_KEPT_MAX);
     for record in &ended[..beyond] {
@@ -193,7 +224,14 @@ mod tests {
             state,
         };
         let mut record = testing::record(id.clone());
-        let old = |record: &Record, table| is_done_with(&left(table, None), Some(record), DAY, now);
+        let fate = |leftover: &Leftover, known: (Option<&Record>, Option<&Record>), kept_for| {
+            fate_of(leftover, known, kept_for, now)
+        };
+        let is_dropped = |leftover: &Leftover, known: Option<&Record>, kept_for| {
+            fate(leftover, (known, None), kept_for) == Fate::Dropped
+        };
+        let old = |record: &Record, table: &str| is_dropped(&left(table, None), Some(record), DAY);
+        let unknown = |leftover: Leftover, kept_for| is_dropped(&leftover, None, kept_for);
         record.state = State::Copying;
         assert!(!old(&record, "new") && !old(&record, "old"));
         record.state = State::Done;
@@ -202,9 +240,23 @@ mod tests {
         record.kept = None;
         assert!(old(&record, "old"));
         // Nobody knows it: by its age, and only when the cluster does not say that it goes on.
-        assert!(is_done_with(&left("old", None), None, DAY * 7, now));
-        assert!(!is_done_with(&left("old", None), None, DAY * 31, now));
-        assert!(!is_done_with(&left("new", Some(State::Copying)), None, DAY * 7, now));
-        assert!(is_done_with(&left("new", Some(State::Failed)), None, DAY * 7, now));
+        assert!(unknown(left("old", None), DAY * 7));
+        assert!(!unknown(left("old", None), DAY * 31));
+        assert!(!unknown(left("new", Some(State::Copying)), DAY * 7));
+        assert!(unknown(left("new", Some(State::Failed)), DAY * 7));
+        // The shadow of one that was to take another back is the other's kept table.
+        let mut original = testing::record(new_id(now - DAY * 31));
+        original.state = State::Done;
+        record.reverts = Some(original.id.clone());
+        let mut reverts = |state, kept: bool| {
+            record.state = state;
+            original.kept = kept.then(|| Kept { until: now, position: None });
+            fate(&left("new", None), (Some(&record), Some(&original)), DAY)
+        };
+        assert_eq!(reverts(State::Copying, true), Fate::Kept);
+        for state in [State::Failed, State::Cancelled] {
+            assert_eq!(reverts(state, true), Fate::PutBack);
+            assert_eq!(reverts(state, false), Fate::Dropped, "its time is over");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::changes::Feeds;
+use super::changes::{FeedStats, Feeds};
 use super::command;
 use super::error::{CommandError, SubmitError};
 use super::ledger::{Ledger, NotBegun, Record, new_id};
@@ -27,6 +27,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const STOP_TIMES: u32 = 2;
 /// Migrations of one cluster that are not over, at most.
 const ACTIVE_MAX: usize = 1_000;
+/// Longest text that is kept of a change that was made in place, bytes.
+const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// What migrations need of the modules above and beside them.
 pub struct Surroundings {
@@ -140,6 +142,24 @@ impl Migrations {
         self.begin(Record::new(new_id(now), request, now)).await
     }
 
+    /// Writes down what a server has carried out in place, so that it is told among the migrations: its step
+    /// is `in_place`. The newest few hundred are kept, each with 16 KiB of its text at most.
+    ///
+    /// # Errors
+    /// The store cannot be written; the change is made all the same.
+    ///
+    /// **Cancel safety**: it may be written down.
+    pub async fn note_direct(&self, mut request: MigrationRequest) -> Result<MigrationId, StoreError> {
+        let text = &mut request.text;
+        let is_end = |at: &usize| text.is_char_boundary(*at);
+        let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(is_end).unwrap_or_default();
+        text.truncate(end);
+        let now = SystemTime::now();
+        let id = new_id(now);
+        self.0.shared.ledger.note_direct(Record::direct(id.clone(), request, now)).await?;
+        Ok(id)
+    }
+
     pub(super) async fn begin(&self, record: Record) -> Result<MigrationId, SubmitError> {
         let shared = &self.0.shared;
         let cluster = &record.request.cluster;
@@ -194,6 +214,11 @@ impl Migrations {
         self.0.shared.ledger.get(id).map(|record| self.row_of(&record))
     }
 
+    /// Counters of the feeds that read binary logs, by cluster, since the start.
+    pub fn feeds(&self) -> Vec<(ClusterName, FeedStats)> {
+        self.0.shared.feeds.all_stats()
+    }
+
     /// Does what an operator asks; in words, what was done.
     ///
     /// # Errors
@@ -232,7 +257,7 @@ impl Migrations {
             table: record.request.table.clone(),
             statement: record.request.text.clone(),
             state: record.state,
-            step: record.step.name(),
+            step: record.step_name(),
             is_paused: record.orders.is_paused,
             throttled,
             progress,

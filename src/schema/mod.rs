@@ -6,10 +6,12 @@
 
 mod error;
 mod headroom;
+mod looks;
 mod prove;
 mod reader;
 
 pub use error::ReadError;
 pub use headroom::read_facts;
+pub use looks::{Looks, LooksFull, Purpose, Room};
 pub use prove::{Proof, prove};
 pub use reader::{LiveTable, Reader, Seen, ServerFacts};

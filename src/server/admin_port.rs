@@ -24,6 +24,7 @@ use crate::session::{
 use crate::topology::{DirectoryAdmin, SnapshotChanges, Store};
 
 use super::StartError;
+use super::ddl::Rooms;
 use super::health::Board;
 use super::ladder::Control;
 use super::listen;
@@ -41,6 +42,7 @@ pub(super) struct Views {
     pub(super) board: Arc<Board>,
     pub(super) ladder: Arc<Control>,
     pub(super) failovers: Arc<Failovers>,
+    pub(super) rooms: Arc<Rooms>,
 }
 
 /// Binds both admin addresses and serves them.
@@ -73,6 +75,7 @@ pub(super) fn start(
         stats: Arc::new(Stats { services: services.clone(), reloader: reloader.clone() }),
         ladder: views.ladder,
         migrations: Arc::new(services.migrations.clone()),
+        rooms: views.rooms,
         operator: UserName::new(""),
     };
     background.spawn(accept(mysql, services.clone(), context.clone()));

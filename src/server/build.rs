@@ -15,7 +15,10 @@ use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
 use crate::protocol::capability::{Capabilities, OFFERED};
 use crate::protocol::tls::{self, Identity};
-use crate::session::{PlanLookups, Registry, Services, Serving, SettingsCache, StoredPasswords};
+use crate::schema::Looks;
+use crate::session::{
+    EmptiedTables, PlanLookups, Registry, Services, Serving, SettingsCache, StoredPasswords,
+};
 use crate::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store};
 use crate::vschema::{self, Vschema};
 
@@ -102,6 +105,8 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         meters,
         admissions,
         migrations,
+        looks: Looks::default(),
+        emptied: EmptiedTables::default(),
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,

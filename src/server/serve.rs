@@ -12,7 +12,7 @@ use crate::session::Services;
 use super::build::{self, Loaded};
 use super::reload::Reloader;
 use super::workers::Workers;
-use super::{StartError, admin_port, health, ladder, listen, logging};
+use super::{StartError, admin_port, ddl, health, ladder, listen, logging};
 
 /// How often a drain looks whether sessions are left.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -49,10 +49,13 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     listen_for_clients(&services, &workers, &mut accepting)?;
     let board = proxy.board;
     services.migrations.start(&mut background).await?;
+    let rooms = Arc::new(ddl::Rooms::default());
+    background.spawn(ddl::watch(services.clone(), rooms.clone()));
     let views = admin_port::Views {
         board: board.clone(),
         ladder: Arc::new(control),
         failovers: proxy.failovers.clone(),
+        rooms: rooms.clone(),
     };
     admin_port::start(&services, (&proxy.store, &proxy.limits), &reloader, views, &mut background)?;
     background.spawn(health::watch(health::Wiring { services: services.clone(), board, reins }));

@@ -16,9 +16,11 @@ use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, Credentials};
 use crate::protocol::capability::Capabilities;
 use crate::protocol::password::StoredPassword;
+use crate::schema::Looks;
 use crate::sql::ServerVersion;
 use crate::topology::SnapshotCell;
 
+use crate::session::ddl::EmptiedTables;
 use crate::session::registry::Registry;
 use crate::session::settings_cache::SettingsCache;
 
@@ -54,6 +56,10 @@ pub struct Services {
     pub admissions: Arc<Admissions>,
     /// Schema changes that copy their table.
     pub migrations: Migrations,
+    /// Connections for looks at tables that are to be changed.
+    pub looks: Looks,
+    /// Tables that look as if nobody had used them, and that were emptied here.
+    pub emptied: EmptiedTables,
     /// What SET statements came to.
     pub settings: SettingsCache,
     /// The config of new sessions; swapped by a reload.

@@ -74,6 +74,8 @@ pub(crate) struct Mover {
 pub(crate) struct Job<'a> {
     mover: &'a Mover,
     pub(crate) id: MigrationId,
+    /// Grows with each engine that takes the job up.
+    pub(crate) epoch: u64,
     pub(crate) names: Names,
     text: String,
     /// See [`ShadowRequest::late_indexes_bytes_max`].
@@ -100,7 +102,7 @@ impl Mover {
             shadow: format!("new_{number}"),
         };
         let id = MigrationId::new(format!("{number:016x}"));
-        Job { mover: self, id, names, text: text.into(), late_bytes: u64::MAX }
+        Job { mover: self, id, epoch: 1, names, text: text.into(), late_bytes: u64::MAX }
     }
 }
 
@@ -112,6 +114,7 @@ impl Job<'_> {
     fn request<'r>(&'r self, settings: &'r StatementSettings) -> ShadowRequest<'r> {
         ShadowRequest {
             id: &self.id,
+            epoch: self.epoch,
             names: &self.names,
             text: &self.text,
             settings,
@@ -141,6 +144,7 @@ impl Job<'_> {
     async fn engine(&self, plan: CopyPlan, resume: bool) -> Result<Engine, EngineError> {
         let setup = Setup {
             id: self.id.clone(),
+            epoch: self.epoch,
             endpoint: self.mover.endpoint.clone(),
             plan: Arc::new(plan),
             resume,

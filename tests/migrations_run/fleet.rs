@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bulkhead::health::Meters;
+use bulkhead::health::{Meters, State};
 use bulkhead::ids::{ClusterName, Keyspace, MigrationId, ShardName, UserName};
 use bulkhead::migrations::{
     ClusterNews, ClusterSignals, Command, GatedTable, MigrationRequest, Migrations, StatementSettings,
     Surroundings, TableGate,
 };
-use bulkhead::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store};
+use bulkhead::topology::{
+    Change, Directories, EmbeddedStore, Snapshot, SnapshotCell, Store, StoreFuture, Versioned, Write,
+};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 use tokio::task::JoinSet;
@@ -45,11 +47,55 @@ impl ClusterSignals for Alone {
     }
 }
 
+/// Says that all is well.
+struct Well;
+
+impl ClusterSignals for Well {
+    fn news(&self, _: &ClusterName) -> Option<ClusterNews> {
+        Some(ClusterNews { at: Instant::now(), state: State::Healthy, is_lane_open: true })
+    }
+}
+
+/// A store that says of itself whether another process can have it.
+struct Shared {
+    store: Arc<dyn Store>,
+    is_exclusive: bool,
+}
+
+impl Store for Shared {
+    fn get<'a>(&'a self, key: &'a str) -> StoreFuture<'a, Option<Versioned>> {
+        self.store.get(key)
+    }
+
+    fn commit(&self, writes: Vec<Write>) -> StoreFuture<'_, u64> {
+        self.store.commit(writes)
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> StoreFuture<'a, Vec<(String, Versioned)>> {
+        self.store.list(prefix)
+    }
+
+    fn watch(&self, prefix: &str) -> tokio::sync::mpsc::Receiver<Change> {
+        self.store.watch(prefix)
+    }
+
+    fn is_exclusive(&self) -> bool {
+        self.is_exclusive
+    }
+}
+
 impl Fleet {
     /// A cluster with the database `app`; no proxy runs yet.
     pub(crate) async fn start(name: &str, flavour: Flavour) -> Self {
         let cluster = Cluster::start(name, flavour);
         let setup = Self::setup().cluster_as("c1", &cluster);
+        Self::prepared(cluster, setup).await
+    }
+
+    /// The same, with a replica, and a proxy that watches both.
+    pub(crate) async fn start_with_replica(flavour: Flavour) -> Self {
+        let cluster = Cluster::start_with_replica("c1", flavour);
+        let setup = Self::setup().watched().cluster_as("c1", &cluster);
         Self::prepared(cluster, setup).await
     }
 
@@ -156,21 +202,8 @@ impl Fleet {
         text: &str,
         postponed: bool,
     ) -> String {
-        let text = text.replace(" t ", &format!(" {table} "));
-        let request = MigrationRequest {
-            keyspace: Keyspace::new("app"),
-            shard: ShardName::new("-"),
-            workspace: None,
-            cluster: ClusterName::new("c1"),
-            database: database.to_owned(),
-            table: table.to_owned(),
-            text,
-            settings: StatementSettings::default(),
-            prove: false,
-            acknowledged: false,
-            postponed,
-            user: UserName::new("app"),
-        };
+        let request =
+            MigrationRequest { database: database.to_owned(), ..Self::request(table, text, postponed) };
         let service = self.service().await;
         service.submit(request).await.expect("it is taken on").to_string()
     }
@@ -183,20 +216,51 @@ impl Fleet {
         service.command(&id, Command::Pause, &UserName::new("op")).await.expect("it is paused");
     }
 
+    /// Cancels the newest migration while no proxy runs; gives its id.
+    pub(crate) async fn cancel_newest_offline(&mut self) -> String {
+        let service = self.service().await;
+        service.load().await.expect("the store can be read");
+        let id = service.rows()[0].id.clone();
+        service.command(&id, Command::Cancel, &UserName::new("op")).await.expect("it is cancelled");
+        id.to_string()
+    }
+
     /// The service on the proxy's store, carrying nothing out.
     async fn service(&mut self) -> Migrations {
         let path = self.bulkhead_mut().path("bulkhead.redb");
         let config = offline_config(self.bulkhead());
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&path).expect("no proxy has the store"));
-        let loaded = bulkhead::vschema::load(&config).expect("it is sound");
-        let snapshot = Snapshot::build(loaded.config, loaded.vschema, Directories::default());
-        Migrations::new(Surroundings {
-            snapshots: Arc::new(SnapshotCell::new(snapshot.expect("it fits"))),
-            store,
-            gate: Arc::new(Alone),
-            signals: Arc::new(Alone),
-            meters: Arc::new(Meters::new(Instant::now())),
+        service_on(&config, store, Arc::new(Alone))
+    }
+
+    /// Two services on one store, in this process, of which each believes that it carries everything out: the
+    /// first one's lease is never over, and the second one takes it a few seconds later.
+    pub(crate) async fn two_at_once(&mut self) -> [Migrations; 2] {
+        let path = self.bulkhead_mut().path("shared.redb");
+        let config = offline_config(self.bulkhead());
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&path).expect("it is a new one"));
+        [true, false].map(|is_exclusive| {
+            let store = Arc::new(Shared { store: store.clone(), is_exclusive });
+            service_on(&config, store, Arc::new(Well))
         })
+    }
+
+    /// A migration of `app.TABLE`, as it is asked for.
+    pub(crate) fn request(table: &str, text: &str, postponed: bool) -> MigrationRequest {
+        MigrationRequest {
+            keyspace: Keyspace::new("app"),
+            shard: ShardName::new("-"),
+            workspace: None,
+            cluster: ClusterName::new("c1"),
+            database: "app".to_owned(),
+            table: table.to_owned(),
+            text: text.replace(" t ", &format!(" {table} ")),
+            settings: StatementSettings::default(),
+            prove: false,
+            acknowledged: false,
+            postponed,
+            user: UserName::new("app"),
+        }
     }
 
     pub(crate) async fn root(&self) -> Conn {
@@ -386,6 +450,22 @@ impl Fleet {
         stream.read_to_string(&mut text).await.expect("is answered");
         text
     }
+}
+
+fn service_on(
+    config: &std::path::Path,
+    store: Arc<dyn Store>,
+    signals: Arc<dyn ClusterSignals>,
+) -> Migrations {
+    let loaded = bulkhead::vschema::load(config).expect("it is sound");
+    let snapshot = Snapshot::build(loaded.config, loaded.vschema, Directories::default());
+    Migrations::new(Surroundings {
+        snapshots: Arc::new(SnapshotCell::new(snapshot.expect("it fits"))),
+        store,
+        gate: Arc::new(Alone),
+        signals,
+        meters: Arc::new(Meters::new(Instant::now())),
+    })
 }
 
 /// Sessions that read.

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
-use super::super::context::{AdminContext, HealthRow};
+use super::super::context::{AdminContext, HealthRow, RoomRow};
 use super::super::ladder::LadderStanding;
 use crate::admission::{AdmissionView, ClassView};
 use crate::backend::{PoolStats, WAIT_BUCKETS_US};
 use crate::drain::{GateState, Ownership};
 use crate::failover::PrimaryRow;
 use crate::health::{ShardReport, Signal};
+use crate::ids::ClusterName;
 use crate::migrations::MigrationRow;
+use crate::migrations::changes::FeedStats;
 use crate::topology::WorkspaceState;
 
 /// Bounds of the latency histogram: powers of two of microseconds, from 64 µs to 17 s; they are exact.
@@ -29,6 +31,8 @@ pub fn metrics_text(context: &AdminContext) -> String {
     admission(&mut out, &context.admissions.views());
     primaries(&mut out, &context.primaries.primaries());
     migrations(&mut out, &context.migrations.rows());
+    feeds(&mut out, &context.migrations.feeds());
+    rooms(&mut out, &context.rooms.rooms());
     shards(&mut out, &context.health.shards());
     pools(&mut out, &context.pools.pools());
     out.text
@@ -290,6 +294,78 @@ fn migrations(out: &mut Text, rows: &[MigrationRow]) {
         for row in &active {
             if let Some(value) = value(row) {
                 let labels = [("cluster", row.cluster.as_str()), ("migration", row.id.as_str())];
+                out.sample(name, &labels, value);
+            }
+        }
+    }
+}
+
+fn feeds(out: &mut Text, all: &[(ClusterName, FeedStats)]) {
+    type Value = fn(&FeedStats) -> f64;
+    let values: [(&str, &str, &str, Value); 8] = [
+        ("bulkhead_changes_events_total", "counter", "Events read from the binary log.", |stats| {
+            stats.events as f64
+        }),
+        (
+            "bulkhead_changes_decoded_total",
+            "counter",
+            "Of these, with rows of tables that are copied.",
+            |stats| stats.decoded as f64,
+        ),
+        ("bulkhead_changes_rows_total", "counter", "Changed rows that copies were given.", |stats| {
+            stats.rows as f64
+        }),
+        ("bulkhead_changes_bytes_total", "counter", "Bytes read from the binary log.", |stats| {
+            stats.bytes as f64
+        }),
+        ("bulkhead_changes_connections_total", "counter", "Connections made to read it.", |stats| {
+            stats.connections as f64
+        }),
+        (
+            "bulkhead_changes_behind_total",
+            "counter",
+            "Copies that were given a stream of their own: they kept others waiting.",
+            |stats| stats.behind as f64,
+        ),
+        ("bulkhead_changes_subscriptions", "gauge", "Copies that read the binary log now.", |stats| {
+            stats.subscriptions as f64
+        }),
+        (
+            "bulkhead_changes_lag_seconds",
+            "gauge",
+            "Age of what was read last; 0 at the log's end.",
+            |stats| stats.lag_ms as f64 / 1000.0,
+        ),
+    ];
+    for (name, kind, help, value) in values {
+        out.head(name, kind, help);
+        for (cluster, stats) in all {
+            out.sample(name, &[("cluster", cluster.as_str())], value(stats));
+        }
+    }
+}
+
+fn rooms(out: &mut Text, rows: &[RoomRow]) {
+    type Value = fn(&RoomRow) -> Option<f64>;
+    let values: [(&str, &str, Value); 2] = [
+        (
+            "bulkhead_integer_used_ratio",
+            "Share of an integer column's range that is used, from 0.5 on.",
+            |row| Some(row.share),
+        ),
+        ("bulkhead_integer_days_left", "Days until it is used up, at the rate of late.", |row| row.days_left),
+    ];
+    for (name, help, value) in values {
+        out.head(name, "gauge", help);
+        for row in rows {
+            let labels = [
+                ("keyspace", row.keyspace.as_str()),
+                ("cluster", row.cluster.as_str()),
+                ("database", &row.database),
+                ("table", &row.table),
+                ("column", &row.column),
+            ];
+            if let Some(value) = value(row) {
                 out.sample(name, &labels, value);
             }
         }

@@ -9,7 +9,9 @@
 //! true duplicate. Applying is never throttled.
 
 mod batch;
+mod opening;
 mod task;
 
-pub(crate) use batch::{apply_batch, write_rows};
+pub(crate) use batch::{Unwritten, apply_batch, begin, write_rows};
+pub(crate) use opening::Opening;
 pub(crate) use task::Applier;

@@ -1,12 +1,12 @@
 //! The task that follows the feed.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::batch::apply_batch;
+use super::batch::{Bounds, Unwritten, apply_batch};
+use super::opening::Opening;
 use crate::backend::direct::{Direct, DirectError};
 use crate::migrations::changes::{Change, FeedError, Position, RowChange, Subscription, TableChange};
 use crate::migrations::copy::{Batch, Op};
@@ -29,6 +29,7 @@ const RECORD_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Applier {
     shared: Arc<Shared>,
     feed: Subscription,
+    opening: Opening,
     direct: Direct,
     attempts: u32,
     recorded_at: Instant,
@@ -49,8 +50,8 @@ enum Turn {
 }
 
 impl Applier {
-    pub(crate) fn new(shared: Arc<Shared>, feed: Subscription, direct: Direct) -> Self {
-        Self { shared, feed, direct, attempts: 0, recorded_at: Instant::now() }
+    pub(crate) fn new(shared: Arc<Shared>, (feed, opening): (Subscription, Opening), direct: Direct) -> Self {
+        Self { shared, feed, opening, direct, attempts: 0, recorded_at: Instant::now() }
     }
 
     /// Until it is told to stop, or fails; why is written into the state.
@@ -141,6 +142,7 @@ impl Applier {
     fn note(&mut self, change: Change) -> Result<bool, EngineError> {
         match change {
             Change::Rows { position, rows, .. } => {
+                self.opening.pass();
                 let mut ops = Vec::with_capacity(rows.len() * 2);
                 for row in &rows {
                     self.ops_of(row, &mut ops)?;
@@ -162,17 +164,12 @@ impl Applier {
             Change::Advanced { position } => {
                 self.shared.update_quietly(|state| state.book.complete(position))
             }
-            Change::TableChanged { what: TableChange::Renamed } if self.is_own_rename() => {}
+            Change::TableChanged { what: TableChange::Renamed } if self.opening.takes_rename() => {}
             Change::TableChanged { what } => {
                 return Err(EngineError::TableChanged(format!("{what:?}").to_lowercase()));
             }
         }
         Ok(true)
-    }
-
-    /// Says whether this is the RENAME that a replay begins with. Rows before it are none of the new table's.
-    fn is_own_rename(&self) -> bool {
-        self.shared.begins_with_rename.swap(false, Ordering::Relaxed)
     }
 
     /// What becomes of the keys of a changed row: the old one is gone, unless the new one is the same.
@@ -203,22 +200,41 @@ impl Applier {
     }
 
     async fn apply(&mut self, batch: Batch<Image, Position>) -> Result<(), EngineError> {
-        let record = self.shared.records.set_position(&batch.position);
-        let done = apply_batch(&mut self.direct, &self.shared.plan, &batch, Some(&record)).await;
-        let Err(error) = done else {
-            self.attempts = 0;
-            self.recorded_at = Instant::now();
-            Counters::add(&self.shared.counters.changes_applied, batch.ops.len() as u64);
-            self.shared.update_quietly(|state| {
-                state.book.applied();
-                state.recorded = batch.position;
-                state.settling = Settling::No;
-                if !state.book.has_pending() {
-                    state.current = Instant::now();
-                }
-            });
-            return Ok(());
-        };
+        let records = &self.shared.records;
+        let (check, record) = (records.check(), records.set_position(&batch.position));
+        let bounds = Bounds { check: &check, record: &record };
+        let done = apply_batch(&mut self.direct, &self.shared.plan, &batch, Some(bounds)).await;
+        match done {
+            Ok(()) => {
+                self.note_applied(batch);
+                Ok(())
+            }
+            // The transaction goes with its connection.
+            Err(Unwritten::Superseded) => Err(EngineError::Superseded),
+            Err(Unwritten::Server(error)) => self.put_back(batch, error).await,
+        }
+    }
+
+    fn note_applied(&mut self, batch: Batch<Image, Position>) {
+        self.attempts = 0;
+        self.recorded_at = Instant::now();
+        Counters::add(&self.shared.counters.changes_applied, batch.ops.len() as u64);
+        self.shared.update_quietly(|state| {
+            state.book.applied();
+            state.recorded = batch.position;
+            state.settling = Settling::No;
+            if !state.book.has_pending() {
+                state.current = Instant::now();
+            }
+        });
+    }
+
+    /// The batch is not written: it is pending again, if it may be tried again.
+    async fn put_back(
+        &mut self,
+        batch: Batch<Image, Position>,
+        error: DirectError,
+    ) -> Result<(), EngineError> {
         let attempted = batch.position.clone();
         let was_settling = self.shared.update_quietly(|state| {
             state.book.put_back(batch, weigh);

@@ -133,8 +133,15 @@ pub enum FeedError {
         /// The primary.
         server: ServerId,
     },
-    /// A marker was not written in time.
-    #[error("{server}: no marker written within {} ms", .within.as_millis())]
+    /// It took changes so slowly that the other subscriptions of the cluster had to wait for it. One that
+    /// goes on from where it was is given a stream of its own.
+    #[error("{table}: its changes are taken too slowly for the others of the cluster")]
+    Behind {
+        /// The table.
+        table: TableName,
+    },
+    /// A server's answer did not come in time.
+    #[error("{server}: no answer within {} ms", .within.as_millis())]
     Late {
         /// The primary.
         server: ServerId,
@@ -151,7 +158,7 @@ impl FeedError {
     /// is being replaced.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Open { .. } | Self::Late { .. } | Self::Closed => true,
+            Self::Open { .. } | Self::Late { .. } | Self::Behind { .. } | Self::Closed => true,
             Self::Direct { source, .. } => {
                 source.is_lost() || matches!(source.errno(), Some(1040 | 1053 | 1203 | 1290 | 1836 | 3100))
             }

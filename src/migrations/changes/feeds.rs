@@ -1,10 +1,13 @@
 //! The feeds of all clusters.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::change::{Change, TableName};
 use super::error::FeedError;
@@ -20,6 +23,12 @@ use crate::protocol::tls::ClientTls;
 const JOINS_MAX: usize = 64;
 /// A feed may end just when somebody comes.
 const JOIN_ATTEMPTS: usize = 3;
+/// A shared feed that does not take a subscription in by then is held up.
+const JOIN_WITHIN: Duration = Duration::from_secs(10);
+/// Bound of starting a feed of its own.
+const ALONE_WITHIN: Duration = Duration::from_secs(30);
+/// Tables of a cluster that are remembered as slow.
+const SLOW_MAX: usize = 1_000;
 
 /// Whom to read from, and as whom.
 #[derive(Clone, Debug)]
@@ -53,6 +62,63 @@ struct Cluster {
     counters: Arc<Counters>,
     /// The way into its feed; the feed may have ended.
     joins: Mutex<Option<mpsc::Sender<Join>>>,
+    /// Tables whose subscription was too slow for the others: they are not among them the next time.
+    slow: Mutex<HashSet<TableName>>,
+}
+
+impl Cluster {
+    fn note_slow(&self, table: &TableName) {
+        self.counters.behind.fetch_add(1, Relaxed);
+        let mut slow = lock(&self.slow);
+        if slow.len() < SLOW_MAX {
+            slow.insert(table.clone());
+        }
+    }
+
+    fn take_slow(&self, table: &TableName) -> bool {
+        lock(&self.slow).remove(table)
+    }
+}
+
+/// What a subscription asks for.
+struct Wanted {
+    table: TableName,
+    columns: Arc<[ColumnKind]>,
+    from: Place,
+    is_new: bool,
+}
+
+/// Asks a feed to take a subscription in; `None` when it ended just then.
+///
+/// Cancel safety: safe; the feed finds that nobody is there.
+async fn enter(
+    cluster: &Arc<Cluster>,
+    joins: &mpsc::Sender<Join>,
+    wanted: &Wanted,
+) -> Option<Result<Subscription, FeedError>> {
+    let (sender, receiver) = mpsc::channel(PARCELS_MAX);
+    let budget = Arc::new(Semaphore::new(BYTES_MAX));
+    let way = Way { sender, budget, fault: Arc::default() };
+    let subscription = Subscription {
+        receiver,
+        fault: Arc::clone(&way.fault),
+        start: wanted.from.position(),
+        table: wanted.table.clone(),
+        cluster: Arc::clone(cluster),
+        is_over: false,
+    };
+    let (answer, answered) = oneshot::channel();
+    let join = Join {
+        table: wanted.table.clone(),
+        columns: Arc::clone(&wanted.columns),
+        from: wanted.from.clone(),
+        is_new: wanted.is_new,
+        way,
+        answer,
+    };
+    joins.send(join).await.ok()?;
+    let answer = answered.await.ok()?;
+    Some(answer.map(|()| subscription))
 }
 
 impl Feeds {
@@ -70,6 +136,8 @@ impl Feeds {
     ///
     /// # Errors
     /// See [`FeedError`]: the server is not set up for it, the position is purged, there is no connection.
+    ///
+    /// **Cancel safety**: safe. It ends by itself, within a minute at the latest.
     pub async fn subscribe(
         &self,
         cluster: &ClusterName,
@@ -79,26 +147,33 @@ impl Feeds {
     ) -> Result<Subscription, FeedError> {
         let is_new = from.is_none();
         let place = self.find_start(cluster, from).await?;
-        let (sender, receiver) = mpsc::channel(PARCELS_MAX);
-        let budget = Arc::new(Semaphore::new(BYTES_MAX));
-        let way = Way { sender, budget, fault: Arc::default() };
-        let subscription = Subscription { receiver, fault: Arc::clone(&way.fault), start: place.position() };
-        for _ in 0..JOIN_ATTEMPTS {
-            let (answer, answered) = oneshot::channel();
-            let join = Join {
-                table: table.clone(),
-                columns: Arc::clone(&columns),
-                from: place.clone(),
-                is_new,
-                way: way.clone(),
-                answer,
-            };
-            if self.joins(cluster).send(join).await.is_err() {
-                continue;
+        let wanted = Wanted { table, columns, from: place, is_new };
+        let known = self.cluster(cluster);
+        if !known.take_slow(&wanted.table) {
+            let joined = timeout(JOIN_WITHIN, self.join(cluster, &wanted)).await;
+            if let Ok(answer) = joined {
+                return answer;
             }
-            // No answer: the feed ended for want of subscribers just then.
-            if let Ok(answer) = answered.await {
-                return answer.map(|()| subscription);
+            let table = &wanted.table;
+            tracing::info!(%cluster, %table, "the cluster's feed is held up: a stream of its own");
+        }
+        let own = self.start_feed(cluster, &known);
+        match timeout(ALONE_WITHIN, enter(&known, &own, &wanted)).await {
+            Ok(answer) => answer.unwrap_or(Err(FeedError::Closed)),
+            Err(_) => {
+                let source = self.sources.source(cluster);
+                let server = source.ok_or_else(|| FeedError::UnknownCluster(cluster.clone()))?.server;
+                Err(FeedError::Late { server, within: ALONE_WITHIN })
+            }
+        }
+    }
+
+    /// Joins the cluster's shared feed.
+    async fn join(&self, cluster: &ClusterName, wanted: &Wanted) -> Result<Subscription, FeedError> {
+        for _ in 0..JOIN_ATTEMPTS {
+            // None: the feed ended for want of subscribers just then.
+            if let Some(answer) = enter(&self.cluster(cluster), &self.joins(cluster), wanted).await {
+                return answer;
             }
         }
         Err(FeedError::Closed)
@@ -129,6 +204,7 @@ impl Feeds {
                 marker: Marker::new(self.writer),
                 counters: Arc::default(),
                 joins: Mutex::default(),
+                slow: Mutex::default(),
             })
         });
         Arc::clone(found)
@@ -141,6 +217,13 @@ impl Feeds {
         if let Some(joins) = joins.as_ref().filter(|joins| !joins.is_closed()) {
             return joins.clone();
         }
+        let sender = self.start_feed(name, &cluster);
+        *joins = Some(sender.clone());
+        sender
+    }
+
+    /// Starts a feed; it ends when nobody is left, or nobody came.
+    fn start_feed(&self, name: &ClusterName, cluster: &Cluster) -> mpsc::Sender<Join> {
         let (sender, receiver) = mpsc::channel(JOINS_MAX);
         let context = Context {
             cluster: name.clone(),
@@ -149,7 +232,6 @@ impl Feeds {
             writer: self.writer,
         };
         tokio::spawn(feed::run(context, receiver));
-        *joins = Some(sender.clone());
         sender
     }
 
@@ -173,6 +255,15 @@ impl Feeds {
         self.cluster(cluster).marker.write(|| self.sources.source(cluster), missing).await
     }
 
+    /// Counters of every cluster that has any, by name.
+    pub fn all_stats(&self) -> Vec<(ClusterName, FeedStats)> {
+        let clusters = lock(&self.clusters);
+        let mut all: Vec<_> =
+            clusters.iter().map(|(name, cluster)| (name.clone(), cluster.counters.read())).collect();
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all
+    }
+
     /// Counters of a cluster's feed, all its runs together; `None` if it never had a subscription or marker.
     pub fn stats(&self, cluster: &ClusterName) -> Option<FeedStats> {
         lock(&self.clusters).get(cluster).map(|cluster| cluster.counters.read())
@@ -190,16 +281,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Changes of one table, in order. Dropped, it is over.
-#[derive(Debug)]
 pub struct Subscription {
     receiver: mpsc::Receiver<Parcel>,
     fault: Arc<OnceLock<FeedError>>,
     start: Position,
+    table: TableName,
+    cluster: Arc<Cluster>,
+    /// Why it is over was told.
+    is_over: bool,
 }
 
 impl Subscription {
-    /// The next change. What is buffered is bounded: when it is not taken, the feed waits, and with it the
-    /// cluster's other subscriptions.
+    /// The next change. What is buffered is bounded: when it is not taken, the feed waits, for a few seconds
+    /// where other subscriptions wait with it; then this one ends with [`FeedError::Behind`].
     ///
     /// **Cancel safety**: safe.
     ///
@@ -208,7 +302,14 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Change, FeedError> {
         match self.receiver.recv().await {
             Some(parcel) => Ok(parcel.change),
-            None => Err(self.fault.get().cloned().unwrap_or(FeedError::Closed)),
+            None => {
+                let fault = self.fault.get().cloned().unwrap_or(FeedError::Closed);
+                let is_slow = matches!(fault, FeedError::Behind { .. });
+                if is_slow && !std::mem::replace(&mut self.is_over, true) {
+                    self.cluster.note_slow(&self.table);
+                }
+                Err(fault)
+            }
         }
     }
 
@@ -218,7 +319,13 @@ impl Subscription {
     }
 }
 
-/// Counters of one cluster's feed.
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subscription({} from {})", self.table, self.start)
+    }
+}
+
+/// Counters of one cluster's feeds: the shared one, and those of slow subscriptions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeedStats {
     /// Events read.
@@ -233,6 +340,8 @@ pub struct FeedStats {
     pub connections: u64,
     /// Subscriptions now.
     pub subscriptions: u64,
+    /// Subscriptions that were ended because they kept others waiting.
+    pub behind: u64,
     /// How far the feed is behind, ms: age of the last event by the server's clock when it was read (whole
     /// seconds), 0 once the server had nothing more to send.
     pub lag_ms: u64,

@@ -4,7 +4,9 @@
 //! a connection of its own to the primary. It gives every committed change of a subscribed table once, in
 //! order, whole rows before and after; it follows the cluster's primary, and goes on behind what each
 //! subscriber has got when a connection is lost. What cannot be followed surely (partial rows, statements
-//! instead of rows, purged logs, another history) is an error that says what to do, never a gap.
+//! instead of rows, purged logs, another history) is an error that says what to do, never a gap. A subscriber
+//! that takes its changes too slowly for the others is ended, and has a stream of its own when it comes back;
+//! so has one that the shared feed does not take in soon.
 //!
 //! - `binlog`: events as bytes to facts, without IO.
 //! - [`values`]: column kinds, values, and the literals that carry them.

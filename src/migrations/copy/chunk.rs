@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::ranges::{Copied, Piece};
 use crate::backend::direct::{Direct, DirectError};
-use crate::migrations::apply::write_rows;
+use crate::migrations::apply::{Unwritten, begin, write_rows};
 use crate::migrations::engine::{EngineError, OpenChunk, Settling, Shared, meaning, rows};
 use crate::migrations::plan::{KEYS_MAX, Key, KeyRange};
 
@@ -101,7 +101,7 @@ pub(super) async fn copy_piece(
     match written {
         Ok((rows, bytes)) => Ok(Fate::Copied { piece, cut, rows, bytes, took: started.elapsed() }),
         Err(error) if error.errno() == Some(1062) => Ok(Fate::Conflict(piece)),
-        Err(error) => Err(meaning("copying rows", error)),
+        Err(error) => Err(error.into_error("copying rows")),
     }
 }
 
@@ -142,7 +142,7 @@ pub(crate) async fn copy_alone(
     let work = Work { read: &read, kept: &kept, copied: copied.as_ref(), compact: None, delete };
     let written = write(shared, direct, work).await;
     chunk.close();
-    let (rows, bytes) = written.map_err(|error| meaning("copying rows", error))?;
+    let (rows, bytes) = written.map_err(|error| error.into_error("copying rows"))?;
     Ok(Fate::Copied { piece, cut, rows, bytes, took: started.elapsed() })
 }
 
@@ -240,23 +240,21 @@ struct Work<'a> {
 }
 
 /// Writes a chunk in one transaction; rolled back when it fails. Gives rows and bytes.
-async fn write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(u64, u64), DirectError> {
+async fn write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(u64, u64), Unwritten> {
     let written = try_write(shared, direct, work).await;
-    if let Err(error) = &written
-        && !error.is_lost()
-    {
+    if written.is_err() && !direct.is_lost() {
         // If even that fails the connection is lost, which the next statement tells.
         let _ = direct.execute("ROLLBACK").await;
     }
     written
 }
 
-async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(u64, u64), DirectError> {
+async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(u64, u64), Unwritten> {
     let Work { read, kept, copied, compact, delete } = work;
     let kept_rows = || kept.iter().enumerate().filter(|(_, keep)| **keep).map(|(at, _)| read.row(at));
     let (count, bytes) =
         kept_rows().fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.len() as u64));
-    direct.execute("START TRANSACTION").await?;
+    begin(direct, &shared.records.check()).await?;
     if let Some(copied) = copied {
         match direct.execute(shared.records.add_range(copied, count)).await {
             Ok(_) => {}
@@ -264,7 +262,7 @@ async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Resu
                 direct.execute("ROLLBACK").await?;
                 return Ok((0, 0));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     let keys: Vec<&[u8]> = delete.iter().map(Key::as_bytes).collect();

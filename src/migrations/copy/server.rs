@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use super::chunk::{Fate, copied, is_recorded};
 use super::ranges::{Copied, Piece};
-use crate::backend::direct::{Direct, DirectError};
-use crate::migrations::engine::{EngineError, OpenChunk, Shared, meaning};
+use crate::backend::direct::Direct;
+use crate::migrations::apply::{Unwritten, begin};
+use crate::migrations::engine::{EngineError, OpenChunk, Shared};
 
 /// Pieces that are copied the other way after one that gave way; twice as many after each further one.
 const PAUSE_MIN: u32 = 1;
@@ -50,7 +51,7 @@ impl Turns {
 /// Copies one piece; `None`: it gave way, and nothing of it was written.
 ///
 /// # Errors
-/// The connection is lost, or the feed has ended.
+/// The connection is lost, the epoch is over, or the feed has ended.
 pub(super) async fn copy_on_server(
     shared: &Shared,
     direct: &mut Direct,
@@ -74,7 +75,9 @@ pub(super) async fn copy_on_server(
             Ok(Some(Fate::Copied { piece: piece.clone(), cut: None, rows, bytes, took }))
         }
         Ok(None) => Ok(None),
-        Err(error) if error.is_lost() => Err(meaning("copying rows", error)),
+        Err(error) if direct.is_lost() || matches!(error, Unwritten::Superseded) => {
+            Err(error.into_error("copying rows"))
+        }
         Err(_) => Ok(None),
     }
 }
@@ -84,8 +87,8 @@ async fn try_copy(
     direct: &mut Direct,
     (chunk, piece): (&OpenChunk<'_>, &Piece),
     (range, compact): (&Copied, Option<&Copied>),
-) -> Result<Option<u64>, DirectError> {
-    direct.execute("START TRANSACTION").await?;
+) -> Result<Option<u64>, Unwritten> {
+    begin(direct, &shared.records.check()).await?;
     let rows = direct.execute(shared.plan.insert_select_range(&piece.range)).await?.affected_rows;
     if !shared.update(|state| state.book.claim_whole(chunk.id)) {
         return Ok(None);
@@ -96,7 +99,7 @@ async fn try_copy(
             direct.execute("ROLLBACK").await?;
             return Ok(Some(0));
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     }
     for sql in compact.iter().flat_map(|all| shared.records.compact(all)) {
         direct.execute(sql).await?;

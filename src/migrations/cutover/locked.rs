@@ -5,7 +5,8 @@ use std::time::Instant;
 use tokio::time::timeout_at;
 
 use super::{
-    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, pass, position, rename, under_lock,
+    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, end_given_up, pass, position, rename,
+    under_lock,
 };
 use crate::backend::direct::{Direct, DirectError};
 use crate::migrations::engine::EngineError;
@@ -28,13 +29,16 @@ pub(super) async fn exchange(
     match timeout_at(deadline.into(), conn.execute(lock)).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => return not_locked(error),
-        // The connection is dropped, and with it the wait for the lock.
-        Err(_) => return Ok(End::Again("the table's lock was not had in time".to_owned())),
+        Err(_) => {
+            drop(conn);
+            end_given_up(at).await;
+            return Ok(End::Again("the table's lock was not had in time".to_owned()));
+        }
     }
     pass(at, Side::After, Step::Lock);
     let rows = match fill_locked(at, &mut conn, fill, deadline).await {
         Ok(rows) => rows,
-        Err(error) => return after_failed_fill(conn, error).await,
+        Err(error) => return after_failed_fill(at, conn, error).await,
     };
     pass(at, Side::Before, Step::Swap);
     match timeout_at(deadline.into(), conn.execute(rename(at))).await {
@@ -79,10 +83,17 @@ pub(super) fn not_locked(error: DirectError) -> Result<End, CutError> {
 }
 
 /// Nothing is exchanged: the locks go, and what can be tried again is.
-pub(super) async fn after_failed_fill(mut conn: Direct, error: CutError) -> Result<End, CutError> {
-    // When this is lost the server lets the locks go with the connection.
-    let _ = conn.execute("UNLOCK TABLES").await;
+pub(super) async fn after_failed_fill(
+    at: &Attempt<'_>,
+    mut conn: Direct,
+    error: CutError,
+) -> Result<End, CutError> {
+    let unlocked = conn.execute("UNLOCK TABLES").await;
+    let is_lost = unlocked.is_err_and(|error| error.is_lost());
     conn.close().await;
+    if is_lost {
+        end_given_up(at).await;
+    }
     match error {
         CutError::Engine(error) if error.is_passing() => Ok(End::Again(error.to_string())),
         error => Err(error),

@@ -6,9 +6,10 @@
 //! will get, keeps it from succeeding until everything is applied (`sentry`).
 //!
 //! Invariants: every wait for a lock is bounded, and so is the time for which the proxy holds statements; the
-//! exchange is one statement; once that has been sent on a connection that was lost, what became of it is
-//! read from the server (`standing`) after the thread is known to be gone, never guessed; nobody with a large
-//! transaction is killed for it (`blockers`).
+//! exchange is one statement; its connections hold the lock of the migration (`ledger::Fence`), so that a
+//! RENAME is not on its way any more when nobody holds that; once it has been sent on a connection that was
+//! lost, what became of it is read from the server (`standing`) behind that moment, never guessed; nobody
+//! with a large transaction is killed for it (`blockers`).
 
 mod blockers;
 mod gate;
@@ -18,11 +19,12 @@ mod standing;
 
 pub(super) use blockers::{Verdict, blockers, judge};
 pub(super) use gate::Gate;
-pub(super) use standing::{Standing, end_swaps, standing};
+pub(super) use standing::{Standing, standing};
 
 use std::time::{Duration, Instant};
 
 use super::engine::{self, Endpoint, Engine, EngineError, fill_single_chunk};
+use super::ledger::{Fence, Part, end_holders};
 use super::plan::{CopyPlan, Names};
 use super::run::{FailPoints, Side, Step};
 use crate::backend::direct::{Direct, DirectError};
@@ -40,6 +42,7 @@ const LOCK_WAIT_S_MIN: u64 = 1;
 /// One attempt.
 pub(super) struct Attempt<'a> {
     pub(super) id: &'a MigrationId,
+    pub(super) fence: &'a Fence,
     pub(super) endpoint: &'a Endpoint,
     pub(super) names: &'a Names,
     /// Database and name that the old table gets.
@@ -103,7 +106,7 @@ pub(super) enum CutError {
 ///
 /// **Cancel safety**: none; the server has to be asked then.
 pub(super) async fn attempt(at: &Attempt<'_>, gate: &Gate, fill: &mut Fill<'_>) -> Result<End, CutError> {
-    let locker = match open(at).await {
+    let locker = match open(at, Part::Main).await {
         Ok(locker) => locker,
         Err(error) if error.is_passing() => return Ok(End::Again(error.to_string())),
         Err(error) => return Err(error.into()),
@@ -129,9 +132,10 @@ pub(super) fn can_rename_under_lock(conn: &Direct) -> bool {
     conn.flavour() == Flavour::MySql && conn.version().number >= RENAME_UNDER_LOCK
 }
 
-/// Opens a connection whose locks do not outlive their use.
-async fn open(at: &Attempt<'_>) -> Result<Direct, EngineError> {
+/// Opens a connection whose locks do not outlive their use, and that may exchange the tables.
+async fn open(at: &Attempt<'_>, part: Part) -> Result<Direct, EngineError> {
     let mut conn = engine::open_session(at.endpoint).await?;
+    at.fence.hold(&mut conn, part).await?;
     let settings = format!(
         "SET SESSION lock_wait_timeout = {}, wait_timeout = {}",
         lock_wait(at.within),
@@ -139,6 +143,22 @@ async fn open(at: &Attempt<'_>) -> Result<Direct, EngineError> {
     );
     conn.execute(settings).await.map_err(|source| EngineError::Server { what: "setting up", source })?;
     Ok(conn)
+}
+
+/// A connection was given up in the middle of a statement: the server goes on with that, and keeps the locks
+/// until it is over, unless it is ended from another one.
+async fn end_given_up(at: &Attempt<'_>) {
+    let ending = async {
+        let mut conn = engine::open_session(at.endpoint).await.map_err(|error| error.to_string())?;
+        let gone = end_holders(&mut conn, at.id, &[Part::Main]).await.map_err(|error| error.to_string())?;
+        conn.close().await;
+        if gone { Ok(()) } else { Err("it does not end".to_owned()) }
+    };
+    let ended = tokio::time::timeout(at.within, ending).await;
+    if let Err(why) = ended.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+        // The next attempt ends it before anything else.
+        tracing::warn!(id = %at.id, why, "a connection that was given up holds the table and is not ended yet");
+    }
 }
 
 /// Half of the time is for getting the lock, in the servers' whole seconds.

@@ -14,11 +14,13 @@ use tokio::time::timeout_at;
 
 use super::locked::{after_failed_fill, not_locked};
 use super::{
-    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, open, pass, position, rename, under_lock,
+    Attempt, CutError, End, Fill, Gate, Swapped, check_definition, end_given_up, open, pass, position,
+    rename, under_lock,
 };
 use crate::backend::direct::{Direct, DirectError, Kill, OkEnd};
 use crate::ids::MigrationId;
 use crate::migrations::engine::EngineError;
+use crate::migrations::ledger::{Part, end_holders};
 use crate::migrations::run::{Side, Step};
 use crate::sql::quote::identifier;
 
@@ -39,7 +41,7 @@ pub(super) async fn exchange(
     mut locker: Direct,
     fill: &mut Fill<'_>,
 ) -> Result<End, CutError> {
-    let mut renamer = match open(at).await {
+    let mut renamer = match open(at, Part::Renaming).await {
         Ok(renamer) => renamer,
         Err(error) if error.is_passing() => return Ok(End::Again(error.to_string())),
         Err(error) => return Err(error.into()),
@@ -54,7 +56,11 @@ pub(super) async fn exchange(
     let deadline = began + at.within;
     if let Err(error) = lock(at, &mut locker, deadline).await {
         // Should the lock be had after all, nobody is to keep it.
+        let is_lost = locker.is_lost();
         drop(locker);
+        if is_lost {
+            end_given_up(at).await;
+        }
         drop_sentry(at, renamer).await;
         return not_locked(error);
     }
@@ -62,7 +68,7 @@ pub(super) async fn exchange(
     let (rows, position) = match filled {
         Ok(filled) => filled,
         Err(error) => {
-            let ended = after_failed_fill(locker, error).await;
+            let ended = after_failed_fill(at, locker, error).await;
             drop_sentry(at, renamer).await;
             return ended;
         }
@@ -165,7 +171,8 @@ async fn swap(
         Err(_) => Some("the RENAME was not seen to wait for its lock in time".to_owned()),
     };
     if let Some(why) = why {
-        return give_up(locker, renaming, thread, why).await;
+        drop(renaming);
+        return Err(CutError::Lost(give_up(at, locker, thread, why).await));
     }
     // Its own wait for locks is bounded by the server, so this ends; a margin for the way there and back.
     let answer = tokio::time::timeout(at.within * 2, renaming).await;
@@ -236,27 +243,27 @@ async fn not_swapped(
     }
 }
 
-/// The RENAME must not pass any more: it is killed before the lock goes. Whether the sentry was dropped may
-/// not be known then, so its answer, or the server, says what became of it.
-async fn give_up(
-    locker: &mut Direct,
-    renaming: Renaming<'_>,
-    thread: u32,
-    why: String,
-) -> Result<Option<String>, CutError> {
-    if let Err(error) = locker.kill(thread, Kill::Query).await {
-        return Err(CutError::Lost(format!("{why}; {error}")));
-    }
-    match tokio::time::timeout(KILLED_WITHIN, renaming).await {
-        Ok(Err(error)) if !error.is_lost() => {
+/// The RENAME must not pass any more: its connection is ended, and gone, before the lock goes. Whether the
+/// sentry was dropped may not be known then, nor whether the lock was held to the end, so the tables are
+/// looked at, whatever it came to. Gives why, in words.
+async fn give_up(at: &Attempt<'_>, locker: &mut Direct, thread: u32, why: String) -> String {
+    let ending = async {
+        locker.kill(thread, Kill::Connection).await?;
+        end_holders(locker, at.id, &[Part::Renaming]).await
+    };
+    match tokio::time::timeout(KILLED_WITHIN, ending).await {
+        Ok(Ok(true)) => {
+            // When this is lost the server lets the locks go with the connection.
             let _ = locker.execute("UNLOCK TABLES").await;
-            Ok(Some(why))
+            why
         }
-        _ => Err(CutError::Lost(why)),
+        // Whoever looks at the tables ends both connections first.
+        Ok(Ok(false)) | Err(_) => format!("{why}; the RENAME does not end"),
+        Ok(Err(error)) => format!("{why}; {error}"),
     }
 }
 
-/// A killed statement says so by then.
+/// A killed connection is gone by then.
 const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
 impl From<DirectError> for CutError {

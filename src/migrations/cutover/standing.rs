@@ -1,17 +1,10 @@
 //! What became of an exchange: read from the server, never guessed.
 
-use std::time::Duration;
-
 use super::super::plan::Names;
 use super::sentry;
-use crate::backend::direct::{Direct, DirectError, Kill};
+use crate::backend::direct::{Direct, DirectError};
 use crate::ids::MigrationId;
 use crate::sql::quote::string;
-
-/// Between two looks at whether a killed thread is gone.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Looks at most.
-const LOOKS_MAX: usize = 500;
 
 /// Which table has the client's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,37 +19,8 @@ pub(in crate::migrations) enum Standing {
     Odd(String),
 }
 
-/// Ends every thread that may still exchange the tables of a migration, and waits until they are gone. Only
-/// behind it does [`standing`] say something that stays so.
-///
-/// # Errors
-/// As the server says; `Ok(false)`: one is still there.
-pub(in crate::migrations) async fn end_swaps(
-    conn: &mut Direct,
-    id: &MigrationId,
-) -> Result<bool, DirectError> {
-    let own = conn.thread_id();
-    // The text of this statement holds the pattern too, but is another connection's only by mistake.
-    let threads = format!(
-        "SELECT id FROM information_schema.processlist WHERE id <> {own} \
-         AND info LIKE 'RENAME /* bulkhead {id} *%'"
-    );
-    let mut every = tokio::time::interval(LOOK_EVERY);
-    for _ in 0..LOOKS_MAX {
-        let found = conn.query(&threads).await?;
-        let found: Vec<u32> = found.iter().filter_map(|row| row.number(0)).collect();
-        if found.is_empty() {
-            return Ok(true);
-        }
-        for thread in found {
-            conn.kill(thread, Kill::Connection).await?;
-        }
-        every.tick().await;
-    }
-    Ok(false)
-}
-
-/// Looks which table has the client's name.
+/// Looks which table has the client's name. Only behind [`crate::migrations::ledger::end_holders`] is that
+/// something that stays so.
 ///
 /// # Errors
 /// As the server says.

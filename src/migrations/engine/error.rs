@@ -74,6 +74,16 @@ pub enum EngineError {
     /// transactions. A new engine that resumes goes on from what it has.
     #[error("the server does not have what was recorded on it")]
     LostHistory,
+    /// Somebody else has taken the migration up since: this engine is not to write any more, and the other
+    /// one goes on from what it wrote.
+    #[error("the migration was taken up by another one")]
+    Superseded,
+    /// It could not be found out whether this engine may still write.
+    #[error("it is not known whether the migration is carried out here: {message}")]
+    Unsure {
+        /// What was in the way.
+        message: String,
+    },
     /// Changes are applied no more.
     #[error("applying changes: {message}")]
     Applying {
@@ -126,6 +136,7 @@ impl EngineError {
             }
             Self::TableChanged(what) => Self::TableChanged(what.clone()),
             Self::LostHistory => Self::LostHistory,
+            Self::Superseded => Self::Superseded,
             Self::TooMuchHeld { bytes_max } => Self::TooMuchHeld { bytes_max: *bytes_max },
             Self::Feed(why) => Self::Feed(why.clone()),
             Self::Stopped => Self::Stopped,
@@ -137,7 +148,7 @@ impl EngineError {
     /// was not had in time.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Open(_) | Self::Late { .. } | Self::LostHistory => true,
+            Self::Open(_) | Self::Late { .. } | Self::LostHistory | Self::Unsure { .. } => true,
             Self::Applying { is_passing, .. } => *is_passing,
             Self::Server { source, .. } => source.is_lost() || is_passing_errno(source.errno()),
             _ => false,

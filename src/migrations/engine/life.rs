@@ -14,7 +14,7 @@ use super::shared::{Counters, Image, Shared};
 use super::{Endpoint, meaning, shadow};
 use crate::backend::direct::Direct;
 use crate::ids::{MigrationId, ServerId};
-use crate::migrations::apply::{Applier, apply_batch};
+use crate::migrations::apply::{Applier, Opening, apply_batch};
 use crate::migrations::changes::{Feeds, Position, TableName};
 use crate::migrations::copy::{Batch, Ranges, copy_rows};
 use crate::migrations::plan::CopyPlan;
@@ -38,6 +38,8 @@ const ER_DUP_KEYNAME: u16 = 1061;
 pub struct Setup {
     /// The migration, by which progress is recorded in `zz_bulkhead.progress`.
     pub id: MigrationId,
+    /// As that of the shadow's [`super::ShadowRequest`].
+    pub epoch: u64,
     /// The primary.
     pub endpoint: Endpoint,
     /// What is copied, and how.
@@ -102,8 +104,9 @@ impl Engine {
     pub async fn start(setup: Setup, feeds: Arc<Feeds>) -> Result<Self, EngineError> {
         let mut direct = open_session(&setup.endpoint).await?;
         Records::prepare(&mut direct).await?;
-        let records = Records::new(&setup.id);
+        let records = Records::new(&setup.id, setup.epoch);
         let recorded = records.read(&mut direct, setup.plan.key.columns.len()).await?;
+        let replays = setup.replay_from.is_some();
         let from = match (setup.resume, recorded.position) {
             (true, Some(position)) => Some(position),
             (true, None) if recorded.max.is_some() => {
@@ -118,11 +121,12 @@ impl Engine {
         let feed = feed.map_err(EngineError::from)?;
         let position = from.clone().unwrap_or_else(|| feed.start().clone());
         if from.is_none() || !setup.resume {
-            run(&mut direct, records.set_position(&position), "recording the beginning").await?;
+            records.guarded(&mut direct, records.set_position(&position), "recording the beginning").await?;
         }
         let shared = Arc::new(Shared::new(&setup, feeds, position));
         Counters::add(&shared.counters.rows_copied, recorded.rows_copied);
-        let applier = tokio::spawn(Applier::new(shared.clone(), feed, direct).run());
+        let opening = if replays { Opening::MayRename } else { Opening::Over };
+        let applier = tokio::spawn(Applier::new(shared.clone(), (feed, opening), direct).run());
         let engine = Self { shared, applier, copying: std::sync::Mutex::new(None) };
         let marker = engine.shared.mark().await?;
         let came = |state: &mut super::shared::State| (state.book.marker() >= marker).then_some(());
@@ -151,7 +155,7 @@ impl Engine {
                 let max = plan.key_of_text(row);
                 let max = max.map_err(|error| EngineError::TableChanged(error.to_string()))?;
                 let record = shared.records.set(Single::Max, max.as_bytes());
-                run(&mut direct, record, "recording the greatest key").await?;
+                shared.records.guarded(&mut direct, record, "recording the greatest key").await?;
                 max
             }
         };
@@ -192,6 +196,10 @@ impl Engine {
         let recorded = shared.records.read(&mut direct, shared.plan.key.columns.len()).await?;
         let Some(late) = recorded.late else { return Ok(()) };
         let bytes = Counters::get(&shared.counters.rows_estimated) * shared.counters.row_bytes();
+        // To build them is no harm to whoever has taken over, but to keep the table from it.
+        if rows(&mut direct, shared.records.check(), what).await?.is_empty() {
+            return Err(EngineError::Superseded);
+        }
         // No row may be ahead of the feed, and none may change meanwhile: a server that logs changes for a
         // unique index under construction takes a row that is deleted and inserted again for a duplicate.
         self.drain(MARKER_WITHIN).await?;
@@ -199,7 +207,8 @@ impl Engine {
         let built = build_indexes(&mut direct, &late, bytes.clamp(BUILD_BYTES_MIN, BUILD_BYTES_MAX)).await;
         self.unpark();
         built?;
-        run(&mut direct, self.shared.records.unset(Single::Late), what).await?;
+        let records = &self.shared.records;
+        records.guarded(&mut direct, records.unset(Single::Late), what).await?;
         direct.close().await;
         Ok(())
     }
@@ -295,11 +304,13 @@ impl Engine {
             Some(batch) => apply_batch(locked, &shared.plan, batch, None).await,
             None => Ok(()),
         };
+        let what = "applying the last changes";
         let ended = match &done {
             Ok(()) => locked.execute("COMMIT").await,
             Err(_) => locked.execute("ROLLBACK").await,
         };
-        done.and(ended.map(drop)).map_err(|error| meaning("applying the last changes", error))?;
+        done.map_err(|error| error.into_error(what))?;
+        ended.map_err(|error| meaning(what, error))?;
         Counters::add(&shared.counters.changes_applied, taken.settle());
         run(locked, "SET SESSION autocommit = 1", "applying the last changes").await?;
         Ok(())
@@ -352,7 +363,8 @@ impl Engine {
         let _ = (&mut self.applier).await;
         if forget {
             let mut direct = self.shared.session().await?;
-            run(&mut direct, self.shared.records.forget(), "removing the records").await?;
+            let records = &self.shared.records;
+            records.guarded(&mut direct, records.forget(), "removing the records").await?;
             direct.close().await;
         }
         Ok(())

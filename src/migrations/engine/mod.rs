@@ -26,6 +26,7 @@ mod records;
 mod session;
 mod shadow;
 mod shared;
+mod temporary;
 
 pub use error::EngineError;
 pub use life::{Engine, Setup, Verified};
@@ -65,6 +66,8 @@ pub struct Endpoint {
 pub struct ShadowRequest<'a> {
     /// The migration, by which things are recorded.
     pub id: &'a MigrationId,
+    /// Grows each time that the migration is taken up: an engine of a smaller one writes no more.
+    pub epoch: u64,
     /// The tables' names.
     pub names: &'a Names,
     /// The client's statement.
@@ -106,6 +109,14 @@ pub async fn read_plan(admin: &mut Direct, request: &ShadowRequest<'_>) -> Resul
 /// As [`read_plan`].
 pub async fn adopt_shadow(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
     shadow::adopt(admin, request).await
+}
+
+/// Removes what is recorded of a migration that is over.
+///
+/// # Errors
+/// [`EngineError::Server`].
+pub(crate) async fn forget(admin: &mut Direct, id: &MigrationId) -> Result<(), EngineError> {
+    run(admin, records::Records::new(id, 0).forget(), "removing the records").await.map(drop)
 }
 
 /// Copies a small table as a whole and compares it, on a connection in the engine's state that holds `LOCK

@@ -3,6 +3,10 @@
 //! `zz_bulkhead.progress` has, for each migration: the position up to which changes are applied, the greatest
 //! key at the start, the ranges that are copied, the definition that the source had, the statement that
 //! builds the indexes left out. A resume reads nothing else.
+//!
+//! Beside them is the epoch that may write. Each transaction that writes rows checks it and keeps it locked
+//! until its end, so whoever takes the migration up under a greater one ([`Records::enter`]) has waited for
+//! the last transaction of the one before, and no other follows.
 
 use super::error::EngineError;
 use super::session::{rows, run};
@@ -11,22 +15,20 @@ use crate::ids::MigrationId;
 use crate::migrations::ARTIFACTS;
 use crate::migrations::changes::Position;
 use crate::migrations::copy::Copied;
+use crate::migrations::ledger::tables::make_database;
 use crate::migrations::plan::Key;
 use crate::sql::quote;
 
-/// Makes the database and the table.
-pub(crate) fn create() -> [String; 2] {
-    [
-        format!("CREATE DATABASE IF NOT EXISTS {ARTIFACTS} DEFAULT CHARACTER SET utf8mb4"),
-        format!(
-            "CREATE TABLE IF NOT EXISTS {ARTIFACTS}.progress (\
-             migration VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
-             kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
-             number BIGINT UNSIGNED NOT NULL, low LONGBLOB, high LONGBLOB, \
-             rows_copied BIGINT UNSIGNED NOT NULL DEFAULT 0, \
-             PRIMARY KEY (migration, kind, number)) ENGINE=InnoDB"
-        ),
-    ]
+/// Makes the table.
+fn create() -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {ARTIFACTS}.progress (\
+         migration VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
+         kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
+         number BIGINT UNSIGNED NOT NULL, low LONGBLOB, high LONGBLOB, \
+         rows_copied BIGINT UNSIGNED NOT NULL DEFAULT 0, \
+         PRIMARY KEY (migration, kind, number)) ENGINE=InnoDB"
+    )
 }
 
 /// What is recorded of one migration.
@@ -44,6 +46,8 @@ pub(crate) struct Recorded {
 #[derive(Clone, Debug)]
 pub(crate) struct Records {
     id: String,
+    /// As text whose order is that of the numbers.
+    epoch: String,
 }
 
 /// A record of which there is one.
@@ -67,8 +71,53 @@ impl Single {
 }
 
 impl Records {
-    pub(crate) fn new(id: &MigrationId) -> Self {
-        Self { id: quote::string(&id.to_string()) }
+    pub(crate) fn new(id: &MigrationId, epoch: u64) -> Self {
+        Self { id: quote::string(&id.to_string()), epoch: format!("'{epoch:016x}'") }
+    }
+
+    /// Makes this epoch the one that may write, unless a greater one may.
+    ///
+    /// # Errors
+    /// [`EngineError::Superseded`].
+    pub(crate) async fn enter(&self, direct: &mut Direct) -> Result<(), EngineError> {
+        let (id, epoch) = (&self.id, &self.epoch);
+        let enter = format!(
+            "INSERT INTO {ARTIFACTS}.progress (migration,kind,number,high) VALUES ({id},'epoch',0,{epoch}) \
+             ON DUPLICATE KEY UPDATE high = GREATEST(high, {epoch})"
+        );
+        run(direct, enter, "entering the epoch").await?;
+        let found = rows(direct, self.check(), "entering the epoch").await?;
+        if found.is_empty() { Err(EngineError::Superseded) } else { Ok(()) }
+    }
+
+    /// Gives a row, and keeps it locked, while this epoch is the one that may write.
+    pub(crate) fn check(&self) -> String {
+        format!(
+            "SELECT 1 FROM {ARTIFACTS}.progress WHERE migration = {} AND kind = 'epoch' AND number = 0 \
+             AND high = {} LOCK IN SHARE MODE",
+            self.id, self.epoch
+        )
+    }
+
+    /// Runs one statement in a transaction that checks the epoch.
+    ///
+    /// # Errors
+    /// [`EngineError::Superseded`]; nothing was done then.
+    pub(crate) async fn guarded(
+        &self,
+        direct: &mut Direct,
+        sql: impl AsRef<[u8]>,
+        what: &'static str,
+    ) -> Result<(), EngineError> {
+        run(direct, "START TRANSACTION", what).await?;
+        let done = match rows(direct, self.check(), what).await {
+            Ok(found) if found.is_empty() => Err(EngineError::Superseded),
+            Ok(_) => run(direct, sql, what).await.map(drop),
+            Err(error) => Err(error),
+        };
+        let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = run(direct, end, what).await;
+        done.and(ended.map(drop))
     }
 
     /// Sets a single record.
@@ -134,6 +183,11 @@ impl Records {
         ]
     }
 
+    /// Forgets what was done, for a beginning; the epoch stays.
+    pub(crate) fn clear(&self) -> String {
+        format!("DELETE FROM {ARTIFACTS}.progress WHERE migration = {} AND kind <> 'epoch'", self.id)
+    }
+
     /// Forgets everything about the migration.
     pub(crate) fn forget(&self) -> String {
         format!("DELETE FROM {ARTIFACTS}.progress WHERE migration = {}", self.id)
@@ -168,6 +222,7 @@ impl Records {
                     recorded.copied.push(Copied { number, low: low.transpose()?, high });
                     recorded.rows_copied += row.number::<u64>(4).unwrap_or(0);
                 }
+                b"epoch" => {}
                 _ => return Err(unreadable()),
             }
         }
@@ -184,8 +239,7 @@ impl Records {
         Ok(found.first().and_then(|row| row.value(0)).map(<[u8]>::to_vec))
     }
 
-    /// Makes what records are kept in. Looks first: a CREATE DATABASE that changes nothing, too, waits until
-    /// nobody holds a table in there, and lets no RENAME pass meanwhile.
+    /// Makes what records are kept in, if it is not there.
     pub(crate) async fn prepare(direct: &mut Direct) -> Result<(), EngineError> {
         let there = format!(
             "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = '{ARTIFACTS}' \
@@ -195,10 +249,9 @@ impl Records {
         if found.first().and_then(|row| row.number::<u32>(0)) == Some(1) {
             return Ok(());
         }
-        for sql in create() {
-            run(direct, sql, "making the table of progress").await?;
-        }
-        Ok(())
+        let what = "making the table of progress";
+        make_database(direct).await.map_err(|source| EngineError::Server { what, source })?;
+        run(direct, create(), what).await.map(drop)
     }
 }
 

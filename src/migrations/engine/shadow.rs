@@ -4,6 +4,7 @@ use super::ShadowRequest;
 use super::error::EngineError;
 use super::records::{Records, Single};
 use super::session::{rows, run, settle_session};
+use super::temporary;
 use crate::backend::direct::Direct;
 use crate::ddl::apply;
 use crate::migrations::plan::{
@@ -34,12 +35,20 @@ pub(super) async fn make(admin: &mut Direct, request: &ShadowRequest<'_>) -> Res
     predict(admin, request, (&source, &change))?;
     let text = (request.text.as_bytes(), &change);
     let statements = shadow_statements(request.names, (&source.text, &source.definition), text, mode)?;
+    let records = Records::new(request.id, request.epoch);
     Records::prepare(admin).await?;
+    records.enter(admin).await?;
     let target = request.names.target();
     run(admin, format!("DROP TABLE IF EXISTS {target}"), "dropping a shadow table").await?;
-    run(admin, "SET NAMES utf8mb4", "making the shadow table").await?;
-    run(admin, &statements.create, "making the shadow table").await?;
-    let made = change_shadow(admin, request, statements.change.as_deref(), (&source, &change)).await;
+    // A large table is copied for longer than that takes.
+    let is_small = request.late_indexes_bytes_max == 0;
+    let is_changed = is_small && temporary::make(admin, request, &statements).await?;
+    if !is_changed {
+        run(admin, "SET NAMES utf8mb4", "making the shadow table").await?;
+        run(admin, &statements.create, "making the shadow table").await?;
+    }
+    let left = statements.change.as_deref().filter(|_| !is_changed);
+    let made = change_shadow(admin, request, left, (&source, &change)).await;
     if made.is_err() && !admin.is_lost() {
         // What failed is told; the ledger knows the shadow's name in any case.
         let _ = run(admin, format!("DROP TABLE IF EXISTS {target}"), "dropping a shadow table").await;
@@ -98,15 +107,15 @@ async fn change_shadow(
     let shadow_text = show_create(admin, &request.names.target()).await?;
     let shadow = read_definition(&shadow_text, version(admin))?;
     let plan = CopyPlan::new(inputs(admin, request.names, source, (&shadow, change)))?;
-    let records = Records::new(request.id);
-    run(admin, records.forget(), "recording the beginning").await?;
+    let records = Records::new(request.id, request.epoch);
+    records.guarded(admin, records.clear(), "recording the beginning").await?;
     let definition = records.set(Single::Definition, &without_counter(&source.text));
-    run(admin, definition, "recording the beginning").await?;
+    records.guarded(admin, definition, "recording the beginning").await?;
     if source.bytes <= request.late_indexes_bytes_max
         && let Some(late) = LateIndexes::of(&request.names.target(), &shadow_text, &shadow, &plan.key)
     {
         let record = records.set(Single::Late, late.build.as_bytes());
-        run(admin, record, "recording the beginning").await?;
+        records.guarded(admin, record, "recording the beginning").await?;
         run(admin, "SET NAMES utf8mb4", "leaving indexes out").await?;
         run(admin, &late.drop, "leaving indexes out").await?;
     }
@@ -125,7 +134,7 @@ fn rejected(error: EngineError) -> EngineError {
     }
 }
 
-fn client_settings(request: &ShadowRequest<'_>) -> Vec<String> {
+pub(super) fn client_settings(request: &ShadowRequest<'_>) -> Vec<String> {
     let settings = request.settings;
     let mut names = match settings.character_set.as_str() {
         "" => "SET NAMES utf8mb4".to_owned(),
@@ -145,7 +154,8 @@ fn client_settings(request: &ShadowRequest<'_>) -> Vec<String> {
 pub(super) async fn read(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
     let change = read_change(request.text.as_bytes(), mode_of(admin, request))?;
     let source = read_source(admin, request.names).await?;
-    let records = Records::new(request.id);
+    let records = Records::new(request.id, request.epoch);
+    records.enter(admin).await?;
     let recorded = records.read_definition(admin).await?;
     if recorded.as_deref() != Some(&without_counter(&source.text)[..]) {
         return Err(EngineError::TableChanged(
@@ -165,10 +175,11 @@ pub(super) async fn adopt(admin: &mut Direct, request: &ShadowRequest<'_>) -> Re
     let shadow = read_definition(&shadow_text, version(admin))?;
     let plan = CopyPlan::new(inputs(admin, request.names, &source, (&shadow, &change)))?;
     Records::prepare(admin).await?;
-    let records = Records::new(request.id);
-    run(admin, records.forget(), "recording the beginning").await?;
+    let records = Records::new(request.id, request.epoch);
+    records.enter(admin).await?;
+    records.guarded(admin, records.clear(), "recording the beginning").await?;
     let definition = records.set(Single::Definition, &without_counter(&source.text));
-    run(admin, definition, "recording the beginning").await?;
+    records.guarded(admin, definition, "recording the beginning").await?;
     Ok(plan)
 }
 

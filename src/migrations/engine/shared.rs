@@ -1,6 +1,6 @@
 //! What the parts of one engine share: the book, under a lock that is never held across an await.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -97,9 +97,6 @@ pub(crate) struct Shared {
     changed: watch::Sender<u64>,
     /// Wakes the applier.
     pub(crate) wake: Notify,
-    /// The first thing that comes may be our own RENAME: a replay begins before it where the position could
-    /// not be read behind it.
-    pub(crate) begins_with_rename: AtomicBool,
 }
 
 impl Shared {
@@ -107,7 +104,7 @@ impl Shared {
         Self {
             plan: setup.plan.clone(),
             endpoint: setup.endpoint.clone(),
-            records: Records::new(&setup.id),
+            records: Records::new(&setup.id, setup.epoch),
             feeds,
             counters: Counters::default(),
             state: Mutex::new(State {
@@ -121,7 +118,6 @@ impl Shared {
             }),
             changed: watch::Sender::new(0),
             wake: Notify::new(),
-            begins_with_rename: AtomicBool::new(setup.replay_from.is_some()),
         }
     }
 

@@ -8,12 +8,14 @@
 //! The cluster has a copy (`tables`), of which `active` is unique per table: proxies that share no store
 //! cannot change one table at the same time either.
 
+mod fence;
 mod keeper;
 mod record;
 pub(super) mod tables;
 #[cfg(test)]
 mod tests;
 
+pub(super) use fence::{Fence, Part, end_holders};
 pub(super) use keeper::Owned;
 pub(super) use record::{Definitions, Kept, Orders, Record, id_in, id_in_database, new_id, time_of};
 
@@ -33,6 +35,9 @@ const CONFLICTS_MAX: usize = 16;
 /// Ended migrations that the store keeps, without those whose old table is kept; the oldest are forgotten.
 pub(super) const ENDED_KEPT_MAX: usize = 2_000;
 
+/// Changes in place that the store keeps; the oldest are forgotten.
+pub(super) const DIRECT_KEPT_MAX: usize = 500;
+
 /// The migrations, as the store has them.
 pub(super) struct Ledger {
     store: Arc<dyn Store>,
@@ -41,6 +46,14 @@ pub(super) struct Ledger {
     changes: watch::Sender<u64>,
     pub(super) lease: SharedLease,
     pub(super) proxy: String,
+}
+
+/// How a record is written.
+struct Writer<M> {
+    /// Asked about the record as it is before.
+    may: M,
+    /// The claim on the table is given up.
+    frees: bool,
 }
 
 /// Why a migration was not begun.
@@ -109,6 +122,24 @@ impl Ledger {
         }
     }
 
+    /// Writes one down that is over, and claims nothing; forgets the oldest of its kind beyond a number.
+    ///
+    /// # Errors
+    /// As the store has them.
+    pub(super) async fn note_direct(&self, record: Record) -> Result<(), StoreError> {
+        let (key, id) = (key_of(&record.id), record.id.clone());
+        let write = Write { key, value: Some(encode(&record)), expect: Expect::Absent };
+        let version = self.store.commit(vec![write]).await?;
+        self.take(id, record, version);
+        // By their ids the oldest are first.
+        let all = self.all();
+        let direct: Vec<_> = all.iter().filter(|record| record.is_direct).collect();
+        for record in &direct[..direct.len().saturating_sub(DIRECT_KEPT_MAX)] {
+            self.forget(&record.id).await?;
+        }
+        Ok(())
+    }
+
     async fn holder_of(&self, claim: &str) -> NotBegun {
         match self.store.get(claim).await {
             Ok(Some(value)) => {
@@ -157,30 +188,71 @@ impl Ledger {
         id: &MigrationId,
         change: impl Fn(&mut Record),
     ) -> Result<Option<Arc<Record>>, StoreError> {
-        self.write(id, change, false).await
+        self.write(id, change, Writer { may: |_: &Record| true, frees: false }).await
+    }
+
+    /// Takes a migration up: whoever did before writes no more about it. `None` when it is over.
+    ///
+    /// # Errors
+    /// As [`Ledger::update`].
+    pub(super) async fn take_up(&self, id: &MigrationId) -> Result<Option<Arc<Record>>, StoreError> {
+        let change = |record: &mut Record| {
+            record.epoch += 1;
+            record.owner = Some(self.proxy.clone());
+        };
+        self.write(id, change, Writer { may: |record: &Record| !record.state.is_over(), frees: false }).await
+    }
+
+    /// As [`Ledger::update`], by whoever took it up under this epoch. `None` also when it is over, or was
+    /// taken up again since.
+    ///
+    /// # Errors
+    /// As [`Ledger::update`].
+    pub(super) async fn update_as(
+        &self,
+        id: &MigrationId,
+        epoch: u64,
+        change: impl Fn(&mut Record),
+    ) -> Result<Option<Arc<Record>>, StoreError> {
+        self.write(id, change, Writer { may: |record: &Record| record.is_under(epoch), frees: false }).await
     }
 
     /// The same, and gives the claim on the table up.
     ///
     /// # Errors
     /// As [`Ledger::update`].
-    pub(super) async fn end(
+    pub(super) async fn end_as(
         &self,
         id: &MigrationId,
+        epoch: u64,
         change: impl Fn(&mut Record),
     ) -> Result<Option<Arc<Record>>, StoreError> {
-        self.write(id, change, true).await
+        self.write(id, change, Writer { may: |record: &Record| record.is_under(epoch), frees: true }).await
+    }
+
+    /// Asks the store, not memory, whether a migration was last taken up under this epoch.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(super) async fn is_current(&self, id: &MigrationId, epoch: u64) -> Result<bool, StoreError> {
+        let key = key_of(id);
+        let found = self.store.get(&key).await?;
+        let record = found.and_then(|value| decode(&key, &value));
+        Ok(record.is_some_and(|(_, record)| record.epoch == epoch))
     }
 
     async fn write(
         &self,
         id: &MigrationId,
         change: impl Fn(&mut Record),
-        frees: bool,
+        Writer { may, frees }: Writer<impl Fn(&Record) -> bool>,
     ) -> Result<Option<Arc<Record>>, StoreError> {
         let key = key_of(id);
         for _ in 0..CONFLICTS_MAX {
             let Some((record, version)) = self.known().get(id).cloned() else { return Ok(None) };
+            if !may(&record) {
+                return Ok(None);
+            }
             let mut changed = Record::clone(&record);
             change(&mut changed);
             let is_same = changed == *record;

@@ -31,6 +31,9 @@ pub(in crate::migrations) struct Record {
     pub(in crate::migrations) progress: Progress,
     /// The proxy that carries it out.
     pub(in crate::migrations) owner: Option<String>,
+    /// Grows each time it is taken up (`fence`).
+    #[serde(default)]
+    pub(in crate::migrations) epoch: u64,
     pub(in crate::migrations) submitted: SystemTime,
     pub(in crate::migrations) ended: Option<SystemTime>,
     pub(in crate::migrations) swapped: Option<SystemTime>,
@@ -43,12 +46,20 @@ pub(in crate::migrations) struct Record {
     pub(in crate::migrations) message: Option<String>,
     /// Both definitions, as SHOW CREATE TABLE gives them; the second without the shadow table's own name.
     pub(in crate::migrations) definitions: Option<Definitions>,
+    /// It was carried out by the server itself, on the table: nothing was copied, and it is only kept to tell
+    /// of it.
+    #[serde(default)]
+    pub(in crate::migrations) is_direct: bool,
     /// Its tables are in databases of its own, since names of checks are unique in a database of MySQL's.
     #[serde(default)]
     pub(in crate::migrations) has_own_databases: bool,
     /// A table that was put aside; absent when there is none (any more).
     pub(in crate::migrations) kept: Option<Kept>,
     pub(in crate::migrations) reverts: Option<MigrationId>,
+    /// Changes may have been applied to the kept table that it puts back: that is not as of its position any
+    /// more.
+    #[serde(default)]
+    pub(in crate::migrations) has_replayed: bool,
     pub(in crate::migrations) reverted_by: Option<MigrationId>,
 }
 
@@ -91,6 +102,7 @@ impl Record {
             orders,
             progress: Progress::default(),
             owner: None,
+            epoch: 0,
             submitted: now,
             ended: None,
             swapped: None,
@@ -100,11 +112,34 @@ impl Record {
             failure: None,
             message: None,
             definitions: None,
+            is_direct: false,
             has_own_databases: false,
             kept: None,
             reverts: None,
+            has_replayed: false,
             reverted_by: None,
         }
+    }
+
+    /// One that the server has carried out.
+    pub(in crate::migrations) fn direct(id: MigrationId, request: MigrationRequest, now: SystemTime) -> Self {
+        Self {
+            state: State::Done,
+            step: Step::Retire,
+            is_direct: true,
+            ended: Some(now),
+            ..Self::new(id, request, now)
+        }
+    }
+
+    /// Where it stands, for people.
+    pub(in crate::migrations) fn step_name(&self) -> &'static str {
+        if self.is_direct { "in_place" } else { self.step.name() }
+    }
+
+    /// Says whether whoever took it up under this epoch may write about it.
+    pub(in crate::migrations) fn is_under(&self, epoch: u64) -> bool {
+        self.epoch == epoch && !self.state.is_over()
     }
 
     /// Name of its shadow table.

@@ -30,10 +30,7 @@ pub(in crate::migrations) async fn make(conn: &mut Direct) -> Result<(), DirectE
     if conn.query(there).await?.first().and_then(|row| row.number::<u32>(0)) == Some(1) {
         return Ok(());
     }
-    conn.execute(format!(
-        "CREATE DATABASE IF NOT EXISTS {ARTIFACTS} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-    ))
-    .await?;
+    make_database(conn).await?;
     conn.execute(format!(
         "CREATE TABLE IF NOT EXISTS {ARTIFACTS}.migrations (\n\
          id CHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,\n\
@@ -53,6 +50,21 @@ pub(in crate::migrations) async fn make(conn: &mut Direct) -> Result<(), DirectE
     ))
     .await?;
     Ok(())
+}
+
+/// Makes the database of artifacts, if it is not there. A CREATE DATABASE that changes nothing, too, waits
+/// until nobody holds a table in there, and lets no RENAME pass meanwhile: so it is looked for first.
+///
+/// # Errors
+/// As the server says; a lock that is not had within the session's bound is 1205.
+pub(in crate::migrations) async fn make_database(conn: &mut Direct) -> Result<(), DirectError> {
+    let there = format!("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = '{ARTIFACTS}'");
+    if conn.query(there).await?.first().and_then(|row| row.number::<u32>(0)) == Some(1) {
+        return Ok(());
+    }
+    let create =
+        format!("CREATE DATABASE IF NOT EXISTS {ARTIFACTS} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
+    conn.execute(create).await.map(drop)
 }
 
 /// Whose the table is.

@@ -31,7 +31,7 @@ async fn one_migration_at_a_time_changes_a_table() {
     let Err(NotBegun::Busy(holder)) = ledger.begin(second.clone()).await else { panic!("two at once") };
     assert_eq!(holder, first.id);
     assert!(ledger.get(&second.id).is_none(), "nothing is written of the second");
-    ledger.end(&first.id, |record| record.state = State::Failed).await.unwrap();
+    ledger.end_as(&first.id, 0, |record| record.state = State::Failed).await.unwrap();
     assert!(ledger.begin(second).await.is_ok());
     // The first one cannot begin again while the second has the table.
     let again = ledger.claim_again(&first.id, |record| record.state = State::Queued).await;
@@ -53,6 +53,55 @@ async fn two_writers_lose_nothing_of_each_other() {
     there.update(&id, |record| record.orders.cancelled_by = Some(by.clone())).await.unwrap();
     let record = there.get(&id).unwrap();
     assert_eq!((record.attempts, record.orders.cancelled_by.as_ref()), (7, Some(&by)));
+}
+
+/// Two proxies on one migration, as behind a lease that changed hands while the first one was stopped.
+#[tokio::test]
+async fn who_was_followed_by_another_writes_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let (here, there) = (ledger(&store), ledger(&store));
+    let id = new_id(SystemTime::now());
+    assert!(here.begin(testing::record(id.clone())).await.is_ok());
+    there.load().await.unwrap();
+    let first = here.take_up(&id).await.unwrap().unwrap().epoch;
+    // Its memory is older than the store: it takes the migration up behind the first one all the same.
+    let second = there.take_up(&id).await.unwrap().unwrap().epoch;
+    assert!(second > first);
+    assert!(here.update_as(&id, first, |record| record.attempts = 9).await.unwrap().is_none());
+    assert!(!here.is_current(&id, first).await.unwrap() && there.is_current(&id, second).await.unwrap());
+    let done = there.end_as(&id, second, |record| record.state = State::Done).await.unwrap();
+    assert!(done.is_some());
+    for (ledger, epoch) in [(&here, first), (&there, second)] {
+        let again = ledger.end_as(&id, epoch, |record| record.state = State::Failed).await.unwrap();
+        assert!(again.is_none(), "an end stays what it is");
+    }
+    assert!(here.take_up(&id).await.unwrap().is_none(), "what is over is not begun again");
+    there.load().await.unwrap();
+    let record = there.get(&id).unwrap();
+    assert_eq!((record.state, record.attempts), (State::Done, 0));
+}
+
+#[tokio::test]
+async fn changes_in_place_claim_nothing_and_the_oldest_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let ledger = ledger(&store);
+    let at = |n: usize| SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_000_000 + n as u64);
+    let copied = testing::record(new_id(at(0)));
+    assert!(ledger.begin(copied.clone()).await.is_ok());
+    let mut ids = Vec::new();
+    for n in 1..=DIRECT_KEPT_MAX + 3 {
+        let record = Record::direct(new_id(at(n)), testing::request(), at(n));
+        assert!(record.state.is_over() && record.step_name() == "in_place");
+        ids.push(record.id.clone());
+        ledger.note_direct(record).await.unwrap();
+    }
+    let kept: Vec<_> = ledger.all().iter().map(|record| record.id.clone()).collect();
+    assert_eq!(kept[0], copied.id, "what is under way is not forgotten for them");
+    assert_eq!(kept[1..], ids[3..]);
+    ledger.load().await.unwrap();
+    assert_eq!(ledger.all().len(), DIRECT_KEPT_MAX + 1, "the store has no more either");
 }
 
 #[tokio::test]

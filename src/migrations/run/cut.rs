@@ -63,8 +63,7 @@ impl Runner {
             return Ok(End::Again(why));
         }
         // From here on the tables may be exchanged, whatever becomes of this proxy.
-        self.begin(Step::Gate).await?;
-        let record = self.update(|record| record.attempts += 1).await?;
+        let record = self.begin_with(Step::Gate, |record| record.attempts += 1).await?;
         let gate = Gate::new(self.shared.gate.clone(), gated(&record));
         let (endpoint, names) = (self.endpoint(&record)?, names(&record));
         if let Filled::Feed(engine) = filled
@@ -73,8 +72,10 @@ impl Runner {
             return Err(Trouble::Passing("another server is the primary now".to_owned()));
         }
         let (old_home, old) = (record.old_home(), record.old());
+        let fence = self.fence();
         let at = Attempt {
             id: &self.id,
+            fence: &fence,
             endpoint: &endpoint,
             names: &names,
             old: (&old_home, &old),

@@ -20,6 +20,7 @@ mod step;
 mod trouble;
 
 pub(super) use clusters::Clusters;
+pub(super) use revert::put_back;
 pub(super) use runner::carry_out;
 pub(super) use shared::{Parts, Shared};
 pub use step::Step;

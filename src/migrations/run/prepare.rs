@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::chunk::has_had_its_attempts;
+use super::pace::wait_for_orders;
 use super::runner::{Runner, names};
 use super::step::{Side, Step};
 use super::trouble::Trouble;
@@ -14,7 +15,7 @@ use crate::migrations::changes::Position;
 use crate::migrations::cutover::{can_rename_under_lock, without_counter};
 use crate::migrations::engine::{self, Engine, Setup, ShadowRequest};
 use crate::migrations::ledger::tables::{self, Claimed};
-use crate::migrations::ledger::{Definitions, Record};
+use crate::migrations::ledger::{Definitions, Part, Record};
 use crate::migrations::plan::{CopyPlan, Names};
 use crate::protocol::handshake::Flavour;
 use crate::sql::quote::string;
@@ -50,6 +51,7 @@ impl Runner {
     pub(super) async fn prepare(&self, record: &Record) -> Result<Way, Trouble> {
         self.shared.fail_points.pass(Side::Before, Step::Claim);
         let mut conn = self.session(record).await?;
+        self.fence().hold(&mut conn, Part::Main).await?;
         self.claim(&mut conn, record).await?;
         self.shared.fail_points.pass(Side::After, Step::Claim);
         self.shared.fail_points.pass(Side::Before, Step::Inspect);
@@ -73,6 +75,7 @@ impl Runner {
         let prepared =
             Prepared { plan: Arc::new(plan), before: table.definition.clone(), resumes, replay_from: None };
         if is_chunk {
+            conn.close().await;
             return Ok(Way::Chunk(prepared));
         }
         let after = definition_of(&mut conn, &names(record).target()).await?;
@@ -135,6 +138,7 @@ impl Runner {
         let names = names(record);
         let request = ShadowRequest {
             id: &self.id,
+            epoch: self.epoch(),
             names: &names,
             text: &record.request.text,
             settings: &record.request.settings,
@@ -153,17 +157,23 @@ impl Runner {
     pub(super) async fn subscribe(&self, prepared: &Prepared) -> Result<Engine, Trouble> {
         let record = self.record()?;
         if !prepared.resumes {
-            self.begin(Step::Subscribe).await?;
+            let replays = prepared.replay_from.is_some();
+            self.begin_with(Step::Subscribe, |record| record.has_replayed |= replays).await?;
         }
         let setup = Setup {
             id: self.id.clone(),
+            epoch: self.epoch(),
             endpoint: self.endpoint(&record)?,
             plan: prepared.plan.clone(),
             resume: prepared.resumes,
             replay_from: prepared.replay_from.clone(),
         };
-        let engine =
-            Engine::start(setup, self.shared.feeds.clone()).await.map_err(|error| self.why_ended(error))?;
+        // Each of its waits is bounded; an operator does not have to wait for them.
+        let started = tokio::select! {
+            started = Engine::start(setup, self.shared.feeds.clone()) => started,
+            _ = wait_for_orders(&self.shared, &self.id, |_| false) => return Err(self.why_stopped()),
+        };
+        let engine = started.map_err(|error| self.why_ended(error))?;
         self.shared.fail_points.pass(Side::After, Step::Subscribe);
         Ok(engine)
     }

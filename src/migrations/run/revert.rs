@@ -2,8 +2,8 @@
 //!
 //! The old table takes the shadow's name of the migration that takes the change back. What was changed since
 //! the exchange is applied to it from the binary log; then both are compared and exchanged as always. When
-//! that comes to nothing the table is put back under its old name; it holds some of the changes then, so the
-//! change cannot be taken back again.
+//! that comes to nothing the table is put back under its old name. Once changes may have been applied to it
+//! the change cannot be taken back again; before, it can.
 
 use super::prepare::Prepared;
 use super::runner::{Runner, names};
@@ -22,6 +22,8 @@ use crate::sql::{ClauseKind, ServerVersion, SqlMode, TableChange};
 const ER_NO_SUCH_TABLE: u16 = 1146;
 /// "Can't find file", which older servers say of it.
 const ER_FILE_NOT_FOUND: u16 = 1017;
+/// "Unknown database": a migration's own, which was not made or is dropped.
+const ER_BAD_DB: u16 = 1049;
 /// "Table already exists".
 const ER_TABLE_EXISTS: u16 = 1050;
 
@@ -54,6 +56,7 @@ impl Runner {
         let names = names(&record);
         let request = ShadowRequest {
             id: &self.id,
+            epoch: self.epoch(),
             names: &names,
             text: &text,
             settings: &original.request.settings,
@@ -104,18 +107,28 @@ impl Runner {
         original: &MigrationId,
     ) -> Result<(), Trouble> {
         let Some(first) = self.shared.ledger.get(original) else { return Ok(()) };
-        tables::make_own_databases(conn, &first).await?;
-        rename(conn, &names(record).target(), &qualified(&first.old_home(), &first.old())).await?;
-        self.shared
-            .ledger
-            .update(original, |record| {
+        put_back(conn, record, &first).await?;
+        if record.has_replayed {
+            let changed = self.shared.ledger.update(original, |record| {
                 if let Some(kept) = &mut record.kept {
                     kept.position = None;
                 }
-            })
-            .await?;
+            });
+            changed.await?;
+        }
         Ok(())
     }
+}
+
+/// Gives the kept table of a migration its name back, unless it has it.
+pub(in crate::migrations) async fn put_back(
+    conn: &mut Direct,
+    revert: &Record,
+    original: &Record,
+) -> Result<(), DirectError> {
+    tables::make_own_databases(conn, original).await?;
+    let old = qualified(&original.old_home(), &original.old());
+    rename(conn, &names(revert).target(), &old).await
 }
 
 fn qualified(home: &str, table: &str) -> String {
@@ -123,7 +136,7 @@ fn qualified(home: &str, table: &str) -> String {
 }
 
 /// Renames a table, unless an earlier attempt has.
-async fn rename(conn: &mut Direct, from: &str, to: &str) -> Result<(), Trouble> {
+async fn rename(conn: &mut Direct, from: &str, to: &str) -> Result<(), DirectError> {
     match conn.execute(format!("RENAME TABLE {from} TO {to}")).await {
         Ok(_) => Ok(()),
         Err(error) if is_gone(&error) => {
@@ -131,12 +144,12 @@ async fn rename(conn: &mut Direct, from: &str, to: &str) -> Result<(), Trouble> 
             conn.query(format!("SELECT 1 FROM {to} LIMIT 1")).await?;
             Ok(())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 
 fn is_gone(error: &DirectError) -> bool {
-    matches!(error.errno(), Some(ER_NO_SUCH_TABLE | ER_FILE_NOT_FOUND | ER_TABLE_EXISTS))
+    matches!(error.errno(), Some(ER_NO_SUCH_TABLE | ER_FILE_NOT_FOUND | ER_TABLE_EXISTS | ER_BAD_DB))
 }
 
 fn reversed(table: &str, change: &TableChange) -> String {

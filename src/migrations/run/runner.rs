@@ -1,6 +1,7 @@
 //! The task of one migration.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::cut::Filled;
@@ -10,10 +11,11 @@ use super::shared::Shared;
 use super::step::{Side, Step};
 use super::trouble::Trouble;
 use crate::backend::direct::Direct;
+use crate::drain::Ownership;
 use crate::ids::MigrationId;
-use crate::migrations::cutover::{Standing, Swapped, end_swaps, standing};
+use crate::migrations::cutover::{Standing, Swapped, standing};
 use crate::migrations::engine::{self, Endpoint, Engine, EngineError, Pace, Permission};
-use crate::migrations::ledger::{Kept, Record, tables};
+use crate::migrations::ledger::{Fence, Kept, Part, Record, end_holders, tables};
 use crate::migrations::plan::Names;
 use crate::migrations::throttle::Throttle;
 use crate::migrations::view::{Failure, State};
@@ -37,7 +39,7 @@ const VERIFY_TRIES: u32 = 8;
 /// Carries one migration out, from wherever its record says, to its end; or until this proxy is not to any
 /// more.
 pub(in crate::migrations) async fn carry_out(shared: Arc<Shared>, id: MigrationId) {
-    let runner = Runner { shared, id };
+    let runner = Runner { shared, id, epoch: AtomicU64::new(0) };
     runner.run().await;
     runner.shared.forget_live(&runner.id);
 }
@@ -48,6 +50,8 @@ type Turn = tokio::sync::OwnedSemaphorePermit;
 pub(super) struct Runner {
     pub(super) shared: Arc<Shared>,
     pub(super) id: MigrationId,
+    /// That of the present round; written by [`Runner::take_up`].
+    epoch: AtomicU64,
 }
 
 impl Runner {
@@ -87,10 +91,10 @@ impl Runner {
 
     /// From the record to the end.
     async fn go_on(&self) -> Result<(), Trouble> {
-        let record = self.record()?;
-        if record.state.is_over() {
+        if self.record()?.state.is_over() {
             return Ok(());
         }
+        let record = self.take_up().await?;
         let record = if record.step.may_be_swapped() || record.state == State::Unknown {
             let swapped = self.was_swapped(&record).await;
             if swapped.map_err(|trouble| given_up(trouble, &record))? {
@@ -114,6 +118,28 @@ impl Runner {
                 self.by_feed(&prepared, engine, (throttle, turn)).await
             }
         }
+    }
+
+    /// Begins a round: whoever carried the migration out before writes no more about it, and neither does an
+    /// earlier round whose last statement may still be on its way.
+    async fn take_up(&self) -> Result<Arc<Record>, Trouble> {
+        // Not by the watch alone, which is told every now and then: the lease is asked what holds now.
+        if self.shared.ledger.lease.ownership() != Ownership::Owner || !*self.shared.owned().borrow() {
+            return Err(Trouble::LetGo);
+        }
+        let record = self.shared.ledger.take_up(&self.id).await?.ok_or(Trouble::LetGo)?;
+        self.epoch.store(record.epoch, Ordering::Relaxed);
+        Ok(record)
+    }
+
+    /// That of the present round.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// The right of the present round.
+    pub(super) fn fence(&self) -> Fence {
+        Fence::new(self.shared.ledger.clone(), self.id.clone(), self.epoch())
     }
 
     /// Nothing is made on a cluster on which schema changes are held back, small as it may be.
@@ -238,7 +264,8 @@ impl Runner {
 
     async fn ask_standing(&self, record: &Record) -> Result<Standing, Trouble> {
         let mut conn = self.session(record).await?;
-        if !end_swaps(&mut conn, &self.id).await? {
+        self.fence().check().await?;
+        if !end_holders(&mut conn, &self.id, &Part::ALL).await? {
             return Err(Trouble::Passing("a thread that exchanges the tables does not end".to_owned()));
         }
         Ok(standing(&mut conn, &self.id, &names(record), (&record.old_home(), &record.old())).await?)
@@ -263,7 +290,7 @@ impl Runner {
         let record = self
             .shared
             .ledger
-            .end(&self.id, |record| {
+            .end_as(&self.id, self.epoch(), |record| {
                 record.state = State::Done;
                 record.step = Step::Retire;
                 record.swapped = Some(now);
@@ -290,7 +317,7 @@ impl Runner {
         if let Some(failure) = &failure {
             tracing::warn!(id = %self.id, why = failure.message, "a migration failed");
         }
-        let ended = self.shared.ledger.end(&self.id, |record| {
+        let ended = self.shared.ledger.end_as(&self.id, self.epoch(), |record| {
             record.state = state;
             record.ended = Some(SystemTime::now());
             record.failure.clone_from(&failure);
@@ -298,6 +325,7 @@ impl Runner {
         });
         let record = match ended.await {
             Ok(Some(record)) => record,
+            // It has ended, or another one carries it out.
             Ok(None) => return,
             Err(error) => {
                 // It is still open in the store: whoever carries it out next ends it again.
@@ -313,12 +341,14 @@ impl Runner {
     async fn clear(&self, record: &Record) {
         let cleared = async {
             let mut conn = self.session(record).await?;
+            self.fence().hold(&mut conn, Part::Main).await?;
             match &record.reverts {
                 Some(original) => self.put_back(&mut conn, record, original).await?,
                 None => tables::drop_table(&mut conn, &record.home(), &record.shadow()).await?,
             }
             tables::drop_own_databases(&mut conn, record).await?;
             tables::update(&mut conn, record, SystemTime::now()).await?;
+            engine::forget(&mut conn, &record.id).await?;
             conn.close().await;
             Ok::<(), Trouble>(())
         };
@@ -327,12 +357,13 @@ impl Runner {
         }
     }
 
-    /// Brings the cluster's copy of the record up to date; it only informs.
+    /// Brings the cluster's copy of the record of a migration that is over up to date; it only informs.
     pub(super) async fn write_on_cluster(&self, record: &Record) {
         let written = async {
             let mut conn = self.session(record).await?;
             tables::drop_own_databases(&mut conn, record).await?;
             tables::update(&mut conn, record, SystemTime::now()).await?;
+            engine::forget(&mut conn, &record.id).await?;
             conn.close().await;
             Ok::<(), Trouble>(())
         };
@@ -392,15 +423,24 @@ impl Runner {
 
     /// Writes that a step is begun.
     pub(super) async fn begin(&self, step: Step) -> Result<(), Trouble> {
+        self.begin_with(step, |_| {}).await.map(drop)
+    }
+
+    /// The same, and what else changes with it.
+    pub(super) async fn begin_with(
+        &self,
+        step: Step,
+        change: impl Fn(&mut Record),
+    ) -> Result<Arc<Record>, Trouble> {
         self.check_orders()?;
         self.shared.fail_points.pass(Side::Before, step);
         self.update(|record| {
             record.step = step;
             record.state = step.state();
             record.owner = Some(self.shared.ledger.proxy.clone());
+            change(record);
         })
         .await
-        .map(drop)
     }
 
     /// A step is done: notes how far the engine is.
@@ -413,7 +453,7 @@ impl Runner {
     }
 
     pub(super) async fn update(&self, change: impl Fn(&mut Record)) -> Result<Arc<Record>, Trouble> {
-        self.shared.ledger.update(&self.id, change).await?.ok_or(Trouble::LetGo)
+        self.shared.ledger.update_as(&self.id, self.epoch(), change).await?.ok_or(Trouble::LetGo)
     }
 
     /// Tells people what it waits for.

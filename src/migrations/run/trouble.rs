@@ -56,7 +56,7 @@ impl From<EngineError> for Trouble {
         match error {
             EngineError::Server { source, .. } if !source.is_lost() => source.into(),
             // The caller knows why: it looks at the orders.
-            EngineError::Stopped => Self::LetGo,
+            EngineError::Stopped | EngineError::Superseded => Self::LetGo,
             error if error.is_passing() => Self::Passing(error.to_string()),
             error => Self::Failed(Failure { server: error.server(), message: error.to_string() }),
         }

@@ -4,7 +4,10 @@
 mod headroom;
 mod lint;
 mod live;
+mod rooms;
 mod sarif;
+
+pub(super) use rooms::{Rooms, watch};
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

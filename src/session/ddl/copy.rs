@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::look::Look;
+use super::look::{Look, full};
 use super::{Asked, Site};
 use crate::backend::text_of_literal;
 use crate::ddl::{Claim, Decision, Table, Texts, claims, edited, wait_edits};
@@ -13,7 +13,7 @@ use crate::migrations::{Command, Ended as MigrationEnd, MigrationRequest, Statem
 use crate::plan::Pins;
 use crate::protocol::response::CommandKind;
 use crate::protocol::result::{Column, OkPacket};
-use crate::schema::{Proof, Reader, prove};
+use crate::schema::{Looks, Proof, Purpose, Reader, prove};
 use crate::sql::ChangeForm;
 
 use crate::session::Session;
@@ -55,8 +55,8 @@ impl Session {
         self.learn_transaction().await;
         self.check_holds_nothing(site)?;
         let request = self.request_of(site, asked, look)?;
-        self.prove(site, asked, (look, decision)).await?;
         look.close().await;
+        self.prove(site, asked, (look, decision)).await?;
         self.commit_first().await?;
         let (cluster, user) = (site.place.cluster.clone(), self.user.name.clone());
         let id = self.services.migrations.submit(request).await.map_err(ClientError::from)?;
@@ -169,7 +169,7 @@ impl Session {
     /// Scans the rows, where the decision needs it: on a replica, if one can be asked.
     ///
     /// # Errors
-    /// `ddl_disproved`; `ddl_unscanned`; the client left.
+    /// `ddl_disproved`; `ddl_unscanned`; `ddl_looks_full`; the client left.
     pub(super) async fn prove(
         &mut self,
         site: &Site<'_>,
@@ -186,7 +186,7 @@ impl Session {
         let key = Table { definition: Some(definition), server: look.server() }.row_keys();
         let key = key.into_iter().next().unwrap_or_default();
         let name = &definition.name.name.text;
-        let scanned = scan(site, asked, name, (&key, &claims));
+        let scanned = scan(&self.services.looks, site, asked, name, (&key, &claims));
         let mut waiting = self.entry.waiting();
         let proof = tokio::select! {
             biased;
@@ -320,6 +320,7 @@ impl Session {
 
 /// Scans for what is claimed: on the first replica that can be asked, else on the primary.
 async fn scan(
+    looks: &Looks,
     site: &Site<'_>,
     asked: &Asked<'_>,
     table: &str,
@@ -329,6 +330,7 @@ async fn scan(
         ClientError::new(Code::DdlUnscanned, format!("{}: {error}", Code::DdlUnscanned.sentence()))
     };
     let cluster = site.snapshot.cluster(&site.place.cluster).map_err(ClientError::from)?;
+    let _room = looks.admit(&site.place.cluster, Purpose::Scan).await.map_err(full)?;
     let qualifier = asked.change.table.qualifier.as_ref().map(|name| name.text.as_str());
     let database = qualifier.or(site.place.database.as_deref()).unwrap_or_default();
     let login = (&cluster.admin_login, &cluster.tls);

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::{Asked, Sent, Site, as_text, is_of_table};
 use crate::backend::{SessionSettings, SettingChange};
-use crate::ddl::{Edit, edited, wait_edits};
+use crate::ddl::{Decision, Edit, edited, wait_edits};
 use crate::error::{ClientError, Code};
+use crate::migrations::{MigrationRequest, StatementSettings};
 use crate::protocol::result::ServerError;
 
 use crate::session::Session;
@@ -110,6 +111,40 @@ impl Session {
         self.run_bounded(job, site, &edits, withheld).await
     }
 
+    /// Writes an acknowledged change that the server has made into the ledger of migrations.
+    pub(super) async fn note_acknowledged(
+        &mut self,
+        asked: &Asked<'_>,
+        site: &Site<'_>,
+        decision: &Decision,
+    ) {
+        if self.answer_failed || !site.said.ddl_acknowledged || !decision.breaks {
+            return;
+        }
+        let (place, change) = (&site.place, &asked.change);
+        let Some(shard) = &place.shard else { return };
+        let qualifier = change.table.qualifier.as_ref().map(|name| name.text.as_str());
+        let request = MigrationRequest {
+            keyspace: shard.keyspace.clone(),
+            shard: shard.name.clone(),
+            workspace: site.address.workspace().cloned(),
+            cluster: place.cluster.clone(),
+            database: qualifier.or(place.database.as_deref()).unwrap_or_default().to_owned(),
+            table: change.table.name.text.clone(),
+            text: String::from_utf8_lossy(asked.text).into_owned(),
+            settings: StatementSettings::default(),
+            prove: site.said.ddl_prove,
+            acknowledged: true,
+            postponed: false,
+            user: self.user.name.clone(),
+        };
+        let (cluster, table) = (place.cluster.clone(), change.table.name.text.as_str());
+        // The client has its answer: the change is made. The log has told of it before.
+        if let Err(error) = self.services.migrations.note_direct(request).await {
+            tracing::warn!(target: "bulkhead::ddl", %cluster, table, %error, "not written into the ledger");
+        }
+    }
+
     async fn run_bounded(
         &mut self,
         job: &Job<'_>,
@@ -132,6 +167,7 @@ impl Session {
         };
         // Its warnings are asked for now: to set the wait back, later, would clear them.
         Box::pin(self.end_linger()).await;
+        Box::pin(self.keep_held_warnings()).await;
         self.state.settings = own;
         let waits = self.waits.get_or_insert_default();
         waits.withholds = &[];

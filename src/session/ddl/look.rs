@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::young::key_of;
+use super::young::{YoungTables, key_of};
 use super::{Asked, Site};
 use crate::ddl::Standing;
 use crate::error::{ClientError, Code};
 use crate::protocol::handshake::Flavour;
 use crate::protocol::packet;
 use crate::protocol::result::parse_text_row;
-use crate::schema::{LiveTable, ReadError, Reader, Seen, ServerFacts};
+use crate::schema::{LiveTable, LooksFull, Purpose, ReadError, Reader, Room, Seen, ServerFacts};
 use crate::sql::{ChangeForm, ObjectName, ServerVersion, TableDefinition, quote};
 
-use crate::session::Session;
 use crate::session::flow::Flow;
+use crate::session::{Services, Session};
 
 /// One question about a table takes no longer.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
@@ -22,8 +22,8 @@ const NO_SUCH_TABLE: (u16, [u8; 5]) = (1146, *b"42S02");
 
 /// What was found; valid for the one statement that asked.
 pub(super) struct Look {
-    /// Absent once it broke, or was given back.
-    reader: Option<Reader>,
+    /// Absent once it broke, or was given back; with it the room that it takes.
+    reader: Option<(Reader, Room)>,
     facts: ServerFacts,
     /// The tables of the statement, in its order.
     tables: Vec<Found>,
@@ -36,6 +36,8 @@ struct Found {
     name: String,
     seen: Seen,
     is_young: bool,
+    /// What its counter says is not to be believed.
+    was_emptied: bool,
 }
 
 impl Look {
@@ -98,9 +100,9 @@ impl Look {
     }
 
     /// Looks whether the tables hold rows; what cannot be told counts as rows.
-    pub(super) async fn look_at_rows(&mut self, asked: &Asked<'_>) {
+    async fn look_at_rows(&mut self, asked: &Asked<'_>) {
         self.has_looked_at_rows = true;
-        let Some(mut reader) = self.reader.take() else { return };
+        let Some((mut reader, room)) = self.reader.take() else { return };
         let mut standing = Standing::Unused;
         for found in &self.tables {
             let Seen::Table(table) = &found.seen else { continue };
@@ -114,49 +116,49 @@ impl Look {
                 }
             };
             standing = standing.and(match &table.definition {
+                Ok(_) if found.was_emptied && !has_rows && !found.is_young => Standing::Empty,
                 Ok(definition) => Standing::of(has_rows, found.is_young, definition),
                 Err(_) => Standing::InUse,
             });
         }
         self.standing = standing;
-        self.reader = Some(reader);
+        self.reader = Some((reader, room));
     }
 
     /// Gives the connection back.
     pub(super) async fn close(&mut self) {
-        if let Some(reader) = self.reader.take() {
+        if let Some((reader, _room)) = self.reader.take() {
             reader.close().await;
         }
     }
 }
 
 impl Session {
-    /// Reads the definitions of a statement's tables, through the control plane.
+    /// Reads the definitions of a statement's tables, through the control plane. A KILL QUERY ends it, and
+    /// the client's leaving.
     ///
     /// # Errors
-    /// `ddl_unlooked`.
-    pub(super) async fn look(&self, asked: &Asked<'_>, site: &Site<'_>) -> Flow<Look> {
-        let cluster = site.snapshot.cluster(&site.place.cluster).map_err(ClientError::from)?;
-        let database = site.place.database.as_deref().unwrap_or_default();
-        let login = (&cluster.admin_login, &cluster.tls);
-        let mut reader =
-            Reader::open(&cluster.primary, login, database, LOOK_WITHIN).await.map_err(unlooked)?;
-        let facts = reader.facts().await.map_err(unlooked)?;
-        let (mut tables, mut standing) = (Vec::new(), Standing::Young);
-        for name in asked.tables() {
-            let own_database = name.qualifier.as_ref().map(|qualifier| qualifier.text.clone());
-            let table = name.name.text.clone();
-            let seen = reader.table(own_database.as_deref(), &table, facts.version).await;
-            let seen = seen.map_err(unlooked)?;
-            let key = key_of(name, database);
-            let young = self.state.young.as_ref();
-            let is_young = young.is_some_and(|young| young.has(&site.place.cluster, &key, Instant::now()));
-            if !is_young {
-                standing = Standing::InUse;
-            }
-            tables.push(Found { database: own_database, name: table, seen, is_young });
+    /// `ddl_unlooked`, `ddl_looks_full`.
+    pub(super) async fn look(&mut self, asked: &Asked<'_>, site: &Site<'_>) -> Flow<Look> {
+        let looking = look_at(&self.services, asked, site, self.state.young.as_deref());
+        let mut waiting = self.entry.waiting();
+        tokio::select! {
+            biased;
+            looked = looking => Ok(looked?),
+            error = self.client.watch_close() => Err(error.into()),
+            stopped = waiting.stopped() => Err(stopped.into()),
         }
-        Ok(Look { reader: Some(reader), facts, tables, standing, has_looked_at_rows: false })
+    }
+
+    /// Looks whether the tables hold rows, as [`Look::look_at_rows`] does; ends as [`Self::look`] does.
+    pub(super) async fn look_at_rows(&mut self, asked: &Asked<'_>, look: &mut Look) -> Flow {
+        let mut waiting = self.entry.waiting();
+        tokio::select! {
+            biased;
+            () = look.look_at_rows(asked) => Ok(()),
+            error = self.client.watch_close() => Err(error.into()),
+            stopped = waiting.stopped() => Err(stopped.into()),
+        }
     }
 
     /// Says whether a change is about temporary tables of the session alone: those are nobody else's.
@@ -207,6 +209,35 @@ impl Session {
     }
 }
 
+async fn look_at(
+    services: &Services,
+    asked: &Asked<'_>,
+    site: &Site<'_>,
+    young: Option<&YoungTables>,
+) -> Result<Look, ClientError> {
+    let cluster = site.snapshot.cluster(&site.place.cluster).map_err(ClientError::from)?;
+    let database = site.place.database.as_deref().unwrap_or_default();
+    let login = (&cluster.admin_login, &cluster.tls);
+    let room = services.looks.admit(&site.place.cluster, Purpose::Look).await.map_err(full)?;
+    let mut reader = Reader::open(&cluster.primary, login, database, LOOK_WITHIN).await.map_err(unlooked)?;
+    let facts = reader.facts().await.map_err(unlooked)?;
+    let (mut tables, mut standing) = (Vec::new(), Standing::Young);
+    for name in asked.tables() {
+        let own_database = name.qualifier.as_ref().map(|qualifier| qualifier.text.clone());
+        let table = name.name.text.clone();
+        let seen = reader.table(own_database.as_deref(), &table, facts.version).await;
+        let seen = seen.map_err(unlooked)?;
+        let key = key_of(name, database);
+        let is_young = young.is_some_and(|young| young.has(&site.place.cluster, &key, Instant::now()));
+        if !is_young {
+            standing = Standing::InUse;
+        }
+        let was_emptied = services.emptied.has(&site.place.cluster, &key, Instant::now());
+        tables.push(Found { database: own_database, name: table, seen, is_young, was_emptied });
+    }
+    Ok(Look { reader: Some((reader, room)), facts, tables, standing, has_looked_at_rows: false })
+}
+
 /// Says whether a statement of this form may be about temporary tables: RENAME TABLE of MySQL takes the base
 /// table that a temporary one hides.
 fn may_be_temporary(form: &ChangeForm, flavour: Flavour) -> bool {
@@ -215,6 +246,11 @@ fn may_be_temporary(form: &ChangeForm, flavour: Flavour) -> bool {
 
 fn unlooked(error: ReadError) -> ClientError {
     ClientError::new(Code::DdlUnlooked, format!("{}: {error}", Code::DdlUnlooked.sentence()))
+}
+
+/// There is no room for one more look, or scan.
+pub(super) fn full(full: LooksFull) -> ClientError {
+    ClientError::new(Code::DdlLooksFull, format!("{}: {full}", Code::DdlLooksFull.sentence()))
 }
 
 #[cfg(test)]

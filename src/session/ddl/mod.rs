@@ -11,9 +11,12 @@
 
 mod copy;
 mod direct;
+mod emptied;
 mod look;
 mod refuse;
 mod young;
+
+pub use self::emptied::EmptiedTables;
 
 pub(in crate::session) use self::direct::Waits;
 pub(in crate::session) use self::young::YoungTables;
@@ -193,13 +196,15 @@ impl Session {
         asked: &Asked<'_>,
         (look, decision): (&mut Look, &Decision),
     ) -> Flow {
-        self.prove(site, asked, (look, decision)).await?;
-        // Behind the scan, which takes a while: a migration may have begun meanwhile.
-        self.check_not_migrating(site, asked)?;
+        // What it found stays; a scan takes a while, and has a connection of its own.
         look.close().await;
+        self.prove(site, asked, (look, decision)).await?;
+        // Behind the scan: a migration may have begun meanwhile.
+        self.check_not_migrating(site, asked)?;
         match self.run_asserted(job, site, asked, &decision.edits).await? {
             Sent::Answered => {
                 self.note_tables(asked, site);
+                self.note_acknowledged(asked, site, decision).await;
                 Ok(())
             }
             Sent::NotInPlace(error) if asked.needs_definition() => {
@@ -250,7 +255,7 @@ impl Session {
         if is_settled || look.has_looked_at_rows() || self.holds_tables() {
             return Ok(first);
         }
-        look.look_at_rows(asked).await;
+        self.look_at_rows(asked, look).await?;
         Ok(self.decide_now(site, asked, look, must_copy))
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Asked, Site};
+use super::{Asked, EmptiedTables, Site};
 use crate::ids::ClusterName;
-use crate::sql::{ChangeForm, ClauseKind, ObjectName};
+use crate::sql::{ChangeForm, Clause, ClauseKind, ObjectName};
 
 use crate::session::Session;
 
@@ -70,6 +70,7 @@ impl Session {
         }
         let (cluster, now) = (&site.place.cluster, Instant::now());
         let database = site.place.database.as_deref().unwrap_or_default();
+        note_emptied(&self.services.emptied, asked, (cluster, database), now);
         let young = self.state.young.get_or_insert_default();
         match &asked.change.form {
             // It may have been there before.
@@ -89,6 +90,39 @@ impl Session {
                 let renames: Vec<(String, String)> =
                     asked.tables().zip(renames).map(|(from, to)| (key(from), key(to))).collect();
                 young.rename(cluster, &renames, now);
+            }
+        }
+    }
+}
+
+/// Keeps in mind which tables hold no rows, and have no counter that tells so, because they were emptied.
+fn note_emptied(
+    emptied: &EmptiedTables,
+    asked: &Asked<'_>,
+    (cluster, database): (&ClusterName, &str),
+    now: Instant,
+) {
+    let key = |name| key_of(name, database);
+    let sets_counter = |clause: &Clause| match &clause.kind {
+        ClauseKind::Option(option) => option.name == "AUTO_INCREMENT",
+        _ => false,
+    };
+    match &asked.change.form {
+        ChangeForm::Create(_) if asked.change.if_exists => {}
+        ChangeForm::Create(_) | ChangeForm::Drop => {
+            asked.tables().for_each(|name| emptied.forget(cluster, &key(name)));
+        }
+        ChangeForm::Truncate => asked.tables().for_each(|name| emptied.note(cluster, &key(name), now)),
+        _ => {
+            if asked.change.clauses.iter().any(sets_counter) {
+                emptied.note(cluster, &key(&asked.change.table), now);
+            }
+            for (from, clause) in asked.tables().zip(&asked.change.clauses) {
+                if let ClauseKind::RenameTable(to) = &clause.kind
+                    && emptied.has(cluster, &key(from), now)
+                {
+                    emptied.note(cluster, &key(to), now);
+                }
             }
         }
     }

@@ -39,7 +39,10 @@ impl Session {
         let place = self.resume_lingering(job, place);
         // What few statements need is kept out of every session's memory.
         if may_ask_previous(job) && Box::pin(self.answer_previous(job, place.database.is_none())).await? {
+            // They may be asked for again.
+            let kept = self.kept_warnings.take();
             self.release_if_free();
+            self.kept_warnings = kept;
             return Ok(());
         }
         let values = self.session_values(job, &place);

@@ -32,7 +32,7 @@ pub(in crate::session) struct Lingering {
     pub until: Instant,
 }
 
-/// The answer to SHOW WARNINGS after the connection was given back, as wire bytes.
+/// The answer to SHOW WARNINGS after the connection was given back, or used by Bulkhead, as wire bytes.
 #[derive(Debug, Default)]
 pub(in crate::session) struct KeptWarnings(pub Vec<u8>);
 
@@ -95,6 +95,26 @@ impl Session {
         // Whoever has the connection next may generate an id of their own on it.
         self.state.last.insert_thread = None;
         lingering.held.checkout.checkin();
+    }
+
+    /// Fetches the warnings of the last statement from the connection that stays the session's, before
+    /// something else is sent on it that clears them.
+    pub(in crate::session) async fn keep_held_warnings(&mut self) {
+        if self.state.last.warnings == 0 && !self.state.last.failed {
+            return;
+        }
+        let Some(mut held) = self.state.held.take() else { return };
+        let answered = std::mem::take(&mut self.tracker);
+        let asked = self.ask(&mut held, b"SHOW WARNINGS").await;
+        self.tracker = answered;
+        match asked {
+            Ok(answer) => {
+                self.state.held = Some(held);
+                let kept = Some(KeptWarnings(answer));
+                self.kept_warnings = kept.filter(|kept| kept.0.len() <= WARNINGS_BYTES_MAX);
+            }
+            Err(failure) => self.put_back(held, &failure),
+        }
     }
 
     /// Fetches the warnings of the kept connection, and gives it back.

@@ -78,8 +78,10 @@ impl Session {
             }
             _ => {}
         }
-        let is_about_refusal = self.refusal.is_some() && matches!(question, Question::Diagnostics(_));
-        if !job.plan.effects.asks_previous || (self.state.held.is_some() && !is_about_refusal) {
+        // What the connection would tell is not about the statement that the client means.
+        let is_known_here = self.refusal.is_some() || self.kept_warnings.is_some();
+        let is_answered_here = is_known_here && matches!(question, Question::Diagnostics(_));
+        if !job.plan.effects.asks_previous || (self.state.held.is_some() && !is_answered_here) {
             return Ok(false);
         }
         match question {
@@ -118,7 +120,8 @@ impl Session {
                 values.database = Some(target.name.as_deref().map(str::to_owned));
             }
         }
-        let no_server_knows = self.state.held.is_none() || self.refusal.is_some();
+        let is_known_here = self.refusal.is_some() || self.kept_warnings.is_some();
+        let no_server_knows = self.state.held.is_none() || is_known_here;
         if flags.contains(ScanFlags::SYSTEM_VARIABLE) && no_server_knows {
             let (warnings, errors) = (u64::from(self.state.last.warnings), u64::from(self.state.last.failed));
             values.conditions = Some((warnings.max(errors), errors));

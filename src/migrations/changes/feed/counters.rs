@@ -13,6 +13,7 @@ pub(in super::super) struct Counters {
     pub(super) bytes: AtomicU64,
     pub(super) connections: AtomicU64,
     pub(super) subscriptions: AtomicU64,
+    pub(in super::super) behind: AtomicU64,
     pub(super) lag_ms: AtomicU64,
 }
 
@@ -26,6 +27,7 @@ impl Counters {
             bytes: self.bytes.load(Relaxed),
             connections: self.connections.load(Relaxed),
             subscriptions: self.subscriptions.load(Relaxed),
+            behind: self.behind.load(Relaxed),
             lag_ms: self.lag_ms.load(Relaxed),
         }
     }

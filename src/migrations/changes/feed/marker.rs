@@ -22,10 +22,16 @@ const WITHIN: Duration = Duration::from_secs(30);
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
 /// Pause behind a lost connection.
 const PAUSE: Duration = Duration::from_millis(200);
-/// No such database, no such table.
-const MISSING_ERRNOS: [u16; 2] = [1049, 1146];
+/// Longest wait for a lock, s: of the table, of the database that is to be made.
+const LOCK_WAIT_S: u32 = 5;
+/// "Unknown database".
+const ER_BAD_DB: u16 = 1049;
+/// "Table doesn't exist".
+const ER_NO_SUCH_TABLE: u16 = 1146;
 /// The account may not: of a database, of a table, of the server.
 const DENIED_ERRNOS: [u16; 3] = [1044, 1142, 1227];
+/// A lock was not had in time, or given up for another.
+const WAITED_ERRNOS: [u16; 2] = [1205, 1213];
 const DOING: &str = "writing a marker";
 
 /// The table of markers.
@@ -101,11 +107,14 @@ impl Marker {
             writer = self.writer,
         );
         let written = match direct.execute(&sql).await {
-            Err(error) if error.errno().is_some_and(|errno| MISSING_ERRNOS.contains(&errno)) => {
-                create(&mut direct, &source.server).await?;
-                direct.execute(&sql).await
-            }
-            written => written,
+            Err(error) => match what_is_missing(&error) {
+                Some(missing) => {
+                    create(&mut direct, &source.server, missing).await?;
+                    direct.execute(&sql).await
+                }
+                None => Err(error),
+            },
+            Ok(end) => Ok(end),
         };
         written.map_err(|error| Failure::of(&source.server, error))?;
         state.direct = Some(direct);
@@ -114,7 +123,7 @@ impl Marker {
 }
 
 enum Failure {
-    /// The connection is lost, or there is none.
+    /// The connection is lost, or there is none; a lock was not had.
     Lost(FeedError),
     /// Trying again helps nothing.
     Final(FeedError),
@@ -129,9 +138,9 @@ impl Failure {
                 remedy: "GRANT ALL ON zz_bulkhead.* to the admin login",
             });
         }
-        let is_lost = error.is_lost();
+        let may_pass = error.is_lost() || error.errno().is_some_and(|errno| WAITED_ERRNOS.contains(&errno));
         let error = failed(server, DOING, error);
-        if is_lost { Self::Lost(error) } else { Self::Final(error) }
+        if may_pass { Self::Lost(error) } else { Self::Final(error) }
     }
 }
 
@@ -139,24 +148,72 @@ async fn open(source: &Source) -> Result<Direct, Failure> {
     let server = &source.server;
     let opened = Direct::open(server, &source.login, &source.tls, OPEN_WITHIN).await;
     let mut direct = opened.map_err(|error| Failure::Lost(open_failed(server, error)))?;
-    let settings = "SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES'";
+    let settings = format!(
+        "SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', lock_wait_timeout = {LOCK_WAIT_S}, \
+         innodb_lock_wait_timeout = {LOCK_WAIT_S}"
+    );
     direct.execute(settings).await.map_err(|error| Failure::of(server, error))?;
     Ok(direct)
 }
 
-async fn create(direct: &mut Direct, server: &ServerId) -> Result<(), Failure> {
-    let database = quote::identifier(ARTIFACTS);
-    let table = quote::identifier(TABLE);
-    for sql in [
-        format!("CREATE DATABASE IF NOT EXISTS {database}"),
-        format!(
-            "CREATE TABLE IF NOT EXISTS {database}.{table} (writer BIGINT UNSIGNED NOT NULL PRIMARY KEY, \
-             number BIGINT UNSIGNED NOT NULL, written DATETIME(6) NOT NULL) ENGINE = InnoDB"
-        ),
-        // Those of processes that ended long ago.
-        format!("DELETE FROM {database}.{table} WHERE written < UTC_TIMESTAMP(6) - INTERVAL 7 DAY"),
-    ] {
+/// What a marker cannot be written for want of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    Database,
+    Table,
+}
+
+fn what_is_missing(error: &DirectError) -> Option<Missing> {
+    match error.errno()? {
+        ER_BAD_DB => Some(Missing::Database),
+        ER_NO_SUCH_TABLE => Some(Missing::Table),
+        _ => None,
+    }
+}
+
+async fn create(direct: &mut Direct, server: &ServerId, missing: Missing) -> Result<(), Failure> {
+    for sql in creation(missing) {
         direct.execute(&sql).await.map_err(|error| Failure::of(server, error))?;
     }
     Ok(())
+}
+
+/// What makes it. A CREATE DATABASE that changes nothing, too, waits until nobody holds a table in there, and
+/// lets no RENAME pass meanwhile: it is not sent for a table.
+fn creation(missing: Missing) -> Vec<String> {
+    let database = quote::identifier(ARTIFACTS);
+    let table = quote::identifier(TABLE);
+    let mut all = Vec::new();
+    if missing == Missing::Database {
+        all.push(format!(
+            "CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        ));
+    }
+    all.push(format!(
+        "CREATE TABLE IF NOT EXISTS {database}.{table} (writer BIGINT UNSIGNED NOT NULL PRIMARY KEY, \
+         number BIGINT UNSIGNED NOT NULL, written DATETIME(6) NOT NULL) ENGINE = InnoDB"
+    ));
+    // Those of processes that ended long ago.
+    all.push(format!("DELETE FROM {database}.{table} WHERE written < UTC_TIMESTAMP(6) - INTERVAL 7 DAY"));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::result::ServerError;
+
+    #[test]
+    fn a_missing_table_makes_no_database() {
+        let refused = |errno| {
+            DirectError::Refused(ServerError { errno, sqlstate: *b"42000", message: "no".to_owned() })
+        };
+        let made = |errno| what_is_missing(&refused(errno)).map(creation);
+        let table = made(1146).unwrap();
+        assert!(table.iter().all(|sql| !sql.contains("DATABASE")), "{table:?}");
+        assert!(table[0].starts_with("CREATE TABLE IF NOT EXISTS `zz_bulkhead`.`markers`"), "{table:?}");
+        let both = made(1049).unwrap();
+        assert!(both[0].starts_with("CREATE DATABASE") && both[1..] == table[..], "{both:?}");
+        assert_eq!(made(1205), None);
+    }
 }

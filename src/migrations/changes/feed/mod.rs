@@ -5,12 +5,13 @@
 //!
 //! Invariants: subscribers come in between transactions only, so that each gets whole ones; what a subscriber
 //! has got is known by transaction, and within one by rows, so that nothing is given twice or left out when
-//! the log is read again from before.
+//! the log is read again from before; nobody keeps others waiting for long (`patience`).
 
 mod counters;
 mod dump;
 mod ground;
 mod marker;
+mod patience;
 mod run;
 mod state;
 mod statements;

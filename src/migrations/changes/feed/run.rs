@@ -89,7 +89,7 @@ pub(in super::super) async fn run(context: Context, mut joins: mpsc::Receiver<Jo
     feed.serve(&mut joins).await;
     // Whoever comes now starts another feed.
     joins.close();
-    feed.context.counters.subscriptions.store(0, Relaxed);
+    feed.state.fail(&FeedError::Closed);
     tracing::debug!(cluster = %feed.context.cluster, "feed of the binary log ended");
 }
 

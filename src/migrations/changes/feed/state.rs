@@ -46,6 +46,8 @@ pub(super) struct State {
     hinted: Instant,
     writer: u64,
     counters: Arc<Counters>,
+    /// Subscriptions that are counted.
+    counted: u64,
 }
 
 impl State {
@@ -65,6 +67,7 @@ impl State {
             hinted: Instant::now(),
             writer,
             counters,
+            counted: 0,
         }
     }
 
@@ -135,8 +138,15 @@ impl State {
         self.position = None;
     }
 
-    fn count(&self) {
-        self.counters.subscriptions.store(self.subscribers.len() as u64, Relaxed);
+    /// Behind each change of who subscribes. Others' feeds of the cluster count there too.
+    fn count(&mut self) {
+        let now = self.subscribers.len() as u64;
+        self.counters.subscriptions.fetch_add(now, Relaxed);
+        self.counters.subscriptions.fetch_sub(self.counted, Relaxed);
+        self.counted = now;
+        for subscriber in &mut self.subscribers {
+            subscriber.shares = now > 1;
+        }
     }
 
     /// Forgets who has gone.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, timeout};
 
 use super::super::binlog::{RowFault, RowsEvent, TransactionId};
 use super::super::change::{Change, RowChange, TableName};
@@ -10,6 +11,7 @@ use super::super::error::FeedError;
 use super::super::place::Place;
 use super::super::position::Position;
 use super::super::values::{ColumnKind, Value};
+use super::patience::Patience;
 
 /// Changes on their way to one subscriber.
 pub(in super::super) const PARCELS_MAX: usize = 64;
@@ -38,6 +40,17 @@ pub(in super::super) struct Way {
     pub(in super::super) fault: Arc<OnceLock<FeedError>>,
 }
 
+impl Way {
+    async fn send(&self, change: Change, bytes: usize) -> Result<(), Gone> {
+        let weight = bytes.min(BYTES_MAX) as u32;
+        let permit = tokio::select! {
+            permit = Arc::clone(&self.budget).acquire_many_owned(weight) => permit.map_err(|_| Gone)?,
+            () = self.sender.closed() => return Err(Gone),
+        };
+        self.sender.send(Parcel { change, _permit: Some(permit) }).await.map_err(|_| Gone)
+    }
+}
+
 /// One subscriber.
 pub(super) struct Subscriber {
     pub(super) table: TableName,
@@ -45,6 +58,9 @@ pub(super) struct Subscriber {
     pub(super) number: usize,
     columns: Arc<[ColumnKind]>,
     way: Way,
+    /// Others wait while this one does not take what is its own. Written by the feed's state.
+    pub(super) shares: bool,
+    patience: Patience,
     /// What it has beyond where the feed is: such transactions are passed over. Absent once the feed has all
     /// of it.
     pub(super) ahead: Option<Place>,
@@ -71,6 +87,8 @@ impl Subscriber {
             number,
             columns,
             way,
+            shares: false,
+            patience: Patience::new(Instant::now()),
             ahead: None,
             takes: false,
             pending: Vec::new(),
@@ -180,13 +198,18 @@ impl Subscriber {
         Gone
     }
 
+    /// Sends; waits for room. While others wait too, it does not wait for long.
     async fn send(&mut self, change: Change, bytes: usize) -> Result<(), Gone> {
-        let weight = bytes.min(BYTES_MAX) as u32;
-        let permit = tokio::select! {
-            permit = Arc::clone(&self.way.budget).acquire_many_owned(weight) => permit.map_err(|_| Gone)?,
-            () = self.way.sender.closed() => return Err(Gone),
-        };
-        self.way.sender.send(Parcel { change, _permit: Some(permit) }).await.map_err(|_| Gone)
+        let began = Instant::now();
+        let left = self.patience.left(began);
+        let sending = self.way.send(change, bytes);
+        if !self.shares {
+            return sending.await;
+        }
+        let sent = timeout(left, sending).await;
+        let now = Instant::now();
+        self.patience.use_up(now - began, now);
+        sent.unwrap_or_else(|_| Err(self.fail(FeedError::Behind { table: self.table.clone() })))
     }
 
     fn explain(&self, fault: RowFault) -> FeedError {
@@ -222,5 +245,65 @@ fn bytes_of(value: &Value) -> usize {
         Value::Bytes(bytes) => bytes.len(),
         Value::Decimal { packed, .. } => packed.len(),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn subscriber() -> (Subscriber, mpsc::Receiver<Parcel>, Way) {
+        let (sender, receiver) = mpsc::channel(PARCELS_MAX);
+        let budget = Arc::new(Semaphore::new(BYTES_MAX));
+        let way = Way { sender, budget, fault: Arc::default() };
+        let table = TableName::new("app", "t");
+        (Subscriber::new(table, 1, Arc::new([]), way.clone()), receiver, way)
+    }
+
+    /// More than there is room for; how long it took until it ended, if it did.
+    async fn fill(subscriber: &mut Subscriber) -> Result<(), Duration> {
+        let began = Instant::now();
+        for number in 0..=PARCELS_MAX as u64 {
+            subscriber.tell(Change::Marker(number)).await.map_err(|Gone| began.elapsed())?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_keeps_others_waiting_ends() {
+        let (mut slow, mut receiver, way) = subscriber();
+        slow.shares = true;
+        let took = fill(&mut slow).await.expect_err("nobody takes anything");
+        assert!(took < Duration::from_secs(15), "{took:?}");
+        assert!(matches!(way.fault.get(), Some(FeedError::Behind { .. })), "{:?}", way.fault);
+        // What was on its way still comes, then why it ended.
+        drop((slow, way));
+        let mut came = 0;
+        while receiver.recv().await.is_some() {
+            came += 1;
+        }
+        assert_eq!(came, PARCELS_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_alone_is_waited_for() {
+        let (mut slow, mut receiver, _way) = subscriber();
+        let filling = tokio::time::timeout(Duration::from_secs(3600), fill(&mut slow)).await;
+        assert!(filling.is_err(), "it holds nobody back");
+        assert!(receiver.recv().await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_what_comes_goes_on() {
+        let (mut quick, mut receiver, _way) = subscriber();
+        quick.shares = true;
+        let taking = tokio::spawn(async move { while receiver.recv().await.is_some() {} });
+        for _ in 0..100 {
+            assert!(fill(&mut quick).await.is_ok());
+        }
+        drop((quick, _way));
+        taking.await.unwrap();
     }
 }

@@ -1,0 +1,128 @@
+//! The shadow of a small table, by way of a temporary one.
+//!
+//! To change an empty InnoDB table is to make another one, rename it and drop the first, and each of that is
+//! flushed: for a small table it takes most of the time. A temporary table costs next to nothing and is not
+//! in the binary log. So the client's statement is run on a temporary copy of the table, and the shadow is
+//! made at once as that looks then: it is still the server that says what the statement means.
+//!
+//! Not where a temporary table is not like others (partitions are not possible, some options neither), nor
+//! where what SHOW CREATE TABLE prints may not be what was said (defaults of bytes). What the server refuses
+//! of a temporary table is tried on a real one, so every refusal is about that.
+
+use super::ShadowRequest;
+use super::error::EngineError;
+use super::session::{run, settle_session};
+use super::shadow::{client_settings, show_create};
+use crate::backend::direct::Direct;
+use crate::migrations::plan::ShadowStatements;
+use crate::sql::quote::identifier;
+
+const WHAT: &str = "making the shadow table";
+/// How the text of a table begins, and that of a temporary one.
+const CREATE: &[u8] = b"CREATE TABLE ";
+const CREATE_TEMPORARY: &[u8] = b"CREATE TEMPORARY TABLE ";
+/// Words behind which a printed default may be another one, and what temporary tables do not have.
+const UNFIT: [&[u8]; 11] =
+    [b"BINARY", b"BLOB", b"BIT", b"X'", b"0X", b"B'", b"0B", b"\\", b"PARTITION", b"FULLTEXT", b"TABLESPACE"];
+
+/// Makes the shadow with the client's statement applied. False: it has to be made the other way; nothing is
+/// left of the attempt.
+///
+/// # Errors
+/// The connection is lost; the server refuses the table that it printed itself.
+pub(super) async fn make(
+    admin: &mut Direct,
+    request: &ShadowRequest<'_>,
+    statements: &ShadowStatements,
+) -> Result<bool, EngineError> {
+    let (Some(create), Some(change)) = (temporary(&statements.create), &statements.change) else {
+        return Ok(false);
+    };
+    if is_unfit(change) || is_unfit(&statements.create) {
+        return Ok(false);
+    }
+    let target = request.names.target();
+    let shown = show_changed(admin, request, (&create, change)).await;
+    if admin.is_lost() {
+        return shown.map(|_| false);
+    }
+    settle_session(admin).await?;
+    run(admin, format!("DROP TEMPORARY TABLE IF EXISTS {target}"), WHAT).await?;
+    let Some(text) = shown.ok().and_then(|shown| permanent(&shown, &request.names.shadow, &target)) else {
+        return Ok(false);
+    };
+    run(admin, "SET NAMES utf8mb4", WHAT).await?;
+    run(admin, text, WHAT).await?;
+    settle_session(admin).await?;
+    Ok(true)
+}
+
+/// What the server says of a temporary table behind the client's statement.
+async fn show_changed(
+    admin: &mut Direct,
+    request: &ShadowRequest<'_>,
+    (create, change): (&[u8], &[u8]),
+) -> Result<Vec<u8>, EngineError> {
+    run(admin, "SET NAMES utf8mb4", WHAT).await?;
+    run(admin, create, WHAT).await?;
+    for setting in client_settings(request) {
+        run(admin, setting, WHAT).await?;
+    }
+    run(admin, change, WHAT).await?;
+    settle_session(admin).await?;
+    show_create(admin, &request.names.target()).await
+}
+
+fn is_unfit(text: &[u8]) -> bool {
+    let upper = text.to_ascii_uppercase();
+    UNFIT.iter().any(|word| upper.windows(word.len()).any(|window| window == *word))
+}
+
+/// The statement that makes the temporary table.
+fn temporary(create: &[u8]) -> Option<Vec<u8>> {
+    Some([CREATE_TEMPORARY, create.strip_prefix(CREATE)?].concat())
+}
+
+/// The statement that makes the table that was printed as a temporary one.
+fn permanent(shown: &[u8], name: &str, target: &str) -> Option<Vec<u8>> {
+    let rest = shown.strip_prefix(CREATE_TEMPORARY)?.strip_prefix(identifier(name).as_bytes())?;
+    Some([CREATE, target.as_bytes(), rest].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_one_table_are_turned_into_those_of_the_other() {
+        let create = b"CREATE TABLE `zz_bulkhead`.`new_1` (\n  `a` int\n) ENGINE=InnoDB";
+        let made = temporary(create).unwrap();
+        assert_eq!(made, b"CREATE TEMPORARY TABLE `zz_bulkhead`.`new_1` (\n  `a` int\n) ENGINE=InnoDB");
+        let shown = b"CREATE TEMPORARY TABLE `new_1` (\n  `a` int\n) ENGINE=InnoDB";
+        assert_eq!(permanent(shown, "new_1", "`zz_bulkhead`.`new_1`").unwrap(), create);
+        assert_eq!(
+            permanent(b"CREATE TABLE `new_1` (`a` int)", "new_1", "x"),
+            None,
+            "it is not the temporary one"
+        );
+        assert_eq!(permanent(shown, "new_2", "x"), None);
+        assert_eq!(temporary(b"CREATE VIEW v AS SELECT 1"), None);
+    }
+
+    #[test]
+    fn what_a_temporary_table_would_not_be_alike_is_not_made_by_one() {
+        for text in [
+            "ALTER TABLE t ADD a VARBINARY(3) DEFAULT 'x'",
+            "ALTER TABLE t ADD a CHAR(3) DEFAULT x'41'",
+            "ALTER TABLE t ADD a CHAR(3) DEFAULT '\\0'",
+            "alter table t partition by hash (a)",
+            "ALTER TABLE t ADD FULLTEXT KEY (a)",
+            "ALTER TABLE t MODIFY a BIT(4) DEFAULT b'1'",
+        ] {
+            assert!(is_unfit(text.as_bytes()), "{text}");
+        }
+        for text in ["ALTER TABLE t MODIFY a BIGINT NOT NULL", "CREATE UNIQUE INDEX i ON t (a, b)"] {
+            assert!(!is_unfit(text.as_bytes()), "{text}");
+        }
+    }
+}
