@@ -39,6 +39,10 @@ fn start(c1: &Cluster, c2: &Cluster) -> Bulkhead {
         );
     }
     let setup = Setup::default().cluster(c1).cluster(c2).config(CONFIG);
+    let setup = match c1.flavour {
+        Flavour::MySql => setup,
+        Flavour::MariaDb => setup.listen("server_version = \"10.11.14-MariaDB\""),
+    };
     setup
         .vschema("app.toml", "layout = \"unsharded\"\n")
         .vschema("spaces.toml", SPACES)
@@ -132,6 +136,96 @@ async fn two_clusters_seen_from_outside() {
     run(&mut conn, "COMMIT").await;
     let status = bulkhead.wait(Duration::from_secs(10)).expect("it ends");
     assert!(status.success(), "{status:?}");
+}
+
+/// Has the server end the transaction of `victim` by a deadlock with `other`, which goes on.
+async fn deadlock(other: &mut Conn, victim: &mut Conn) {
+    run(other, "USE ws_1").await;
+    run(victim, "USE ws_1").await;
+    for sql in ["BEGIN", "UPDATE issues SET title = UUID() WHERE id >= 2"] {
+        run(other, sql).await;
+    }
+    for sql in ["BEGIN", "UPDATE issues SET title = 'victim' WHERE id = 1"] {
+        run(victim, sql).await;
+    }
+    // Whichever comes last closes the circle; who has changed fewer rows is rolled back.
+    let (goes_on, rolled_back) = tokio::join!(
+        refusal(other, "UPDATE issues SET title = 'other' WHERE id = 1"),
+        refusal(victim, "UPDATE issues SET title = 'victim' WHERE id = 2"),
+    );
+    assert_eq!((goes_on.0, rolled_back.0), (0, 1213), "{goes_on:?} {rolled_back:?}");
+    run(other, "COMMIT").await;
+}
+
+async fn what_is_over_ties_nobody(flavour: Flavour) {
+    let (c1, c2) = (Cluster::start("c1", flavour), Cluster::start("c2", flavour));
+    let bulkhead = start(&c1, &c2);
+    let mut admin = bulkhead.connect_admin().await;
+    run(&mut admin, "CREATE WORKSPACE spaces 1 ON a WITH DATABASE").await;
+    run(&mut admin, "CREATE WORKSPACE spaces 2 ON b WITH DATABASE").await;
+    let mut one = bulkhead.connect(Some("ws_1")).await;
+    let mut other = bulkhead.connect(Some("ws_1")).await;
+    let rows: Vec<String> = (1..=20).map(|id| format!("({id}, 'first')")).collect();
+    run(&mut one, &format!("INSERT INTO issues VALUES {}", rows.join(", "))).await;
+
+    // A deadlock has rolled the transaction back; a client that knows does not say ROLLBACK.
+    deadlock(&mut other, &mut one).await;
+    for sql in ["USE ws_2", "SELECT * FROM issues"] {
+        run(&mut one, sql).await;
+    }
+    deadlock(&mut other, &mut one).await;
+    for sql in ["USE ws_2", "BEGIN", "INSERT INTO issues VALUES (1, 'begun')", "COMMIT"] {
+        run(&mut one, sql).await;
+    }
+    deadlock(&mut other, &mut one).await;
+    let rows: Vec<String> = (1..=8).map(|workspace| format!("({workspace}, 1)")).collect();
+    run(&mut one, "USE shared").await;
+    run(&mut one, &format!("INSERT INTO facts (workspace_id, n) VALUES {}", rows.join(", "))).await;
+    assert_eq!(c2.sql("SELECT title FROM ws_2.issues").trim(), "begun");
+
+    // Most errors leave it open.
+    for sql in ["USE ws_1", "BEGIN", "INSERT INTO issues VALUES (21, 'kept')"] {
+        run(&mut one, sql).await;
+    }
+    assert_eq!(refusal(&mut one, "INSERT INTO issues VALUES (1, 'there')").await.0, 1062);
+    run(&mut one, "USE ws_2").await;
+    let (_, message) = refusal(&mut one, "SELECT * FROM issues").await;
+    assert!(message.contains("E2014"), "{message}");
+    let kept = "SELECT COUNT(*) FROM ws_1.issues WHERE title = 'kept'";
+    assert_eq!(c1.sql(kept).trim(), "0");
+    run(&mut one, "COMMIT").await;
+    assert_eq!(c1.sql(kept).trim(), "1");
+
+    // A lock that another has is not held; one that is held is in the way of a transaction elsewhere.
+    run(&mut one, "USE ws_1").await;
+    run(&mut one, "SELECT GET_LOCK('here', 1)").await;
+    run(&mut other, "USE ws_1").await;
+    let got: Option<i64> = other.query_first("SELECT GET_LOCK('here', 0)").await.expect("a row");
+    assert_eq!(got, Some(0));
+    for conn in [&mut one, &mut other] {
+        run(conn, "USE ws_2").await;
+    }
+    for sql in ["BEGIN", "INSERT INTO issues VALUES (2, 'unlocked')", "COMMIT"] {
+        run(&mut other, sql).await;
+    }
+    let (code, message) = refusal(&mut one, "BEGIN").await;
+    assert!(code == 1235 && message.contains("E2015"), "{code} {message}");
+    run(&mut one, "SELECT RELEASE_LOCK('here')").await;
+    for sql in ["BEGIN", "UPDATE issues SET title = 'free' WHERE id = 2", "COMMIT"] {
+        run(&mut one, sql).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn what_is_over_on_mysql_ties_nobody() {
+    what_is_over_ties_nobody(Flavour::MySql).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn what_is_over_on_mariadb_ties_nobody() {
+    what_is_over_ties_nobody(Flavour::MariaDb).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::clients::{errno, login, run};
 use common::raw::RawClient;
-use common::servers::{Bulkhead, Cluster, Flavour, Role, Setup};
+use common::servers::{Bulkhead, Cluster, Flavour, Role, Setup, wait_until};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
@@ -49,7 +49,7 @@ async fn is_held(other: &mut Conn) -> bool {
 }
 
 async fn pins_are_released(flavour: Flavour) {
-    let (_cluster, bulkhead) = start(flavour, "").await;
+    let (cluster, bulkhead) = start(flavour, "").await;
     let mut admin = bulkhead.connect_admin().await;
     admin.query_drop("CREATE WORKSPACE spaces 1 ON a").await.expect("CREATE WORKSPACE");
     let mut one = bulkhead.connect(Some("app")).await;
@@ -98,6 +98,11 @@ async fn pins_are_released(flavour: Flavour) {
             assert_eq!(is_held(&mut other).await, at + 1 < releases.len(), "{flavour:?} {sql}");
         }
     }
+    // A lock that somebody else has is not held.
+    let mut root = cluster.connect(Role::Primary, "root").await;
+    run(&mut root, "DO GET_LOCK('taken', 1)").await;
+    let got: Option<i64> = one.query_first("SELECT GET_LOCK('taken', 0)").await.expect("a row");
+    assert_eq!((got, is_held(&mut other).await), (Some(0), false), "{flavour:?}");
     // What a routine leaves behind is nobody else's.
     run(&mut one, "CALL litter()").await;
     let seen: Option<(Option<i64>, String)> =
@@ -126,12 +131,12 @@ async fn mariadb_pins_are_released() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn transactions_end_in_time() {
-    let more = "transaction = \"700ms\"\nshutdown = \"1s\"\n";
+    let more = "transaction = \"1500ms\"\nshutdown = \"1s\"\n";
     let (cluster, mut bulkhead) = start(Flavour::MySql, more).await;
     let mut conn = bulkhead.connect(Some("app")).await;
     run(&mut conn, "BEGIN").await;
     run(&mut conn, "INSERT INTO t VALUES (1)").await;
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert!(wait_until(|| bulkhead.log().contains("timeouts.transaction is over")), "{}", bulkhead.log());
     for sql in ["SELECT 1", "COMMIT"] {
         match conn.query_drop(sql).await {
             Err(Error::Server(error)) => {
@@ -142,6 +147,13 @@ async fn transactions_end_in_time() {
     }
     run(&mut conn, "ROLLBACK").await;
     assert_eq!(cluster.sql("SELECT COUNT(*) FROM app.t").trim(), "0");
+    // One that the server has ended is not waited for: a schema change commits before it fails.
+    run(&mut conn, "BEGIN").await;
+    run(&mut conn, "INSERT INTO t VALUES (2)").await;
+    assert_eq!(refusal(&mut conn, "CREATE TABLE t (id INT)").await, 1050);
+    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    run(&mut conn, "SELECT 1").await;
+    assert_eq!(cluster.sql("SELECT id FROM app.t").trim(), "2");
     // A connection that is held when the proxy stops is given up after the bound, and its client is told.
     let mut held = RawClient::connect(&login(&bulkhead)).await.expect("logs in");
     held.query(b"SELECT GET_LOCK('held', 1)").await.expect("GET_LOCK");

@@ -38,8 +38,7 @@ impl Session {
             return Err(transaction_cut(&place.cluster).into());
         }
         let is_lost = matches!(self.state.transaction, Transaction::Lost { .. });
-        let is_elsewhere = self.state.held.as_ref().is_some_and(|held| held.cluster != place.cluster);
-        if is_lost || is_elsewhere {
+        if is_lost || self.is_held_elsewhere(&place.cluster) {
             return Ok(None);
         }
         if job.plan.effects.changes_schema {

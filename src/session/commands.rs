@@ -170,7 +170,7 @@ impl Session {
             }
             match due {
                 Some((_, Due::Linger)) => Box::pin(self.end_linger()).await,
-                Some((_, Due::Transaction)) => self.end_transaction_late(),
+                Some((_, Due::Transaction)) => Box::pin(self.end_transaction_late()).await,
                 Some((_, Due::Idle)) => return Err(Ended::Idle),
                 None => {}
             }

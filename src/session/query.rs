@@ -295,7 +295,7 @@ impl Session {
 
     /// The role a statement is to run on: the held connection's, the comment's, the session's, the user's.
     /// Reads go to replicas only outside transactions.
-    fn role_for(&self, job: &Job<'_>, said: &Said) -> Result<Role, ClientError> {
+    pub(super) fn role_for(&self, job: &Job<'_>, said: &Said) -> Result<Role, ClientError> {
         let effects = &job.plan.effects;
         let on_replicas = self.state.target.role == Some(Role::Replica);
         if on_replicas && (effects.writes || effects.locks_rows) {
@@ -409,7 +409,7 @@ impl Session {
 
     /// The place of the session's target; `None` without a keyspace. A transaction that waits for its shard
     /// begins there only if there is no other shard that it could be meant for.
-    fn target_place(
+    pub(super) fn target_place(
         &mut self,
         snapshot: &Snapshot,
         job: &Job<'_>,

@@ -52,6 +52,7 @@ impl Session {
         (look, decision): (&mut Look, &Decision),
     ) -> Flow {
         let then = self.then()?;
+        self.learn_transaction().await;
         self.check_holds_nothing(site)?;
         let request = self.request_of(site, asked, look)?;
         self.prove(site, asked, (look, decision)).await?;

@@ -1,20 +1,19 @@
 //! One job on one server: lend a connection, send, settle what the answer says about the session.
 
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::admission::Admitted;
 use crate::backend::{ApplyError, Behind, Wanted};
 use crate::error::{ClientError, Code, Outcome};
-use crate::execute::{self, Rechain, RelayError, Stop};
+use crate::execute::{Rechain, RelayError, Stop};
 use crate::health;
-use crate::ids::Role;
+use crate::ids::{ClusterName, Role};
 use crate::plan::{Pins, Route, TransactionEffect};
 use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
 use crate::protocol::errors::ProtocolError;
 use crate::protocol::packet::HEADER_BYTES;
-use crate::protocol::response::{CommandKind, ResponseEnd, ResponseTracker};
+use crate::protocol::response::{CommandKind, ResponseEnd};
 use crate::protocol::result::ERR_BYTE;
 use crate::sql::{self, StatementKind};
 
@@ -22,20 +21,20 @@ use crate::session::Session;
 use crate::session::admit::transaction_cut;
 use crate::session::flow::{Ended, Failure, Flow};
 use crate::session::registry::Interrupt;
-use crate::session::run::exchange::{refused_by_server, stop_at};
+use crate::session::run::exchange::{read_ping, refused_by_server};
 use crate::session::run::job::{Job, Payload};
 use crate::session::run::place::Place;
 use crate::session::run::previous::may_ask_previous;
 use crate::session::state::{Held, Last, Transaction};
-
-/// How long a server may take for the COM_PING behind an answer.
-const PING_WAIT: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Runs one job at one place and answers the client.
     pub(in crate::session) async fn run_job(&mut self, job: &Job<'_>, place: Place) -> Flow {
         let in_flight_max = self.user.max_in_flight as usize;
         let _in_flight = self.entry.enter(in_flight_max).ok_or_else(|| ClientError::of(Code::UserBusy))?;
+        if self.is_unsure() && self.is_held_elsewhere(&place.cluster) {
+            Box::pin(self.learn_transaction()).await;
+        }
         self.check_xa(job)?;
         let place = self.resume_lingering(job, place);
         // What few statements need is kept out of every session's memory.
@@ -96,6 +95,11 @@ impl Session {
             Some(admitted) => self.lend(place, admitted.drains()).await,
             None => self.check_out(place).await,
         }
+    }
+
+    /// Says whether the session holds a connection to another cluster.
+    pub(in crate::session) fn is_held_elsewhere(&self, cluster: &ClusterName) -> bool {
+        self.state.held.as_ref().is_some_and(|held| held.cluster != *cluster)
     }
 
     /// Says why a statement cannot leave the connection that the session holds.
@@ -233,16 +237,11 @@ impl Session {
     /// Reads what was asked behind the statement, and asks what only its connection knows.
     async fn ask_behind(&mut self, job: &Job<'_>, held: &mut Held, is_pinged: bool) -> Flow {
         if is_pinged {
-            let connection = &mut *held.checkout;
-            let mut ping = ResponseTracker::new();
-            ping.start(CommandKind::Simple, connection.capabilities());
-            // Not given up when the client leaves: it has its answer.
-            let stop = pin!(stop_at(Instant::now() + PING_WAIT));
-            execute::collect(connection, &mut ping, stop).await.map_err(|error| {
+            let told = read_ping(held).await.map_err(|error| {
                 let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
                 Failure::Unusable(ClientError::new(Code::ShardConnectionLost, message))
             })?;
-            self.tracker.add_told(ping.end());
+            self.tracker.add_told(&told);
         }
         self.learn_insert_id(job, held).await
     }
@@ -288,7 +287,8 @@ impl Session {
         match std::mem::take(&mut self.state.transaction) {
             Transaction::Deferred(deferred) => {
                 waiting.extend(deferred.statements());
-                self.state.transaction = Transaction::Open { since: Instant::now(), is_unseen: true };
+                let since = Instant::now();
+                self.state.transaction = Transaction::Open { since, is_unseen: true, is_unsure: false };
             }
             other => self.state.transaction = other,
         }
@@ -350,13 +350,15 @@ impl Session {
         let may_be_open = failed && (self.state.transaction.is_open() || !self.state.autocommit);
         let keeps_savepoint = !failed && self.keeps_savepoint(job);
         self.state.transaction = match std::mem::take(&mut self.state.transaction) {
-            Transaction::Open { since, is_unseen } if flagged || may_be_open || keeps_savepoint => {
-                Transaction::Open { since, is_unseen: is_unseen && !flagged }
+            Transaction::Open { since, is_unseen, .. } if flagged || may_be_open || keeps_savepoint => {
+                Transaction::Open { since, is_unseen: is_unseen && !flagged, is_unsure: failed }
             }
             // The statement ran beside a transaction that no server has seen yet.
             waiting @ Transaction::Deferred(_) if !flagged => waiting,
-            _ if flagged || may_be_open => Transaction::Open { since: Instant::now(), is_unseen: false },
-            _ if keeps_savepoint => Transaction::Open { since: Instant::now(), is_unseen: true },
+            _ if flagged || may_be_open || keeps_savepoint => {
+                let is_unseen = !flagged && !may_be_open;
+                Transaction::Open { since: Instant::now(), is_unseen, is_unsure: failed }
+            }
             _ => Transaction::Idle,
         };
     }

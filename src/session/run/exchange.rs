@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::error::{ClientError, Code, Outcome};
 use crate::execute::{self, Answer, Rechain, RelayError, Stop};
-use crate::protocol::capability::Capabilities;
+use crate::plan::Pins;
+use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::command;
 use crate::protocol::errors::FrameError;
 use crate::protocol::framed::Framed;
 use crate::protocol::packet;
-use crate::protocol::response::{CommandKind, StateView};
+use crate::protocol::response::{CommandKind, ResponseEnd, ResponseTracker, StateView};
 use crate::protocol::result::{ServerError, parse_text_row};
 
 use crate::session::Session;
@@ -24,6 +25,8 @@ use crate::session::state::{Held, Transaction};
 
 /// How long a server may take to answer after its statement was killed.
 const KILLED_ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// How long a server may take for a COM_PING.
+const PING_WAIT: Duration = Duration::from_secs(5);
 /// ER_QUERY_INTERRUPTED: what a server says of a statement that was killed.
 const QUERY_INTERRUPTED: [u16; 1] = [1317];
 
@@ -200,8 +203,43 @@ impl Session {
         }
     }
 
+    /// Says whether only the server knows if the transaction is still open.
+    pub(in crate::session) fn is_unsure(&self) -> bool {
+        matches!(self.state.transaction, Transaction::Open { is_unsure: true, .. })
+    }
+
+    /// Asks the server, after an error, whether it still has the transaction: a deadlock has rolled it back,
+    /// a schema change committed it before it failed, and only the status of an OK packet tells. What is over
+    /// ties the session to nothing. A connection that does not answer is lost, and the transaction with it.
+    pub(in crate::session) async fn learn_transaction(&mut self) {
+        let Transaction::Open { is_unsure: true, is_unseen, .. } = self.state.transaction else { return };
+        // No status tells of a lone savepoint; an XA transaction ends by its own statements.
+        if (is_unseen && !self.state.autocommit) || self.state.pins.contains(Pins::XA) {
+            return;
+        }
+        let Some(mut held) = self.state.held.take() else { return };
+        held.checkout.queue_ping();
+        let told = match read_ping(&mut held).await {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::warn!(cluster = %held.cluster, %error, "connection lost behind an error");
+                return self.lose(held);
+            }
+        };
+        if told.error.is_none() && !told.status.contains(StatusFlags::IN_TRANSACTION) {
+            self.state.transaction = Transaction::Idle;
+        } else if let Transaction::Open { is_unsure, .. } = &mut self.state.transaction {
+            *is_unsure = false;
+        }
+        self.keep_or_release(held, false);
+    }
+
     /// Rolls the open transaction back, by giving its connection up: its time is over.
-    pub(in crate::session) fn end_transaction_late(&mut self) {
+    pub(in crate::session) async fn end_transaction_late(&mut self) {
+        self.learn_transaction().await;
+        if !self.state.transaction.is_open() {
+            return;
+        }
         if let Some(held) = self.state.held.take() {
             tracing::warn!(
                 session = self.admission.id.0,
@@ -232,6 +270,19 @@ async fn relay_killed(
         Err(RelayError::Stopped(_)) => Err(RelayError::Stopped(why)),
         done => done,
     }
+}
+
+/// Reads the answer to the COM_PING that was queued last. It is not given up when the client leaves.
+///
+/// # Errors
+/// See [`RelayError`]; the connection is of no more use.
+pub(in crate::session) async fn read_ping(held: &mut Held) -> Result<ResponseEnd, RelayError> {
+    let connection = &mut *held.checkout;
+    let mut ping = ResponseTracker::new();
+    ping.start(CommandKind::Simple, connection.capabilities());
+    let stop = pin!(stop_at(Instant::now() + PING_WAIT));
+    execute::collect(connection, &mut ping, stop).await?;
+    Ok(ping.take_end())
 }
 
 /// A server's own error as the client gets it.

@@ -60,7 +60,7 @@ impl Session {
         pieces: Vec<Piece>,
         snapshot: &Snapshot,
     ) -> Flow {
-        self.refuse_in_transaction()?;
+        self.refuse_in_transaction().await?;
         let needs = Needs { writes: true, role: Role::Primary };
         // Pieces are workspaces'; those of one shard share its connection.
         let mut places: Vec<(Place, Vec<Run>)> = Vec::new();
@@ -86,7 +86,7 @@ impl Session {
         let Payload::Text { text, .. } = job.payload else {
             return Err(ClientError::of(Code::NotSupported).into());
         };
-        self.refuse_in_transaction()?;
+        self.refuse_in_transaction().await?;
         let role = if job.plan.effects.writes { Role::Primary } else { Role::Replica };
         let role = if self.state.target.role == Some(Role::Replica) { role } else { Role::Primary };
         let places = snapshot.shards(keyspace).iter().map(|shard| {
@@ -100,7 +100,8 @@ impl Session {
         self.run_parts(job, places.collect()).await
     }
 
-    fn refuse_in_transaction(&self) -> Result<(), ClientError> {
+    async fn refuse_in_transaction(&mut self) -> Result<(), ClientError> {
+        self.learn_transaction().await;
         let is_idle = matches!(self.state.transaction, Transaction::Idle) && self.state.autocommit;
         if is_idle && self.state.held.is_none() {
             return Ok(());

@@ -40,6 +40,9 @@ impl Session {
         };
         let end = End::of(parsed.as_ref(), self.state.settings.variable("completion_type"));
         let is_waiting = matches!(self.state.transaction, Transaction::Deferred(_));
+        if effect == TransactionEffect::Begin && self.state.held.is_some() {
+            self.check_begin(job, &statement.said, snapshot).await?;
+        }
         if !is_waiting && (self.state.held.is_some() || self.is_placed(&statement.said, effect)) {
             let place = match &self.state.held {
                 // Where the transaction is, whatever the session's target has become.
@@ -68,6 +71,27 @@ impl Session {
             self.send_ok().await?;
         }
         if end.releases { Err(Ended::Released.into()) } else { Ok(()) }
+    }
+
+    /// Sees to it that a transaction begins where it is meant to, though the session holds a connection. One
+    /// that is open is committed by BEGIN, and the next begins beside it; one that the server has ended by an
+    /// error is not in the way.
+    ///
+    /// # Errors
+    /// `pinned_elsewhere`: locks and the like are held on another cluster than it can only mean.
+    async fn check_begin(&mut self, job: &Job<'_>, said: &Said, snapshot: &Snapshot) -> Flow {
+        let is_open = self.state.transaction.is_open() && !self.is_unsure();
+        if is_open || !self.is_placed(said, TransactionEffect::Begin) {
+            return Ok(());
+        }
+        let role = self.role_for(job, said)?;
+        let Some(target) = self.target_place(snapshot, job, said, role)? else { return Ok(()) };
+        if !self.is_held_elsewhere(&target.cluster) {
+            return Ok(());
+        }
+        self.learn_transaction().await;
+        let is_pinned = !self.state.transaction.is_open() && self.is_held_elsewhere(&target.cluster);
+        if is_pinned { Err(self.held_elsewhere().into()) } else { Ok(()) }
     }
 
     /// Says whether a transaction that begins now can only mean one shard, or a server is to say why not.
