@@ -53,7 +53,7 @@ run_specs() {
         export DATABASE_URL=$3/$database WORKSPACE_LAYOUT=$2 WORKSPACE_PLAIN=0 RAILS_ENV=test
         [[ $target == proxy ]] || export WORKSPACE_PLAIN=1
         [[ -z ${SPEC_LOG:-} ]] || export TRACKER_LOG=$SPEC_LOG
-        timeout 300 ruby -W0 -Itest test/all.rb "${spec_options[@]}"
+        timeout 900 ruby -W0 -Itest test/all.rb "${spec_options[@]}"
     ) >"$output" 2>&1 || true
     counts=$(grep -E '^[0-9]+ runs, ' "$output" | tail -n 1 || true)
     read -r runs failures errors skips < <(sed -E 's/^([0-9]+) runs, [0-9]+ assertions, ([0-9]+) failures, ([0-9]+) errors, ([0-9]+) skips.*/\1 \2 \3 \4/' <<<"${counts:-0 runs, 0 assertions, 0 failures, 1 errors, 0 skips}")

@@ -148,7 +148,7 @@ start_bulkhead() {
     until port_in_use "$PROXY_PORT"; do
         tries=$((tries + 1))
         kill -0 "$bulkhead_pid" 2>/dev/null || die "bulkhead ended: $(tail -n 20 "$STAND_DIR/bulkhead.log")"
-        [[ $tries -lt 100 ]] || die "bulkhead does not listen after 10 s; $(tail -n 20 "$STAND_DIR/bulkhead.log")"
+        [[ $tries -lt 600 ]] || die "bulkhead does not listen after 60 s; $(tail -n 20 "$STAND_DIR/bulkhead.log")"
         sleep 0.1
     done
 }

@@ -77,7 +77,7 @@ BothProtocols.define("Errors") do
   def lock_in_order(first, second, gate)
     Marker.transaction do
       Marker.where(id: first.id).update_all("balance = balance + 1")
-      gate.wait(10)
+      raise "the other did not come" unless gate.wait(60)
       Marker.where(id: second.id).update_all("balance = balance + 1")
     end
     "done"
@@ -91,12 +91,22 @@ BothProtocols.define("Errors") do
     end
     assert_equal 3024, errno(error)
     id = connection.select_value("SELECT CONNECTION_ID()")
+    is_over = false
     killer = Thread.new do
-      sleep 0.5
-      ActiveRecord::Base.connection_pool.with_connection { |other| other.execute("KILL QUERY #{id}") }
+      ActiveRecord::Base.connection_pool.with_connection do |other|
+        # A KILL QUERY that comes before its statement, or behind it, kills nothing.
+        until is_over
+          other.execute("KILL QUERY #{id}")
+          sleep 0.1
+        end
+      end
     end
-    error = assert_raises(ActiveRecord::QueryCanceled) { connection.select_value("SELECT COUNT(*) FROM #{big_join}") }
-    killer.join
+    error = begin
+      assert_raises(ActiveRecord::QueryCanceled) { connection.select_value("SELECT COUNT(*) FROM #{big_join}") }
+    ensure
+      is_over = true
+      killer.join
+    end
     assert_equal 1317, errno(error)
     assert_equal 1, connection.select_value("SELECT 1")
   end

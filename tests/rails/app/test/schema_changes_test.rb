@@ -178,6 +178,6 @@ class SchemaChangesTest < TrackerCase
   private
 
   def wait_until
-    Timeout.timeout(20) { sleep 0.05 until yield }
+    Timeout.timeout(60) { sleep 0.05 until yield }
   end
 end

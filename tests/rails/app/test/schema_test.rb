@@ -92,6 +92,19 @@ class SchemaTest < TrackerCase
     end)
   end
 
+  test "a lock that another has ties a connection to nothing" do
+    assert connection.get_advisory_lock("tracker:b", 0)
+    on_second_connection do |second|
+      assert_equal false, second.get_advisory_lock("tracker:b", 0)
+      in_workspace(OTHER) do
+        Marker.transaction { Marker.create!(writer: -1, step: 0) }
+        assert_equal 1, Marker.where(writer: -1).delete_all
+      end
+    end
+  ensure
+    assert connection.release_advisory_lock("tracker:b")
+  end
+
   test "the schema dump loads elsewhere and dumps the same again" do
     first = dump
     assert_match(/create_table "samples"/, first)
