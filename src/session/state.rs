@@ -40,8 +40,8 @@ pub(super) struct Target {
 /// `Idle` → `Deferred` by BEGIN without a known shard → `Open` by the first routed statement. `Idle` → `Open`
 /// by BEGIN with a known shard, or whenever a server says so. `Open` → `Lost` when its connection is lost or
 /// `timeouts.transaction` is over.
-/// `Open`, `Deferred` → `Idle` by COMMIT, ROLLBACK, implicit commits, and by a server that has ended it with an
-/// error (a deadlock). `Lost` → `Idle` by ROLLBACK only.
+/// `Open`, `Deferred` → `Idle` by COMMIT, ROLLBACK, implicit commits, and by a server that has ended it with
+/// an error (a deadlock). `Lost` → `Idle` by ROLLBACK only.
 #[derive(Debug, Default)]
 pub(super) enum Transaction {
     /// None is open.

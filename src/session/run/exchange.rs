@@ -208,8 +208,8 @@ impl Session {
         matches!(self.state.transaction, Transaction::Open { is_unsure: true, .. })
     }
 
-    /// Asks the server, after an error, whether it still has the transaction: a deadlock has rolled it back, a
-    /// schema change committed it before it failed, and only the status of an OK packet tells. What is over
+    /// Asks the server, after an error, whether it still has the transaction: a deadlock has rolled it back,
+    /// a schema change committed it before it failed, and only the status of an OK packet tells. What is over
     /// ties the session to nothing. A connection that does not answer is lost, and the transaction with it.
     pub(in crate::session) async fn learn_transaction(&mut self) {
         let Transaction::Open { is_unsure: true, is_unseen, .. } = self.state.transaction else { return };
