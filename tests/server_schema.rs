@@ -207,17 +207,18 @@ async fn a_look_can_be_killed(stand: &Stand) {
     let began = Instant::now();
     let change = tokio::spawn(async move {
         let done = conn.query_drop("ALTER TABLE users ADD COLUMN unseen INT").await;
-        (done, began.elapsed())
+        (done, began.elapsed(), conn)
     });
     while !change.is_finished() && began.elapsed() < Duration::from_secs(4) {
         tokio::time::sleep(Duration::from_millis(100)).await;
         run(&mut killer, &format!("KILL QUERY {}", id.expect("a number"))).await;
     }
     stand.cluster.signal(Role::Primary, "CONT");
-    let (done, took) = change.await.expect("it ends");
+    let (done, took, mut conn) = change.await.expect("it ends");
     let error = done.expect_err("it was killed").to_string();
     assert!(error.contains("1317") || error.contains("interrupted"), "{error}");
     assert!(took < Duration::from_secs(4), "{took:?}");
+    run(&mut conn, "SELECT 1").await;
 }
 
 /// What nobody uses yet may be changed freely; a type change is copied all the same.

@@ -255,7 +255,7 @@ struct FixedRooms;
 impl RoomsView for FixedRooms {
     fn rooms(&self) -> Vec<RoomRow> {
         let row = |database: &str, share, days_left| RoomRow {
-            keyspace: Keyspace::new("workspaces"),
+            keyspace: fixture::workspaces(),
             cluster: ClusterName::new("c1"),
             database: database.to_owned(),
             table: "messages".to_owned(),

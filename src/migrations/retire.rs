@@ -250,7 +250,7 @@ mod tests {
         record.reverts = Some(original.id.clone());
         let mut reverts = |state, kept: bool| {
             record.state = state;
-            original.kept = kept.then(|| Kept { until: now, position: None });
+            original.kept = kept.then_some(Kept { until: now, position: None });
             fate(&left("new", None), (Some(&record), Some(&original)), DAY)
         };
         assert_eq!(reverts(State::Copying, true), Fate::Kept);

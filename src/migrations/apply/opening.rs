@@ -1,8 +1,8 @@
 //! How a feed begins: a replay may meet our own RENAME.
 
 /// Whether a RENAME of the table may still be the one by which its tables were exchanged. A replay begins in
-/// front of that where the position could not be read behind it; nothing of the table's comes before it, as it
-/// was locked then. Any later RENAME is somebody else's.
+/// front of that where the position could not be read behind it; nothing of the table's comes before it, for
+/// it was locked then. Any later RENAME is somebody else's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
     /// Nothing of the table's has come yet.

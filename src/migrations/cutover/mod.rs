@@ -157,7 +157,7 @@ async fn end_given_up(at: &Attempt<'_>) {
     let ended = tokio::time::timeout(at.within, ending).await;
     if let Err(why) = ended.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
         // The next attempt ends it before anything else.
-        tracing::warn!(id = %at.id, why, "a connection that was given up holds the table and is not ended yet");
+        tracing::warn!(id = %at.id, why, "a connection that was given up is not ended yet");
     }
 }
 

@@ -172,8 +172,18 @@ fn what_is_missing(error: &DirectError) -> Option<Missing> {
 }
 
 async fn create(direct: &mut Direct, server: &ServerId, missing: Missing) -> Result<(), Failure> {
+    match run_all(direct, missing).await {
+        // MariaDB says of a table in a database that is not there that the table is missing.
+        Err(error) if missing == Missing::Table && what_is_missing(&error) == Some(Missing::Database) => {
+            run_all(direct, Missing::Database).await.map_err(|error| Failure::of(server, error))
+        }
+        made => made.map_err(|error| Failure::of(server, error)),
+    }
+}
+
+async fn run_all(direct: &mut Direct, missing: Missing) -> Result<(), DirectError> {
     for sql in creation(missing) {
-        direct.execute(&sql).await.map_err(|error| Failure::of(server, error))?;
+        direct.execute(&sql).await?;
     }
     Ok(())
 }
