@@ -152,6 +152,17 @@ codes! {
     7110 MigrationNotNow "migration_not_now", 1105 "HY000", Client Never, "the migration is in a state in which that cannot be done", "see `SHOW MIGRATION '<id>'`";
     7111 MigrationNotHere "migration_not_here", 1105 "HY000", Client Never, "another proxy carries the migration out", "give the command to the proxy that the message names";
 
+    7201 FleetRefused "fleet_refused", 1235 "42000", Client Never, "the statement cannot be carried out in all databases of a keyspace", "see the reason; name a workspace, or another statement";
+    7202 FleetNoTable "fleet_no_table", 1146 "42S02", Client Never, "no database of the keyspace has the table", "check the table's name and the keyspace";
+    7203 FleetUnread "fleet_unread", 1105 "HY000", Shard Later, "the databases could not be read; nothing was begun", "run it again when the servers answer; `bulkhead schema drift` says which do not";
+    7204 FleetIncomplete "fleet_incomplete", 1105 "HY000", Proxy Never, "the fleet migration is over, and not every database is changed", "see its databases on the admin port, mend them, and tell it to try again";
+    7205 FleetStopped "fleet_stopped", 1105 "HY000", Proxy Never, "the fleet migration stopped by itself", "see why on the admin port; then resume or cancel it";
+    7206 FleetCancelled "fleet_cancelled", 1317 "70100", Proxy Never, "the fleet migration was cancelled; what was changed stays", "ask who cancelled it";
+    7207 FleetElsewhere "fleet_elsewhere", 1105 "HY000", Proxy Never, "the fleet migration goes on without this session", "see it on the admin port";
+    7208 FleetNotNow "fleet_not_now", 1105 "HY000", Client Never, "the fleet migration is in a phase in which that cannot be done", "see it on the admin port";
+    7209 FleetNotHere "fleet_not_here", 1105 "HY000", Proxy Later, "this proxy does not carry fleet migrations out at the moment", "ask the proxy that does, or again in a few seconds";
+    7210 FleetUnwritten "fleet_unwritten", 1105 "HY000", Proxy Later, "the state store failed; whether it was written is not known", "see the fleet migrations on the admin port before it is asked again";
+
     9001 Internal "internal", 1815 "HY000", Proxy Never, "internal error", "report this with the proxy's log";
 }
 

@@ -93,6 +93,7 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let board = Arc::new(Board::default());
     let beside = Beside { board: board.clone(), admissions: admissions.clone() };
     let migrations = beside.migrations(&snapshots, &store, &meters);
+    let fleet = beside.fleet(&migrations, (&snapshots, &store, &meters));
     let services = Arc::new(Services {
         snapshots,
         pools: Pools::new(config)?,
@@ -102,6 +103,7 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         meters,
         admissions,
         migrations,
+        fleet,
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,

@@ -8,6 +8,7 @@ use crate::admission::Admissions;
 use crate::drain::{Covers, GateState, Scope};
 use crate::health::Meters;
 use crate::ids::ClusterName;
+use crate::migrations::fleet::live::{Fleet, FleetHook, FleetNotice, FleetSurroundings};
 use crate::migrations::{ClusterNews, ClusterSignals, GatedTable, Migrations, Surroundings, TableGate};
 use crate::topology::{SnapshotCell, Store};
 
@@ -35,6 +36,22 @@ impl Beside {
         })
     }
 
+    /// The fleet's service, not yet started, beside that of single tables.
+    pub(super) fn fleet(
+        &self,
+        migrations: &Migrations,
+        (snapshots, store, meters): (&Arc<SnapshotCell>, &Arc<dyn Store>, &Arc<Meters>),
+    ) -> Fleet {
+        Fleet::new(FleetSurroundings {
+            snapshots: snapshots.clone(),
+            store: store.clone(),
+            migrations: migrations.clone(),
+            signals: Arc::new(self.clone()),
+            meters: meters.clone(),
+            hook: Arc::new(LogHook),
+        })
+    }
+
     fn set(&self, table: &GatedTable, state: GateState) {
         let admission = self.admissions.of(&table.cluster);
         admission.set_gate(scope(table), state, Covers::All, Instant::now());
@@ -47,6 +64,16 @@ fn scope(table: &GatedTable) -> Scope {
     match &table.workspace {
         Some(workspace) => Scope::OwnTable(keyspace, shard, workspace.clone(), name),
         None => Scope::Table(keyspace, shard, name),
+    }
+}
+
+/// Writes what happens to fleet migrations to the log.
+struct LogHook;
+
+impl FleetHook for LogHook {
+    fn tell(&self, notice: &FleetNotice) {
+        let id = notice.row.as_ref().map(|row| row.id.to_string());
+        tracing::info!(target: "bulkhead::fleet", id, event = ?notice.event, "fleet migration");
     }
 }
 

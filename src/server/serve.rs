@@ -49,6 +49,7 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     listen_for_clients(&services, &workers, &mut accepting)?;
     let board = proxy.board;
     services.migrations.start(&mut background).await?;
+    services.fleet.start(&mut background);
     let views = admin_port::Views {
         board: board.clone(),
         ladder: Arc::new(control),
@@ -74,6 +75,7 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     signals.until_stop(&reloader).await;
     accepting.shutdown().await;
     // Sessions that wait for a schema change are told that it goes on without them.
+    services.fleet.stop().await;
     services.migrations.stop().await;
     drain(&services).await;
     background.shutdown().await;
