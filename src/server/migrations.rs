@@ -80,8 +80,8 @@ impl TableGate for Beside {
 
 impl ClusterSignals for Beside {
     fn news(&self, cluster: &ClusterName) -> Option<ClusterNews> {
-        let (at, state) = self.board.state(cluster)?;
+        let (at, state, is_drained) = self.board.state(cluster)?;
         let is_lane_open = !self.admissions.of(cluster).is_ddl_closed();
-        Some(ClusterNews { at, state, is_lane_open })
+        Some(ClusterNews { at, state, is_lane_open, is_drained })
     }
 }

@@ -35,6 +35,8 @@ pub struct ClusterNews {
     pub state: State,
     /// Schema changes are let through.
     pub is_lane_open: bool,
+    /// It is drained, or being drained.
+    pub is_drained: bool,
 }
 
 /// Knows how clusters are.
@@ -279,7 +281,7 @@ impl Throttles {
 
 /// What writes took, look by look.
 #[derive(Default)]
-struct Writes {
+pub(in crate::migrations) struct Writes {
     /// The look that the next one is compared with.
     before: Option<HistogramReport>,
     /// Looks since then: too few writes were seen.
@@ -287,16 +289,17 @@ struct Writes {
     /// Something was copied since then.
     copied: bool,
     /// Writes and their 99th percentile, of the last look that saw enough.
-    seen: Option<(u64, Duration)>,
+    pub(in crate::migrations) seen: Option<(u64, Duration)>,
     /// The 99th percentile while nothing is copied.
-    usual: Option<Duration>,
+    pub(in crate::migrations) usual: Option<Duration>,
     total: u64,
     /// Writes since the look before.
     last: u64,
 }
 
 impl Writes {
-    fn take(&mut self, now: HistogramReport, copied: bool) {
+    /// Looks; `copied` says whether something was copied since the look before.
+    pub(in crate::migrations) fn take(&mut self, now: HistogramReport, copied: bool) {
         let total = now.count();
         self.last = total.saturating_sub(self.total);
         self.total = total;

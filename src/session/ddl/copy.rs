@@ -1,7 +1,7 @@
 //! Into an online copy: submitted to [`crate::migrations`], and waited for unless the session said not to.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::look::Look;
 use super::{Asked, Site};
@@ -13,7 +13,7 @@ use crate::migrations::{Command, Ended as MigrationEnd, MigrationRequest, Statem
 use crate::plan::Pins;
 use crate::protocol::response::CommandKind;
 use crate::protocol::result::{Column, OkPacket};
-use crate::schema::{Proof, Reader, prove};
+use crate::schema::{Proof, prove_on};
 use crate::sql::ChangeForm;
 
 use crate::session::Session;
@@ -26,8 +26,6 @@ use crate::session::state::Transaction;
 const MODE_VARIABLE: &str = "bulkhead_ddl";
 /// What holds a table's metadata lock beyond a transaction.
 const HOLDS_TABLES: [Pins; 3] = [Pins::TABLE_LOCK, Pins::XA, Pins::HANDLER];
-/// A question of a scan takes no longer; a chunk has a bound of its own.
-const SCAN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What InnoDB answers to OPTIMIZE TABLE.
 const OPTIMIZED: [(&str, &str); 2] =
@@ -330,26 +328,5 @@ async fn scan(
     let cluster = site.snapshot.cluster(&site.place.cluster).map_err(ClientError::from)?;
     let qualifier = asked.change.table.qualifier.as_ref().map(|name| name.text.as_str());
     let database = qualifier.or(site.place.database.as_deref()).unwrap_or_default();
-    let login = (&cluster.admin_login, &cluster.tls);
-    let began = Instant::now();
-    let mut last = None;
-    for server in cluster.replicas.iter().chain([&cluster.primary]) {
-        let opened = Reader::open(server, login, database, SCAN_WITHIN).await;
-        let done = match opened {
-            Ok(mut reader) => prove(&mut reader, table, key, claims).await,
-            Err(error) => Err(error),
-        };
-        match done {
-            Ok(proof) => {
-                let ms = began.elapsed().as_millis() as u64;
-                tracing::info!(target: "bulkhead::ddl", table, %server, ms, ?proof, "rows scanned");
-                return Ok(proof);
-            }
-            Err(error) => {
-                tracing::warn!(target: "bulkhead::ddl", table, %server, %error, "rows not scanned there");
-                last = Some(unscanned(&error));
-            }
-        }
-    }
-    Err(last.unwrap_or_else(|| ClientError::of(Code::DdlUnscanned)))
+    prove_on(cluster, (database, table), (key, claims)).await.map_err(|error| unscanned(&error))
 }

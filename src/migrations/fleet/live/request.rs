@@ -16,8 +16,8 @@ pub struct FleetRequest {
     /// DROP TABLE, CREATE OR REPLACE VIEW, DROP VIEW, and each of one table or view whose name says no
     /// database. In each database they are carried out one after the other.
     pub statements: Vec<String>,
-    /// What the statements mean depends on; empty texts: as the servers have it.
-    pub settings: StatementSettings,
+    /// What the statements mean depends on; absent: as the keyspace's servers have it, in utf8mb4.
+    pub settings: Option<StatementSettings>,
     /// How it goes.
     pub options: FleetOptions,
     /// Who asks.
