@@ -77,7 +77,7 @@ codes! {
     2006 WorkspaceColumnChange "workspace_column_change", 1235 "42000", Client Never, "a row's workspace column must not change", "insert the row into the other workspace and delete it here";
     2007 UnknownTable "unknown_table", 1146 "42S02", Client Replan, "the table is not in the vschema", "add it to the keyspace's vschema file";
     2008 CrossKeyspace "cross_keyspace", 1235 "42000", Client Never, "the statement needs more than one keyspace", "split the statement";
-    2009 WideDdl "wide_ddl", 1235 "42000", Client Never, "the schema change would reach more than one database", "pin one workspace";
+    2009 WideDdl "wide_ddl", 1235 "42000", Client Never, "the schema change would reach more than one database", "pin one workspace, or none in a keyspace of shared tables";
     2010 FencedScan "fenced_scan", 1235 "42000", Client Never, "a scan of information_schema over all databases of a cluster is not allowed", "add table_schema = '<database>' to the predicate";
     2011 UnroutableValue "unroutable_value", 1235 "42000", Client Never, "the value of the workspace column cannot be mapped to a shard", "use a literal or a parameter of the vindex's type";
     2012 NotSupported "not_supported", 1235 "42000", Client Never, "the statement is not supported through the proxy", "connect to the server directly for this statement";
@@ -139,6 +139,7 @@ codes! {
     7008 DdlUnlooked "ddl_unlooked", 1105 "HY000", Shard Later, "the table's definition could not be read; nothing was sent", "run it again when the server answers; `bulkhead check --live` tries the admin login";
     7009 DdlMode "ddl_mode", 1231 "42000", Client Never, "@bulkhead_ddl has a value that is not known", "set it to 'wait', 'submit' or NULL";
     7010 DdlUnscanned "ddl_unscanned", 1105 "HY000", Shard Later, "the rows could not be scanned; nothing was changed", "run it again when the server answers";
+    7011 OwnDatabaseUnmade "own_database_unmade", 1105 "HY000", Shard Later, "the database of the keyspace's own tables could not be made", "let the cluster's admin login create it, or create it by hand";
 
     7101 MigrationFailed "migration_failed", 1105 "HY000", Proxy Never, "the online schema change did not come to its end; the table is as it was", "see `SHOW MIGRATION '<id>'` on the admin port; `RETRY MIGRATION` begins it again";
     7102 MigrationCancelled "migration_cancelled", 1317 "70100", Proxy Never, "the online schema change was cancelled; the table is as it was", "ask who cancelled it";

@@ -15,7 +15,9 @@ use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
 use crate::protocol::capability::{Capabilities, OFFERED};
 use crate::protocol::tls::{self, Identity};
-use crate::session::{PlanLookups, Registry, Services, Serving, SettingsCache, StoredPasswords};
+use crate::session::{
+    OwnDatabases, PlanLookups, Registry, Services, Serving, SettingsCache, StoredPasswords,
+};
 use crate::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store};
 use crate::vschema::{self, Vschema};
 
@@ -104,6 +106,7 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         admissions,
         migrations,
         fleet,
+        own_databases: OwnDatabases::default(),
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::announce::LaneLog;
 use super::health::Board;
 use crate::admission::Admissions;
 use crate::drain::{Covers, GateState, Scope};
 use crate::health::Meters;
 use crate::ids::ClusterName;
-use crate::migrations::fleet::live::{Fleet, FleetHook, FleetNotice, FleetSurroundings};
+use crate::migrations::fleet::live::{Fleet, FleetSurroundings};
 use crate::migrations::{ClusterNews, ClusterSignals, GatedTable, Migrations, Surroundings, TableGate};
 use crate::topology::{SnapshotCell, Store};
 
@@ -48,7 +49,7 @@ impl Beside {
             migrations: migrations.clone(),
             signals: Arc::new(self.clone()),
             meters: meters.clone(),
-            hook: Arc::new(LogHook),
+            hook: Arc::new(LaneLog),
         })
     }
 
@@ -64,16 +65,6 @@ fn scope(table: &GatedTable) -> Scope {
     match &table.workspace {
         Some(workspace) => Scope::OwnTable(keyspace, shard, workspace.clone(), name),
         None => Scope::Table(keyspace, shard, name),
-    }
-}
-
-/// Writes what happens to fleet migrations to the log.
-struct LogHook;
-
-impl FleetHook for LogHook {
-    fn tell(&self, notice: &FleetNotice) {
-        let id = notice.row.as_ref().map(|row| row.id.to_string());
-        tracing::info!(target: "bulkhead::fleet", id, event = ?notice.event, "fleet migration");
     }
 }
 

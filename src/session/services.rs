@@ -20,6 +20,7 @@ use crate::protocol::password::StoredPassword;
 use crate::sql::ServerVersion;
 use crate::topology::SnapshotCell;
 
+use crate::session::ddl::OwnDatabases;
 use crate::session::registry::Registry;
 use crate::session::settings_cache::SettingsCache;
 
@@ -57,6 +58,8 @@ pub struct Services {
     pub migrations: Migrations,
     /// Schema changes of all databases of a keyspace.
     pub fleet: Fleet,
+    /// Databases of keyspaces' own tables that are known to be there.
+    pub own_databases: OwnDatabases,
     /// What SET statements came to.
     pub settings: SettingsCache,
     /// The config of new sessions; swapped by a reload.

@@ -33,7 +33,7 @@ const OPTIMIZED: [(&str, &str); 2] =
 
 /// What a session does once its copy is submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     /// Answers when it has ended.
     Waits,
     /// Answers with its id.
@@ -60,7 +60,7 @@ impl Session {
         tracing::info!(target: "bulkhead::ddl", migration = %id, %cluster, %user, "to be copied online");
         self.state.note_write(&cluster);
         if then == Then::Leaves {
-            return self.answer_rows(job, &["migration_id"], &[&[id.as_str()]]).await;
+            return self.answer_rows(job.kind, &["migration_id"], &[&[id.as_str()]]).await;
         }
         let ended = self.wait_for(&id).await?;
         match ended.error(&id) {
@@ -70,7 +70,7 @@ impl Session {
     }
 
     /// What `@bulkhead_ddl` says.
-    fn then(&self) -> Result<Then, ClientError> {
+    pub(super) fn then(&self) -> Result<Then, ClientError> {
         let literal = self.state.settings.user_variable(MODE_VARIABLE);
         match literal.map(|literal| text_of_literal(literal).unwrap_or_else(|| literal.to_owned())) {
             None => Ok(Then::Waits),
@@ -201,7 +201,7 @@ impl Session {
     }
 
     /// Commits what is open, as a server does before a schema change: the copy would wait for its end.
-    async fn commit_first(&mut self) -> Flow {
+    pub(super) async fn commit_first(&mut self) -> Flow {
         match &self.state.transaction {
             Transaction::Idle => return Ok(()),
             Transaction::Lost { code } => return Err(ClientError::of(*code).into()),
@@ -264,7 +264,7 @@ impl Session {
         }
     }
 
-    fn ended_by_kill(&self) -> Failure {
+    pub(super) fn ended_by_kill(&self) -> Failure {
         let is_stop = self.entry.interrupt() == Some(Interrupt::Stop);
         Failure::End(if is_stop { Ended::Shutdown } else { Ended::Killed })
     }
@@ -282,7 +282,7 @@ impl Session {
             let table = format!("{database}.{}", asked.change.table.name.text);
             let titles = ["Table", "Op", "Msg_type", "Msg_text"];
             let rows = OPTIMIZED.map(|(kind, text)| [table.as_str(), "optimize", kind, text]);
-            return self.answer_rows(job, &titles, &[&rows[0], &rows[1]]).await;
+            return self.answer_rows(job.kind, &titles, &[&rows[0], &rows[1]]).await;
         }
         let rows = if let MigrationEnd::Done { rows } = ended { *rows } else { 0 };
         self.forget_last(i64::try_from(rows).unwrap_or(i64::MAX));
@@ -293,12 +293,12 @@ impl Session {
     }
 
     /// Rows of texts, in the protocol of the command.
-    async fn answer_rows(&mut self, job: &Job<'_>, titles: &[&str], all: &[&[&str]]) -> Flow {
+    pub(super) async fn answer_rows(&mut self, kind: CommandKind, titles: &[&str], all: &[&[&str]]) -> Flow {
         self.forget_last(-1);
         let columns: Vec<Column> = titles.iter().map(|title| Column::text(title, 128)).collect();
         let mut rows = self.start_rows(&columns);
         for values in all {
-            match job.kind {
+            match kind {
                 CommandKind::Execute => rows.binary_row(values),
                 _ => rows.row(values.iter().map(|value| Some(*value))),
             };
@@ -307,7 +307,7 @@ impl Session {
     }
 
     /// The last statement was this one: no warnings, no rows found.
-    fn forget_last(&mut self, row_count: i64) {
+    pub(super) fn forget_last(&mut self, row_count: i64) {
         self.forget_lingering();
         (self.kept_warnings, self.refusal, self.answer_failed) = (None, None, false);
         let last = &mut self.state.last;

@@ -5,16 +5,22 @@
 //! wait for its table (`direct`), becomes an online copy (`copy`), or is refused (`refuse`). Other schema
 //! changes (views, triggers, routines) go to the server with the same bounded wait.
 //!
+//! A change of every database of a keyspace (`fleet`) is decided about, and carried out, by
+//! [`crate::migrations::fleet`]; the session only asks for it and waits.
+//!
 //! Invariants: no type change goes to a server as the client wrote it, whatever the table's size and whoever
 //! asks; what the server will not do in place is copied online or refused, never copied by the server;
 //! nothing is sent before it is decided.
 
 mod copy;
 mod direct;
+mod fleet;
 mod look;
+mod own;
 mod young;
 
 pub(in crate::session) use self::direct::Waits;
+pub use self::own::OwnDatabases;
 pub(in crate::session) use self::young::YoungTables;
 
 use crate::ddl::{Decision, Finding, Level, Offer, Request, Route, Standing, Table, assert_edits, decide};
@@ -65,6 +71,10 @@ impl Session {
         let (address, edited) = match destination {
             Destination::One(address) => (address, None),
             Destination::Edited { address, text } => (address, Some(text)),
+            Destination::Fleet(keyspace) => {
+                let asked = (statement.text, &statement.said);
+                return self.change_fleet(CommandKind::Query, asked, &keyspace).await;
+            }
             _ => return Err(ClientError::of(Code::WideDdl).into()),
         };
         let text = edited.as_deref().unwrap_or(statement.text);
@@ -85,6 +95,7 @@ impl Session {
         job: &Job<'_>,
         (address, said, snapshot): (&Address, &Said, &Snapshot),
     ) -> Flow {
+        self.have_own_database(snapshot, address).await?;
         let place = self.place_of(snapshot, address, job, said)?;
         let site = Site { place, address, said, snapshot };
         // The lane, and gates: what waits here is planned again afterwards.
