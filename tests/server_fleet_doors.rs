@@ -160,8 +160,10 @@ async fn a_session_without_a_workspace_changes_all_of_them() {
     let tables: Vec<String> = session.query("SHOW TABLES").await.expect("they are shown");
     assert_eq!(tables, ["issues", "tags"]);
     let columns: Vec<String> = session
-        .query("SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() \
-             AND table_name = 'tags' ORDER BY ordinal_position")
+        .query(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() \
+             AND table_name = 'tags' ORDER BY ordinal_position",
+        )
         .await
         .expect("they are told");
     assert_eq!(columns, ["id", "name", "colour"]);
@@ -464,14 +466,18 @@ async fn shared_tables_are_changed_on_every_shard() {
     let cluster = Cluster::start("c1", Flavour::MySql);
     let other = Cluster::start("c2", Flavour::MySql);
     for server in [&cluster, &other] {
-        server.sql("CREATE DATABASE shop; CREATE TABLE shop.orders (workspace_id BIGINT, id BIGINT, \
-             PRIMARY KEY (workspace_id, id))");
+        server.sql(
+            "CREATE DATABASE shop; CREATE TABLE shop.orders (workspace_id BIGINT, id BIGINT, \
+             PRIMARY KEY (workspace_id, id))",
+        );
     }
     let bulkhead = Setup::default()
         .cluster(&cluster)
         .cluster(&other)
-        .config("[keyspaces.shop]\nshards = { \"-80\" = \"c1\", \"80-\" = \"c2\" }\n\
-             [schema_changes.fleet]\nsoak = \"0s\"\n")
+        .config(
+            "[keyspaces.shop]\nshards = { \"-80\" = \"c1\", \"80-\" = \"c2\" }\n\
+             [schema_changes.fleet]\nsoak = \"0s\"\n",
+        )
         .vschema(
             "shop.toml",
             "layout = \"shared_tables\"\nworkspace_column = \"workspace_id\"\nworkspace_vindex = \"hash\"\n\
@@ -481,8 +487,10 @@ async fn shared_tables_are_changed_on_every_shard() {
     let mut session = bulkhead.connect(Some("shop")).await;
     run(&mut session, "ALTER TABLE orders ADD COLUMN note VARCHAR(9)").await;
     for server in [&cluster, &other] {
-        let found = server.sql("SELECT column_type FROM information_schema.columns WHERE table_schema = 'shop' AND \
-             column_name = 'note'");
+        let found = server.sql(
+            "SELECT column_type FROM information_schema.columns WHERE table_schema = 'shop' AND \
+             column_name = 'note'",
+        );
         assert_eq!(found.trim(), "varchar(9)");
     }
     // A session of one workspace does not change what all share.

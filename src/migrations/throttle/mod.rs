@@ -8,4 +8,4 @@ mod decide;
 mod read;
 
 pub use read::{ClusterNews, ClusterSignals};
-pub(super) use read::{Throttle, Throttles, Writes};
+pub(super) use read::{Throttle, Throttles};

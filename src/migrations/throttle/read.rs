@@ -21,6 +21,8 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 /// A look at writes that saw fewer is added to the next one, up to so many looks.
 const WRITES_MIN: u64 = 50;
 const LOOKS_MAX: u32 = 5;
+/// A reading of a server that is older is not known any more.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
 /// How much of what is usual a new look without a copy replaces.
 const LEARNS: f64 = 0.2;
 /// More writes in a second than this are traffic that a copy should leave room for.
@@ -59,6 +61,35 @@ pub(in crate::migrations) struct Throttle {
     look: Mutex<Look>,
 }
 
+/// What was read of a cluster last, for whoever paces more than single copies. What is not known is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::migrations) struct LastRead {
+    /// What the slowest hundredth of the writes took.
+    pub(in crate::migrations) write_p99: Option<Duration>,
+    /// The same while nothing is changed.
+    pub(in crate::migrations) usual_write_p99: Option<Duration>,
+    /// Threads_running, and how many there may be.
+    pub(in crate::migrations) threads: Option<(u32, u32)>,
+    /// How far the furthest replica is behind, and how far it may be.
+    pub(in crate::migrations) lag: Option<(Duration, Duration)>,
+}
+
+impl LastRead {
+    fn of(readings: &Readings, bounds: &ThrottleBounds) -> Self {
+        let known = |reading: &Option<Reading<u32>>| {
+            reading.as_ref().filter(|reading| reading.at.elapsed() < KNOWN_FOR)?.value.as_ref().ok().copied()
+        };
+        let lags = readings.replicas.iter().filter(|(_, reading)| reading.at.elapsed() < KNOWN_FOR);
+        let lag = lags.filter_map(|(_, reading)| reading.value.as_ref().ok().copied()).max();
+        Self {
+            write_p99: readings.writes.map(|(_, p99)| p99),
+            usual_write_p99: readings.usual,
+            threads: known(&readings.threads_running).map(|threads| (threads, bounds.threads_running)),
+            lag: lag.zip(bounds.replica_lag),
+        }
+    }
+}
+
 /// What a throttle knows between two readings.
 #[derive(Default)]
 struct Look {
@@ -66,6 +97,7 @@ struct Look {
     copied: bool,
     /// Writes in the last second.
     writes: u64,
+    last: LastRead,
 }
 
 impl Throttles {
@@ -122,6 +154,11 @@ impl Throttle {
         self.look().copied = true;
     }
 
+    /// What was read last.
+    pub(in crate::migrations) fn last_read(&self) -> LastRead {
+        self.look().last
+    }
+
     /// Clients write on the cluster.
     pub(in crate::migrations) fn is_busy(&self) -> bool {
         self.look().writes > BUSY_WRITES
@@ -153,6 +190,7 @@ async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle:
         throttles.read(&cluster, &mut kept, copied).await;
         throttle.look().writes = kept.writes.last;
         let bounds = throttles.clusters.settings().throttle;
+        throttle.look().last = LastRead::of(&kept.readings, &bounds);
         let verdict = decide(&kept.readings, &bounds, Instant::now());
         throttle.verdict.send_if_modified(|was| {
             let is_new = *was != verdict;
@@ -281,7 +319,7 @@ impl Throttles {
 
 /// What writes took, look by look.
 #[derive(Default)]
-pub(in crate::migrations) struct Writes {
+struct Writes {
     /// The look that the next one is compared with.
     before: Option<HistogramReport>,
     /// Looks since then: too few writes were seen.
@@ -289,9 +327,9 @@ pub(in crate::migrations) struct Writes {
     /// Something was copied since then.
     copied: bool,
     /// Writes and their 99th percentile, of the last look that saw enough.
-    pub(in crate::migrations) seen: Option<(u64, Duration)>,
+    seen: Option<(u64, Duration)>,
     /// The 99th percentile while nothing is copied.
-    pub(in crate::migrations) usual: Option<Duration>,
+    usual: Option<Duration>,
     total: u64,
     /// Writes since the look before.
     last: u64,
@@ -299,7 +337,7 @@ pub(in crate::migrations) struct Writes {
 
 impl Writes {
     /// Looks; `copied` says whether something was copied since the look before.
-    pub(in crate::migrations) fn take(&mut self, now: HistogramReport, copied: bool) {
+    fn take(&mut self, now: HistogramReport, copied: bool) {
         let total = now.count();
         self.last = total.saturating_sub(self.total);
         self.total = total;

@@ -5,26 +5,21 @@
 //! leaves and the end of `timeouts.query` end the wait and not the migration.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::copy::Then;
 use crate::backend::text_of_literal;
 use crate::ddl::{edited, wait_edits};
 use crate::error::{ClientError, Code};
 use crate::ids::{Keyspace, MigrationId};
-use crate::migrations::StatementSettings;
-use crate::migrations::fleet::live::{FleetEnded, FleetOptions, FleetRequest, Submitted};
+use crate::migrations::fleet::live::{FleetEnded, FleetOptions, FleetRequest, FleetSettings, Submitted};
 use crate::protocol::response::CommandKind;
 use crate::protocol::result::OkPacket;
-use crate::schema::{ReadError, Reader, ServerFacts};
 
 use crate::session::Session;
 use crate::session::flow::Flow;
 use crate::session::query::Said;
 use crate::session::registry::Stopped;
-
-/// One question about a server takes no longer.
-const LOOK_WITHIN: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Has every database of a keyspace changed, and gives the end of that, or the migration's id at once.
@@ -39,7 +34,7 @@ impl Session {
         if self.holds_tables() {
             return Err(ClientError::of(Code::DdlPinned).into());
         }
-        let request = self.fleet_request(text, said, keyspace).await?;
+        let request = self.fleet_request(text, said, keyspace)?;
         let submitted = self.submit_fleet(request).await?;
         match (submitted, then) {
             (Submitted::AllThere { .. }, Then::Leaves) => {
@@ -64,7 +59,7 @@ impl Session {
         }
     }
 
-    async fn fleet_request(
+    fn fleet_request(
         &self,
         text: &[u8],
         said: &Said,
@@ -86,46 +81,17 @@ impl Session {
         Ok(FleetRequest {
             keyspace: keyspace.clone(),
             statements: vec![text],
-            settings: self.fleet_settings(keyspace).await?,
+            settings: self.fleet_settings(),
             options,
             user: self.user.name.clone(),
         })
     }
 
-    /// What the statement means depends on, where the session has set some of it: what it has not is as the
-    /// keyspace's first server has it.
-    async fn fleet_settings(&self, keyspace: &Keyspace) -> Result<Option<StatementSettings>, ClientError> {
+    /// What the session has set; what it has not is the servers' own.
+    fn fleet_settings(&self) -> FleetSettings {
         let set = |name: &str| self.state.settings.variable(name).and_then(text_of_literal);
-        let (sql_mode, time_zone) = (set("sql_mode"), set("time_zone"));
         let collation = set("collation_connection").filter(|name| name.starts_with("utf8mb4"));
-        if sql_mode.is_none() && time_zone.is_none() && collation.is_none() {
-            return Ok(None);
-        }
-        let (sql_mode, time_zone) = match (sql_mode, time_zone) {
-            (Some(sql_mode), Some(time_zone)) => (sql_mode, time_zone),
-            (sql_mode, time_zone) => {
-                let facts = self.facts_of(keyspace).await?;
-                (sql_mode.unwrap_or(facts.sql_mode), time_zone.unwrap_or(facts.time_zone))
-            }
-        };
-        let (character_set, collation) = ("utf8mb4".to_owned(), collation.unwrap_or_default());
-        Ok(Some(StatementSettings { sql_mode, character_set, collation, time_zone }))
-    }
-
-    /// What the keyspace's first server says of itself.
-    async fn facts_of(&self, keyspace: &Keyspace) -> Result<ServerFacts, ClientError> {
-        let snapshot = self.services.snapshots.load();
-        let shard = snapshot.any_shard(keyspace).map_err(ClientError::from)?;
-        let cluster = snapshot.cluster(&shard.cluster).map_err(ClientError::from)?;
-        let login = (&cluster.admin_login, &cluster.tls);
-        let unlooked = |error: ReadError| {
-            ClientError::new(Code::DdlUnlooked, format!("{}: {error}", Code::DdlUnlooked.sentence()))
-        };
-        let opened = Reader::open(&cluster.primary, login, keyspace.as_str(), LOOK_WITHIN).await;
-        let mut reader = opened.map_err(unlooked)?;
-        let facts = reader.facts().await.map_err(unlooked)?;
-        reader.close().await;
-        Ok(facts)
+        FleetSettings { sql_mode: set("sql_mode"), collation, time_zone: set("time_zone") }
     }
 
     /// Plans it, which takes as long as reading every database's definitions and may be given up, then has it

@@ -9,7 +9,7 @@ use crate::config::parse_duration;
 use crate::error::{ClientError, Code};
 use crate::ids::Keyspace;
 use crate::migrations::fleet::ledger::Pace;
-use crate::migrations::fleet::live::{FleetOptions, FleetPlan, FleetRequest, Submitted};
+use crate::migrations::fleet::live::{FleetOptions, FleetPlan, FleetRequest, FleetSettings, Submitted};
 use crate::migrations::fleet::plan::{Canary, Ordering};
 use crate::sql::{self, Scan, ScanFlags, SqlMode, StatementKind};
 
@@ -85,7 +85,7 @@ pub(super) async fn submit(
     let request = FleetRequest {
         keyspace,
         statements,
-        settings: None,
+        settings: FleetSettings::default(),
         options: FleetOptions { pace: asked.pace.pace(None), ..asked.options },
         user: context.operator.clone(),
     };

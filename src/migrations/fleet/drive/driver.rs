@@ -242,7 +242,7 @@ impl<E: Executor> Driver<E> {
     /// # Errors
     /// [`DriverError::Book`]: nothing was begun in this turn; [`Driver::resume`] goes on.
     /// [`DriverError::NotResumed`].
-    pub async fn turn(&mut self, places: &dyn Places, now: Moment) -> Result<Turned, DriverError> {
+    pub async fn turn(&mut self, places: &(dyn Places + Sync), now: Moment) -> Result<Turned, DriverError> {
         self.check_resumed()?;
         if !self.book.keep_lease().await.inspect_err(|_| self.is_resumed = false)? {
             self.is_resumed = false;

@@ -5,22 +5,31 @@
 //! [`FleetRequest`]; [`Fleet::plan`] says what it would do, [`Fleet::submit`] takes it on, [`Fleet::wait`]
 //! waits for its end, [`Fleet::command`] gives it orders.
 //!
-//! - `request`, `view`, `error`: what doors see.
+//! - `door`: what doors see: requests, plans, ends, errors.
+//! - `statements`: the statements of a request, read. Pure.
+//! - `survey`: what the databases are like, read gently.
+//! - `prepare`: from a request to a plan with its rows; `scratch` asks a server what a table would be.
+//! - `execute`: changes one database.
+//! - `gauge`: how clusters are.
+//! - `turns`: the task that owns the driver; `shown`: what it shows.
 //!
 //! Invariants: no database is touched before its definition was looked at, on the connection that changes it
 //! and under a lock that others of its kind respect; what is sent is decided as for a session; a database
 //! whose definition is none that the plan knows is left as it is.
 
-mod error;
-mod plan;
-mod request;
+mod clock;
+mod door;
+mod execute;
+mod gauge;
+mod prepare;
 mod service;
-mod view;
+mod shown;
+mod statements;
+mod survey;
+mod turns;
 
-pub use error::FleetError;
-pub use plan::{FleetPlan, StepPlan};
-pub use request::{FleetOptions, FleetRequest, Submitted};
-pub use service::{Fleet, FleetHook, FleetSurroundings};
-pub use view::{
-    DatabaseFilter, DatabaseRow, FleetClusterRow, FleetEnded, FleetNotice, FleetRow, FleetStatus, WaveStatus,
+pub use door::{
+    DatabaseFilter, DatabaseRow, FleetClusterRow, FleetEnded, FleetError, FleetNotice, FleetOptions,
+    FleetPlan, FleetRequest, FleetRow, FleetSettings, FleetStatus, StepPlan, Submitted, WaveStatus,
 };
+pub use service::{Fleet, FleetHook, FleetSurroundings};

@@ -1,6 +1,6 @@
 //! The statements of a request, read: what can be carried out in many databases. Pure.
 
-use super::error::FleetError;
+use super::door::FleetError;
 use crate::migrations::fleet::ledger::StepKind;
 use crate::schema::read_asked;
 use crate::sql::{
@@ -39,9 +39,8 @@ pub(super) fn read_statements(texts: &[String], mode: SqlMode) -> Result<Vec<Sta
         return Err(FleetError::Statements { found: texts.len(), most: STATEMENTS_MAX });
     }
     let numbered = texts.iter().zip(1..);
-    let read = |(text, at): (&String, usize)| {
-        read_one(text, mode).map_err(|why| FleetError::Unfit { at, why })
-    };
+    let read =
+        |(text, at): (&String, usize)| read_one(text, mode).map_err(|why| FleetError::Unfit { at, why });
     numbered.map(read).collect()
 }
 

@@ -189,8 +189,7 @@ fn late() -> Trouble {
 
 /// Names of the locks of a database: one for each table of the order, in one order.
 fn lock_names(work: &Work) -> Vec<String> {
-    let tables: BTreeSet<String> =
-        work.order.steps.iter().map(|step| step.table.to_lowercase()).collect();
+    let tables: BTreeSet<String> = work.order.steps.iter().map(|step| step.table.to_lowercase()).collect();
     let name = |table: String| {
         let hash = xxh3_128(format!("{}\0{table}", work.database).as_bytes());
         format!("bulkhead.fleet.{hash:032x}")

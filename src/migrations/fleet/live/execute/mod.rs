@@ -18,8 +18,8 @@ mod whole;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(super) use self::hold::Idle;
-use self::hold::Hold;
+pub(super) use self::direct::MARK;
+use self::hold::{Hold, Idle};
 use self::stand::{Stand, stand};
 use self::trouble::Trouble;
 use super::survey::Definitions;

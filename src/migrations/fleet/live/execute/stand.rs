@@ -26,8 +26,9 @@ pub(super) fn stand(steps: &[OrderStep], at: usize, found: &Found) -> Stand {
     let have: Option<Fingerprint> = match (step.kind, found) {
         (_, Found::Gone) => return Stand::Missing,
         (_, Found::Unread(why)) => return Stand::Unread(why.clone()),
-        (StepKind::CreateView, Found::Missing | Found::View)
-        | (StepKind::DropView, Found::View) => return Stand::Todo,
+        (StepKind::CreateView, Found::Missing | Found::View) | (StepKind::DropView, Found::View) => {
+            return Stand::Todo;
+        }
         (StepKind::DropView, Found::Missing) => return Stand::There,
         (StepKind::CreateView | StepKind::DropView, Found::Defined(_)) => {
             return Stand::Odd("it is a table".to_owned());

@@ -17,12 +17,7 @@ const DUPLICATE_CHECK: u16 = 3822;
 
 impl LiveExecutor {
     /// Makes a table or view, or drops a view.
-    pub(super) async fn make(
-        &self,
-        work: &Work,
-        step: &OrderStep,
-        hold: &mut Hold,
-    ) -> Result<Done, Trouble> {
+    pub(super) async fn make(&self, work: &Work, step: &OrderStep, hold: &mut Hold) -> Result<Done, Trouble> {
         match send(work, hold, step.text.as_bytes()).await? {
             Sent::Done => {}
             Sent::NotInPlace(error) => return Err(Trouble::Failed(failure_of(&error))),

@@ -14,8 +14,8 @@ use crate::backend::direct::{Direct, DirectError};
 use crate::ids::ClusterName;
 use crate::migrations::fleet::definition::Definition;
 use crate::migrations::run::Clusters;
-use crate::sql::quote::{identifier, string};
 use crate::sql::ServerVersion;
+use crate::sql::quote::{identifier, string};
 
 /// Connections to each cluster.
 const READERS: usize = 2;
@@ -84,8 +84,7 @@ pub(in crate::migrations::fleet::live) async fn survey(
     with_sizes: bool,
 ) -> Survey {
     let sizes = if with_sizes { Sizes::All } else { Sizes::Some };
-    let mut survey =
-        Survey { found: vec![Vec::new(); targets.len()], bytes: vec![None; targets.len()] };
+    let mut survey = Survey { found: vec![Vec::new(); targets.len()], bytes: vec![None; targets.len()] };
     let (told, mut answers) = mpsc::channel(QUEUE_MAX);
     let mut tasks = JoinSet::new();
     for share in shares(clusters, targets, tables, sizes) {

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::error::FleetError;
-use super::plan::{FleetPlan, StepPlan};
-use super::request::FleetRequest;
 use super::scratch::Scratch;
-use super::statements::Statement;
-use super::survey::{Definitions, Found, Survey, Target, Targets};
 use crate::ddl::Table;
 use crate::error::ClientError;
 use crate::ids::ClusterName;
 use crate::migrations::StatementSettings;
 use crate::migrations::fleet::definition::{Definition, Fingerprint, Groups, Seen};
 use crate::migrations::fleet::ledger::{Before, OrderStep, StepKind, Wanted};
+use crate::migrations::fleet::live::door::FleetError;
+use crate::migrations::fleet::live::door::FleetRequest;
+use crate::migrations::fleet::live::door::{FleetPlan, StepPlan};
+use crate::migrations::fleet::live::statements::Statement;
+use crate::migrations::fleet::live::survey::{Definitions, Found, Survey, Target, Targets};
 use crate::migrations::fleet::plan::{ClusterPlan, Costs, Intent, Summary, Verdict, summarize};
 use crate::migrations::fleet::schedule::Budget;
 use crate::migrations::run::Clusters;
@@ -109,7 +109,11 @@ pub(super) async fn plan(grounds: Grounds<'_>, survey: Survey) -> Result<Planned
 }
 
 impl Planner<'_> {
-    async fn plan_step(&mut self, at: usize, before: &[OrderStep]) -> Result<(StepPlan, OrderStep), FleetError> {
+    async fn plan_step(
+        &mut self,
+        at: usize,
+        before: &[OrderStep],
+    ) -> Result<(StepPlan, OrderStep), FleetError> {
         let statement = self.grounds.statements[at].clone();
         let names = self.grounds.names;
         let name = names.iter().position(|name| name.eq_ignore_ascii_case(&statement.table));
@@ -203,13 +207,11 @@ impl Planner<'_> {
     fn note_refusal(&mut self, summary: &Summary, statement: &Statement) {
         let refused = summary.groups.iter().find(|group| group.verdict == Verdict::Refused);
         let (Some(group), Some(change), None) = (refused, &statement.change, &self.refused) else { return };
-        let asked =
-            Asked { text: statement.text.as_bytes(), change: change.clone(), mode: statement.mode };
+        let asked = Asked { text: statement.text.as_bytes(), change: change.clone(), mode: statement.mode };
         let table = Table { definition: Some(&group.definition.table), server: group.definition.server };
         let own = refuse::names_nothing(&group.decision).then(|| refuse::error_of_nothing(&asked, table));
         let standing = crate::ddl::Standing::InUse;
-        self.refused =
-            Some(own.flatten().unwrap_or_else(|| refuse::refusal(&group.decision, standing)));
+        self.refused = Some(own.flatten().unwrap_or_else(|| refuse::refusal(&group.decision, standing)));
     }
 
     async fn plan_alter(
@@ -399,7 +401,8 @@ impl Planner<'_> {
         let made = self.grounds.definitions.read(&made, server);
         let made = made.map_err(|fault| unfit(fault.to_string()))?;
         let to = made.fingerprint();
-        for ((mark, have), target) in self.marks.iter_mut().zip(&mut self.have).zip(&self.grounds.targets.all) {
+        for ((mark, have), target) in self.marks.iter_mut().zip(&mut self.have).zip(&self.grounds.targets.all)
+        {
             let (Mark::Done | Mark::Todo, found) = (&*mark, &have[name]) else { continue };
             match found {
                 Found::Missing => {
@@ -415,15 +418,15 @@ impl Planner<'_> {
 
     fn plan_view(&mut self, name: usize, kind: StepKind) {
         let table = self.grounds.names[name].clone();
-        for ((mark, have), target) in self.marks.iter_mut().zip(&mut self.have).zip(&self.grounds.targets.all) {
+        for ((mark, have), target) in self.marks.iter_mut().zip(&mut self.have).zip(&self.grounds.targets.all)
+        {
             let (Mark::Done | Mark::Todo, found) = (&*mark, &have[name]) else { continue };
             match (kind, found) {
                 (_, Found::Defined(_)) => *mark = Mark::Drifted(format!("{table} is a table")),
                 (StepKind::DropView, Found::Missing) => {}
                 _ => {
                     *mark = Mark::Todo;
-                    have[name] =
-                        if kind == StepKind::DropView { Found::Missing } else { Found::View };
+                    have[name] = if kind == StepKind::DropView { Found::Missing } else { Found::View };
                     self.clusters.entry(target.cluster.clone()).or_default().statements += 1;
                 }
             }
@@ -505,7 +508,8 @@ impl Planner<'_> {
         }
         if self.grounds.statements.iter().any(|statement| statement.kind == StepKind::DropTable) {
             warnings.push(
-                "dropped tables are renamed away first, and dropped for good when their time is over".to_owned(),
+                "dropped tables are renamed away first, and dropped for good when their time is over"
+                    .to_owned(),
             );
         }
         warnings

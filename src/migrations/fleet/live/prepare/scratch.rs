@@ -157,8 +157,8 @@ fn late() -> String {
 fn as_temporary(statement: &str, mode: SqlMode) -> Option<String> {
     let mut lexer = Lexer::new(statement.as_bytes(), mode);
     let token = lexer.next_token();
-    let is_create = token.kind == TokenKind::Word
-        && token.span.of(statement.as_bytes()).eq_ignore_ascii_case(b"CREATE");
+    let is_create =
+        token.kind == TokenKind::Word && token.span.of(statement.as_bytes()).eq_ignore_ascii_case(b"CREATE");
     let (front, rest) = statement.split_at_checked(token.span.end as usize)?;
     is_create.then(|| format!("{front} TEMPORARY{rest}"))
 }
