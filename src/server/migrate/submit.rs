@@ -221,8 +221,8 @@ mod tests {
                 "--json",
             ])
             .unwrap(),
-            "SUBMIT MIGRATION ON 'w' 'x' CANARY 'ws_1,7' WAVES '1%,10%' SOAK '30s' ORDER 'ws_9,ws_8' AT ONCE 4 \
-             PER SECOND 2.5 FAILURES 0 DRIFTED ACKNOWLEDGED PROVE DRY RUN JSON"
+            "SUBMIT MIGRATION ON 'w' 'x' CANARY 'ws_1,7' WAVES '1%,10%' SOAK '30s' ORDER 'ws_9,ws_8' \
+             AT ONCE 4 PER SECOND 2.5 FAILURES 0 DRIFTED ACKNOWLEDGED PROVE DRY RUN JSON"
         );
     }
 
