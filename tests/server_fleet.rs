@@ -369,7 +369,7 @@ async fn several_statements_are_one_plan() {
     assert_eq!(stand.types("titles", "a"), BTreeMap::from([("bigint".to_owned(), 60)]));
     assert_eq!(stand.types("tags", "name"), BTreeMap::from([("varchar".to_owned(), 60)]));
     // Put away, and kept for a time.
-    let id = stand.submit("DROP VIEW titles; DROP TABLE tags", "ACKNOWLEDGED WAVES '20'").await;
+    let id = stand.submit("DROP VIEW titles; DROP TABLE tags", "ACKNOWLEDGED DRIFTED WAVES '20'").await;
     stand.until(&id, "finished").await;
     assert!(stand.types("tags", "name").is_empty() && stand.types("titles", "a").is_empty());
     for cluster in &stand.clusters {

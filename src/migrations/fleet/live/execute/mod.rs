@@ -111,6 +111,11 @@ impl LiveExecutor {
             if self.was_stopped(work) {
                 return Ok(Outcome::Unchanged);
             }
+            if is_changed {
+                // A copy may have taken longer than the server keeps a connection that says nothing.
+                hold.give_back(&self.idle).await;
+                hold = Hold::take(&self.clusters, &self.idle, work).await?;
+            }
             match self.change_step(work, at, &mut hold).await? {
                 Done::There => {}
                 Done::Changed => is_changed = true,
