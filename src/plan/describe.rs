@@ -25,6 +25,7 @@ fn route_line(route: &Route) -> String {
         Route::AnyShard(keyspace) => format!("route any_shard  keyspace={keyspace}"),
         Route::PinnedTable { keyspace, id } => format!("route pinned_table  keyspace={keyspace}  id={id}"),
         Route::AllShards(keyspace) => format!("scatter all_shards  keyspace={keyspace}"),
+        Route::Fleet(keyspace) => format!("fleet  keyspace={keyspace}"),
         Route::SessionKey(keyspace) => format!("route session_workspace  keyspace={}", keyspace.name),
         Route::Local(answer) => format!("local {answer:?}").to_lowercase(),
         Route::Database(route) => {
@@ -143,6 +144,7 @@ pub fn describe_destination(destination: &Destination) -> String {
             lines.join("\n")
         }
         Destination::All(keyspace) => format!("all {keyspace}"),
+        Destination::Fleet(keyspace) => format!("fleet {keyspace}"),
         Destination::Local(answer) => format!("local {answer:?}").to_lowercase(),
     }
 }
@@ -151,6 +153,8 @@ fn place(address: &Address) -> String {
     match address {
         Address::Keyspace(keyspace) => format!("{keyspace}"),
         Address::AnyShard(keyspace) => format!("{keyspace} any_shard"),
+        Address::Own(keyspace) => format!("{keyspace} own"),
+        Address::Model(keyspace) => format!("{keyspace} model"),
         Address::Workspace { keyspace, workspace } => format!("{keyspace} workspace={workspace}"),
         Address::Key { keyspace, workspace: Some(workspace), id } => {
             format!("{keyspace} workspace={workspace} id={id}")

@@ -63,7 +63,8 @@ pub(super) fn start(
     let (mysql, http) = (bind(config.admin.address)?, bind(config.admin.http)?);
     let context = AdminContext {
         snapshots: services.snapshots.clone(),
-        workspaces: DirectoryAdmin::new(store.clone(), services.snapshots.clone()),
+        workspaces: DirectoryAdmin::new(store.clone(), services.snapshots.clone())
+            .with_newest(Arc::new(services.fleet.clone())),
         health: services.health.clone(),
         clusters: views.board,
         admissions: services.admissions.clone(),
@@ -76,6 +77,8 @@ pub(super) fn start(
         ladder: views.ladder,
         migrations: Arc::new(services.migrations.clone()),
         rooms: views.rooms,
+        fleet: Arc::new(services.fleet.clone()),
+        fleet_orders: Arc::new(services.fleet.clone()),
         operator: UserName::new(""),
     };
     background.spawn(accept(mysql, services.clone(), context.clone()));

@@ -17,7 +17,7 @@ use crate::protocol::capability::{Capabilities, OFFERED};
 use crate::protocol::tls::{self, Identity};
 use crate::schema::Looks;
 use crate::session::{
-    EmptiedTables, PlanLookups, Registry, Services, Serving, SettingsCache, StoredPasswords,
+    EmptiedTables, OwnDatabases, PlanLookups, Registry, Services, Serving, SettingsCache, StoredPasswords,
 };
 use crate::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store};
 use crate::vschema::{self, Vschema};
@@ -96,6 +96,7 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let board = Arc::new(Board::default());
     let beside = Beside { board: board.clone(), admissions: admissions.clone() };
     let migrations = beside.migrations(&snapshots, &store, &meters);
+    let fleet = beside.fleet(&migrations, (&snapshots, &store, &meters));
     let services = Arc::new(Services {
         snapshots,
         pools: Pools::new(config)?,
@@ -107,6 +108,8 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         migrations,
         looks: Looks::default(),
         emptied: EmptiedTables::default(),
+        fleet,
+        own_databases: OwnDatabases::default(),
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,

@@ -25,7 +25,7 @@ mod state;
 mod statements;
 mod target;
 
-pub use ddl::EmptiedTables;
+pub use ddl::{EmptiedTables, OwnDatabases};
 pub use login::{
     LOGIN_PACKET_BYTES_MAX, LoggedIn, LoginError, WelcomedClient, err_payload, limits_of, log_in, refuse,
     welcome_client,

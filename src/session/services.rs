@@ -12,6 +12,7 @@ use crate::config::{AuthPlugin, CachingSha2Hash, Config, Password};
 use crate::health::{Health, Meters};
 use crate::ids::UserName;
 use crate::migrations::Migrations;
+use crate::migrations::fleet::live::Fleet;
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, Credentials};
 use crate::protocol::capability::Capabilities;
@@ -20,7 +21,7 @@ use crate::schema::Looks;
 use crate::sql::ServerVersion;
 use crate::topology::SnapshotCell;
 
-use crate::session::ddl::EmptiedTables;
+use crate::session::ddl::{EmptiedTables, OwnDatabases};
 use crate::session::registry::Registry;
 use crate::session::settings_cache::SettingsCache;
 
@@ -60,6 +61,10 @@ pub struct Services {
     pub looks: Looks,
     /// Tables that look as if nobody had used them, and that were emptied here.
     pub emptied: EmptiedTables,
+    /// Schema changes of all databases of a keyspace.
+    pub fleet: Fleet,
+    /// Databases of keyspaces' own tables that are known to be there.
+    pub own_databases: OwnDatabases,
     /// What SET statements came to.
     pub settings: SettingsCache,
     /// The config of new sessions; swapped by a reload.

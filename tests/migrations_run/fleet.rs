@@ -52,7 +52,7 @@ struct Well;
 
 impl ClusterSignals for Well {
     fn news(&self, _: &ClusterName) -> Option<ClusterNews> {
-        Some(ClusterNews { at: Instant::now(), state: State::Healthy, is_lane_open: true })
+        Some(ClusterNews { at: Instant::now(), state: State::Healthy, is_lane_open: true, is_drained: false })
     }
 }
 

@@ -7,6 +7,7 @@ use super::session::{rows, run, settle_session};
 use super::temporary;
 use crate::backend::direct::Direct;
 use crate::ddl::apply;
+use crate::migrations::StatementSettings;
 use crate::migrations::plan::{
     CopyPlan, Facts, Inputs, LateIndexes, Names, read_change, read_definition, shadow_statements,
 };
@@ -98,7 +99,7 @@ async fn change_shadow(
     (source, change): (&Source, &TableChange),
 ) -> Result<CopyPlan, EngineError> {
     if let Some(text) = change_text {
-        for setting in client_settings(request) {
+        for setting in client_settings(request.settings) {
             run(admin, setting, "taking the client's settings").await?;
         }
         run(admin, text, "changing the shadow table").await.map_err(rejected)?;
@@ -134,8 +135,8 @@ fn rejected(error: EngineError) -> EngineError {
     }
 }
 
-pub(super) fn client_settings(request: &ShadowRequest<'_>) -> Vec<String> {
-    let settings = request.settings;
+/// What gives a connection the settings of the client.
+pub(crate) fn client_settings(settings: &StatementSettings) -> Vec<String> {
     let mut names = match settings.character_set.as_str() {
         "" => "SET NAMES utf8mb4".to_owned(),
         charset => format!("SET NAMES {}", string(charset)),

@@ -65,7 +65,7 @@ async fn show_changed(
 ) -> Result<Vec<u8>, EngineError> {
     run(admin, "SET NAMES utf8mb4", WHAT).await?;
     run(admin, create, WHAT).await?;
-    for setting in client_settings(request) {
+    for setting in client_settings(request.settings) {
         run(admin, setting, WHAT).await?;
     }
     run(admin, change, WHAT).await?;

@@ -4,8 +4,9 @@ use super::campaign::Campaign;
 use super::scheduler::{Act, Scheduler, Step, work};
 use crate::ids::{MigrationId, UserName};
 use crate::migrations::fleet::ledger::{
-    Action, Kind, Moment, Order, Pace, Phase, Record, Row, Transition, Wave,
+    Action, Kind, Moment, Order, OrderStep, Pace, Phase, Record, Row, StepKind, Transition, Wanted, Wave,
 };
+use crate::sql::quote;
 
 /// What an operator wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +68,9 @@ pub enum Refusal {
     /// It has changed nothing that could be taken back.
     #[error("fleet migration {0} has changed nothing")]
     NothingChanged(MigrationId),
+    /// A table that was dropped, or a view, is not brought back.
+    #[error("fleet migration {0} drops a table, or is about views: that is not taken back")]
+    Irreversible(MigrationId),
     /// What it did is not settled.
     #[error("fleet migration {id} is {phase}: cancel it first, and wait until it is at rest")]
     NotAtRest {
@@ -152,7 +156,8 @@ impl Scheduler {
     /// are done in the order in which they were changed, the first of each cluster before the rest.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::NotAtRest`], [`Refusal::NothingChanged`].
+    /// [`Refusal::NotFound`], [`Refusal::NotAtRest`], [`Refusal::NothingChanged`],
+    /// [`Refusal::Irreversible`].
     pub fn revert(
         &self,
         id: &MigrationId,
@@ -179,6 +184,8 @@ impl Scheduler {
             }
         }
         let order = campaign.order();
+        let steps = order.steps.iter().rev().map(reversed).collect::<Option<Vec<_>>>();
+        let steps = steps.ok_or_else(|| Refusal::Irreversible(id.clone()))?;
         let databases = |wave| u32::try_from(rows.iter().filter(|row| row.wave == wave).count());
         let wave = |name: &str, at, failures_max| Wave {
             name: name.to_owned(),
@@ -190,17 +197,27 @@ impl Scheduler {
         let order = Order {
             id: new,
             action: Action::Revert { of: id.clone() },
-            wanted: order
-                .wanted
-                .iter()
-                .map(|wanted| crate::migrations::fleet::ledger::Wanted { from: wanted.to, to: wanted.from })
-                .collect(),
+            steps,
             waves: vec![wave("first of each cluster", 0, 0), wave("all", 1, 10)],
             user: by.clone(),
             submitted: now,
             ..Order::clone(order)
         };
         Ok((order, rows))
+    }
+}
+
+/// The step that takes one back; `None` when there is none.
+fn reversed(step: &OrderStep) -> Option<OrderStep> {
+    let turn = |wanted: &Wanted| Wanted { from: wanted.to, to: wanted.from };
+    let wanted = step.wanted.iter().map(turn).collect();
+    match step.kind {
+        StepKind::Alter => Some(OrderStep { wanted, ..step.clone() }),
+        StepKind::CreateTable => {
+            let text = format!("DROP TABLE {}", quote::identifier(&step.table));
+            Some(OrderStep { text, kind: StepKind::DropTable, wanted, ..step.clone() })
+        }
+        StepKind::DropTable | StepKind::CreateView | StepKind::DropView => None,
     }
 }
 
