@@ -193,13 +193,13 @@ fn screen(view: &View, waves: &[Cells], clusters: &[Cells], troubled: &[Cells]) 
         ["wave", "name", "state", "databases", "over", "running", "failed", "drifted", "soak_s"];
     let cluster_columns =
         ["cluster", "lane", "share", "statements_per_s", "databases", "over", "running", "failed", "foreign"];
-    for (rows, columns) in [(waves, &wave_columns), (clusters, &cluster_columns)] {
+    let troubled_columns = &["database", "cluster", "state", "attempts", "error"];
+    let parts: [(&[Cells], &[&str]); 3] =
+        [(waves, &wave_columns), (clusters, &cluster_columns), (troubled, troubled_columns)];
+    // One that is over has its waves and clusters no more.
+    for (rows, columns) in parts.iter().filter(|(rows, _)| !rows.is_empty()) {
         text.push('\n');
         text.push_str(&table(rows, columns));
-    }
-    if !troubled.is_empty() {
-        text.push('\n');
-        text.push_str(&table(troubled, &["database", "cluster", "state", "attempts", "error"]));
     }
     text
 }
