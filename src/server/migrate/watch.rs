@@ -92,8 +92,7 @@ async fn until_end(link: &mut Link<'_>, awaited: Awaited<'_>, tell: Tell) -> Res
                 }
             }
             // The proxy may be starting again: it does not answer, or has not read the store yet.
-            Err(Fault::Unreachable(_)) if seen.elapsed() < AWAY_MAX => {}
-            Err(Fault::Refused(_)) if is_known && seen.elapsed() < AWAY_MAX => {}
+            Err(Fault::Unreachable(_) | Fault::Refused(_)) if is_known && seen.elapsed() < AWAY_MAX => {}
             Err(Fault::Unreachable(why)) => {
                 return Err(Fault::Unreachable(format!("{why}\n{}", goes_on(id))));
             }
