@@ -22,6 +22,7 @@ use clap::{Args, Subcommand};
 
 use self::link::{Cells, Fault, Link, quoted};
 use self::submit::SubmitArgs;
+use self::watch::Awaited;
 use super::cli::{AdminLogin, ConfigArgs};
 use super::commands::Asked;
 
@@ -366,7 +367,7 @@ async fn carry_out(command: &MigrateCommand) -> Result<u8, Fault> {
         (_, Some(statement)) => give(&mut link, &statement, reach.json).await,
         (MigrateCommand::Submit(args), None) => submit::submit(&mut link, args).await,
         (MigrateCommand::Status { id: Some(id), watch: true, .. }, None) => {
-            watch::wait(&mut link, id, reach.json).await
+            watch::wait(&mut link, Awaited { id, is_known: false }, reach.json).await
         }
         (MigrateCommand::Status { id: Some(id), .. }, None) => status(&mut link, id, reach.json).await,
         (MigrateCommand::Cancel { one, .. }, None) => cancel_and_revert(&mut link, one).await,

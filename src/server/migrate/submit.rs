@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Reach;
 use super::link::{self, Fault, Link, quoted};
-use super::watch;
+use super::watch::{self, Awaited};
 
 /// Largest file of statements; the admin port reads no longer ones.
 const FILE_BYTES_MAX: u64 = 512 * 1024;
@@ -155,7 +155,7 @@ pub(super) async fn submit(link: &mut Link<'_>, args: &SubmitArgs) -> Result<u8,
     match row.get("migration_id").map(str::to_owned) {
         Some(id) if args.wait => {
             eprintln!("fleet migration {id} has begun");
-            watch::wait(link, &id, args.reach.json).await
+            watch::wait(link, Awaited { id: &id, is_known: true }, args.reach.json).await
         }
         id => {
             let text = match (&id, args.reach.json) {

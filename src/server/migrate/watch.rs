@@ -42,12 +42,20 @@ impl Tell {
     }
 }
 
+/// What is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Awaited<'a> {
+    pub(super) id: &'a str,
+    /// It is sure to be there: it was submitted a moment ago.
+    pub(super) is_known: bool,
+}
+
 /// Waits until it ends, however long that takes. Progress is told on standard error, the end on standard
 /// output.
-pub(super) async fn wait(link: &mut Link<'_>, id: &str, is_json: bool) -> Result<u8, Fault> {
-    let tell = Tell::of_terminal();
+pub(super) async fn wait(link: &mut Link<'_>, awaited: Awaited<'_>, is_json: bool) -> Result<u8, Fault> {
+    let (id, tell) = (awaited.id, Tell::of_terminal());
     tokio::select! {
-        ended = until_end(link, id, tell) => {
+        ended = until_end(link, awaited, tell) => {
             let (view, end) = ended?;
             say_end(&view, end, is_json)?;
             Ok(if end == End::Done { link::DONE } else { link::FAILED })
@@ -67,13 +75,14 @@ pub(super) fn goes_on(id: &str) -> String {
     )
 }
 
-async fn until_end(link: &mut Link<'_>, id: &str, tell: Tell) -> Result<(View, End), Fault> {
+async fn until_end(link: &mut Link<'_>, awaited: Awaited<'_>, tell: Tell) -> Result<(View, End), Fault> {
+    let Awaited { id, mut is_known } = awaited;
     let began = Instant::now();
     let (mut lines, mut seen) = (Lines::default(), Instant::now());
     loop {
         match link.view(id).await {
             Ok(view) => {
-                seen = Instant::now();
+                (seen, is_known) = (Instant::now(), true);
                 show(&view, tell, lines.is_due(&view, began.elapsed()));
                 if let Some(end) = view.end() {
                     if let Tell::Bar { .. } = tell {
@@ -82,10 +91,8 @@ async fn until_end(link: &mut Link<'_>, id: &str, tell: Tell) -> Result<(View, E
                     return Ok((view, end));
                 }
             }
-            // The proxy may be starting again; the migration goes on with it.
-            Err(Fault::Unreachable(why)) if seen.elapsed() < AWAY_MAX => {
-                tracing::debug!(why, "the proxy does not answer");
-            }
+            // The proxy may be starting again: it does not answer, or has not read the store yet.
+            Err(Fault::Unreachable(_) | Fault::Refused(_)) if is_known && seen.elapsed() < AWAY_MAX => {}
             Err(Fault::Unreachable(why)) => {
                 return Err(Fault::Unreachable(format!("{why}\n{}", goes_on(id))));
             }
@@ -193,13 +200,13 @@ fn screen(view: &View, waves: &[Cells], clusters: &[Cells], troubled: &[Cells]) 
         ["wave", "name", "state", "databases", "over", "running", "failed", "drifted", "soak_s"];
     let cluster_columns =
         ["cluster", "lane", "share", "statements_per_s", "databases", "over", "running", "failed", "foreign"];
-    for (rows, columns) in [(waves, &wave_columns), (clusters, &cluster_columns)] {
+    let troubled_columns = &["database", "cluster", "state", "attempts", "error"];
+    let parts: [(&[Cells], &[&str]); 3] =
+        [(waves, &wave_columns), (clusters, &cluster_columns), (troubled, troubled_columns)];
+    // One that is over has its waves and clusters no more.
+    for (rows, columns) in parts.iter().filter(|(rows, _)| !rows.is_empty()) {
         text.push('\n');
         text.push_str(&table(rows, columns));
-    }
-    if !troubled.is_empty() {
-        text.push('\n');
-        text.push_str(&table(troubled, &["database", "cluster", "state", "attempts", "error"]));
     }
     text
 }

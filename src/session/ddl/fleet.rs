@@ -36,6 +36,9 @@ impl Session {
         }
         let request = self.fleet_request(text, said, keyspace)?;
         let submitted = self.submit_fleet(request).await?;
+        // What the session reads next is to know of the change.
+        let snapshot = self.services.snapshots.load();
+        snapshot.shards(keyspace).iter().for_each(|shard| self.state.note_write(&shard.cluster));
         match (submitted, then) {
             (Submitted::AllThere { .. }, Then::Leaves) => {
                 self.answer_rows(kind, &["migration_id"], &[]).await

@@ -73,7 +73,9 @@ pub(in crate::session) fn resolve_address(
     };
     let cluster = placement.shard.cluster.clone();
     let owner = owner_of(address);
-    Ok(Place { cluster, shard: Some(placement.shard), database, owner, role: needs.role, begins: true })
+    // A question about the schema does not say whose transaction it is.
+    let begins = !matches!(address, Address::Model(_));
+    Ok(Place { cluster, shard: Some(placement.shard), database, owner, role: needs.role, begins })
 }
 
 /// A number or hash of the workspace. Not of the keyspace: one customer's load is one customer's.
