@@ -78,9 +78,7 @@ impl Field {
             cluster.sql(schema::LASTING)
         })?;
         self.say("keeping a copy");
-        for cluster in &self.clusters {
-            cluster.stop()?;
-        }
+        on_all(&self.clusters, |_, cluster| cluster.stop())?;
         let data = self.clusters.iter().map(|cluster| (cluster.name.clone(), cluster.data(Role::Primary)));
         self.kept.keep(&self.places.password, &data.collect::<Vec<_>>())?;
         self.is_new = true;
@@ -117,19 +115,16 @@ impl Field {
     pub fn make_anew(&mut self) -> io::Result<()> {
         if !std::mem::take(&mut self.is_new) {
             self.say("putting the data back");
-            for cluster in &self.clusters {
+            on_all(&self.clusters, |_, cluster| {
                 cluster.kill()?;
-                self.kept.put(&cluster.name, &cluster.data(Role::Primary))?;
-            }
+                self.kept.put(&cluster.name, &cluster.data(Role::Primary))
+            })?;
             // What is written later would be written while something is measured.
             run(&mut Command::new("sync"))?;
         }
         self.say("starting the servers");
-        for cluster in &mut self.clusters {
-            cluster.start_again(None)?;
-            warm_login(&self.places, cluster.port, ADMIN)?;
-        }
-        Ok(())
+        start_all(&mut self.clusters)?;
+        self.clusters.iter().try_for_each(|cluster| warm_login(&self.places, cluster.port, ADMIN))
     }
 
     /// How an administrator logs in to a primary, past Bulkhead.
@@ -201,6 +196,15 @@ impl Field {
         let words: Vec<&str> = said.iter().map(|text| text.trim()).collect();
         Ok(BTreeMap::from([("servers", words.join("; "))]))
     }
+}
+
+/// All at once.
+fn start_all(clusters: &mut [Cluster]) -> io::Result<()> {
+    std::thread::scope(|scope| {
+        let starting: Vec<_> =
+            clusters.iter_mut().map(|cluster| scope.spawn(move || cluster.start_again(None))).collect();
+        starting.into_iter().try_for_each(|thread| thread.join().expect("no code panics there"))
+    })
 }
 
 /// Reads all binary logs of a cluster that are there; they begin with the case, as the kept data has none of

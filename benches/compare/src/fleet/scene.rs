@@ -247,7 +247,10 @@ fn prepare_bulkhead(field: &Field, case: Case, fault: Option<&FaultProxy>) -> io
         replica: None,
         administrates: true,
     };
-    let soak = format!("[schema_changes.fleet]\nsoak = \"{}s\"\n", field.options.soak_s());
+    let soak = field.options.soak_s();
+    // What an older Bulkhead does not know is not said to it where it does not matter.
+    let soak =
+        if case.is_ours() { format!("[schema_changes.fleet]\nsoak = \"{soak}s\"\n") } else { String::new() };
     let setup = BulkheadSetup {
         name: format!("bulkhead-{}", case.name()),
         pool_max: POOL_MAX,
