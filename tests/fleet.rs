@@ -58,7 +58,7 @@ fn order() -> (Order, Vec<Row>) {
         action: Action::Change,
         prove: false,
         acknowledged: false,
-        wanted: Vec::new(),
+        steps: Vec::new(),
         statements: STATEMENTS,
         waves,
         user: UserName::new("app"),

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fleet::{FleetOrders, FleetView};
 use super::ladder::LadderView;
 use crate::admission::{Admissions, WorkspaceLimitsBook};
 use crate::backend::{PoolStats, Pools};
@@ -46,8 +47,12 @@ pub struct AdminContext {
     pub stats: Arc<dyn StatsView>,
     /// Orders and events.
     pub ladder: Arc<dyn LadderView>,
-    /// Schema changes.
+    /// Schema changes of single tables.
     pub migrations: Arc<dyn MigrationsView>,
+    /// Schema changes of all databases of a keyspace.
+    pub fleet: Arc<dyn FleetView>,
+    /// Takes orders about those.
+    pub fleet_orders: Arc<dyn FleetOrders>,
     /// Who asks; it is written down with every order.
     pub operator: UserName,
 }

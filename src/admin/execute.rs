@@ -25,6 +25,9 @@ pub async fn execute(statement: &str, context: &AdminContext) -> Result<AdminAns
     if words.take_all(&["SHOW", "INCIDENT"]) {
         return show::incident(&mut words, context).await;
     }
+    if let Some(answer) = show::parts(&mut words, context).await {
+        return answer;
+    }
     if words.take("SHOW") {
         return show::show(&mut words, context);
     }

@@ -10,6 +10,7 @@
 mod commands;
 mod context;
 mod execute;
+mod fleet;
 mod http;
 mod ladder;
 mod packets;
@@ -17,6 +18,8 @@ mod show;
 mod table;
 mod words;
 
+#[cfg(test)]
+mod fixture;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +29,7 @@ pub use context::{
     PrimariesView, ProxyStats, Reload, ReloadFault, SessionRow, SessionsView, StatsView,
 };
 pub use execute::execute;
+pub use fleet::{FleetOrders, FleetView};
 pub use http::{metrics_text, serve as serve_http};
 pub use ladder::{ClusterSample, LadderStanding, LadderView, LoggedEntry, Ordered, RunningStatement};
 pub use packets::encode;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::fixture::FixedFleet;
 use super::*;
 use crate::admission::{Admissions, Request, WorkspaceLimitsBook};
 use crate::backend::{Counters, PoolStats};
@@ -435,6 +436,8 @@ pub(super) async fn fixed_context(not_ready: &[&str]) -> AdminContext {
         stats: proxy,
         ladder: Arc::new(FixedLadder),
         migrations: Arc::new(FixedMigrations),
+        fleet: Arc::new(FixedFleet),
+        fleet_orders: Arc::new(FixedFleet),
         operator: UserName::new("ana"),
     }
 }
@@ -523,6 +526,17 @@ async fn tables_are_golden() {
         "SHOW MIGRATION '018f00000000aaaa'",
         "SHOW MIGRATION '018f00000000bbbb'",
         "SHOW MIGRATION 'nowhere'",
+        "SHOW MIGRATIONS WHERE kind = fleet",
+        "SHOW MIGRATION '018f00000000dddd'",
+        "SHOW MIGRATION WAVES '018f00000000dddd'",
+        "SHOW MIGRATION WAVES '018f00000000dddd' WHERE failed > 0",
+        "SHOW MIGRATION WAVES '018f00000000aaaa'",
+        "SHOW MIGRATION CLUSTERS '018f00000000dddd'",
+        "SHOW MIGRATION DATABASES '018f00000000dddd'",
+        "SHOW MIGRATION DATABASES '018f00000000dddd' ON c2 STATE failed LIMIT 5",
+        "SHOW MIGRATION DATABASES '018f00000000dddd' SKIP 1",
+        "SHOW MIGRATION DATABASES '018f00000000dddd' STATE asleep",
+        "SHOW DDL LANES WHERE lane != open",
         "SHOW WORKSPACE LIMITS",
         "SHOW PRIMARIES",
         "SHOW SERVERS",
@@ -606,6 +620,26 @@ async fn commands_are_golden() {
         "CANCEL MIGRATION '018f00000000cccc'",
         "RETRY MIGRATION '018f00000000cccc'",
         "REVERT MIGRATION 'nowhere'",
+        "SUBMIT MIGRATION ON workspaces 'ALTER TABLE issues ADD a INT'",
+        "SUBMIT MIGRATION ON workspaces 'ALTER TABLE issues ADD a INT; ALTER TABLE users ADD a INT' CANARY 2",
+        "SUBMIT MIGRATION ON workspaces 'ALTER TABLE issues ADD a INT' WAVES '10%,1%'",
+        "SUBMIT MIGRATION ON workspaces 'ALTER TABLE issues ADD a INT' QUICKLY",
+        "SUBMIT MIGRATION ON workspaces",
+        "SUBMIT MIGRATION ON nowhere 'ALTER TABLE issues ADD a INT'",
+        "PAUSE MIGRATION '018f00000000dddd'",
+        "RESUME MIGRATION '018f00000000dddd'",
+        "CANCEL MIGRATION '018f00000000dddd'",
+        "RETRY MIGRATION '018f00000000dddd'",
+        "REVERT MIGRATION '018f00000000dddd'",
+        "CUT OVER MIGRATION '018f00000000dddd'",
+        "THROTTLE MIGRATION '018f00000000dddd' FOR 60",
+        "PACE MIGRATION '018f00000000dddd' AT ONCE 2",
+        "PACE MIGRATION '018f00000000dddd' OFF",
+        "PACE MIGRATION '018f00000000dddd'",
+        "PACE MIGRATION '018f00000000aaaa' OFF",
+        "SKIP DATABASE ws_7 OF MIGRATION '018f00000000dddd'",
+        "SKIP WORKSPACE 7 OF MIGRATION '018f00000000dddd'",
+        "SKIP WORKSPACE 7",
         "RELOAD",
         "KILL 7",
         "KILL QUERY 7",

@@ -28,8 +28,8 @@ pub use fleet::{
 pub(crate) use ladder::RUNGS;
 pub use ladder::{AlertCommand, Alerts, LadderPolicy, RungMode, Rungs, WebAddress, Webhook};
 pub use settings::{
-    Admin, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, SchemaChanges, Store, ThrottleBounds,
-    Timeouts, WorkspaceDefaults,
+    Admin, FleetChanges, HealthChecks, Listen, ListenTls, Log, LogFormat, Routing, SchemaChanges, Store,
+    ThrottleBounds, Timeouts, WorkspaceDefaults,
 };
 pub(crate) use units::parse_duration;
 

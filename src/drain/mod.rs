@@ -28,7 +28,9 @@ mod workspaces;
 
 pub use action::{Action, Lane, PermitsHeld, WriteGate};
 pub use command::{Command, FailoverEnd, Order, Refused};
-pub use event::{ActEnd, Because, By, Ended, Entry, Event, How, Notice, StateChange, Witness, utc};
+pub use event::{
+    ActEnd, Because, By, Ended, Entry, Event, FleetEvent, FleetTurn, How, Notice, StateChange, Witness, utc,
+};
 pub use gate::{Covers, Gate, GateState, Ruling, Visit};
 pub use gates::{Gates, Scope};
 pub use ladder::{DRAIN_WITHIN, Ladder, Moment, Ownership, Step};

@@ -77,7 +77,7 @@ codes! {
     2006 WorkspaceColumnChange "workspace_column_change", 1235 "42000", Client Never, "a row's workspace column must not change", "insert the row into the other workspace and delete it here";
     2007 UnknownTable "unknown_table", 1146 "42S02", Client Replan, "the table is not in the vschema", "add it to the keyspace's vschema file";
     2008 CrossKeyspace "cross_keyspace", 1235 "42000", Client Never, "the statement needs more than one keyspace", "split the statement";
-    2009 WideDdl "wide_ddl", 1235 "42000", Client Never, "the schema change would reach more than one database", "pin one workspace";
+    2009 WideDdl "wide_ddl", 1235 "42000", Client Never, "the schema change would reach more than one database", "pin one workspace, or none in a keyspace of shared tables";
     2010 FencedScan "fenced_scan", 1235 "42000", Client Never, "a scan of information_schema over all databases of a cluster is not allowed", "add table_schema = '<database>' to the predicate";
     2011 UnroutableValue "unroutable_value", 1235 "42000", Client Never, "the value of the workspace column cannot be mapped to a shard", "use a literal or a parameter of the vindex's type";
     2012 NotSupported "not_supported", 1235 "42000", Client Never, "the statement is not supported through the proxy", "connect to the server directly for this statement";
@@ -139,6 +139,7 @@ codes! {
     7008 DdlUnlooked "ddl_unlooked", 1105 "HY000", Shard Later, "the table's definition could not be read; nothing was sent", "run it again when the server answers; `bulkhead check --live` tries the admin login";
     7009 DdlMode "ddl_mode", 1231 "42000", Client Never, "@bulkhead_ddl has a value that is not known", "set it to 'wait', 'submit' or NULL";
     7010 DdlUnscanned "ddl_unscanned", 1105 "HY000", Shard Later, "the rows could not be scanned; nothing was changed", "run it again when the server answers";
+    7011 OwnDatabaseUnmade "own_database_unmade", 1105 "HY000", Shard Later, "the database of the keyspace's own tables could not be made", "let the cluster's admin login create it, or create it by hand";
 
     7101 MigrationFailed "migration_failed", 1105 "HY000", Proxy Never, "the online schema change did not come to its end; the table is as it was", "see `SHOW MIGRATION '<id>'` on the admin port; `RETRY MIGRATION` begins it again";
     7102 MigrationCancelled "migration_cancelled", 1317 "70100", Proxy Never, "the online schema change was cancelled; the table is as it was", "ask who cancelled it";
@@ -151,6 +152,17 @@ codes! {
     7109 MigrationUnwritten "migration_unwritten", 1105 "HY000", Proxy Later, "the state store could not write the schema change down; nothing was begun", "run it again when the store answers";
     7110 MigrationNotNow "migration_not_now", 1105 "HY000", Client Never, "the migration is in a state in which that cannot be done", "see `SHOW MIGRATION '<id>'`";
     7111 MigrationNotHere "migration_not_here", 1105 "HY000", Client Never, "another proxy carries the migration out", "give the command to the proxy that the message names";
+
+    7201 FleetRefused "fleet_refused", 1235 "42000", Client Never, "the statement cannot be carried out in all databases of a keyspace", "see the reason; name a workspace, or another statement";
+    7202 FleetNoTable "fleet_no_table", 1146 "42S02", Client Never, "no database of the keyspace has the table", "check the table's name and the keyspace";
+    7203 FleetUnread "fleet_unread", 1105 "HY000", Shard Later, "the databases could not be read; nothing was begun", "run it again when the servers answer; `bulkhead schema drift` says which do not";
+    7204 FleetIncomplete "fleet_incomplete", 1105 "HY000", Proxy Never, "the fleet migration is over, and not every database is changed", "see its databases on the admin port, mend them, and tell it to try again";
+    7205 FleetStopped "fleet_stopped", 1105 "HY000", Proxy Never, "the fleet migration stopped by itself", "see why on the admin port; then resume or cancel it";
+    7206 FleetCancelled "fleet_cancelled", 1317 "70100", Proxy Never, "the fleet migration was cancelled; what was changed stays", "ask who cancelled it";
+    7207 FleetElsewhere "fleet_elsewhere", 1105 "HY000", Proxy Never, "the fleet migration goes on without this session", "see it on the admin port";
+    7208 FleetNotNow "fleet_not_now", 1105 "HY000", Client Never, "the fleet migration is in a phase in which that cannot be done", "see it on the admin port";
+    7209 FleetNotHere "fleet_not_here", 1105 "HY000", Proxy Later, "this proxy does not carry fleet migrations out at the moment", "ask the proxy that does, or again in a few seconds";
+    7210 FleetUnwritten "fleet_unwritten", 1105 "HY000", Proxy Later, "the state store failed; whether it was written is not known", "see the fleet migrations on the admin port before it is asked again";
 
     9001 Internal "internal", 1815 "HY000", Proxy Never, "internal error", "report this with the proxy's log";
 }

@@ -18,8 +18,8 @@ mod meter;
 mod shards;
 
 pub use detect::{
-    Alert, BEAT_EVERY, BEAT_WITHIN, Backing, Beat, Evidence, Facts, Fleet, PROBE_EVERY, ProbeFault, Reading,
-    Signal, SignalKind, Standing, State, TICK_EVERY, Tick,
+    Alert, BEAT_EVERY, BEAT_WITHIN, Backing, Beat, DDL_STATEMENT, Evidence, Facts, Fleet, PROBE_EVERY,
+    ProbeFault, Reading, Signal, SignalKind, Standing, State, TICK_EVERY, Tick,
 };
 pub use digests::{DIGESTS_MAX, DigestReport};
 pub use feed::{Ended, Health, Outcome};

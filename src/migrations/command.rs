@@ -27,7 +27,10 @@ pub(super) async fn follow(
     }
     let done = match command {
         Command::Retry => retry(migrations, id).await?,
-        Command::Revert => revert(migrations, &record, by).await?,
+        Command::Revert => {
+            let new = revert(migrations, &record, by).await?;
+            format!("migration {new} puts the old table of migration {id} back")
+        }
         Command::Retire => retire(migrations, &record).await?,
         _ => {
             let now = SystemTime::now();
@@ -43,6 +46,21 @@ pub(super) async fn follow(
     };
     tracing::info!(%id, command = command.word(), %by, "an operator's command about a migration");
     Ok(done)
+}
+
+/// Begins the migration that takes a finished one back; its id.
+pub(super) async fn take_back(
+    migrations: &Migrations,
+    id: &MigrationId,
+    by: &UserName,
+) -> Result<MigrationId, CommandError> {
+    let record = migrations.shared().ledger.get(id).ok_or_else(|| CommandError::NotFound(id.clone()))?;
+    if !is_possible(Command::Revert, record.state) {
+        return Err(CommandError::NotNow { id: id.clone(), state: record.state, command: Command::Revert });
+    }
+    let new = revert(migrations, &record, by).await?;
+    tracing::info!(%id, reverted_by = %new, %by, "a migration is taken back");
+    Ok(new)
 }
 
 /// Says whether a command means something in a state.
@@ -101,7 +119,12 @@ async fn retry(migrations: &Migrations, id: &MigrationId) -> Result<String, Comm
     }
 }
 
-async fn revert(migrations: &Migrations, record: &Record, by: &UserName) -> Result<String, CommandError> {
+/// Begins the migration that takes one back; its id.
+async fn revert(
+    migrations: &Migrations,
+    record: &Record,
+    by: &UserName,
+) -> Result<MigrationId, CommandError> {
     let has_position = record.kept.as_ref().is_some_and(|kept| kept.position.is_some());
     if !has_position {
         return Err(CommandError::NoOldTable(record.id.clone()));
@@ -110,8 +133,7 @@ async fn revert(migrations: &Migrations, record: &Record, by: &UserName) -> Resu
     let mut request = record.request.clone();
     (request.user, request.postponed) = (by.clone(), false);
     let reverting = Record { reverts: Some(record.id.clone()), ..Record::new(new_id(now), request, now) };
-    let id = migrations.begin(reverting).await?;
-    Ok(format!("migration {id} puts the old table of migration {} back", record.id))
+    Ok(migrations.begin(reverting).await?)
 }
 
 async fn retire(migrations: &Migrations, record: &Record) -> Result<String, CommandError> {

@@ -23,6 +23,11 @@ const CLEAR_EVERY: Duration = Duration::from_secs(3600);
 /// A table of a migration that nobody knows is kept for so long, and at least as long as old tables are.
 const UNKNOWN_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Between two drops: a fleet's old tables are due at the same time, and are to leave gently.
+const DROP_EVERY: Duration = Duration::from_millis(100);
+/// Between two looks at the least: everything that migrations do wakes this.
+const LOOK_AFTER: Duration = Duration::from_millis(200);
+
 /// Looks until dropped; does nothing while another proxy carries migrations out.
 pub(super) async fn keep_retiring(shared: Arc<Shared>) {
     let mut owned = shared.owned();
@@ -40,7 +45,12 @@ pub(super) async fn keep_retiring(shared: Arc<Shared>) {
             }
             tokio::select! {
                 () = tokio::time::sleep(next) => {}
-                changed = changes.changed() => if changed.is_err() { return },
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(LOOK_AFTER).await;
+                }
             }
         } else if owned.changed().await.is_err() {
             return;
@@ -67,10 +77,12 @@ async fn retire_due(shared: &Shared) -> Duration {
         let Some(kept) = record.kept.as_ref().filter(|_| record.state == State::Done) else { continue };
         match kept.until.duration_since(now) {
             Ok(left) if !left.is_zero() => next = next.min(left),
+            _ if shared.throttles.is_lane_closed(&record.request.cluster) => {}
             _ => {
                 if let Err(why) = retire(shared, &record).await {
                     tracing::warn!(id = %record.id, why, "an old table could not be dropped yet");
                 }
+                tokio::time::sleep(DROP_EVERY).await;
             }
         }
     }

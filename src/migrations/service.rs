@@ -209,6 +209,21 @@ impl Migrations {
         command::follow(self, id, command, by).await
     }
 
+    /// Takes a finished migration back, by one of its own, whose id is given.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    ///
+    /// **Cancel safety**: it may have been begun.
+    pub async fn take_back(&self, id: &MigrationId, by: &UserName) -> Result<MigrationId, CommandError> {
+        command::take_back(self, id, by).await
+    }
+
+    /// The migration that changes a table and is not over, if there is one.
+    pub fn active_on_table(&self, cluster: &ClusterName, database: &str, table: &str) -> Option<MigrationId> {
+        self.0.shared.ledger.active_on_table(cluster, database, table)
+    }
+
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
     }
@@ -275,8 +290,8 @@ async fn carry_all_out(shared: Arc<Shared>) {
         changes.mark_unchanged();
         if *owned.borrow_and_update() {
             let known: BTreeSet<MigrationId> = running.values().cloned().collect();
-            let all = shared.ledger.all();
-            for record in all.iter().filter(|record| !record.state.is_over() && !known.contains(&record.id)) {
+            let open = shared.ledger.all_open();
+            for record in open.iter().filter(|record| !known.contains(&record.id)) {
                 let task = tasks.spawn(carry_out(shared.clone(), record.id.clone()));
                 running.insert(task.id(), record.id.clone());
             }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::binding::{Address, Destination};
 use super::effects::{Effects, TransactionEffect};
-use super::route::{KeySource, Plan, Route};
+use super::route::{KeySource, Plan, Route, Unpinned};
 
 /// A plan in words.
 ///
@@ -25,6 +25,7 @@ fn route_line(route: &Route) -> String {
         Route::AnyShard(keyspace) => format!("route any_shard  keyspace={keyspace}"),
         Route::PinnedTable { keyspace, id } => format!("route pinned_table  keyspace={keyspace}  id={id}"),
         Route::AllShards(keyspace) => format!("scatter all_shards  keyspace={keyspace}"),
+        Route::Fleet(keyspace) => format!("fleet  keyspace={keyspace}"),
         Route::SessionKey(keyspace) => format!("route session_workspace  keyspace={}", keyspace.name),
         Route::Local(answer) => format!("local {answer:?}").to_lowercase(),
         Route::Database(route) => {
@@ -39,6 +40,12 @@ fn route_line(route: &Route) -> String {
             if !route.logical.is_empty() {
                 let _ = write!(line, "  edits={}", route.logical.len());
             }
+            line.push_str(match route.unpinned {
+                Unpinned::Refused => "",
+                Unpinned::Own => "  unpinned=own",
+                Unpinned::Model => "  unpinned=model",
+                Unpinned::Fleet => "  unpinned=fleet",
+            });
             line
         }
         Route::Key(route) => {
@@ -143,6 +150,7 @@ pub fn describe_destination(destination: &Destination) -> String {
             lines.join("\n")
         }
         Destination::All(keyspace) => format!("all {keyspace}"),
+        Destination::Fleet(keyspace) => format!("fleet {keyspace}"),
         Destination::Local(answer) => format!("local {answer:?}").to_lowercase(),
     }
 }
@@ -151,6 +159,8 @@ fn place(address: &Address) -> String {
     match address {
         Address::Keyspace(keyspace) => format!("{keyspace}"),
         Address::AnyShard(keyspace) => format!("{keyspace} any_shard"),
+        Address::Own(keyspace) => format!("{keyspace} own"),
+        Address::Model(keyspace) => format!("{keyspace} model"),
         Address::Workspace { keyspace, workspace } => format!("{keyspace} workspace={workspace}"),
         Address::Key { keyspace, workspace: Some(workspace), id } => {
             format!("{keyspace} workspace={workspace} id={id}")

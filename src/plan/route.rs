@@ -66,6 +66,8 @@ pub enum Route {
     System(SystemRoute),
     /// Every shard of the keyspace, by the explicit directive.
     AllShards(Keyspace),
+    /// A schema change of every shard of a `shared_tables` keyspace.
+    Fleet(Keyspace),
     /// Bulkhead does it.
     Local(LocalAnswer),
 }
@@ -81,6 +83,29 @@ pub struct DatabaseRoute {
     /// Tokens (by number, comments not counted) that are the keyspace's logical name, to be replaced by the
     /// workspace's database.
     pub(crate) logical: Vec<u32>,
+    /// What becomes of it while no workspace is pinned and the text names none.
+    pub(crate) unpinned: Unpinned,
+}
+
+impl DatabaseRoute {
+    /// The database of the session's workspace.
+    pub(crate) fn of_session(keyspace: Arc<KeyspaceSchema>, unpinned: Unpinned) -> Self {
+        Self { keyspace, named: Vec::new(), unnamed: true, logical: Vec::new(), unpinned }
+    }
+}
+
+/// What becomes of a statement of a `database_per_workspace` keyspace that nothing ties to a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unpinned {
+    /// It is refused: it is about some workspace's rows.
+    Refused,
+    /// It goes to the keyspace's own database: it names tables of the keyspace alone, which keep a
+    /// framework's book of migrations.
+    Own,
+    /// Some workspace's database answers: it asks about the schema, which is the same for all.
+    Model,
+    /// It is a schema change of every workspace's database.
+    Fleet,
 }
 
 /// The shard that values of the statement name.

@@ -12,6 +12,7 @@ use mysql_async::{Params, Value};
 
 use super::error::ReadError;
 use super::reader::{Reader, bounded};
+use crate::config::Cluster;
 use crate::ddl::{Claim, Converts};
 use crate::sql::quote;
 
@@ -19,6 +20,8 @@ use crate::sql::quote;
 const CHUNK_ROWS: usize = 2000;
 /// One statement about a chunk takes no longer.
 const CHUNK_WITHIN: Duration = Duration::from_secs(30);
+/// A question of a scan takes no longer; a chunk has a bound of its own.
+const SCAN_WITHIN: Duration = Duration::from_secs(5);
 /// The scratch table, in the database of the table.
 const SCRATCH: &str = "zz_bulkhead_scratch";
 /// As the copy has it: strict, zero dates carried.
@@ -36,6 +39,42 @@ pub enum Proof {
         /// Why, without the value.
         why: &'static str,
     },
+}
+
+/// Scans a table of a cluster for what is claimed: on the first replica that can be asked, else on the primary.
+/// `key` as for [`prove`].
+///
+/// # Errors
+/// See [`ReadError`]: that of the last server that was asked.
+///
+/// Cancel safety: safe.
+pub async fn prove_on(
+    cluster: &Cluster,
+    (database, table): (&str, &str),
+    (key, claims): (&[String], &[Claim]),
+) -> Result<Proof, ReadError> {
+    let login = (&cluster.admin_login, &cluster.tls);
+    let began = Instant::now();
+    let mut last = ReadError::Odd("servers to ask");
+    for server in cluster.replicas.iter().chain([&cluster.primary]) {
+        let opened = Reader::open(server, login, database, SCAN_WITHIN).await;
+        let done = match opened {
+            Ok(mut reader) => prove(&mut reader, table, key, claims).await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(proof) => {
+                let ms = began.elapsed().as_millis() as u64;
+                tracing::info!(target: "bulkhead::ddl", table, %server, ms, ?proof, "rows scanned");
+                return Ok(proof);
+            }
+            Err(error) => {
+                tracing::warn!(target: "bulkhead::ddl", table, %server, %error, "rows not scanned there");
+                last = error;
+            }
+        }
+    }
+    Err(last)
 }
 
 /// Scans a table for what is claimed; `key` names the columns by which rows are told apart, in order: without

@@ -108,6 +108,19 @@ impl Reader {
         Ok(found.is_some())
     }
 
+    /// Makes the database if it is not there.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; the login may not make databases.
+    pub async fn make_database(&mut self) -> Result<(), ReadError> {
+        // Asked first: a statement that does nothing would still be written to the binary log.
+        if self.exists().await? {
+            return Ok(());
+        }
+        let statement = format!("CREATE DATABASE IF NOT EXISTS {}", quote::identifier(&self.database));
+        self.run(&statement).await
+    }
+
     /// What stands under a name. `database` absent: the reader's own.
     ///
     /// # Errors

@@ -73,6 +73,8 @@ pub(super) fn start(
         stats: Arc::new(Stats { services: services.clone(), reloader: reloader.clone() }),
         ladder: views.ladder,
         migrations: Arc::new(services.migrations.clone()),
+        fleet: Arc::new(services.fleet.clone()),
+        fleet_orders: Arc::new(services.fleet.clone()),
         operator: UserName::new(""),
     };
     background.spawn(accept(mysql, services.clone(), context.clone()));

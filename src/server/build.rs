@@ -15,7 +15,9 @@ use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, RsaKey};
 use crate::protocol::capability::{Capabilities, OFFERED};
 use crate::protocol::tls::{self, Identity};
-use crate::session::{PlanLookups, Registry, Services, Serving, SettingsCache, StoredPasswords};
+use crate::session::{
+    OwnDatabases, PlanLookups, Registry, Services, Serving, SettingsCache, StoredPasswords,
+};
 use crate::topology::{Directories, EmbeddedStore, Snapshot, SnapshotCell, Store};
 use crate::vschema::{self, Vschema};
 
@@ -93,6 +95,7 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
     let board = Arc::new(Board::default());
     let beside = Beside { board: board.clone(), admissions: admissions.clone() };
     let migrations = beside.migrations(&snapshots, &store, &meters);
+    let fleet = beside.fleet(&migrations, (&snapshots, &store, &meters));
     let services = Arc::new(Services {
         snapshots,
         pools: Pools::new(config)?,
@@ -102,6 +105,8 @@ pub(super) async fn build(loaded: &Loaded) -> Result<Proxy, StartError> {
         meters,
         admissions,
         migrations,
+        fleet,
+        own_databases: OwnDatabases::default(),
         settings: SettingsCache::new(),
         serving: ArcSwap::from_pointee(serving),
         started,

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::commands;
 use super::ddl::{self, DdlCommand};
 use super::drift::{self, SchemaCommand};
-use super::migration_command::{self, MigrationCommand};
+use super::migrate::{self, MigrateCommand};
 use super::on_call::{self, IncidentCommand, ShardCommand};
 
 // What the commands' --help ends with.
@@ -149,11 +149,12 @@ enum Command {
         #[command(subcommand)]
         command: IncidentCommand,
     },
-    /// Shows schema changes that copy their table, and gives them commands; by a running proxy's admin port.
-    #[command(after_help = migration_command::MIGRATION_HELP)]
-    Migration {
+    /// Changes all databases of a keyspace; shows schema changes and gives them commands; by a running proxy's
+    /// admin port.
+    #[command(after_help = migrate::MIGRATE_HELP, visible_alias = "migration")]
+    Migrate {
         #[command(subcommand)]
-        command: MigrationCommand,
+        command: MigrateCommand,
     },
     /// Compares the tables of many databases.
     #[command(after_help = drift::SCHEMA_HELP)]
@@ -277,8 +278,8 @@ pub enum WorkspaceCommand {
     },
 }
 
-/// Runs the command line and gives the process's exit code: 0 done, 1 failed, 2 wrong usage (by clap); `ddl`
-/// and `schema` have their own.
+/// Runs the command line and gives the process's exit code: 0 done, 1 failed, 2 wrong usage (by clap); `ddl`,
+/// `migrate` and `schema` have their own.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve { config } => super::serve(&config.config).map_err(|error| error.to_string()),
@@ -293,7 +294,7 @@ pub fn run() -> ExitCode {
         Command::Ddl { command } => return ddl::run(command),
         Command::Shard { command } => on_call::shard(command),
         Command::Incident { command } => on_call::incident(command),
-        Command::Migration { command } => migration_command::migration(command),
+        Command::Migrate { command } => return migrate::run(command),
         Command::Schema { command } => return drift::run(command),
         Command::Password { plugin } => commands::password(plugin),
         Command::Version => {
@@ -349,7 +350,7 @@ mod tests {
                 assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
             }
         }
-        for group in ["shard", "incident", "migration", "schema"] {
+        for group in ["shard", "incident", "migrate", "schema"] {
             for command in cli.find_subcommand(group).expect("it is there").get_subcommands() {
                 if command.get_name() != "help" {
                     helps.push(command.get_after_help().expect(group).to_string());

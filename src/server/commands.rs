@@ -129,21 +129,11 @@ pub(super) fn ask(asked: &Asked<'_>, statements: &[&str]) -> Result<Vec<Vec<Row>
     })
 }
 
-/// Runs one statement on the admin port; gives its rows, and what it says was done.
+/// Logs in on the admin port.
 ///
 /// # Errors
-/// As [`ask`].
-pub(super) fn ask_one(asked: &Asked<'_>, statement: &str) -> Result<(Vec<Row>, String), String> {
-    block_on(async {
-        let mut connection = connect(asked).await?;
-        let rows = connection.query(statement).await.map_err(to_text)?;
-        let info = connection.info().into_owned();
-        connection.disconnect().await.map_err(to_text)?;
-        Ok((rows, info))
-    })
-}
-
-async fn connect(asked: &Asked<'_>) -> Result<mysql_async::Conn, String> {
+/// The config, the password's variable, the way to the port.
+pub(super) async fn connect(asked: &Asked<'_>) -> Result<mysql_async::Conn, String> {
     let (path, user) = (asked.path, asked.user);
     let loaded = build::load(path).map_err(to_text)?;
     let password = std::env::var(ADMIN_PASSWORD_VARIABLE)

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::announce::LaneLog;
 use super::health::Board;
 use crate::admission::Admissions;
 use crate::drain::{Covers, GateState, Scope};
 use crate::health::Meters;
 use crate::ids::ClusterName;
+use crate::migrations::fleet::live::{Fleet, FleetSurroundings};
 use crate::migrations::{ClusterNews, ClusterSignals, GatedTable, Migrations, Surroundings, TableGate};
 use crate::topology::{SnapshotCell, Store};
 
@@ -32,6 +34,22 @@ impl Beside {
             gate: Arc::new(self.clone()),
             signals: Arc::new(self.clone()),
             meters: meters.clone(),
+        })
+    }
+
+    /// The fleet's service, not yet started, beside that of single tables.
+    pub(super) fn fleet(
+        &self,
+        migrations: &Migrations,
+        (snapshots, store, meters): (&Arc<SnapshotCell>, &Arc<dyn Store>, &Arc<Meters>),
+    ) -> Fleet {
+        Fleet::new(FleetSurroundings {
+            snapshots: snapshots.clone(),
+            store: store.clone(),
+            migrations: migrations.clone(),
+            signals: Arc::new(self.clone()),
+            meters: meters.clone(),
+            hook: Arc::new(LaneLog),
         })
     }
 
@@ -62,8 +80,8 @@ impl TableGate for Beside {
 
 impl ClusterSignals for Beside {
     fn news(&self, cluster: &ClusterName) -> Option<ClusterNews> {
-        let (at, state) = self.board.state(cluster)?;
+        let (at, state, is_drained) = self.board.state(cluster)?;
         let is_lane_open = !self.admissions.of(cluster).is_ddl_closed();
-        Some(ClusterNews { at, state, is_lane_open })
+        Some(ClusterNews { at, state, is_lane_open, is_drained })
     }
 }

@@ -7,6 +7,7 @@
 //! `timeouts.shutdown` is over.
 
 mod admin_port;
+mod announce;
 mod build;
 pub mod cli;
 mod commands;
@@ -17,7 +18,7 @@ mod ladder;
 mod listen;
 pub mod live;
 mod logging;
-mod migration_command;
+mod migrate;
 mod migrations;
 mod on_call;
 mod reload;

@@ -12,7 +12,7 @@ use crate::session::Services;
 use super::build::{self, Loaded};
 use super::reload::Reloader;
 use super::workers::Workers;
-use super::{StartError, admin_port, health, ladder, listen, logging};
+use super::{StartError, admin_port, announce, health, ladder, listen, logging};
 
 /// How often a drain looks whether sessions are left.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -49,11 +49,11 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     listen_for_clients(&services, &workers, &mut accepting)?;
     let board = proxy.board;
     services.migrations.start(&mut background).await?;
-    let views = admin_port::Views {
-        board: board.clone(),
-        ladder: Arc::new(control),
-        failovers: proxy.failovers.clone(),
-    };
+    services.fleet.start(&mut background);
+    let control = Arc::new(control);
+    background.spawn(announce::announce(services.fleet.clone(), control.clone()));
+    let views =
+        admin_port::Views { board: board.clone(), ladder: control, failovers: proxy.failovers.clone() };
     admin_port::start(&services, (&proxy.store, &proxy.limits), &reloader, views, &mut background)?;
     background.spawn(health::watch(health::Wiring { services: services.clone(), board, reins }));
     background.spawn(proxy.failovers.clone().watch());
@@ -74,6 +74,7 @@ async fn run(path: &Path, loaded: &Loaded) -> Result<(), StartError> {
     signals.until_stop(&reloader).await;
     accepting.shutdown().await;
     // Sessions that wait for a schema change are told that it goes on without them.
+    services.fleet.stop().await;
     services.migrations.stop().await;
     drain(&services).await;
     background.shutdown().await;

@@ -25,6 +25,7 @@ mod state;
 mod statements;
 mod target;
 
+pub use ddl::OwnDatabases;
 pub use login::{
     LOGIN_PACKET_BYTES_MAX, LoggedIn, LoginError, WelcomedClient, err_payload, limits_of, log_in, refuse,
     welcome_client,

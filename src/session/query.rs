@@ -183,6 +183,9 @@ impl Session {
                 self.run_job(&job, place).await
             }
             Destination::One(address) => {
+                if address.is_of_keyspace() {
+                    Box::pin(self.have_own_database(&snapshot, &address)).await?;
+                }
                 let place = self.place_of(&snapshot, &address, &job, &statement.said)?;
                 self.run_job(&job, place).await
             }
@@ -193,6 +196,8 @@ impl Session {
             }
             Destination::Split(pieces) => Box::pin(self.run_split(&job, pieces, &snapshot)).await,
             Destination::All(keyspace) => Box::pin(self.run_everywhere(&job, &keyspace, &snapshot)).await,
+            // Only schema changes go there, and those went another way.
+            Destination::Fleet(_) => Err(ClientError::of(Code::WideDdl).into()),
         }
     }
 
@@ -280,7 +285,7 @@ impl Session {
         let keyspace = match &destination {
             Destination::One(address) | Destination::Edited { address, .. } => Some(address.keyspace()),
             Destination::Split(pieces) => pieces.first().map(|piece| piece.address.keyspace()),
-            Destination::All(keyspace) => Some(keyspace),
+            Destination::All(keyspace) | Destination::Fleet(keyspace) => Some(keyspace),
             Destination::Any | Destination::Local(_) => None,
         };
         match keyspace {

@@ -12,6 +12,7 @@ use crate::config::{AuthPlugin, CachingSha2Hash, Config, Password};
 use crate::health::{Health, Meters};
 use crate::ids::UserName;
 use crate::migrations::Migrations;
+use crate::migrations::fleet::live::Fleet;
 use crate::plan::PlanCache;
 use crate::protocol::auth::{AuthContext, Credentials};
 use crate::protocol::capability::Capabilities;
@@ -19,6 +20,7 @@ use crate::protocol::password::StoredPassword;
 use crate::sql::ServerVersion;
 use crate::topology::SnapshotCell;
 
+use crate::session::ddl::OwnDatabases;
 use crate::session::registry::Registry;
 use crate::session::settings_cache::SettingsCache;
 
@@ -54,6 +56,10 @@ pub struct Services {
     pub admissions: Arc<Admissions>,
     /// Schema changes that copy their table.
     pub migrations: Migrations,
+    /// Schema changes of all databases of a keyspace.
+    pub fleet: Fleet,
+    /// Databases of keyspaces' own tables that are known to be there.
+    pub own_databases: OwnDatabases,
     /// What SET statements came to.
     pub settings: SettingsCache,
     /// The config of new sessions; swapped by a reload.

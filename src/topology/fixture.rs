@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::{Directories, Snapshot, SnapshotCell, Store};
 use crate::config::{
-    Access, Admin, Alerts, AuthPlugin, Cluster, ClusterTls, Config, Failover, HealthChecks, KeyspaceTopology,
-    LadderPolicy, Listen, Log, LogFormat, Login, Password, PermitSettings, PoolLimits, Reads, Routing,
-    RungMode, Rungs, SchemaChanges, ShardPlace, ThrottleBounds, Timeouts, TlsMode, User, WorkspaceDefaults,
+    Access, Admin, Alerts, AuthPlugin, Cluster, ClusterTls, Config, Failover, FleetChanges, HealthChecks,
+    KeyspaceTopology, LadderPolicy, Listen, Log, LogFormat, Login, Password, PermitSettings, PoolLimits,
+    Reads, Routing, RungMode, Rungs, SchemaChanges, ShardPlace, ThrottleBounds, Timeouts, TlsMode, User,
+    WorkspaceDefaults,
 };
 use crate::ids::{ClusterName, KeyRange, Keyspace, ServerId, ShardName, UserName};
 use crate::redact::Secret;
@@ -101,6 +102,14 @@ fn schema_changes() -> SchemaChanges {
             replica_lag: Some(Duration::from_secs(10)),
             write_p99: None,
             query: None,
+        },
+        fleet: FleetChanges {
+            at_once: 4,
+            statements_per_second: 50,
+            reads_per_second: 200,
+            canary: 3,
+            waves: vec![0.01, 0.1],
+            soak: Duration::from_secs(300),
         },
     }
 }

@@ -133,7 +133,9 @@ impl Snapshot {
     pub fn resolve(&self, address: &Address) -> Result<Placement, RouteError> {
         match address {
             Address::Keyspace(keyspace) => self.single_shard(keyspace).map(settled),
-            Address::AnyShard(keyspace) => self.any_shard(keyspace).map(settled),
+            Address::AnyShard(keyspace) | Address::Own(keyspace) | Address::Model(keyspace) => {
+                self.any_shard(keyspace).map(settled)
+            }
             Address::Workspace { keyspace, workspace } => self.placement(keyspace, workspace),
             Address::Key { keyspace, id, .. } => self.shard_of_id(keyspace, id).map(settled),
             Address::Range { keyspace, range } => self.shard_of_range(keyspace, range).map(settled),
@@ -214,6 +216,16 @@ impl Snapshot {
     pub fn any_shard(&self, keyspace: &Keyspace) -> Result<Arc<Shard>, RouteError> {
         let first = self.known(keyspace)?.all().first().cloned();
         first.ok_or_else(|| RouteError::UnknownKeyspace { keyspace: keyspace.clone() })
+    }
+
+    /// The workspace whose database stands for all of a `database_per_workspace` keyspace where the schema is
+    /// asked about: an active one on [`Self::any_shard`]. `None` when there is none.
+    ///
+    /// # Errors
+    /// [`RouteError::UnknownKeyspace`], [`RouteError::NoDirectory`].
+    pub fn model(&self, keyspace: &Keyspace) -> Result<Option<WorkspaceId>, RouteError> {
+        let shard = self.any_shard(keyspace)?;
+        Ok(self.directory(keyspace)?.some_active(&shard.name))
     }
 
     fn known(&self, keyspace: &Keyspace) -> Result<&KeyspaceShards, RouteError> {

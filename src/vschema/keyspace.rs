@@ -119,6 +119,9 @@ pub enum ForeignKeyMode {
     Disallow,
 }
 
+/// Where Rails writes down which migrations have run.
+const OWN_TABLES: [&str; 2] = ["schema_migrations", "ar_internal_metadata"];
+
 /// One keyspace of the vschema.
 #[derive(Clone, Debug)]
 pub struct KeyspaceSchema {
@@ -170,6 +173,13 @@ impl KeyspaceSchema {
     /// the keyspace's workspaces themselves.
     pub fn default_vindex(&self) -> Option<&ColumnVindex> {
         self.default_vindex.as_ref()
+    }
+
+    /// Says whether a table belongs to the keyspace itself and to no workspace: where databases are
+    /// workspaces', it is in a database of the keyspace's own name. Not while a workspace is pinned: its
+    /// database may have a table of that name too.
+    pub fn is_own_table(&self, name: &str) -> bool {
+        OWN_TABLES.contains(&name)
     }
 
     /// Says whether workspaces are found in the directory.

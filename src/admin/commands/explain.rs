@@ -141,7 +141,7 @@ fn resolve(
     let addresses: Vec<&Address> = match destination {
         Destination::One(address) | Destination::Edited { address, .. } => vec![address],
         Destination::Split(pieces) => pieces.iter().map(|piece| &piece.address).collect(),
-        Destination::All(keyspace) => {
+        Destination::All(keyspace) | Destination::Fleet(keyspace) => {
             for shard in snapshot.shards(keyspace) {
                 rows.add("shard", format!("{keyspace}/{} on cluster {}", shard.name, shard.cluster));
             }

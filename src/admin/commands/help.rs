@@ -24,7 +24,7 @@ pub fn help() -> &'static [Help] {
     &HELP
 }
 
-const HELP: [Help; 54] = [
+const HELP: [Help; 62] = [
     entry("SHOW SHARDS <tail>", "shards with their clusters, workspaces and traffic", "SHOW SHARDS"),
     entry("SHOW CLUSTERS <tail>", "clusters of the config", "SHOW CLUSTERS"),
     entry(
@@ -60,10 +60,30 @@ const HELP: [Help; 54] = [
     ),
     entry(
         "SHOW MIGRATIONS <tail>",
-        "schema changes that copy their table, newest first: state, rate, time left, what they wait for",
+        "schema changes that copy their table or change all databases of a keyspace, newest first",
         "SHOW MIGRATIONS WHERE state = copying",
     ),
     entry("SHOW MIGRATION '<id>'", "everything that is known of one", "SHOW MIGRATION '018f00000000aaaa'"),
+    entry(
+        "SHOW MIGRATION WAVES '<id>' <tail>",
+        "the waves of a fleet migration, with their databases by state",
+        "SHOW MIGRATION WAVES '018f00000000dddd'",
+    ),
+    entry(
+        "SHOW MIGRATION CLUSTERS '<id>' <tail>",
+        "the clusters of a fleet migration: budget, why closed, their databases by state",
+        "SHOW MIGRATION CLUSTERS '018f00000000dddd'",
+    ),
+    entry(
+        "SHOW MIGRATION DATABASES '<id>' [STATE <state>] [ON <cluster>] [SKIP <n>] [LIMIT <n>]",
+        "databases of a fleet migration, 100 unless told",
+        "SHOW MIGRATION DATABASES '018f00000000dddd' STATE failed",
+    ),
+    entry(
+        "SHOW DDL LANES <tail>",
+        "what each cluster bears of schema changes now, and why not more",
+        "SHOW DDL LANES",
+    ),
     entry("SHOW SERVERS <tail>", "servers and whether connections to them open", "SHOW SERVERS"),
     entry(
         "SHOW POOLS <tail>",
@@ -128,11 +148,37 @@ const HELP: [Help; 54] = [
         "THAW DDL ON c2 WHY 'the campaign is over'",
     ),
     entry(
+        "SUBMIT MIGRATION ON <keyspace> '<statements>' [DRY RUN] [CANARY <n> | '<names>'] [WAVES '<percents>'] \
+         [SOAK '<duration>'] [ORDER SIZE | NAME | '<names>'] [AT ONCE <n>] [PER SECOND <n>] [FAILURES <n>] \
+         [DRIFTED] [PROVE] [ACKNOWLEDGED]",
+        "changes all databases of a keyspace: a fleet migration",
+        "SUBMIT MIGRATION ON workspaces 'ALTER TABLE issues ADD a INT' CANARY 2 SOAK '1m' DRY RUN",
+    ),
+    entry(
+        "PACE MIGRATION '<id>' [AT ONCE <n>] [PER SECOND <n>] | OFF",
+        "a fleet migration goes no faster on each cluster",
+        "PACE MIGRATION '018f00000000dddd' AT ONCE 2 PER SECOND 1",
+    ),
+    entry(
+        "SKIP DATABASE <database> OF MIGRATION '<id>'",
+        "leaves one out of a fleet migration",
+        "SKIP DATABASE ws_7 OF MIGRATION '018f00000000dddd'",
+    ),
+    entry(
+        "SKIP WORKSPACE <id> OF MIGRATION '<id>'",
+        "the same, by its workspace",
+        "SKIP WORKSPACE 7 OF MIGRATION '018f00000000dddd'",
+    ),
+    entry(
         "PAUSE MIGRATION '<id>'",
-        "copies no further; its changes go on to be applied, and it holds no lock",
+        "copies no further, holds no lock; a fleet migration begins no further database",
         "PAUSE MIGRATION '018f00000000aaaa'",
     ),
-    entry("RESUME MIGRATION '<id>'", "ends a pause or a throttling", "RESUME MIGRATION '018f00000000aaaa'"),
+    entry(
+        "RESUME MIGRATION '<id>'",
+        "ends a pause or a throttling; a fleet migration that stopped goes on",
+        "RESUME MIGRATION '018f00000000aaaa'",
+    ),
     entry(
         "THROTTLE MIGRATION '<id>' FOR <seconds>",
         "a pause that ends by itself",
@@ -140,7 +186,7 @@ const HELP: [Help; 54] = [
     ),
     entry(
         "CANCEL MIGRATION '<id>'",
-        "ends it; the table is as it was",
+        "ends it; the table is as it was, and what a fleet migration has done stays",
         "CANCEL MIGRATION '018f00000000aaaa'",
     ),
     entry(
@@ -155,12 +201,12 @@ const HELP: [Help; 54] = [
     ),
     entry(
         "RETRY MIGRATION '<id>'",
-        "begins one again that failed or was cancelled",
+        "begins one again that failed or was cancelled; of a fleet migration, the databases that failed",
         "RETRY MIGRATION '018f00000000cccc'",
     ),
     entry(
         "REVERT MIGRATION '<id>'",
-        "puts the old table back, with the changes made since; while it is kept",
+        "puts the old table back, while it is kept; of a fleet migration that is over, by another one",
         "REVERT MIGRATION '018f00000000bbbb'",
     ),
     entry("RETIRE MIGRATION '<id>'", "drops the kept old table now", "RETIRE MIGRATION '018f00000000bbbb'"),

@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 
 use super::super::context::{AdminContext, HealthRow};
 use super::super::ladder::LadderStanding;
+use super::fleet::fleet;
 use crate::admission::{AdmissionView, ClassView};
 use crate::backend::{PoolStats, WAIT_BUCKETS_US};
 use crate::drain::{GateState, Ownership};
@@ -29,23 +30,25 @@ pub fn metrics_text(context: &AdminContext) -> String {
     admission(&mut out, &context.admissions.views());
     primaries(&mut out, &context.primaries.primaries());
     migrations(&mut out, &context.migrations.rows());
+    fleet(&mut out, &context.fleet.rows(), &context.fleet.lanes());
     shards(&mut out, &context.health.shards());
     pools(&mut out, &context.pools.pools());
     out.text
 }
 
+/// The text, as it grows.
 #[derive(Default)]
-struct Text {
+pub(super) struct Text {
     text: String,
 }
 
 impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.text.push_str(name);
         for (at, (label, text)) in labels.iter().enumerate() {
             let open = if at == 0 { '{' } else { ',' };

@@ -1,5 +1,6 @@
 //! `/metrics` and `/healthz`.
 
+mod fleet;
 mod metrics;
 mod server;
 

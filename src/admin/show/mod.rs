@@ -21,7 +21,7 @@ use super::words::Words;
 use crate::error::{ClientError, Code};
 
 /// Tables that `SELECT * FROM` and `SHOW` know.
-pub(super) const TABLES: [&str; 19] = [
+pub(super) const TABLES: [&str; 20] = [
     "shards",
     "clusters",
     "health",
@@ -30,6 +30,7 @@ pub(super) const TABLES: [&str; 19] = [
     "admission",
     "gates",
     "migrations",
+    "ddl_lanes",
     "primaries",
     "servers",
     "pools",
@@ -44,7 +45,7 @@ pub(super) const TABLES: [&str; 19] = [
 ];
 
 pub(super) use ladder::incident;
-pub(super) use migrations::take_migration;
+pub(super) use migrations::{fleet_next, parts, take_fleet, take_migration};
 
 /// `SHOW …`.
 pub(super) fn show(words: &mut Words<'_>, context: &AdminContext) -> Result<AdminAnswer, ClientError> {
@@ -62,6 +63,9 @@ pub(super) fn show(words: &mut Words<'_>, context: &AdminContext) -> Result<Admi
     }
     if words.take_all(&["SHARD", "STATUS"]) {
         return tail::apply(words, ladder::status(context)).map(AdminAnswer::Rows);
+    }
+    if words.take_all(&["DDL", "LANES"]) {
+        return tail::apply(words, migrations::lanes(context)).map(AdminAnswer::Rows);
     }
     if words.take("MIGRATION") {
         return migrations::migration(words, context);
@@ -101,6 +105,7 @@ fn table(name: &str, context: &AdminContext) -> Option<AdminTable> {
         "admission" => admission::admission(context),
         "gates" => admission::gates(context),
         "migrations" => migrations::migrations(context),
+        "ddl_lanes" => migrations::lanes(context),
         "primaries" => health::primaries(context),
         "servers" => pools::servers(context),
         "pools" => pools::pools(context),

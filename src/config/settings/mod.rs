@@ -3,7 +3,7 @@
 mod schema_changes;
 
 pub(super) use schema_changes::SCHEMA_CHANGES;
-pub use schema_changes::{SchemaChanges, ThrottleBounds};
+pub use schema_changes::{FleetChanges, SchemaChanges, ThrottleBounds};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -7,6 +7,8 @@ use super::super::keys::{Key, Section, Shape};
 
 /// Most migrations of one cluster that copy at the same time.
 const AT_ONCE_MAX: u64 = 64;
+/// Most databases of one cluster that a fleet migration changes at once.
+const DATABASES_AT_ONCE_MAX: u64 = 256;
 /// Longest time that statements of a table may be held while it is exchanged, in milliseconds: clients' own
 /// limits are seldom longer.
 const SWAP_MS_MAX: u128 = 30_000;
@@ -58,6 +60,46 @@ pub(in crate::config) const SCHEMA_CHANGES: Section = Section {
             Shape::Text,
             "A SELECT of one number, asked on the primary every second: the copy waits while it is above 0.",
         ),
+        Key::new(
+            "fleet",
+            Shape::Section(&FLEET_CHANGES),
+            "How all databases of a keyspace are changed by one statement.",
+        ),
+    ],
+};
+
+const FLEET_CHANGES: Section = Section {
+    doc: "How all databases of a keyspace are changed by one statement: what each cluster bears at most, and \
+          what a request does not say itself. See docs/fleet-migrations.md.",
+    keys: &[
+        Key::new(
+            "at_once",
+            Shape::Number(1, DATABASES_AT_ONCE_MAX),
+            "Databases of one cluster that are changed at once. How many of them copy, `at_once` above says.",
+        )
+        .or("4"),
+        Key::new(
+            "statements_per_second",
+            Shape::Number(1, 10_000),
+            "Schema changes that are sent to one cluster in a second; a copy counts as five.",
+        )
+        .or("50"),
+        Key::new(
+            "reads_per_second",
+            Shape::Number(1, 100_000),
+            "Definitions that are read from one cluster in a second, before anything is changed.",
+        )
+        .or("200"),
+        Key::new("canary", Shape::Number(0, 10_000), "Databases that are changed first.").or("3"),
+        Key::new(
+            "waves",
+            Shape::Text,
+            "Percent of all databases that are changed when each of the next waves is done; the rest is the \
+             last wave.",
+        )
+        .or("1, 10"),
+        Key::new("soak", Shape::Duration(0), "After each wave but the last nothing is begun for so long.")
+            .or("5m"),
     ],
 };
 
@@ -74,7 +116,29 @@ pub struct SchemaChanges {
     pub keep_old_table: Duration,
     /// Bounds beyond which the copy waits.
     pub throttle: ThrottleBounds,
+    /// Changes of all databases of a keyspace.
+    pub fleet: FleetChanges,
 }
+
+/// How all databases of a keyspace are changed by one statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetChanges {
+    /// Databases of one cluster that are changed at once.
+    pub at_once: u32,
+    /// Schema changes that are sent to one cluster in a second.
+    pub statements_per_second: u32,
+    /// Definitions that are read from one cluster in a second.
+    pub reads_per_second: u32,
+    /// Databases that are changed first.
+    pub canary: u32,
+    /// The share of all databases that is changed when each of the next waves is done; rising.
+    pub waves: Vec<f64>,
+    /// The pause after each wave.
+    pub soak: Duration,
+}
+
+/// The shares are numbers, never NaN.
+impl Eq for FleetChanges {}
 
 /// Bounds beyond which copies wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +171,51 @@ impl SchemaChanges {
                 write_p99: some(object.duration("max_write_p99")),
                 query: object.text("throttle_query"),
             },
+            fleet: FleetChanges::decode(&object.section_or_defaults("fleet")),
+        }
+    }
+}
+
+impl FleetChanges {
+    fn decode(object: &Object<'_>) -> Self {
+        let waves = object.text("waves").and_then(|text| read_waves(&text));
+        if waves.is_none() {
+            let wrong = "rising numbers above 0 and below 100, with commas between them";
+            object.fault(object.place_of("waves").error(wrong));
+        }
+        Self {
+            at_once: object.number_u32("at_once"),
+            statements_per_second: object.number_u32("statements_per_second"),
+            reads_per_second: object.number_u32("reads_per_second"),
+            canary: object.number_u32("canary"),
+            waves: waves.unwrap_or_default(),
+            soak: object.duration("soak"),
+        }
+    }
+}
+
+/// Shares, from percents; empty text is none. `None` when they are not what they should be.
+fn read_waves(text: &str) -> Option<Vec<f64>> {
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let percent = |part: &str| part.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
+    let shares = text.split(',').map(|part| Some(percent(part)? / 100.0)).collect::<Option<Vec<f64>>>()?;
+    let rises = shares.windows(2).all(|pair| pair[0] < pair[1]);
+    (rises && shares.iter().all(|share| *share > 0.0 && *share < 1.0)).then_some(shares)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_waves;
+
+    #[test]
+    fn waves_are_percents_that_rise() {
+        assert_eq!(read_waves("1, 10"), Some(vec![0.01, 0.1]));
+        assert_eq!(read_waves("0.5 %,50%"), Some(vec![0.005, 0.5]));
+        assert_eq!(read_waves(" "), Some(Vec::new()));
+        for bad in ["10, 1", "1, 1", "0", "100", "x", "1,", "NaN", "-1"] {
+            assert_eq!(read_waves(bad), None, "{bad}");
         }
     }
 }

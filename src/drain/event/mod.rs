@@ -4,5 +4,5 @@
 mod record;
 mod step;
 
-pub use record::{ActEnd, Ended, Entry, Notice, StateChange, utc};
+pub use record::{ActEnd, Ended, Entry, FleetEvent, FleetTurn, Notice, StateChange, utc};
 pub use step::{Because, By, Event, How, Witness};

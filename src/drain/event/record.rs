@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::action::Action;
 use super::step::{Event, How, Witness};
-use crate::ids::ClusterName;
+use crate::ids::{ClusterName, Keyspace, MigrationId};
 
 /// How something that touched a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,58 @@ pub struct Notice {
     pub said: String,
 }
 
+/// What happened to a fleet migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FleetTurn {
+    /// It was taken on.
+    Begun,
+    /// A wave is done, and the next one has begun.
+    WaveDone,
+    /// An operator paused it.
+    Paused,
+    /// It goes on.
+    Resumed,
+    /// It stopped by itself, and waits for an operator.
+    Stopped,
+    /// An operator ended it; what was begun comes to its end.
+    Cancelled,
+    /// It is over.
+    Ended,
+}
+
+impl FleetTurn {
+    /// Name for people and programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::WaveDone => "wave_done",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Stopped => "stopped",
+            Self::Cancelled => "cancelled",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Something happened to a fleet migration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FleetEvent {
+    /// When.
+    pub at: SystemTime,
+    /// Which migration.
+    pub id: MigrationId,
+    /// Its keyspace.
+    pub keyspace: Keyspace,
+    /// What happened.
+    pub turn: FleetTurn,
+    /// Who did it, where somebody did.
+    pub by: Option<String>,
+    /// In words: how many databases, why it stopped.
+    pub said: String,
+}
+
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -91,6 +143,8 @@ pub enum Entry {
     Act(ActEnd),
     /// A state changed.
     State(StateChange),
+    /// Something happened to a fleet migration.
+    Fleet(FleetEvent),
     /// Something else.
     Notice(Notice),
 }
@@ -102,6 +156,7 @@ impl Entry {
             Self::Step(event) => event.at,
             Self::Act(end) => end.at,
             Self::State(change) => change.at,
+            Self::Fleet(event) => event.at,
             Self::Notice(notice) => notice.at,
         }
     }
@@ -112,6 +167,7 @@ impl Entry {
             Self::Step(event) => Some(&event.cluster),
             Self::Act(end) => Some(&end.cluster),
             Self::State(change) => Some(&change.cluster),
+            Self::Fleet(_) => None,
             Self::Notice(notice) => notice.cluster.as_ref(),
         }
     }
@@ -123,6 +179,7 @@ impl Entry {
             Self::Step(event) => format!("{} → {}", event.from.name(), event.to.name()),
             Self::Act(end) => end.action.name().to_owned(),
             Self::State(change) => format!("{} → {}", change.from, change.to),
+            Self::Fleet(event) => format!("fleet migration {}", event.id),
             Self::Notice(notice) => notice.name.clone(),
         }
     }
@@ -133,6 +190,7 @@ impl Entry {
             Self::Step(event) => event.how.name(),
             Self::Act(end) => end.ended.name(),
             Self::State(_) => "measured",
+            Self::Fleet(event) => event.turn.name(),
             Self::Notice(notice) if notice.is_raised => "raised",
             Self::Notice(_) => "cleared",
         }
@@ -144,6 +202,7 @@ impl Entry {
             Self::Step(event) => event.because.to_string(),
             Self::Act(end) => end.said.clone(),
             Self::State(_) => String::new(),
+            Self::Fleet(event) => event.said.clone(),
             Self::Notice(notice) => notice.said.clone(),
         }
     }
@@ -152,6 +211,7 @@ impl Entry {
     pub fn by(&self) -> Option<&str> {
         match self {
             Self::Step(event) => Some(event.by.name()),
+            Self::Fleet(event) => event.by.as_deref(),
             Self::Act(_) | Self::State(_) | Self::Notice(_) => None,
         }
     }
@@ -161,7 +221,7 @@ impl Entry {
         match self {
             Self::Step(event) => &event.evidence,
             Self::State(change) => &change.evidence,
-            Self::Act(_) | Self::Notice(_) => &[],
+            Self::Act(_) | Self::Fleet(_) | Self::Notice(_) => &[],
         }
     }
 
@@ -169,7 +229,7 @@ impl Entry {
     pub fn actions(&self) -> &[Action] {
         match self {
             Self::Step(event) => &event.actions,
-            Self::Act(_) | Self::State(_) | Self::Notice(_) => &[],
+            Self::Act(_) | Self::State(_) | Self::Fleet(_) | Self::Notice(_) => &[],
         }
     }
 
@@ -188,6 +248,10 @@ impl fmt::Display for Entry {
                 write!(f, "{cluster}: {action} {ended} after {} ms: {}", end.took_ms, end.said)
             }
             Self::State(change) => write!(f, "{}: {} → {}", change.cluster, change.from, change.to),
+            Self::Fleet(event) => {
+                let FleetEvent { id, keyspace, turn, said, .. } = event;
+                write!(f, "{keyspace}: fleet migration {id} {}: {said}", turn.name())
+            }
             Self::Notice(notice) => {
                 let whose = notice.cluster.as_ref().map_or("all", ClusterName::as_str);
                 write!(f, "{whose}: {} {}: {}", notice.name, self.how(), notice.said)
@@ -274,6 +338,14 @@ mod tests {
                 from: "suspect".into(),
                 to: "degraded".into(),
                 evidence,
+            }),
+            Entry::Fleet(FleetEvent {
+                at,
+                id: MigrationId::new("018f00000000dddd"),
+                keyspace: Keyspace::new("workspaces"),
+                turn: FleetTurn::WaveDone,
+                by: None,
+                said: "the wave canary is done".into(),
             }),
             Entry::Notice(Notice {
                 at,

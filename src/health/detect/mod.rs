@@ -33,7 +33,7 @@ pub use detector::Detector;
 pub use facts::{Backing, Facts, Standing};
 pub use fleet::{Alert, Fleet, Tick};
 pub use heartbeat::{BEAT_EVERY, BEAT_WITHIN, Beat};
-pub use probe::{PROBE_EVERY, ProbeFault, Reading};
+pub use probe::{DDL_STATEMENT, PROBE_EVERY, ProbeFault, Reading};
 pub use signal::{Evidence, Signal, SignalKind};
 pub use state::State;
 

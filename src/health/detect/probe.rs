@@ -10,6 +10,11 @@ use super::window::fade;
 /// A status reading is asked for this often, unless the last is still waited for.
 pub const PROBE_EVERY: Duration = Duration::from_secs(1);
 
+/// What runs a schema change, as the process list shows it: a regular expression of both kinds of servers.
+pub const DDL_STATEMENT: &str = "^[[:space:]]*(/[*].*[*]/)?[[:space:]]*\
+                   (alter|create|drop|rename|truncate|optimize)[[:space:]]+\
+                   ((online|ignore|unique|fulltext|spatial)[[:space:]]+)*(table|index|database|schema)";
+
 /// `Threads_running` below this is never raised: Vitess throttles its own work at 100.
 const THREADS_MIN: f64 = 100.0;
 /// And it must be so many times the usual: a server of 128 cores runs a hundred threads every day.

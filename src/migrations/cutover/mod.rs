@@ -196,7 +196,7 @@ async fn position(conn: &mut Direct) -> Option<String> {
 }
 
 /// The table's definition without the counter, which moves with every row.
-pub(super) fn without_counter(definition: &str) -> String {
+pub(in crate::migrations) fn without_counter(definition: &str) -> String {
     const COUNTER: &str = " AUTO_INCREMENT=";
     // It stands among the options, behind the last line that closes the columns.
     let Some(options) = definition.rfind("\n) ") else { return definition.to_owned() };

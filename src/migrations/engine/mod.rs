@@ -33,6 +33,7 @@ pub use pace::{ChunkCost, Pace, Permission};
 pub use session::{open_session, settle_session};
 
 pub(crate) use session::{meaning, rows, run};
+pub(crate) use shadow::client_settings;
 pub(crate) use shared::{Counters, Image, OpenChunk, Settling, Shared, State, weigh};
 
 use std::time::Duration;

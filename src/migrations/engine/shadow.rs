@@ -6,6 +6,7 @@ use super::records::{Records, Single};
 use super::session::{rows, run, settle_session};
 use crate::backend::direct::Direct;
 use crate::ddl::apply;
+use crate::migrations::StatementSettings;
 use crate::migrations::plan::{
     CopyPlan, Facts, Inputs, LateIndexes, Names, read_change, read_definition, shadow_statements,
 };
@@ -89,7 +90,7 @@ async fn change_shadow(
     (source, change): (&Source, &TableChange),
 ) -> Result<CopyPlan, EngineError> {
     if let Some(text) = change_text {
-        for setting in client_settings(request) {
+        for setting in client_settings(request.settings) {
             run(admin, setting, "taking the client's settings").await?;
         }
         run(admin, text, "changing the shadow table").await.map_err(rejected)?;
@@ -125,8 +126,8 @@ fn rejected(error: EngineError) -> EngineError {
     }
 }
 
-fn client_settings(request: &ShadowRequest<'_>) -> Vec<String> {
-    let settings = request.settings;
+/// What gives a connection the settings of the client.
+pub(crate) fn client_settings(settings: &StatementSettings) -> Vec<String> {
     let mut names = match settings.character_set.as_str() {
         "" => "SET NAMES utf8mb4".to_owned(),
         charset => format!("SET NAMES {}", string(charset)),

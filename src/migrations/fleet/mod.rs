@@ -6,6 +6,7 @@
 //! - [`schedule`]: who begins when: waves, budgets of clusters, health, commands. Pure, on a clock that it is
 //!   told.
 //! - [`drive`]: carries out what was decided: writes down, then acts, then writes down what became of it.
+//! - [`live`]: the service, on real servers.
 //!
 //! Invariants: a row says *running* in the store before anything is sent to its database; what became of it
 //! is looked up where it is not known; no cluster has more at once, or more statements in a second, than
@@ -15,6 +16,7 @@
 pub mod definition;
 pub mod drive;
 pub mod ledger;
+pub mod live;
 pub mod plan;
 pub mod schedule;
 

@@ -17,7 +17,7 @@ mod tests;
 pub(super) use keeper::Owned;
 pub(super) use record::{Definitions, Kept, Orders, Record, id_in, id_in_database, new_id, time_of};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -37,6 +37,8 @@ pub(super) const ENDED_KEPT_MAX: usize = 2_000;
 pub(super) struct Ledger {
     store: Arc<dyn Store>,
     known: Mutex<BTreeMap<MigrationId, (Arc<Record>, u64)>>,
+    /// Those of them that are not over: thousands that are may be kept.
+    open: Mutex<BTreeSet<MigrationId>>,
     /// Counts changes of `known`.
     changes: watch::Sender<u64>,
     pub(super) lease: SharedLease,
@@ -54,7 +56,8 @@ pub(super) enum NotBegun {
 impl Ledger {
     /// Empty; [`Ledger::load`] reads the store.
     pub(super) fn new(store: Arc<dyn Store>, lease: SharedLease, proxy: String) -> Self {
-        Self { store, known: Mutex::default(), changes: watch::Sender::new(0), lease, proxy }
+        let (known, open) = (Mutex::default(), Mutex::default());
+        Self { store, known, open, changes: watch::Sender::new(0), lease, proxy }
     }
 
     /// Reads what the store has.
@@ -69,7 +72,12 @@ impl Ledger {
                 known.insert(id, (Arc::new(record), value.version));
             }
         }
-        *self.known() = known;
+        let open = known.iter().filter(|(_, (record, _))| !record.state.is_over());
+        let open = open.map(|(id, _)| id.clone()).collect();
+        let mut kept = self.known();
+        *kept = known;
+        *self.open() = open;
+        drop(kept);
         self.tell();
         Ok(())
     }
@@ -82,6 +90,30 @@ impl Ledger {
     /// All records, oldest first.
     pub(super) fn all(&self) -> Vec<Arc<Record>> {
         self.known().values().map(|(record, _)| record.clone()).collect()
+    }
+
+    /// Those that are not over, oldest first: few, however many there were.
+    pub(super) fn all_open(&self) -> Vec<Arc<Record>> {
+        let known = self.known();
+        let open = self.open();
+        open.iter().filter_map(|id| known.get(id)).map(|(record, _)| record.clone()).collect()
+    }
+
+    /// The one that changes a table and is not over.
+    pub(super) fn active_on_table(
+        &self,
+        cluster: &ClusterName,
+        database: &str,
+        table: &str,
+    ) -> Option<MigrationId> {
+        let open = self.all_open();
+        let is_it = |record: &&Arc<Record>| {
+            let request = &record.request;
+            request.cluster == *cluster
+                && request.database == database
+                && request.table.eq_ignore_ascii_case(table)
+        };
+        open.iter().find(is_it).map(|record| record.id.clone())
     }
 
     /// Wakes with every change.
@@ -216,7 +248,7 @@ impl Ledger {
         let version = self.known().get(id).map(|(_, version)| *version);
         let Some(version) = version else { return Ok(()) };
         self.store.delete_if(&key_of(id), version).await?;
-        self.known().remove(id);
+        self.drop_known(id.as_str());
         self.tell();
         Ok(())
     }
@@ -230,7 +262,7 @@ impl Ledger {
                 }
             }
             None => {
-                self.known().remove(id);
+                self.drop_known(id.as_str());
                 self.tell();
             }
         }
@@ -243,7 +275,14 @@ impl Ledger {
         let mut known = self.known();
         match known.get(&id) {
             Some((newer, seen)) if *seen > version => return newer.clone(),
-            _ => known.insert(id, (record.clone(), version)),
+            _ => {
+                if record.state.is_over() {
+                    self.open().remove(&id);
+                } else {
+                    self.open().insert(id.clone());
+                }
+                known.insert(id, (record.clone(), version))
+            }
         };
         drop(known);
         self.tell();
@@ -260,7 +299,7 @@ impl Ledger {
             }
             None => {
                 if let Some(id) = key.strip_prefix(PREFIX) {
-                    self.known().remove(id);
+                    self.drop_known(id);
                     self.tell();
                 }
             }
@@ -273,9 +312,18 @@ impl Ledger {
 
     /// Migrations of a cluster that are not over.
     pub(super) fn active_on(&self, cluster: &ClusterName) -> usize {
-        let known = self.known();
-        let is_active = |record: &Record| !record.state.is_over() && record.request.cluster == *cluster;
-        known.values().filter(|(record, _)| is_active(record)).count()
+        self.all_open().iter().filter(|record| record.request.cluster == *cluster).count()
+    }
+
+    fn drop_known(&self, id: &str) {
+        let mut known = self.known();
+        known.remove(id);
+        self.open().remove(id);
+    }
+
+    /// Taken behind the lock of what is known, and never the other way round.
+    fn open(&self) -> MutexGuard<'_, BTreeSet<MigrationId>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Each change is whole, so a panic elsewhere does not spoil it.

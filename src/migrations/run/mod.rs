@@ -19,7 +19,7 @@ mod shared;
 mod step;
 mod trouble;
 
-pub(super) use clusters::Clusters;
+pub(super) use clusters::{Clusters, Unreached};
 pub(super) use runner::carry_out;
 pub(super) use shared::{Parts, Shared};
 pub use step::Step;

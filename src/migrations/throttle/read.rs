@@ -21,6 +21,8 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 /// A look at writes that saw fewer is added to the next one, up to so many looks.
 const WRITES_MIN: u64 = 50;
 const LOOKS_MAX: u32 = 5;
+/// A reading of a server that is older is not known any more.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
 /// How much of what is usual a new look without a copy replaces.
 const LEARNS: f64 = 0.2;
 /// More writes in a second than this are traffic that a copy should leave room for.
@@ -35,6 +37,8 @@ pub struct ClusterNews {
     pub state: State,
     /// Schema changes are let through.
     pub is_lane_open: bool,
+    /// It is drained, or being drained.
+    pub is_drained: bool,
 }
 
 /// Knows how clusters are.
@@ -57,6 +61,35 @@ pub(in crate::migrations) struct Throttle {
     look: Mutex<Look>,
 }
 
+/// What was read of a cluster last, for whoever paces more than single copies. What is not known is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::migrations) struct LastRead {
+    /// What the slowest hundredth of the writes took.
+    pub(in crate::migrations) write_p99: Option<Duration>,
+    /// The same while nothing is changed.
+    pub(in crate::migrations) usual_write_p99: Option<Duration>,
+    /// Threads_running, and how many there may be.
+    pub(in crate::migrations) threads: Option<(u32, u32)>,
+    /// How far the furthest replica is behind, and how far it may be.
+    pub(in crate::migrations) lag: Option<(Duration, Duration)>,
+}
+
+impl LastRead {
+    fn of(readings: &Readings, bounds: &ThrottleBounds) -> Self {
+        let known = |reading: &Option<Reading<u32>>| {
+            reading.as_ref().filter(|reading| reading.at.elapsed() < KNOWN_FOR)?.value.as_ref().ok().copied()
+        };
+        let lags = readings.replicas.iter().filter(|(_, reading)| reading.at.elapsed() < KNOWN_FOR);
+        let lag = lags.filter_map(|(_, reading)| reading.value.as_ref().ok().copied()).max();
+        Self {
+            write_p99: readings.writes.map(|(_, p99)| p99),
+            usual_write_p99: readings.usual,
+            threads: known(&readings.threads_running).map(|threads| (threads, bounds.threads_running)),
+            lag: lag.zip(bounds.replica_lag),
+        }
+    }
+}
+
 /// What a throttle knows between two readings.
 #[derive(Default)]
 struct Look {
@@ -64,6 +97,7 @@ struct Look {
     copied: bool,
     /// Writes in the last second.
     writes: u64,
+    last: LastRead,
 }
 
 impl Throttles {
@@ -120,6 +154,11 @@ impl Throttle {
         self.look().copied = true;
     }
 
+    /// What was read last.
+    pub(in crate::migrations) fn last_read(&self) -> LastRead {
+        self.look().last
+    }
+
     /// Clients write on the cluster.
     pub(in crate::migrations) fn is_busy(&self) -> bool {
         self.look().writes > BUSY_WRITES
@@ -151,6 +190,7 @@ async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle:
         throttles.read(&cluster, &mut kept, copied).await;
         throttle.look().writes = kept.writes.last;
         let bounds = throttles.clusters.settings().throttle;
+        throttle.look().last = LastRead::of(&kept.readings, &bounds);
         let verdict = decide(&kept.readings, &bounds, Instant::now());
         throttle.verdict.send_if_modified(|was| {
             let is_new = *was != verdict;
@@ -296,6 +336,7 @@ struct Writes {
 }
 
 impl Writes {
+    /// Looks; `copied` says whether something was copied since the look before.
     fn take(&mut self, now: HistogramReport, copied: bool) {
         let total = now.count();
         self.last = total.saturating_sub(self.total);

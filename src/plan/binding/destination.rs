@@ -22,6 +22,8 @@ pub enum Destination {
     /// Every shard of the keyspace, as the explicit directive asks. Affected rows are summed, rows
     /// concatenated.
     All(Keyspace),
+    /// A schema change of every database of the keyspace.
+    Fleet(Keyspace),
     /// Bulkhead answers.
     Local(LocalAnswer),
 }
@@ -47,6 +49,11 @@ pub enum Address {
     Keyspace(Keyspace),
     /// Any one shard of a keyspace: what is asked is the same on all of them (schema, reference tables).
     AnyShard(Keyspace),
+    /// The own database of a `database_per_workspace` keyspace, which bears its name, on the shard of
+    /// [`Address::AnyShard`]: tables that belong to no workspace.
+    Own(Keyspace),
+    /// The database of some workspace on that shard, which stands for all: questions about the schema.
+    Model(Keyspace),
     /// The shard where the directory places the workspace. In a `database_per_workspace` keyspace the
     /// connection's database is the workspace's.
     Workspace {
@@ -79,10 +86,17 @@ impl Address {
         match self {
             Self::Keyspace(keyspace)
             | Self::AnyShard(keyspace)
+            | Self::Own(keyspace)
+            | Self::Model(keyspace)
             | Self::Workspace { keyspace, .. }
             | Self::Key { keyspace, .. }
             | Self::Range { keyspace, .. } => keyspace,
         }
+    }
+
+    /// Says whether it is in a database that belongs to no workspace, or to whichever stands for all.
+    pub fn is_of_keyspace(&self) -> bool {
+        matches!(self, Self::Own(_) | Self::Model(_))
     }
 
     /// The workspace, where the place is one's.
@@ -90,7 +104,9 @@ impl Address {
         match self {
             Self::Workspace { workspace, .. } => Some(workspace),
             Self::Key { workspace, .. } => workspace.as_ref(),
-            Self::Keyspace(_) | Self::AnyShard(_) | Self::Range { .. } => None,
+            Self::Keyspace(_) | Self::AnyShard(_) | Self::Own(_) | Self::Model(_) | Self::Range { .. } => {
+                None
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::sql::{Scan, SqlMode};
 use crate::vschema::{DatabaseTarget, KeyspaceSchema, Layout, Mapped, Value, Vschema};
 
 use crate::plan::names::{SystemSchema, unknown_database};
-use crate::plan::route::{DatabaseRoute, KeyRoute, KeySource, Plan, Route, SystemRoute};
+use crate::plan::route::{DatabaseRoute, KeyRoute, KeySource, Plan, Route, SystemRoute, Unpinned};
 use crate::plan::{Refusal, WorkspacePins};
 use edit::{Edit, apply_edits, quoted_string, split_insert, token_spans};
 use values::{literal_value, value_of};
@@ -59,6 +59,7 @@ impl Plan {
                 id: id.clone(),
             })),
             Route::AllShards(keyspace) => Ok(Destination::All(keyspace.clone())),
+            Route::Fleet(keyspace) => Ok(Destination::Fleet(keyspace.clone())),
             Route::Database(route) => route.bind(bound),
             Route::Key(route) => route.bind(bound, true),
             Route::SessionKey(keyspace) => bind_session_key(keyspace, bound),
@@ -115,7 +116,10 @@ impl DatabaseRoute {
             guard(named, bound)?;
         }
         let workspace = match self.named.as_slice() {
-            [] => pinned.ok_or_else(|| Refusal::new(Code::MissingWorkspace))?,
+            [] => match pinned {
+                Some(pinned) => pinned,
+                None => return self.bind_unpinned(),
+            },
             [first, rest @ ..] => {
                 let mixed = self.unnamed && pinned != Some(first);
                 if mixed && pinned.is_none() {
@@ -140,6 +144,25 @@ impl DatabaseRoute {
             text: name.clone(),
         });
         Ok(Destination::Edited { address, text: apply_edits(bound, edits.collect()) })
+    }
+}
+
+impl DatabaseRoute {
+    /// Nothing names a workspace. The keyspace's own database bears the keyspace's name, so a text that names
+    /// it goes as it is.
+    fn bind_unpinned(&self) -> Result<Destination, Refusal> {
+        let keyspace = self.keyspace.name.clone();
+        let is_plain = self.logical.is_empty();
+        match self.unpinned {
+            Unpinned::Own => Ok(Destination::One(Address::Own(keyspace))),
+            Unpinned::Model if is_plain => Ok(Destination::One(Address::Model(keyspace))),
+            Unpinned::Fleet if is_plain => Ok(Destination::Fleet(keyspace)),
+            Unpinned::Fleet => {
+                let detail = "name the tables without the keyspace: they are changed in every database";
+                Err(Refusal::because(Code::WideDdl, detail))
+            }
+            Unpinned::Model | Unpinned::Refused => Err(Refusal::new(Code::MissingWorkspace)),
+        }
     }
 }
 
@@ -302,7 +325,31 @@ impl SystemRoute {
         if target.is_none() {
             target = self.session_target(bound)?;
         }
+        if target.is_none()
+            && let Some(address) = self.unpinned(bound)
+        {
+            return Ok(Destination::One(address));
+        }
         self.destination(target, &logical, bound)
+    }
+
+    /// Who answers about `DATABASE()` while no workspace is pinned: the keyspace's own database where one of
+    /// its tables is asked for by name, else a workspace's.
+    fn unpinned(&self, bound: &Bound<'_>) -> Option<Address> {
+        let keyspace = self.session.as_ref()?;
+        let per_workspace = matches!(keyspace.layout, Layout::DatabasePerWorkspace(_));
+        if !per_workspace || !self.names.contains(&KeySource::CurrentDatabase) {
+            return None;
+        }
+        let asks_own = bound.scan.literals.iter().any(|literal| {
+            let front = bound.text[..literal.span.start as usize].trim_ascii_end();
+            let names_table = front.strip_suffix(b"=").is_some_and(|front| ends_with_table_name(front));
+            let is_own =
+                |name: &[u8]| std::str::from_utf8(name).is_ok_and(|name| keyspace.is_own_table(name));
+            names_table && is_own(&literal.bytes(bound.text, bound.mode))
+        });
+        let keyspace = keyspace.name.clone();
+        Some(if asks_own { Address::Own(keyspace) } else { Address::Model(keyspace) })
     }
 
     /// The session's database as a target.
@@ -372,6 +419,15 @@ impl SystemRoute {
         });
         Ok(Destination::Edited { address, text: apply_edits(bound, edits.collect()) })
     }
+}
+
+/// Says whether a text ends with the column `table_name`, quoted or not.
+fn ends_with_table_name(text: &[u8]) -> bool {
+    const COLUMN: &[u8] = b"table_name";
+    let text = text.trim_ascii_end();
+    let text = text.strip_suffix(b"`").unwrap_or(text);
+    let at = text.len().checked_sub(COLUMN.len());
+    at.is_some_and(|at| text[at..].eq_ignore_ascii_case(COLUMN))
 }
 
 fn name_meant(source: &KeySource, bound: &Bound<'_>) -> Result<Meant, Refusal> {

@@ -64,6 +64,10 @@ pub(super) struct Uses {
     pub(super) unnamed: bool,
     /// Offsets of the keyspace's logical name where the workspace's database must stand instead.
     pub(super) logical: Vec<usize>,
+    /// Some table is one that the keyspace keeps for itself.
+    pub(super) own: bool,
+    /// Some table is a workspace's.
+    pub(super) of_workspace: bool,
     /// Keyspace ids of pinned tables.
     pub(super) pinned: Vec<KeyspaceId>,
     /// Reads or writes reference tables.
@@ -84,6 +88,15 @@ pub(super) struct Uses {
     pub(super) key_changes: Vec<(usize, Option<Source>)>,
     /// More than one row source: joins, set operations, subqueries, or an aggregate, ORDER BY, LIMIT …
     pub(super) not_simple: Option<&'static str>,
+}
+
+impl Uses {
+    /// Says whether it is about tables that a `database_per_workspace` keyspace keeps for itself, and about
+    /// nothing else.
+    pub(super) fn are_own_alone(&self) -> bool {
+        let has_others = self.of_workspace || self.stored_function.is_some() || self.sequence;
+        self.own && !has_others && self.named.is_empty()
+    }
 }
 
 /// Which kinds of tables a statement writes.
@@ -196,6 +209,9 @@ impl<'a> Walk<'a> {
                 self.enter(&keyspace, table.at)?;
                 self.uses.unnamed |= named.is_none();
                 self.uses.named.extend(named);
+                let is_own = keyspace.is_own_table(&table.table);
+                self.uses.own |= is_own;
+                self.uses.of_workspace |= !is_own;
                 if logical {
                     self.uses.logical.push(table.at);
                 }

@@ -5,12 +5,12 @@ use crate::sql::{
     DdlObject, DdlStatement, DdlVerb, FlushStatement, LoadStatement, LockedTable, ObjectName,
     TableAdminStatement, TableAdminVerb,
 };
-use crate::vschema::{DatabaseTarget, Layout};
+use crate::vschema::{DatabaseTarget, KeyspaceSchema, Layout};
 
 use super::whole::{check_case, qualifiers, token_numbers};
 use super::{PlanInput, not_supported};
 use crate::plan::names::unknown_database;
-use crate::plan::route::{DatabaseRoute, Plan, Route};
+use crate::plan::route::{DatabaseRoute, Plan, Route, Unpinned};
 use crate::plan::{Effects, Pins, Refusal};
 
 /// CREATE, ALTER, DROP of databases: keyspaces come from the vschema, workspaces from the admin commands.
@@ -42,7 +42,7 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
     if is_run_unseen || statement.object == DdlObject::View {
         super::bodies::check_left_behind(input)?;
     }
-    let route = one_database(&names_of(statement), Code::WideDdl, input)?;
+    let route = route_of(statement, input)?;
     let temporary = statement.temporary;
     let pins =
         if temporary && statement.verb == DdlVerb::Create { Pins::TEMPORARY_TABLE } else { Pins::NONE };
@@ -57,6 +57,45 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
     };
     let effects = Effects { pins: effects.pins.with(pins), ..effects };
     Ok(input.plan(false, route, effects))
+}
+
+/// Where a schema change goes. While no workspace is pinned, one of tables, indexes and views is made in every
+/// database of its keyspace; one of the keyspace's own tables in its own database.
+fn route_of(statement: &DdlStatement, input: &PlanInput<'_>) -> Result<Route, Refusal> {
+    let names = names_of(statement);
+    let found = Found::of(&names, input)?;
+    let is_own = |keyspace: &KeyspaceSchema| names.iter().all(|name| keyspace.is_own_table(&name.name.text));
+    match &found.keyspace {
+        Some(keyspace) if keyspace.layout == Layout::SharedTables => {
+            // A session of one workspace does not change what all of them share.
+            if reaches_all(statement) && !input.target.workspace_pinned {
+                return Ok(Route::Fleet(keyspace.name.clone()));
+            }
+            found.route(&names, Code::WideDdl, input)
+        }
+        Some(keyspace) if matches!(keyspace.layout, Layout::DatabasePerWorkspace(_)) => {
+            let unpinned = match () {
+                () if !statement.temporary && is_own(keyspace) => Unpinned::Own,
+                () if reaches_all(statement) => Unpinned::Fleet,
+                () => Unpinned::Refused,
+            };
+            match found.route(&names, Code::WideDdl, input)? {
+                Route::Database(route) => Ok(Route::Database(DatabaseRoute { unpinned, ..route })),
+                route => Ok(route),
+            }
+        }
+        _ => found.route(&names, Code::WideDdl, input),
+    }
+}
+
+/// Says whether a schema change may be made in all databases at once. Not what empties tables or fills them,
+/// and not code of the database.
+fn reaches_all(statement: &DdlStatement) -> bool {
+    let is_filled = statement.object == DdlObject::Table && statement.query.is_some();
+    matches!(statement.object, DdlObject::Table | DdlObject::Index | DdlObject::View)
+        && statement.verb != DdlVerb::Truncate
+        && !statement.temporary
+        && !is_filled
 }
 
 fn names_of(statement: &DdlStatement) -> Vec<&ObjectName> {
@@ -144,30 +183,11 @@ pub(crate) fn whole_tables(
 /// Bodies of views, routines and triggers are checked by their tokens: whatever stands before a dot and is
 /// another workspace's database, or another keyspace, is refused.
 fn one_database(names: &[&ObjectName], shared: Code, input: &PlanInput<'_>) -> Result<Route, Refusal> {
-    let mut found = Found::default();
-    for name in names {
-        found.add(name, input)?;
-    }
-    if found.unqualified {
-        let session = input.names().session_keyspace().cloned();
-        let keyspace = session.ok_or_else(|| Refusal::new(Code::NoDatabaseSelected))?;
-        found.enter(&keyspace, names.first().map_or(0, |name| name.span().start as usize))?;
-    }
-    found.check_rest(input)?;
-    let Some(keyspace) = found.keyspace else { return Err(Refusal::new(Code::NoDatabaseSelected)) };
-    match keyspace.layout {
-        Layout::Unsharded => Ok(Route::Unsharded(keyspace.name.clone())),
-        Layout::SharedTables => {
-            let at = names.first().map_or(0, |name| name.span().start as usize);
-            Err(Refusal::new(shared).at(at))
-        }
-        Layout::DatabasePerWorkspace(_) => Ok(Route::Database(DatabaseRoute {
-            keyspace,
-            named: found.named,
-            unnamed: found.unqualified || !found.logical.is_empty(),
-            logical: token_numbers(input, &found.logical)?,
-        })),
-    }
+    Found::of(names, input)?.route(names, shared, input)
+}
+
+fn first_at(names: &[&ObjectName]) -> usize {
+    names.first().map_or(0, |name| name.span().start as usize)
 }
 
 #[derive(Default)]
@@ -180,6 +200,37 @@ struct Found {
 }
 
 impl Found {
+    /// What the names of a statement, and everything in front of a dot, lie in.
+    fn of(names: &[&ObjectName], input: &PlanInput<'_>) -> Result<Self, Refusal> {
+        let mut found = Self::default();
+        for name in names {
+            found.add(name, input)?;
+        }
+        if found.unqualified {
+            let session = input.names().session_keyspace().cloned();
+            let keyspace = session.ok_or_else(|| Refusal::new(Code::NoDatabaseSelected))?;
+            found.enter(&keyspace, first_at(names))?;
+        }
+        found.check_rest(input)?;
+        Ok(found)
+    }
+
+    /// The one database.
+    fn route(self, names: &[&ObjectName], shared: Code, input: &PlanInput<'_>) -> Result<Route, Refusal> {
+        let Some(keyspace) = self.keyspace else { return Err(Refusal::new(Code::NoDatabaseSelected)) };
+        match keyspace.layout {
+            Layout::Unsharded => Ok(Route::Unsharded(keyspace.name.clone())),
+            Layout::SharedTables => Err(Refusal::new(shared).at(first_at(names))),
+            Layout::DatabasePerWorkspace(_) => Ok(Route::Database(DatabaseRoute {
+                keyspace,
+                named: self.named,
+                unnamed: self.unqualified || !self.logical.is_empty(),
+                logical: token_numbers(input, &self.logical)?,
+                unpinned: Unpinned::Refused,
+            })),
+        }
+    }
+
     fn enter(
         &mut self,
         keyspace: &std::sync::Arc<crate::vschema::KeyspaceSchema>,

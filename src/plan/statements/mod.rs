@@ -17,7 +17,7 @@ use crate::sql::{
 use crate::vschema::{KeyspaceSchema, Layout, Vschema};
 
 use super::names::Names;
-use super::route::{DatabaseRoute, Plan, Route};
+use super::route::{DatabaseRoute, Plan, Route, Unpinned};
 use super::{Effects, LocalAnswer, Pins, Refusal, TargetShape, TransactionEffect};
 
 /// What planning looks at besides the parsed statement.
@@ -58,8 +58,7 @@ impl<'a> PlanInput<'a> {
 
 /// The database of the session's workspace.
 pub(crate) fn database_route(keyspace: &Arc<KeyspaceSchema>) -> Route {
-    let keyspace = Arc::clone(keyspace);
-    Route::Database(DatabaseRoute { keyspace, named: Vec::new(), unnamed: true, logical: Vec::new() })
+    Route::Database(DatabaseRoute::of_session(Arc::clone(keyspace), Unpinned::Refused))
 }
 
 /// Plans a statement that was read.

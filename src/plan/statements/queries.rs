@@ -18,7 +18,7 @@ use super::whole::{check_case, qualifiers, token_numbers};
 use super::{PlanInput, not_supported};
 use crate::plan::names::SystemSchema;
 use crate::plan::query::{Slot, Source, Tie, Uses, Walk, is_cheap, is_private, solve};
-use crate::plan::route::{DatabaseRoute, KeyRoute, KeySource, Plan, Route, SplitRows, SystemRoute};
+use crate::plan::route::{DatabaseRoute, KeyRoute, KeySource, Plan, Route, SplitRows, SystemRoute, Unpinned};
 use crate::plan::{Effects, Pins, Refusal};
 
 /// Plans a SELECT, INSERT, REPLACE, UPDATE or DELETE.
@@ -157,6 +157,7 @@ fn route_of(walk: &mut Walk<'_>, input: &PlanInput<'_>) -> Result<Route, Refusal
         Layout::Unsharded => Ok(Route::Unsharded(keyspace.name.clone())),
         Layout::DatabasePerWorkspace(_) => {
             let uses = &mut walk.uses;
+            let unpinned = if uses.are_own_alone() { Unpinned::Own } else { Unpinned::Refused };
             uses.named.sort();
             uses.named.dedup();
             uses.logical.sort_unstable();
@@ -166,6 +167,7 @@ fn route_of(walk: &mut Walk<'_>, input: &PlanInput<'_>) -> Result<Route, Refusal
                 named: std::mem::take(&mut uses.named),
                 unnamed: uses.unnamed,
                 logical: token_numbers(input, &uses.logical)?,
+                unpinned,
             }))
         }
         Layout::SharedTables => shared_route(walk, &tie, keyspace, input),

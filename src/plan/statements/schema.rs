@@ -7,7 +7,7 @@ use crate::vschema::{DatabaseTarget, Layout};
 use super::whole::{check_calls, name_of, token_numbers, tokens_of};
 use super::{PlanInput, not_supported};
 use crate::plan::names::{SystemSchema, unknown_database};
-use crate::plan::route::{DatabaseRoute, Plan, Route, SystemRoute};
+use crate::plan::route::{DatabaseRoute, Plan, Route, SystemRoute, Unpinned};
 use crate::plan::{Effects, LocalAnswer, Refusal};
 
 /// Plans SHOW.
@@ -17,7 +17,7 @@ pub(crate) fn plan_show(show: &ShowStatement, input: &PlanInput<'_>) -> Result<P
         Kind::Databases => Route::Local(LocalAnswer::Databases),
         Kind::ProcessList => Route::Local(LocalAnswer::ProcessList),
         Kind::Tables | Kind::TableStatus | Kind::Triggers | Kind::Events => {
-            database_of(show.database.as_ref(), input)?
+            for_all(database_of(show.database.as_ref(), input)?, None)
         }
         Kind::OpenTables if show.database.is_some() => database_of(show.database.as_ref(), input)?,
         Kind::OpenTables => fenced("SHOW OPEN TABLES", input)?,
@@ -28,7 +28,8 @@ pub(crate) fn plan_show(show: &ShowStatement, input: &PlanInput<'_>) -> Result<P
         | Kind::CreateRoutine
         | Kind::RoutineCode => {
             let own = show.object.as_ref().and_then(|object| object.qualifier.as_ref());
-            database_of(show.database.as_ref().or(own), input)?
+            let route = database_of(show.database.as_ref().or(own), input)?;
+            for_all(route, show.object.as_ref().map(|object| &object.name))
         }
         Kind::CreateDatabase => {
             let name = show.database.as_ref().or(show.object.as_ref().map(|object| &object.name));
@@ -65,8 +66,17 @@ pub(crate) fn plan_show(show: &ShowStatement, input: &PlanInput<'_>) -> Result<P
 
 /// Plans DESCRIBE of a table.
 pub(crate) fn plan_describe(table: &ObjectName, input: &PlanInput<'_>) -> Result<Plan, Refusal> {
-    let route = database_of(table.qualifier.as_ref(), input)?;
+    let route = for_all(database_of(table.qualifier.as_ref(), input)?, Some(&table.name));
     Ok(input.plan(true, route, Effects::default()))
+}
+
+/// While no workspace is pinned, one of them answers for all; about its own tables the keyspace's own
+/// database does.
+fn for_all(route: Route, object: Option<&Name>) -> Route {
+    let Route::Database(route) = route else { return route };
+    let is_own = object.is_some_and(|name| route.keyspace.is_own_table(&name.text));
+    let unpinned = if is_own { Unpinned::Own } else { Unpinned::Model };
+    Route::Database(DatabaseRoute { unpinned, ..route })
 }
 
 /// A SHOW … WHERE with a subquery reads tables; it is not read that far.
@@ -105,15 +115,16 @@ pub(crate) fn database_of(name: Option<&Name>, input: &PlanInput<'_>) -> Result<
     match input.vschema.resolve_database(&name.text) {
         None => Err(unknown_database(&name.text).at(at)),
         Some(DatabaseTarget::Workspace(keyspace, workspace)) => {
-            let named = vec![workspace];
-            Ok(Route::Database(DatabaseRoute { keyspace, named, unnamed: false, logical: Vec::new() }))
+            let route = DatabaseRoute::of_session(keyspace, Unpinned::Refused);
+            Ok(Route::Database(DatabaseRoute { named: vec![workspace], unnamed: false, ..route }))
         }
         Some(DatabaseTarget::Keyspace(keyspace)) => Ok(match keyspace.layout {
             Layout::Unsharded => Route::Unsharded(keyspace.name.clone()),
             Layout::SharedTables => Route::AnyShard(keyspace.name.clone()),
             Layout::DatabasePerWorkspace(_) => {
                 let logical = token_numbers(input, &[at])?;
-                Route::Database(DatabaseRoute { keyspace, named: Vec::new(), unnamed: true, logical })
+                let route = DatabaseRoute::of_session(keyspace, Unpinned::Refused);
+                Route::Database(DatabaseRoute { logical, ..route })
             }
         }),
     }

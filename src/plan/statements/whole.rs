@@ -12,7 +12,7 @@ use super::PlanInput;
 use crate::plan::Refusal;
 use crate::plan::functions::{FunctionKind, function_kind};
 use crate::plan::names::{SystemSchema, unknown_database};
-use crate::plan::route::{DatabaseRoute, Route};
+use crate::plan::route::{DatabaseRoute, Route, Unpinned};
 
 /// A name before a dot.
 pub(crate) struct Qualifier {
@@ -223,7 +223,8 @@ pub(crate) fn plan_whole(input: &PlanInput<'_>) -> Result<Route, Refusal> {
         Layout::Unsharded => Ok(Route::Unsharded(keyspace.name.clone())),
         Layout::DatabasePerWorkspace(_) => {
             let keyspace = std::sync::Arc::clone(keyspace);
-            Ok(Route::Database(DatabaseRoute { keyspace, named, unnamed: true, logical: Vec::new() }))
+            let route = DatabaseRoute::of_session(keyspace, Unpinned::Refused);
+            Ok(Route::Database(DatabaseRoute { named, ..route }))
         }
         Layout::SharedTables => Err(Refusal::new(Code::UnreadStatement)),
     }

@@ -13,7 +13,7 @@ mod status;
 mod watch;
 
 pub(super) use board::Board;
-pub(super) use status::{DDL, Listing, listing_of};
+pub(super) use status::{Listing, listing_of};
 pub(super) use watch::{Wiring, watch};
 
 use std::time::{Duration, Instant};

@@ -6,12 +6,7 @@ use mysql_async::{Conn, Error};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{DENIED_PAUSE, Target, Teller, Told, Trouble};
-use crate::health::{BEAT_WITHIN, PROBE_EVERY, ProbeFault, Reading};
-
-/// What runs a schema change, as the process list shows it.
-pub(in crate::server) const DDL: &str = "^[[:space:]]*(/[*].*[*]/)?[[:space:]]*\
-                   (alter|create|drop|rename|truncate|optimize)[[:space:]]+\
-                   ((online|ignore|unique|fulltext|spatial)[[:space:]]+)*(table|index|database|schema)";
+use crate::health::{BEAT_WITHIN, DDL_STATEMENT, PROBE_EVERY, ProbeFault, Reading};
 
 /// Where connections are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +87,7 @@ async fn read(connection: &mut Conn, listing: Listing) -> Result<Reading, Error>
     };
     let counts = format!(
         "SELECT COUNT(CASE WHEN {state} LIKE 'Waiting for %metadata lock' THEN 1 END), \
-         COUNT(CASE WHEN {command} = 'Query' AND {text} REGEXP '{DDL}' THEN 1 END) FROM {from}"
+         COUNT(CASE WHEN {command} = 'Query' AND {text} REGEXP '{DDL_STATEMENT}' THEN 1 END) FROM {from}"
     );
     let counts: Option<(u32, u32)> = first(connection, &counts).await?;
     let history = "SELECT `count` FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len'";

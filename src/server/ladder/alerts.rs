@@ -71,7 +71,12 @@ pub(super) fn alert_of(entry: &Entry, proxy: &str) -> Value {
         Entry::Step(_) => "step",
         Entry::Act(_) => "act",
         Entry::State(_) => "state",
+        Entry::Fleet(_) => "fleet",
         Entry::Notice(_) => "notice",
+    };
+    let fleet = match entry {
+        Entry::Fleet(event) => Some(event),
+        _ => None,
     };
     json!({
         "program": "bulkhead",
@@ -86,6 +91,8 @@ pub(super) fn alert_of(entry: &Entry, proxy: &str) -> Value {
         "text": entry.to_string(),
         "evidence": entry.evidence().iter().map(signal).collect::<Vec<_>>(),
         "actions": entry.actions().iter().map(Action::name).collect::<Vec<_>>(),
+        "migration": fleet.map(|event| &event.id),
+        "keyspace": fleet.map(|event| &event.keyspace),
         "statements": match entry { Entry::Act(end) => end.statements.clone(), _ => Vec::new() },
     })
 }

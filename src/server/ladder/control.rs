@@ -17,7 +17,7 @@ use super::ledger::Ledger;
 use crate::admin::{
     AdminFuture, ClusterSample, LadderStanding, LadderView, LoggedEntry, Ordered, RunningStatement,
 };
-use crate::drain::{Command, Order, Refused};
+use crate::drain::{Command, Entry, Order, Refused};
 use crate::error::{ClientError, Code};
 use crate::failover::Failovers;
 use crate::ids::ClusterName;
@@ -45,6 +45,12 @@ pub(in crate::server) struct Control {
 }
 
 impl Control {
+    /// Notes something that happened beside the ladder, and sends it to those who want to know.
+    pub(in crate::server) fn note(&self, entry: Entry) {
+        self.outbox.offer(&entry);
+        self.ledger.note(entry, None);
+    }
+
     async fn ask(&self, command: Command, is_rehearsal: bool) -> Result<Ordered, ClientError> {
         let (reply, answer) = oneshot::channel();
         let failed = |what: &str| ClientError::new(Code::AdminFailed, what.to_owned());

@@ -12,9 +12,10 @@ use mysql_async::{Conn, Error, Row};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::super::health::{DDL, Listing, Target, Trouble, listing_of};
+use super::super::health::{Listing, Target, Trouble, listing_of};
 use crate::admin::RunningStatement;
 use crate::drain::Ended;
+use crate::health::DDL_STATEMENT;
 use crate::sql::{self, Scan, SqlMode, quote};
 
 /// A kill takes no longer, its listing included; it comes again if it is still needed.
@@ -273,7 +274,7 @@ fn listing_sql(listing: Listing, which: &str) -> String {
 fn ddl_sql(listing: Listing) -> String {
     let [_, _, command, text, _] = columns(listing);
     let which = format!(
-        "{command} IN ('Query', 'Execute') AND {text} REGEXP '{DDL}' AND {text} NOT LIKE '{OWN_MARK}%'"
+        "{command} IN ('Query', 'Execute') AND {text} REGEXP '{DDL_STATEMENT}' AND {text} NOT LIKE '{OWN_MARK}%'"
     );
     listing_sql(listing, &which)
 }

@@ -1,7 +1,7 @@
 //! Into an online copy: submitted to [`crate::migrations`], and waited for unless the session said not to.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::look::Look;
 use super::{Asked, Site};
@@ -13,7 +13,7 @@ use crate::migrations::{Command, Ended as MigrationEnd, MigrationRequest, Statem
 use crate::plan::Pins;
 use crate::protocol::response::CommandKind;
 use crate::protocol::result::{Column, OkPacket};
-use crate::schema::{Proof, Reader, prove};
+use crate::schema::{Proof, prove_on};
 use crate::sql::ChangeForm;
 
 use crate::session::Session;
@@ -26,8 +26,6 @@ use crate::session::state::Transaction;
 const MODE_VARIABLE: &str = "bulkhead_ddl";
 /// What holds a table's metadata lock beyond a transaction.
 const HOLDS_TABLES: [Pins; 3] = [Pins::TABLE_LOCK, Pins::XA, Pins::HANDLER];
-/// A question of a scan takes no longer; a chunk has a bound of its own.
-const SCAN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What InnoDB answers to OPTIMIZE TABLE.
 const OPTIMIZED: [(&str, &str); 2] =
@@ -35,7 +33,7 @@ const OPTIMIZED: [(&str, &str); 2] =
 
 /// What a session does once its copy is submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     /// Answers when it has ended.
     Waits,
     /// Answers with its id.
@@ -62,7 +60,7 @@ impl Session {
         tracing::info!(target: "bulkhead::ddl", migration = %id, %cluster, %user, "to be copied online");
         self.state.note_write(&cluster);
         if then == Then::Leaves {
-            return self.answer_rows(job, &["migration_id"], &[&[id.as_str()]]).await;
+            return self.answer_rows(job.kind, &["migration_id"], &[&[id.as_str()]]).await;
         }
         let ended = self.wait_for(&id).await?;
         match ended.error(&id) {
@@ -72,7 +70,7 @@ impl Session {
     }
 
     /// What `@bulkhead_ddl` says.
-    fn then(&self) -> Result<Then, ClientError> {
+    pub(super) fn then(&self) -> Result<Then, ClientError> {
         let literal = self.state.settings.user_variable(MODE_VARIABLE);
         match literal.map(|literal| text_of_literal(literal).unwrap_or_else(|| literal.to_owned())) {
             None => Ok(Then::Waits),
@@ -203,7 +201,7 @@ impl Session {
     }
 
     /// Commits what is open, as a server does before a schema change: the copy would wait for its end.
-    async fn commit_first(&mut self) -> Flow {
+    pub(super) async fn commit_first(&mut self) -> Flow {
         match &self.state.transaction {
             Transaction::Idle => return Ok(()),
             Transaction::Lost { code } => return Err(ClientError::of(*code).into()),
@@ -266,7 +264,7 @@ impl Session {
         }
     }
 
-    fn ended_by_kill(&self) -> Failure {
+    pub(super) fn ended_by_kill(&self) -> Failure {
         let is_stop = self.entry.interrupt() == Some(Interrupt::Stop);
         Failure::End(if is_stop { Ended::Shutdown } else { Ended::Killed })
     }
@@ -284,7 +282,7 @@ impl Session {
             let table = format!("{database}.{}", asked.change.table.name.text);
             let titles = ["Table", "Op", "Msg_type", "Msg_text"];
             let rows = OPTIMIZED.map(|(kind, text)| [table.as_str(), "optimize", kind, text]);
-            return self.answer_rows(job, &titles, &[&rows[0], &rows[1]]).await;
+            return self.answer_rows(job.kind, &titles, &[&rows[0], &rows[1]]).await;
         }
         let rows = if let MigrationEnd::Done { rows } = ended { *rows } else { 0 };
         self.forget_last(i64::try_from(rows).unwrap_or(i64::MAX));
@@ -295,12 +293,12 @@ impl Session {
     }
 
     /// Rows of texts, in the protocol of the command.
-    async fn answer_rows(&mut self, job: &Job<'_>, titles: &[&str], all: &[&[&str]]) -> Flow {
+    pub(super) async fn answer_rows(&mut self, kind: CommandKind, titles: &[&str], all: &[&[&str]]) -> Flow {
         self.forget_last(-1);
         let columns: Vec<Column> = titles.iter().map(|title| Column::text(title, 128)).collect();
         let mut rows = self.start_rows(&columns);
         for values in all {
-            match job.kind {
+            match kind {
                 CommandKind::Execute => rows.binary_row(values),
                 _ => rows.row(values.iter().map(|value| Some(*value))),
             };
@@ -309,7 +307,7 @@ impl Session {
     }
 
     /// The last statement was this one: no warnings, no rows found.
-    fn forget_last(&mut self, row_count: i64) {
+    pub(super) fn forget_last(&mut self, row_count: i64) {
         self.forget_lingering();
         (self.kept_warnings, self.refusal, self.answer_failed) = (None, None, false);
         let last = &mut self.state.last;
@@ -330,26 +328,5 @@ async fn scan(
     let cluster = site.snapshot.cluster(&site.place.cluster).map_err(ClientError::from)?;
     let qualifier = asked.change.table.qualifier.as_ref().map(|name| name.text.as_str());
     let database = qualifier.or(site.place.database.as_deref()).unwrap_or_default();
-    let login = (&cluster.admin_login, &cluster.tls);
-    let began = Instant::now();
-    let mut last = None;
-    for server in cluster.replicas.iter().chain([&cluster.primary]) {
-        let opened = Reader::open(server, login, database, SCAN_WITHIN).await;
-        let done = match opened {
-            Ok(mut reader) => prove(&mut reader, table, key, claims).await,
-            Err(error) => Err(error),
-        };
-        match done {
-            Ok(proof) => {
-                let ms = began.elapsed().as_millis() as u64;
-                tracing::info!(target: "bulkhead::ddl", table, %server, ms, ?proof, "rows scanned");
-                return Ok(proof);
-            }
-            Err(error) => {
-                tracing::warn!(target: "bulkhead::ddl", table, %server, %error, "rows not scanned there");
-                last = Some(unscanned(&error));
-            }
-        }
-    }
-    Err(last.unwrap_or_else(|| ClientError::of(Code::DdlUnscanned)))
+    prove_on(cluster, (database, table), (key, claims)).await.map_err(|error| unscanned(&error))
 }

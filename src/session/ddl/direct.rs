@@ -6,30 +6,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Asked, Sent, Site, as_text, is_of_table};
+use super::{Asked, Sent, Site, as_text};
 use crate::backend::{SessionSettings, SettingChange};
 use crate::ddl::{Edit, edited, wait_edits};
 use crate::error::{ClientError, Code};
 use crate::protocol::result::ServerError;
+use crate::schema::{BUSY, NOT_IN_PLACE, Pauses, WITHHELD, is_of_table};
 
 use crate::session::Session;
 use crate::session::flow::{Failure, Flow};
 use crate::session::run::job::Job;
 
-/// ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK: it did not get its table.
-const BUSY: [u16; 2] = [1205, 1213];
-/// ER_ALTER_OPERATION_NOT_SUPPORTED, … _REASON, ER_INNODB_MAX_ROW_VERSION, and
-/// ER_INNODB_ONLINE_LOG_TOO_BIG: it will not be done in place.
-const NOT_IN_PLACE: [u16; 4] = [1845, 1846, 4092, 1799];
-/// What the client does not hear of a statement that was asserted.
-const WITHHELD: [u16; 6] = [1205, 1213, 1845, 1846, 4092, 1799];
-
 /// The variable that bounds the wait for a table.
 const LOCK_WAIT: &str = "lock_wait_timeout";
-/// The first pause.
-const PAUSE_MIN: Duration = Duration::from_millis(250);
-/// The longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(8);
 
 /// What one statement has waited for so far.
 #[derive(Debug, Default)]
@@ -41,24 +30,6 @@ pub(in crate::session) struct Waits {
     /// The error that was not told.
     pub withheld: Option<ServerError>,
     pauses: Pauses,
-}
-
-/// The pauses between attempts at one statement.
-#[derive(Debug, Default)]
-struct Pauses {
-    since: Option<Instant>,
-    made: u32,
-}
-
-impl Pauses {
-    /// The next pause; `None` when the time is over: `within` since the first one was asked for.
-    fn next(&mut self, within: Duration) -> Option<Duration> {
-        let now = tokio::time::Instant::now().into_std();
-        let since = *self.since.get_or_insert(now);
-        let pause = PAUSE_MIN.saturating_mul(1 << self.made.min(8)).min(PAUSE_MAX);
-        self.made += 1;
-        (now.duration_since(since) + pause <= within).then_some(pause)
-    }
 }
 
 impl Session {
@@ -164,20 +135,6 @@ fn bounded(own: &Arc<SessionSettings>, bound: Duration) -> Result<Arc<SessionSet
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn pauses_grow_and_end() {
-        let mut pauses = Pauses::default();
-        let within = Duration::from_secs(10);
-        let mut made = Vec::new();
-        while let Some(pause) = pauses.next(within) {
-            made.push(pause.as_millis());
-            // An attempt of a second, then the pause.
-            tokio::time::advance(pause + Duration::from_secs(1)).await;
-        }
-        assert_eq!(made, [250, 500, 1000, 2000]);
-        assert_eq!(Pauses::default().next(Duration::ZERO), None);
-    }
 
     #[test]
     fn a_shorter_wait_of_the_session_stays() {

@@ -5,17 +5,22 @@
 //! wait for its table (`direct`), becomes an online copy (`copy`), or is refused (`refuse`). Other schema
 //! changes (views, triggers, routines) go to the server with the same bounded wait.
 //!
+//! A change of every database of a keyspace (`fleet`) is decided about, and carried out, by
+//! [`crate::migrations::fleet`]; the session only asks for it and waits.
+//!
 //! Invariants: no type change goes to a server as the client wrote it, whatever the table's size and whoever
 //! asks; what the server will not do in place is copied online or refused, never copied by the server;
 //! nothing is sent before it is decided.
 
 mod copy;
 mod direct;
+mod fleet;
 mod look;
-mod refuse;
+mod own;
 mod young;
 
 pub(in crate::session) use self::direct::Waits;
+pub use self::own::OwnDatabases;
 pub(in crate::session) use self::young::YoungTables;
 
 use crate::ddl::{Decision, Finding, Level, Offer, Request, Route, Standing, Table, assert_edits, decide};
@@ -23,7 +28,8 @@ use crate::error::{ClientError, Code};
 use crate::plan::{Address, Destination, Plan};
 use crate::protocol::response::CommandKind;
 use crate::protocol::result::ServerError;
-use crate::sql::{self, ChangeForm, Lexer, ObjectName, Scan, ScanFlags, SqlMode, TableChange, TokenKind};
+use crate::schema::{Asked, read_asked, refuse};
+use crate::sql::{self, Scan};
 use crate::topology::Snapshot;
 
 use self::look::Look;
@@ -43,34 +49,6 @@ struct Site<'a> {
     said: &'a Said,
     /// What it is planned on.
     snapshot: &'a Snapshot,
-}
-
-/// A change of a table, read.
-struct Asked<'a> {
-    /// The text as it would go to the server.
-    text: &'a [u8],
-    change: TableChange,
-    mode: SqlMode,
-}
-
-impl Asked<'_> {
-    /// The tables that are changed, dropped or emptied.
-    fn tables(&self) -> impl Iterator<Item = &ObjectName> {
-        std::iter::once(&self.change.table).chain(&self.change.more_tables)
-    }
-
-    /// Says whether it only makes a table.
-    fn only_creates(&self) -> bool {
-        matches!(self.change.form, ChangeForm::Create(_)) && !self.change.ignore
-    }
-
-    /// Says whether it is decided with the table's definition.
-    fn needs_definition(&self) -> bool {
-        !matches!(
-            self.change.form,
-            ChangeForm::Create(_) | ChangeForm::Drop | ChangeForm::Truncate | ChangeForm::Rename
-        )
-    }
 }
 
 /// What became of a change that was sent to the server.
@@ -93,6 +71,10 @@ impl Session {
         let (address, edited) = match destination {
             Destination::One(address) => (address, None),
             Destination::Edited { address, text } => (address, Some(text)),
+            Destination::Fleet(keyspace) => {
+                let asked = (statement.text, &statement.said);
+                return self.change_fleet(CommandKind::Query, asked, &keyspace).await;
+            }
             _ => return Err(ClientError::of(Code::WideDdl).into()),
         };
         let text = edited.as_deref().unwrap_or(statement.text);
@@ -113,6 +95,7 @@ impl Session {
         job: &Job<'_>,
         (address, said, snapshot): (&Address, &Said, &Snapshot),
     ) -> Flow {
+        self.have_own_database(snapshot, address).await?;
         let place = self.place_of(snapshot, address, job, said)?;
         let site = Site { place, address, said, snapshot };
         // The lane, and gates: what waits here is planned again afterwards.
@@ -139,7 +122,7 @@ impl Session {
 
     /// Reads the text that is to be sent; `None` when it changes no table.
     fn read_change<'a>(&self, text: &'a [u8]) -> Result<Option<Asked<'a>>, ClientError> {
-        read(text, self.state.mode)
+        read_asked(text, self.state.mode)
     }
 
     /// Says whether a text only makes a table, so that nothing has to be decided about it.
@@ -291,64 +274,6 @@ impl Session {
     }
 }
 
-/// Reads a text that is to be sent; `None` when it changes no table.
-///
-/// # Errors
-/// `ddl_unread`, also for a change of a table in a form that is not known, and for what may be another
-/// statement to the server than to the reader.
-fn read(text: &[u8], mode: SqlMode) -> Result<Option<Asked<'_>>, ClientError> {
-    const DISPUTED: ScanFlags = ScanFlags::VERSION_COMMENT_SKIPPED.union(ScanFlags::VERSION_COMMENT_DISPUTED);
-    let mut scan = Scan::default();
-    sql::scan(text, mode, &mut scan);
-    let unread = |why: &dyn std::fmt::Display| {
-        ClientError::new(Code::DdlUnread, format!("{}: {why}", Code::DdlUnread.sentence()))
-    };
-    let is_disputed = scan.flags.intersects(DISPUTED);
-    let change = sql::read_change(text, &scan, mode).map_err(|error| unread(&error))?;
-    let asked = change.map(|change| Asked { text, change, mode });
-    if is_disputed {
-        // Behind the name of a table that is made, a comment says at most how the table is made.
-        let creates = asked.as_ref().filter(|asked| asked.only_creates());
-        let front = creates.map_or(text.len(), |asked| asked.change.table.span().end as usize);
-        sql::scan(&text[..front], mode, &mut scan);
-        if scan.flags.intersects(DISPUTED) {
-            return Err(unread(&"a version comment"));
-        }
-    }
-    if asked.is_none() && is_of_table(text, mode) {
-        return Err(unread(&"a form of it that is not known"));
-    }
-    Ok(asked)
-}
-
-/// Says whether a schema change is one of a table or an index, by the first word that names what it changes.
-fn is_of_table(text: &[u8], mode: SqlMode) -> bool {
-    const TABLE: [&str; 6] = ["INDEX", "OPTIMIZE", "RENAME", "TABLE", "TABLES", "TRUNCATE"];
-    const OTHER: [&str; 10] = [
-        "DATABASE",
-        "EVENT",
-        "FUNCTION",
-        "PACKAGE",
-        "PROCEDURE",
-        "SCHEMA",
-        "SEQUENCE",
-        "SERVER",
-        "TRIGGER",
-        "VIEW",
-    ];
-    let mut lexer = Lexer::new(text, mode);
-    loop {
-        let token = lexer.next_token();
-        let is = |word: &&str| token.span.of(text).eq_ignore_ascii_case(word.as_bytes());
-        match token.kind {
-            TokenKind::End => return false,
-            TokenKind::Word if TABLE.iter().any(is) => return true,
-            TokenKind::Word if OTHER.iter().any(is) => return false,
-            _ => {}
-        }
-    }
-}
-
 /// The job as a text of its own; `None` for commands that are no statements, or that have parameters.
 fn as_text<'b>(job: &Job<'b>, text: &'b [u8]) -> Result<Job<'b>, ClientError> {
     let attributes = match job.payload {
@@ -359,48 +284,4 @@ fn as_text<'b>(job: &Job<'b>, text: &'b [u8]) -> Result<Job<'b>, ClientError> {
         }
     };
     Ok(Job { payload: Payload::Text { attributes, text }, kind: CommandKind::Query, ..*job })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_may_be_another_statement_to_the_server_is_unread() {
-        let told = |text: &str| match read(text.as_bytes(), SqlMode::default()) {
-            Ok(asked) => {
-                if asked.is_some() {
-                    "table"
-                } else {
-                    "other"
-                }
-            }
-            Err(error) => {
-                assert_eq!(error.code, Code::DdlUnread, "{text}");
-                "unread"
-            }
-        };
-        for (text, is) in [
-            ("ALTER TABLE t ADD a INT", "table"),
-            ("ALTER IGNORE ONLINE TABLE t ADD a INT", "table"),
-            ("ALTER TABLE t ADD a INT /*!100000 , DROP COLUMN b */", "unread"),
-            ("ALTER TABLE t ADD a INT /*!80000 INVISIBLE */", "unread"),
-            ("ALTER TABLE t ADD a INT /*M!100000 , DROP COLUMN b */", "unread"),
-            ("ALTER TABLE t /*!40000 DISABLE KEYS */", "table"),
-            ("CREATE /*!100000 OR REPLACE */ TABLE t (a INT)", "unread"),
-            ("CREATE OR REPLACE TABLE t (a INT /*!80023 INVISIBLE */)", "unread"),
-            ("CREATE TABLE t (a INT /*!80023 INVISIBLE */)", "table"),
-            ("DROP ONLINE INDEX i ON t", "unread"),
-            ("CREATE VIEW v AS SELECT a FROM t", "other"),
-            (
-                "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER x BEFORE INSERT ON t \
-              FOR EACH ROW SET @a = 1 */",
-                "other",
-            ),
-            ("CREATE PROCEDURE p() ALTER TABLE t FORCE", "other"),
-            ("DROP VIEW v", "other"),
-        ] {
-            assert_eq!(told(text), is, "{text}");
-        }
-    }
 }

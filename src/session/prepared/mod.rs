@@ -134,7 +134,12 @@ impl Session {
         let destination = self.bind_prepare(&statement, plan, &snapshot)?;
         let job = job_of(&statement, plan, Payload::Raw(&[]), CommandKind::Prepare);
         let (place, edited) = match destination {
-            Destination::One(address) => (self.place_of(&snapshot, &address, &job, &said)?, None),
+            Destination::One(address) => {
+                if address.is_of_keyspace() {
+                    Box::pin(self.have_own_database(&snapshot, &address)).await?;
+                }
+                (self.place_of(&snapshot, &address, &job, &said)?, None)
+            }
             Destination::Edited { address, text } => {
                 (self.place_of(&snapshot, &address, &job, &said)?, Some(text))
             }
@@ -149,7 +154,9 @@ impl Session {
             ) => {
                 return Err(not_preparable().into());
             }
-            Destination::Local(_) => return self.prepare_local(text, scan, said).await,
+            Destination::Local(_) | Destination::Fleet(_) => {
+                return self.prepare_local(text, scan, said).await;
+            }
             Destination::Split(_) | Destination::All(_) => {
                 return Err(ClientError::of(Code::CrossShard).into());
             }
@@ -301,11 +308,18 @@ impl Session {
                 let job = job_of(asked, plan, Payload::Execute(execution), CommandKind::Execute);
                 return self.run_split(&job, pieces, snapshot).await;
             }
-            Destination::All(_) => return Err(ClientError::of(Code::CrossShard).into()),
+            Destination::All(_) | Destination::Fleet(_) => {
+                return Err(ClientError::of(Code::CrossShard).into());
+            }
         };
         let job = job_of(asked, plan, Payload::Execute(execution), CommandKind::Execute);
         let place = match address {
-            Some(address) => self.place_of(snapshot, &address, &job, &asked.said)?,
+            Some(address) => {
+                if address.is_of_keyspace() {
+                    Box::pin(self.have_own_database(snapshot, &address)).await?;
+                }
+                self.place_of(snapshot, &address, &job, &asked.said)?
+            }
             None => self.any_place(snapshot, &job, &asked.said)?,
         };
         self.run_job(&job, place).await
@@ -322,6 +336,9 @@ impl Session {
         let (address, edited) = match destination {
             Destination::One(address) => (address, None),
             Destination::Edited { address, text } => (address, Some(text)),
+            Destination::Fleet(keyspace) => {
+                return self.change_fleet(CommandKind::Execute, (asked.text, &asked.said), &keyspace).await;
+            }
             _ => return Err(ClientError::of(Code::CrossShard).into()),
         };
         let execution = match &edited {

@@ -66,7 +66,11 @@ pub(in crate::session) fn resolve_address(
     if let Some(workspace) = address.workspace() {
         check_workspace(&placement, workspace, needs)?;
     }
-    let database = database_of(snapshot, state, address.keyspace(), address.workspace())?;
+    let database = match address {
+        Address::Own(keyspace) => Some(keyspace.as_str().into()),
+        Address::Model(keyspace) => Some(model_database(snapshot, keyspace)?),
+        _ => database_of(snapshot, state, address.keyspace(), address.workspace())?,
+    };
     let cluster = placement.shard.cluster.clone();
     let owner = owner_of(address);
     Ok(Place { cluster, shard: Some(placement.shard), database, owner, role: needs.role, begins: true })
@@ -79,7 +83,11 @@ fn owner_of(address: &Address) -> u64 {
             admission::owner_of(workspace)
         }
         Address::Key { workspace: None, id, .. } => xxh3_64(id.as_bytes()),
-        Address::Keyspace(_) | Address::AnyShard(_) | Address::Range { .. } => 0,
+        Address::Keyspace(_)
+        | Address::AnyShard(_)
+        | Address::Own(_)
+        | Address::Model(_)
+        | Address::Range { .. } => 0,
     }
 }
 
@@ -93,6 +101,20 @@ fn check_workspace(placement: &Placement, workspace: &WorkspaceId, needs: Needs)
         WorkspaceState::Suspended => Code::WorkspaceSuspended,
     };
     Err(ClientError::new(refusal, format!("{}: workspace {workspace}", refusal.sentence())))
+}
+
+/// The database of the workspace that stands for all. Without any workspace there is no schema yet: then it is
+/// the keyspace's own, for which nothing but its own tables is asked.
+fn model_database(snapshot: &Snapshot, keyspace: &Keyspace) -> Result<Arc<str>, ClientError> {
+    let schema = keyspace_schema(snapshot, keyspace)?;
+    let Layout::DatabasePerWorkspace(pattern) = &schema.layout else { return Ok(keyspace.as_str().into()) };
+    match snapshot.model(keyspace)? {
+        None => Ok(keyspace.as_str().into()),
+        Some(workspace) => {
+            let name = pattern.render(&workspace).ok_or_else(|| unknown_database(&workspace.to_string()))?;
+            Ok(name.into())
+        }
+    }
 }
 
 /// The database's name on the server: the keyspace's own, or the workspace's.

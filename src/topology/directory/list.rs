@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use super::{Directory, Entry};
+use super::{Directory, Entry, Slot};
 use crate::ids::{ShardName, WorkspaceId};
 use crate::topology::WorkspaceState;
 
@@ -43,6 +43,22 @@ impl Directory {
             }
         }
         first.into_sorted_vec().into_iter().map(|row| (row.workspace, row.entry)).collect()
+    }
+}
+
+impl Directory {
+    /// Some active workspace of a shard: the same one as long as nothing about it changes and none comes that
+    /// is before it in the pages.
+    ///
+    /// Ends at the first page that has one.
+    pub fn some_active(&self, shard: &ShardName) -> Option<WorkspaceId> {
+        self.pages().find_map(|page| {
+            let mut entries = page.entries();
+            let is_it = |slot: &Slot| {
+                slot.state == WorkspaceState::Active && self.shards().name(slot.shard) == *shard
+            };
+            entries.find(|(_, slot)| is_it(slot)).map(|(workspace, _)| workspace)
+        })
     }
 }
 

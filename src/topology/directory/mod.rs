@@ -161,6 +161,14 @@ impl Directory {
         self.shards.counts()
     }
 
+    /// Every workspace, in no order, a page at a time; those of pages that cannot be read are left out.
+    pub fn entries(&self) -> impl Iterator<Item = (WorkspaceId, Entry)> {
+        self.pages().flat_map(|page| {
+            let rows = page.entries().map(|(workspace, slot)| (workspace, self.entry(slot)));
+            rows.collect::<Vec<_>>()
+        })
+    }
+
     /// Pages that cannot be read.
     pub fn damaged(&self) -> Vec<DamagedPage> {
         let page = |number: usize| {

@@ -78,7 +78,7 @@ fn last_concerned(events: &[LoggedEntry]) -> Option<ClusterName> {
 fn beginning(events: &[LoggedEntry], cluster: &ClusterName) -> SystemTime {
     let is_beginning = |logged: &&LoggedEntry| match &*logged.entry {
         Entry::Step(event) => event.cluster == *cluster && event.from == Stage::Open,
-        Entry::Act(_) | Entry::State(_) | Entry::Notice(_) => false,
+        Entry::Act(_) | Entry::State(_) | Entry::Fleet(_) | Entry::Notice(_) => false,
     };
     match events.iter().rev().find(is_beginning) {
         Some(logged) => logged.entry.at() - LEAD,

@@ -11,7 +11,7 @@ use crate::ids::{ClusterName, MigrationId, UserName};
 use crate::migrations::Failure;
 use crate::migrations::fleet::ledger::{Book, BookError, Header, Moment, Order, Outcome, Row, encode_new};
 use crate::migrations::fleet::schedule::{
-    Act, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal,
+    Act, Budget, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal,
 };
 
 /// Migrations that are over and are kept in the store; the oldest are removed at a start.
@@ -132,6 +132,30 @@ impl<E: Executor> Driver<E> {
         Ok(faults)
     }
 
+    /// Headers of the migrations that are over.
+    pub fn past(&self) -> impl Iterator<Item = &Header> {
+        self.past.values()
+    }
+
+    /// Sets what a cluster bears.
+    pub fn set_budget(&mut self, cluster: &ClusterName, budget: Budget) {
+        self.scheduler.set_budget(cluster, budget);
+    }
+
+    /// The rows of a migration, also of one that is over; those are read from the store.
+    ///
+    /// # Errors
+    /// [`DriverError::Command`] when there is no such migration; [`DriverError::Book`].
+    pub async fn rows(&mut self, id: &MigrationId) -> Result<Vec<Row>, DriverError> {
+        if let Some(rows) = self.scheduler.rows(id) {
+            return Ok(rows.to_vec());
+        }
+        match self.past.get(id).cloned() {
+            Some(header) => Ok(self.book.rows(&header).await?),
+            None => Err(Refusal::NotFound(id.clone()).into()),
+        }
+    }
+
     /// Notes how a cluster is; the next turn takes it over.
     pub fn read(&mut self, cluster: ClusterName, reading: Reading) {
         self.readings.insert(cluster, reading);
@@ -218,7 +242,7 @@ impl<E: Executor> Driver<E> {
     /// # Errors
     /// [`DriverError::Book`]: nothing was begun in this turn; [`Driver::resume`] goes on.
     /// [`DriverError::NotResumed`].
-    pub async fn turn(&mut self, places: &dyn Places, now: Moment) -> Result<Turned, DriverError> {
+    pub async fn turn(&mut self, places: &(dyn Places + Sync), now: Moment) -> Result<Turned, DriverError> {
         self.check_resumed()?;
         if !self.book.keep_lease().await.inspect_err(|_| self.is_resumed = false)? {
             self.is_resumed = false;

@@ -1,11 +1,13 @@
 //! Where databases are, by the routing snapshot of the moment.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::ids::{ClusterName, ShardName};
-use crate::migrations::fleet::ledger::{Order, Row, Why};
+use crate::ids::{ClusterName, ShardName, WorkspaceId};
+use crate::migrations::fleet::ledger::{Action, Order, Record, Row, Why};
 use crate::migrations::fleet::schedule::{Place, Places};
-use crate::topology::{RouteError, Shard, SnapshotCell, WorkspaceState};
+use crate::topology::{Entry, RouteError, Shard, SnapshotCell, WorkspaceState};
+use crate::vschema::Layout;
 
 /// Asks the current snapshot. A workspace that is read-only is changed like an active one: its clients read,
 /// and code that is deployed later expects the new definition there too.
@@ -39,6 +41,27 @@ impl Places for SnapshotPlaces {
             Err(RouteError::UnknownWorkspace { .. }) => Place::Gone,
             Err(_) => Place::Later(Why::Unplaced),
         }
+    }
+
+    fn latecomers(&self, order: &Order, rows: &[Row]) -> Vec<Row> {
+        let snapshot = self.0.peek();
+        let schema = snapshot.vschema.keyspace(order.keyspace.as_str());
+        let layout = schema.map(|schema| &schema.layout);
+        let (Some(Layout::DatabasePerWorkspace(pattern)), Action::Change) = (layout, &order.action) else {
+            return Vec::new();
+        };
+        let Ok(directory) = snapshot.directory(&order.keyspace) else { return Vec::new() };
+        let known: HashSet<&WorkspaceId> = rows.iter().filter_map(|row| row.workspace.as_ref()).collect();
+        let wave = u16::try_from(order.waves.len().saturating_sub(1)).unwrap_or(u16::MAX);
+        let late = directory.entries().filter(|(workspace, _)| !known.contains(workspace));
+        let row = |(workspace, entry): (WorkspaceId, Entry)| {
+            let shard = snapshot.shard(&order.keyspace, entry.shard.as_str())?;
+            let (shard, cluster) = (shard.name.clone(), shard.cluster.clone());
+            let database = pattern.render(&workspace)?.into();
+            let workspace = Some(workspace);
+            Some(Row { database, workspace, shard, cluster, wave, record: Record::WAITING })
+        };
+        late.filter_map(row).collect()
     }
 }
 

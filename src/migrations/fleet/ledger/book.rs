@@ -157,6 +157,8 @@ impl Book {
                 rows.extend(page);
             }
         }
+        // Pages are written before the header that counts their rows.
+        rows.truncate(header.databases as usize);
         if rows.len() != header.databases as usize {
             let (id, expected) = (id.clone(), header.databases);
             return Err(BookError::Torn { id, expected, found: rows.len() });

@@ -26,10 +26,51 @@ pub enum Action {
 /// A definition that the plan knows, and what becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
-    /// The definition before.
-    pub from: Fingerprint,
-    /// The definition then.
-    pub to: Fingerprint,
+    /// The definition before; absent: the table is not there.
+    pub from: Option<Fingerprint>,
+    /// The definition then; absent: the table is not there.
+    pub to: Option<Fingerprint>,
+}
+
+/// What one statement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// ALTER TABLE, CREATE INDEX, DROP INDEX.
+    Alter,
+    /// CREATE TABLE.
+    CreateTable,
+    /// DROP TABLE: renamed away, and dropped later.
+    DropTable,
+    /// CREATE OR REPLACE VIEW: may be repeated without harm.
+    CreateView,
+    /// DROP VIEW.
+    DropView,
+}
+
+/// A definition as a server printed it, kept so that a change can be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// What SHOW CREATE TABLE printed.
+    pub text: String,
+}
+
+/// One statement of a fleet migration. The statements of one are carried out in order in each database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderStep {
+    /// The statement.
+    pub text: String,
+    /// The table or view, as the servers have it.
+    pub table: String,
+    /// What it is.
+    pub kind: StepKind,
+    /// The definitions that the plan knows; none for views.
+    pub wanted: Vec<Wanted>,
+    /// The definitions before, for a revert; none when they are too long to be kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Before>,
 }
 
 /// A part of the databases that is done before the next part is begun.
@@ -80,9 +121,11 @@ pub struct Order {
     pub keyspace: Keyspace,
     /// The tables that it changes, as the servers have them.
     pub tables: Vec<String>,
-    /// The statement.
+    /// The statements as they were asked for, for people: joined by `; `.
     pub statement: String,
-    /// What the statement means depends on.
+    /// The statements, in order.
+    pub steps: Vec<OrderStep>,
+    /// What the statements mean depends on.
     pub settings: StatementSettings,
     /// What is done.
     pub action: Action,
@@ -90,8 +133,6 @@ pub struct Order {
     pub prove: bool,
     /// It is known that running code breaks.
     pub acknowledged: bool,
-    /// The definitions that the plan knows.
-    pub wanted: Vec<Wanted>,
     /// Statements that one database takes, for the budget.
     pub statements: u16,
     /// The waves, in order.

@@ -15,7 +15,7 @@ mod row;
 
 pub use book::{Book, BookError, LEASE_KEY, Loaded};
 pub(crate) use book::{encode_header, encode_new, header_key};
-pub use header::{Action, Header, Order, Pace, Phase, Progress, Wanted, Wave};
+pub use header::{Action, Before, Header, Order, OrderStep, Pace, Phase, Progress, StepKind, Wanted, Wave};
 pub use record::{
     Counts, Illegal, Kind, Moment, Outcome, Record, Standing, TRIES_MAX, Transition, Why, apply, retry_after,
 };

@@ -133,7 +133,7 @@ pub fn summarize(
     let groups_of: Vec<GroupPlan> = plans.into_iter().map(|(plan, _)| plan).collect();
     let changed = || groups_of.iter().filter(|group| group.verdict == Verdict::Change);
     let wanted = changed()
-        .filter_map(|group| Some(Wanted { from: group.definition.fingerprint(), to: group.to? }))
+        .filter_map(|group| Some(Wanted { from: Some(group.definition.fingerprint()), to: Some(group.to?) }))
         .collect();
     let unforeseen =
         changed().filter(|group| group.to.is_none()).map(|group| group.definition.fingerprint()).collect();

@@ -169,7 +169,7 @@ fn a_plan_says_who_is_done_who_drifted_and_what_it_takes() {
     assert_eq!(drifted.differences[0].words(), "key extra is not wanted: key (name)");
     let from = Definition::read(USERS, server()).unwrap().fingerprint();
     let to = Definition::read(&USERS.replace("`id` int", "`id` bigint"), server()).unwrap().fingerprint();
-    assert_eq!(plan.wanted, [crate::migrations::fleet::ledger::Wanted { from, to }]);
+    assert_eq!(plan.wanted, [crate::migrations::fleet::ledger::Wanted { from: Some(from), to: Some(to) }]);
     assert!(plan.unforeseen.is_empty());
     let cluster = &plan.clusters[&ClusterName::new("c0")];
     assert_eq!((cluster.to_change, cluster.copied, cluster.done, cluster.statements), (500, 500, 100, 2500));

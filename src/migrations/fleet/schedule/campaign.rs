@@ -71,6 +71,29 @@ impl Campaign {
         campaign
     }
 
+    /// Takes databases on that came into being since.
+    pub(super) fn extend(&mut self, late: Vec<Row>, mut lane_of: impl FnMut(&ClusterName) -> u16) {
+        let waves = self.header.order.waves.len();
+        for row in late.into_iter().filter(|row| usize::from(row.wave) < waves) {
+            let at = u32::try_from(self.rows.len()).expect("a million at most");
+            let lane = lane_of(&row.cluster);
+            let queue = self.queues.entry(lane).or_insert_with(|| Queue::new(waves));
+            queue.counts[usize::from(row.wave)].add(row.record.standing.kind());
+            enqueue(queue, &mut self.unsure, &row, at, End::Back);
+            self.rows.push(row);
+            self.lanes.push(lane);
+            self.dirty_pages.insert(page_of(at));
+            self.header.databases += 1;
+            self.is_header_dirty = true;
+        }
+    }
+
+    /// Says whether nothing is to come of any of its databases.
+    pub(super) fn is_through(&self) -> bool {
+        let counts = self.counts();
+        counts.over() == counts.total()
+    }
+
     pub(super) fn id(&self) -> &MigrationId {
         &self.header.order.id
     }

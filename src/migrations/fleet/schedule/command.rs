@@ -4,7 +4,7 @@ use super::campaign::Campaign;
 use super::scheduler::{Act, Scheduler, Step, work};
 use crate::ids::{MigrationId, UserName};
 use crate::migrations::fleet::ledger::{
-    Action, Kind, Moment, Order, Pace, Phase, Record, Row, Transition, Wave,
+    Action, Kind, Moment, Order, OrderStep, Pace, Phase, Record, Row, Transition, Wanted, Wave,
 };
 
 /// What an operator wants.
@@ -190,11 +190,7 @@ impl Scheduler {
         let order = Order {
             id: new,
             action: Action::Revert { of: id.clone() },
-            wanted: order
-                .wanted
-                .iter()
-                .map(|wanted| crate::migrations::fleet::ledger::Wanted { from: wanted.to, to: wanted.from })
-                .collect(),
+            steps: order.steps.iter().rev().map(reversed).collect(),
             waves: vec![wave("first of each cluster", 0, 0), wave("all", 1, 10)],
             user: by.clone(),
             submitted: now,
@@ -202,6 +198,12 @@ impl Scheduler {
         };
         Ok((order, rows))
     }
+}
+
+/// The step that takes one back.
+fn reversed(step: &OrderStep) -> OrderStep {
+    let turn = |wanted: &Wanted| Wanted { from: wanted.to, to: wanted.from };
+    OrderStep { wanted: step.wanted.iter().map(turn).collect(), ..step.clone() }
 }
 
 fn retry_failed(campaign: &mut Campaign, turn: u64, now: Moment) -> Result<(), Refusal> {

@@ -1,13 +1,13 @@
-//! What the client is told of a refused change.
+//! What whoever asks is told of a refused change.
 
-use super::Asked;
+use super::asked::Asked;
 use crate::ddl::{Decision, Effect, Finding, Level, Standing, Table, missing_column};
 use crate::error::{ClientError, Code};
 use crate::sql::{ClauseKind, Lexer, SqlMode, TokenKind};
 
 /// The refusal in words: the rule that weighs most, why it applies here, what to do; and which others there
 /// are. Names only, no values.
-pub(super) fn refusal(decision: &Decision, standing: Standing) -> ClientError {
+pub fn refusal(decision: &Decision, standing: Standing) -> ClientError {
     let refusals = || decision.all_findings().filter(|finding| finding.level == Level::Refusal);
     let heaviest = refusals().map(|finding| finding.effect).max();
     let Some(found) = refusals().find(|finding| Some(finding.effect) == heaviest) else {
@@ -29,7 +29,7 @@ pub(super) fn refusal(decision: &Decision, standing: Standing) -> ClientError {
 }
 
 /// Says whether the change names a column that the table does not have: no server would do that.
-pub(super) fn names_nothing(decision: &Decision) -> bool {
+pub fn names_nothing(decision: &Decision) -> bool {
     let is_it = |found: &Finding| found.level == Level::Refusal && found.rule.name == "unknown_column";
     decision.all_findings().any(is_it)
 }
@@ -37,7 +37,7 @@ pub(super) fn names_nothing(decision: &Decision) -> bool {
 /// The server's own error for the first clause that names a column that is not there; `None` where a
 /// condition (IF EXISTS) may make that a no-op. The server is not asked: what else the statement names would
 /// be done if a column of this name appeared meanwhile.
-pub(super) fn error_of_nothing(asked: &Asked<'_>, table: Table<'_>) -> Option<ClientError> {
+pub fn error_of_nothing(asked: &Asked<'_>, table: Table<'_>) -> Option<ClientError> {
     let Asked { text, change, mode } = asked;
     change.clauses.iter().find_map(|clause| {
         let column = missing_column(change, clause, table)?;

@@ -1,26 +1,35 @@
-//! `SHOW MIGRATIONS` and `SHOW MIGRATION '<id>'`.
+//! `SHOW MIGRATIONS` and `SHOW MIGRATION '<id>'`: of one table, and of a fleet of databases (`fleet`).
+
+mod fleet;
 
 use std::time::{Duration, SystemTime};
 
 use super::super::context::AdminContext;
 use super::super::table::{AdminAnswer, AdminTable, AdminValue, ColumnKind};
-use super::super::words::Words;
+use super::super::words::{Word, Words};
 use crate::drain::utc;
 use crate::error::{ClientError, Code};
 use crate::ids::MigrationId;
-use crate::migrations::MigrationRow;
+use crate::migrations::fleet::live::FleetStatus;
+use crate::migrations::{MigrationRow, State};
+
+pub(in crate::admin::show) use self::fleet::lanes;
+pub(in crate::admin) use self::fleet::{parts, take_fleet};
 
 /// Every migration, newest first.
 pub(in crate::admin::show) fn migrations(context: &AdminContext) -> AdminTable {
     use ColumnKind::{Fraction, Number, Text};
     let mut table = AdminTable::new([
         ("id", Text),
+        ("kind", Text),
         ("cluster", Text),
         ("database", Text),
         ("table", Text),
         ("state", Text),
         ("step", Text),
         ("percent", Fraction),
+        ("done", Number),
+        ("total", Number),
         ("rows_copied", Number),
         ("rows_per_s", Fraction),
         ("eta_s", Number),
@@ -31,7 +40,12 @@ pub(in crate::admin::show) fn migrations(context: &AdminContext) -> AdminTable {
         ("submitted", Text),
         ("statement", Text),
     ]);
-    context.migrations.rows().iter().for_each(|row| table.push(line(row)));
+    let fleets = context.fleet.rows().into_iter().map(|row| (row.submitted, fleet::line(&row)));
+    let copies = context.migrations.rows().into_iter().map(|row| (row.submitted, line(&row)));
+    let mut lines: Vec<_> = fleets.chain(copies).collect();
+    // Each kind comes in order; where two came in the same moment a fleet migration is shown first.
+    lines.sort_by_key(|(submitted, _)| std::cmp::Reverse(*submitted));
+    lines.into_iter().for_each(|(_, line)| table.push(line));
     table
 }
 
@@ -39,12 +53,15 @@ fn line(row: &MigrationRow) -> Vec<AdminValue> {
     let progress = &row.progress;
     vec![
         AdminValue::text(&row.id),
+        "copy".into(),
         AdminValue::text(&row.cluster),
         row.database.as_str().into(),
         row.table.as_str().into(),
         row.state.name().into(),
         row.step.into(),
         AdminValue::Fraction(percent(row)),
+        u32::from(row.state == State::Done).into(),
+        1_u32.into(),
         progress.rows_copied.into(),
         AdminValue::Fraction(progress.rows_per_second),
         progress.remaining().filter(|_| !row.state.is_over()).map_or(AdminValue::Null, whole_seconds),
@@ -62,6 +79,11 @@ pub(in crate::admin) fn migration(
     words: &mut Words<'_>,
     context: &AdminContext,
 ) -> Result<AdminAnswer, ClientError> {
+    if let Some(status) = fleet_next(words, context) {
+        words.name("a migration's id (SHOW MIGRATIONS)")?;
+        words.end()?;
+        return Ok(AdminAnswer::Rows(fleet::facts(&status)));
+    }
     let row = take_migration(words, context)?;
     words.end()?;
     let mut table = AdminTable::new([("name", ColumnKind::Text), ("value", ColumnKind::Text)]);
@@ -71,6 +93,12 @@ pub(in crate::admin) fn migration(
         }
     }
     Ok(AdminAnswer::Rows(table))
+}
+
+/// The fleet migration whose id is next, if it is one's.
+pub(in crate::admin) fn fleet_next(words: &Words<'_>, context: &AdminContext) -> Option<FleetStatus> {
+    let (Word::Plain(id) | Word::Quoted(id)) = words.peek()? else { return None };
+    context.fleet.status(&MigrationId::new(id.as_str()))
 }
 
 /// Takes the id of a migration that is there.
@@ -124,7 +152,7 @@ fn facts(row: &MigrationRow) -> Vec<(&'static str, Option<String>)> {
 
 /// Of the rows, by the server's estimate; a migration that is done has all of them.
 fn percent(row: &MigrationRow) -> f64 {
-    if row.state == crate::migrations::State::Done { 100.0 } else { row.progress.share() * 100.0 }
+    if row.state == State::Done { 100.0 } else { row.progress.share() * 100.0 }
 }
 
 fn waits_for(row: &MigrationRow) -> Option<String> {

@@ -1,0 +1,188 @@
+//! What doors see, made from what the driver knows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::door::{DatabaseFilter, DatabaseRow, FleetClusterRow, FleetRow, FleetStatus, WaveStatus};
+use super::execute::LiveExecutor;
+use crate::ids::{ClusterName, MigrationId};
+use crate::migrations::fleet::drive::Driver;
+use crate::migrations::fleet::ledger::{Action, Counts, Header, Kind, Moment, Phase, Row, Standing};
+use crate::migrations::fleet::schedule::{LaneStatus, Stage, Status};
+
+/// Troubled databases that are shown with a migration.
+const TROUBLED_MAX: usize = 20;
+/// Databases in one list.
+const LISTED_MAX: usize = 100_000;
+
+/// Everything that is shown.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Shown {
+    pub(super) statuses: BTreeMap<MigrationId, FleetStatus>,
+    pub(super) lanes: Vec<LaneStatus>,
+}
+
+/// As of now.
+pub(super) fn of(driver: &Driver<LiveExecutor>, now: Moment) -> Shown {
+    let scheduler = driver.scheduler();
+    let lanes = scheduler.lanes();
+    let by_name: HashMap<&ClusterName, &LaneStatus> =
+        lanes.iter().map(|lane| (&lane.cluster, lane)).collect();
+    let mut statuses: BTreeMap<MigrationId, FleetStatus> =
+        driver.past().map(|header| (header.order.id.clone(), past(header))).collect();
+    for status in scheduler.status(now) {
+        let (Some(header), Some(rows)) = (scheduler.header(&status.id), scheduler.rows(&status.id)) else {
+            continue;
+        };
+        statuses.insert(status.id.clone(), present((header, rows), &status, &by_name, now));
+    }
+    Shown { statuses, lanes }
+}
+
+/// One that is over, and whose rows are not in memory.
+fn past(header: &Header) -> FleetStatus {
+    let counts = header.progress.totals.unwrap_or_default();
+    let row = row_of(header, counts, Stage::Still, (0.0, None));
+    FleetStatus {
+        row,
+        waves: Vec::new(),
+        clusters: Vec::new(),
+        troubled: Vec::new(),
+        later: BTreeMap::new(),
+        pace: header.progress.pace,
+    }
+}
+
+fn present(
+    (header, rows): (&Header, &[Row]),
+    status: &Status,
+    lanes: &HashMap<&ClusterName, &LaneStatus>,
+    now: Moment,
+) -> FleetStatus {
+    let counts = status.counts();
+    let mut row = row_of(header, counts, status.stage.clone(), (status.per_second, status.remaining));
+    row.waits_for = waits_for(header, status, now);
+    let part = |part: &crate::migrations::fleet::schedule::ClusterStatus| {
+        let lane = LaneStatus::clone(lanes.get(&part.cluster)?);
+        Some(FleetClusterRow { lane, waves: part.waves.clone() })
+    };
+    let mut clusters: Vec<FleetClusterRow> = status.clusters.iter().filter_map(part).collect();
+    clusters.sort_by(|a, b| a.lane.cluster.cmp(&b.lane.cluster));
+    let waves = header.order.waves.iter().enumerate().map(|(at, wave)| {
+        let mut counts = Counts::default();
+        clusters.iter().filter_map(|part| part.waves.get(at)).for_each(|part| counts.plus(part));
+        WaveStatus { wave: wave.clone(), counts }
+    });
+    let waves = waves.collect();
+    let (troubled, later) = if counts.of(Kind::Failed) + counts.of(Kind::Drifted) + counts.of(Kind::Later) > 0
+    {
+        (troubled(rows), later(rows))
+    } else {
+        (Vec::new(), BTreeMap::new())
+    };
+    FleetStatus { row, waves, clusters, troubled, later, pace: header.progress.pace }
+}
+
+fn troubled(rows: &[Row]) -> Vec<DatabaseRow> {
+    let is_troubled = |row: &&Row| matches!(row.record.standing, Standing::Failed | Standing::Drifted);
+    rows.iter().filter(is_troubled).take(TROUBLED_MAX).map(database).collect()
+}
+
+fn later(rows: &[Row]) -> BTreeMap<&'static str, u32> {
+    let mut later = BTreeMap::new();
+    for row in rows {
+        if let Standing::Later(why) = row.record.standing {
+            *later.entry(why.word()).or_default() += 1;
+        }
+    }
+    later
+}
+
+fn row_of(
+    header: &Header,
+    counts: Counts,
+    stage: Stage,
+    (per_second, remaining): (f64, Option<Duration>),
+) -> FleetRow {
+    let (order, progress) = (&header.order, &header.progress);
+    let wave_name = order.waves.get(usize::from(progress.wave)).map(|wave| wave.name.clone());
+    let old = counts.total() - counts.done() - counts.of(Kind::Gone);
+    FleetRow {
+        id: order.id.clone(),
+        keyspace: order.keyspace.clone(),
+        statement: order.statement.clone(),
+        tables: order.tables.clone(),
+        user: order.user.clone(),
+        submitted: wall(order.submitted),
+        phase: progress.phase.clone(),
+        stage,
+        wave: progress.wave,
+        wave_name: wave_name.unwrap_or_default(),
+        waves: u16::try_from(order.waves.len()).unwrap_or(u16::MAX),
+        counts,
+        per_second,
+        remaining,
+        waits_for: None,
+        is_mixed: counts.done() > 0 && old > 0,
+        reverts: match &order.action {
+            Action::Revert { of } => Some(of.clone()),
+            Action::Change => None,
+        },
+        ended: progress.ended.map(wall),
+    }
+}
+
+fn waits_for(header: &Header, status: &Status, now: Moment) -> Option<String> {
+    match (&header.progress.phase, &status.stage) {
+        (Phase::Paused { by }, _) => Some(format!("{by} paused it")),
+        (Phase::Stopped { why }, _) => Some(why.clone()),
+        (Phase::Cancelled { .. }, _) if header.progress.ended.is_none() => {
+            Some("what is being changed comes to its end".to_owned())
+        }
+        (Phase::Cancelled { .. } | Phase::Finished, _) => None,
+        (Phase::Active, Stage::Queued { behind }) => {
+            Some(format!("fleet migration {behind} changes the same table"))
+        }
+        (Phase::Active, Stage::Soaking { until }) => {
+            let left = until.since(now).as_secs();
+            Some(format!("whether all stays well, for {left} s more"))
+        }
+        (Phase::Active, Stage::WaitsForLater) => {
+            Some("workspaces are moving or suspended, or shards drained".to_owned())
+        }
+        (Phase::Active, Stage::Working | Stage::Still) => {
+            let closed = status.clusters.iter().filter_map(|part| {
+                let waiting = part.counts().of(Kind::Waiting) > 0;
+                let why = part.closed.filter(|_| waiting)?;
+                Some(format!("cluster {}: {}", part.cluster, why.words()))
+            });
+            let closed: Vec<String> = closed.collect();
+            (!closed.is_empty()).then(|| closed.join("; "))
+        }
+    }
+}
+
+/// Those that match, in order.
+pub(super) fn databases(rows: &[Row], filter: &DatabaseFilter) -> Vec<DatabaseRow> {
+    let matches = |row: &&Row| {
+        filter.kind.is_none_or(|kind| row.record.standing.kind() == kind)
+            && filter.cluster.as_ref().is_none_or(|cluster| row.cluster == *cluster)
+    };
+    let limit = filter.limit.min(LISTED_MAX);
+    rows.iter().filter(matches).skip(filter.skip).take(limit).map(database).collect()
+}
+
+fn database(row: &Row) -> DatabaseRow {
+    DatabaseRow {
+        database: row.database.to_string(),
+        workspace: row.workspace.clone(),
+        shard: row.shard.clone(),
+        cluster: row.cluster.clone(),
+        wave: row.wave,
+        record: row.record.clone(),
+    }
+}
+
+fn wall(moment: Moment) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(moment.0)
+}
