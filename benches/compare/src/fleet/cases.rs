@@ -22,6 +22,9 @@ const STALL_AT: f64 = 0.2;
 /// Bulkhead is killed when these shares of the databases are changed.
 const KILL_AT: [f64; 3] = [0.2, 0.45, 0.7];
 
+/// How long the program that waits may take to notice that the migration is over.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(60);
+
 /// A case by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -140,12 +143,13 @@ async fn stall(field: &Field, scene: &mut Scene, longest: Duration) -> io::Resul
 }
 
 async fn killed(field: &Field, scene: &mut Scene, longest: Duration) -> io::Result<()> {
-    let _submission = Submission::start(field, scene.prepared())?;
+    let mut submission = Submission::start(field, scene.prepared())?;
     for share in KILL_AT {
         scene.wait_for_share(field, share, longest).await?;
         scene.restart_bulkhead()?;
     }
     let end = scene.wait_for_end(longest).await?;
     scene.mark(format!("the migration is {end}"));
+    scene.errors.extend(submission.end(LAST_WORDS_MAX).await?);
     Ok(())
 }

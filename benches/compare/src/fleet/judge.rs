@@ -45,14 +45,7 @@ pub fn bars(records: &[Record]) -> Vec<Bar> {
     if let Some(record) = of(records, Case::Bulkhead) {
         bars.extend(quiet(record));
         bars.extend(of(records, Case::PtOsc).map(|other| speed(record, other)));
-        bars.push(most(
-            record,
-            "databases not changed exactly once",
-            record.outcome.not_once() as f64,
-            "",
-            0.0,
-        ));
-        bars.push(most(record, "errors of bulkhead migrate submit", record.errors.len() as f64, "", 0.0));
+        bars.extend(complete(record));
         bars.extend(kept(record));
     }
     if let Some(record) = of(records, Case::Stall) {
@@ -60,13 +53,7 @@ pub fn bars(records: &[Record]) -> Vec<Bar> {
         bars.extend(kept(record));
     }
     if let Some(record) = of(records, Case::Killed) {
-        bars.push(most(
-            record,
-            "databases not changed exactly once",
-            record.outcome.not_once() as f64,
-            "",
-            0.0,
-        ));
+        bars.extend(complete(record));
         bars.extend(kept(record));
     }
     bars
@@ -103,6 +90,14 @@ fn speed(record: &Record, other: &Record) -> Bar {
     let mut bar = Bar::new(name, ratio, "x", Side::Least, SPEED_RATIO_MIN);
     bar.holds &= record.of(Group::Unrelated).is_some_and(|seen| seen.ratio() <= P99_RATIO_MAX);
     bar
+}
+
+/// Every database is changed, and whoever waited was told so.
+fn complete(record: &Record) -> Vec<Bar> {
+    vec![
+        most(record, "databases not changed exactly once", record.outcome.not_once() as f64, "", 0.0),
+        most(record, "errors of bulkhead migrate submit --wait", record.errors.len() as f64, "", 0.0),
+    ]
 }
 
 /// Nothing that was acknowledged is lost, nothing is there that should not be.

@@ -67,7 +67,7 @@ pub struct Said {
 /// Looks until the crowd's end.
 pub async fn look(login: Login, crowd: Arc<Crowd>) -> Said {
     let mut said = Said::default();
-    let mut client = None;
+    let (mut client, mut id) = (None, None);
     let mut beat = tokio::time::interval(LOOK_EVERY);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -75,12 +75,12 @@ pub async fn look(login: Login, crowd: Arc<Crowd>) -> Said {
             _ = beat.tick() => {}
             () = crowd.ended() => return said,
         }
-        let seen = tokio::time::timeout(ANSWER_WAIT_MAX, once(&login, &mut client)).await;
+        let seen = tokio::time::timeout(ANSWER_WAIT_MAX, once(&login, &mut client, &mut id)).await;
         let at_s = crowd.now_s();
         match seen {
-            Ok(Ok((lanes, migrations))) => {
+            Ok(Ok((lanes, facts))) => {
                 read_lanes(&lanes, at_s).into_iter().for_each(|lane| said.add_lane(lane));
-                said.add_standing(read_standing(&migrations, at_s));
+                said.add_standing(read_standing(&facts, at_s));
             }
             _ => {
                 client = None;
@@ -90,12 +90,26 @@ pub async fn look(login: Login, crowd: Arc<Crowd>) -> Said {
     }
 }
 
-async fn once(login: &Login, client: &mut Option<Client>) -> io::Result<(Table, Table)> {
+async fn once(
+    login: &Login,
+    client: &mut Option<Client>,
+    id: &mut Option<String>,
+) -> io::Result<(Table, Table)> {
     let open = match client {
         Some(open) => open,
         None => client.insert(Client::connect(login).await?),
     };
-    Ok((open.table("SHOW DDL LANES").await?, open.table("SHOW MIGRATIONS WHERE kind = fleet").await?))
+    let lanes = open.table("SHOW DDL LANES").await?;
+    if id.is_none() {
+        // The list grows by a line for each table that is copied, so it is not asked for again.
+        let list = open.table("SHOW MIGRATIONS WHERE kind = fleet").await?;
+        *id = list.get(0, "id").map(str::to_owned);
+    }
+    let facts = match id {
+        Some(id) => open.table(&format!("SHOW MIGRATION '{id}'")).await?,
+        None => Table::default(),
+    };
+    Ok((lanes, facts))
 }
 
 impl Said {
@@ -137,12 +151,16 @@ fn read_lanes(table: &Table, at_s: f64) -> Vec<Lane> {
     (0..table.rows.len()).map(lane).collect()
 }
 
-/// Of the newest one, which is first.
-fn read_standing(table: &Table, at_s: f64) -> Standing {
-    let word = |column: &str| table.get(0, column).unwrap_or_default();
+/// From names and values.
+fn read_standing(facts: &Table, at_s: f64) -> Standing {
+    let word = |name: &str| {
+        let row = (0..facts.rows.len()).find(|row| facts.get(*row, "name") == Some(name));
+        row.and_then(|row| facts.get(row, "value")).unwrap_or_default()
+    };
     let words =
-        if table.rows.is_empty() { "none".to_owned() } else { format!("{} {}", word("state"), word("step")) };
-    Standing { at_s, words, why: word("waits_for").to_owned() }
+        if facts.rows.is_empty() { "none".to_owned() } else { format!("{} {}", word("state"), word("step")) };
+    let why = [word("wave_name"), word("waits_for")].join(" ").trim().to_owned();
+    Standing { at_s, words, why }
 }
 
 #[cfg(test)]
@@ -171,14 +189,17 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_migration_is_shown() {
-        let columns = ["id", "state", "step", "waits_for"];
-        let shown = table(&columns, &[&["b", "active", "soaking", ""], &["a", "finished", "still", ""]]);
+    fn the_migration_is_told_in_words() {
+        let facts = table(
+            &["name", "value"],
+            &[&["id", "b"], &["state", "active"], &["step", "soaking"], &["wave_name", "1 %"]],
+        );
         let mut said = Said::default();
-        said.add_standing(read_standing(&table(&columns, &[]), 0.5));
-        said.add_standing(read_standing(&shown, 1.0));
-        said.add_standing(read_standing(&shown, 2.0));
+        said.add_standing(read_standing(&Table::default(), 0.5));
+        said.add_standing(read_standing(&facts, 1.0));
+        said.add_standing(read_standing(&facts, 2.0));
         let words: Vec<&str> = said.standings.iter().map(|standing| standing.words.as_str()).collect();
         assert_eq!(words, ["none", "active soaking"]);
+        assert_eq!(said.standings[1].why, "1 %");
     }
 }

@@ -212,14 +212,16 @@ pub fn prepare(setup: &BulkheadSetup, places: &Places, clusters: &[Cluster]) -> 
 }
 
 impl Prepared {
-    /// A program's command that reads this configuration, with the password that it names in its environment.
-    /// `arguments` come before `--config FILE`.
+    /// A command of the program that reads this configuration, with the password that it names in its
+    /// environment, and the operator's login. `arguments` come before `--config FILE`.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         // The kernel ends it with the thread that starts it, which is the harness's main thread.
         command.args(["--pdeathsig", "KILL", "--"]).arg(&self.files.places.bulkhead).args(arguments);
         command.arg("--config").arg(self.files.config());
-        command.env(PASSWORD_VARIABLE, &self.files.places.password);
+        let password = &self.files.places.password;
+        command.env(PASSWORD_VARIABLE, password).env("BULKHEAD_ADMIN_PASSWORD", password);
+        command.env("BULKHEAD_ADMIN_USER", USER);
         command
     }
 
