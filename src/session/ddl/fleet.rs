@@ -12,8 +12,7 @@ use crate::backend::text_of_literal;
 use crate::ddl::{edited, wait_edits};
 use crate::error::{ClientError, Code};
 use crate::ids::{Keyspace, MigrationId};
-use crate::migrations::StatementSettings;
-use crate::migrations::fleet::live::{FleetEnded, FleetOptions, FleetRequest, Submitted};
+use crate::migrations::fleet::live::{FleetEnded, FleetOptions, FleetRequest, FleetSettings, Submitted};
 use crate::protocol::response::CommandKind;
 use crate::protocol::result::OkPacket;
 
@@ -89,15 +88,10 @@ impl Session {
     }
 
     /// What the session has set; what it has not is the servers' own.
-    fn fleet_settings(&self) -> StatementSettings {
+    fn fleet_settings(&self) -> FleetSettings {
         let set = |name: &str| self.state.settings.variable(name).and_then(text_of_literal);
         let collation = set("collation_connection").filter(|name| name.starts_with("utf8mb4"));
-        StatementSettings {
-            sql_mode: set("sql_mode").unwrap_or_default(),
-            character_set: "utf8mb4".to_owned(),
-            collation: collation.unwrap_or_default(),
-            time_zone: set("time_zone").unwrap_or_default(),
-        }
+        FleetSettings { sql_mode: set("sql_mode"), collation, time_zone: set("time_zone") }
     }
 
     /// Plans it, which takes as long as reading every database's definitions and may be given up, then has it

@@ -8,9 +8,8 @@ use super::super::super::words::{Word, Words};
 use crate::config::parse_duration;
 use crate::error::{ClientError, Code};
 use crate::ids::Keyspace;
-use crate::migrations::StatementSettings;
 use crate::migrations::fleet::ledger::Pace;
-use crate::migrations::fleet::live::{FleetOptions, FleetPlan, FleetRequest, Submitted};
+use crate::migrations::fleet::live::{FleetOptions, FleetPlan, FleetRequest, FleetSettings, Submitted};
 use crate::migrations::fleet::plan::{Canary, Ordering};
 use crate::sql::{self, Scan, ScanFlags, SqlMode, StatementKind};
 
@@ -86,7 +85,7 @@ pub(super) async fn submit(
     let request = FleetRequest {
         keyspace,
         statements,
-        settings: StatementSettings::default(),
+        settings: FleetSettings::default(),
         options: FleetOptions { pace: asked.pace.pace(None), ..asked.options },
         user: context.operator.clone(),
     };

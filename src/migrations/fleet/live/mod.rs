@@ -30,6 +30,6 @@ mod turns;
 
 pub use door::{
     DatabaseFilter, DatabaseRow, FleetClusterRow, FleetEnded, FleetError, FleetNotice, FleetOptions,
-    FleetPlan, FleetRequest, FleetRow, FleetStatus, StepPlan, Submitted, WaveStatus,
+    FleetPlan, FleetRequest, FleetRow, FleetSettings, FleetStatus, StepPlan, Submitted, WaveStatus,
 };
 pub use service::{Fleet, FleetHook, FleetSurroundings};

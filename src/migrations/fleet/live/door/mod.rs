@@ -7,7 +7,7 @@ mod view;
 
 pub use error::FleetError;
 pub use plan::{FleetPlan, StepPlan};
-pub use request::{FleetOptions, FleetRequest, Submitted};
+pub use request::{FleetOptions, FleetRequest, FleetSettings, Submitted};
 pub use view::{
     DatabaseFilter, DatabaseRow, FleetClusterRow, FleetEnded, FleetNotice, FleetRow, FleetStatus, WaveStatus,
 };

@@ -16,12 +16,36 @@ pub struct FleetRequest {
     /// DROP TABLE, CREATE OR REPLACE VIEW, DROP VIEW, and each of one table or view whose name says no
     /// database. In each database they are carried out one after the other.
     pub statements: Vec<String>,
-    /// What the statements mean depends on; absent: as the keyspace's servers have it, in utf8mb4.
-    pub settings: Option<StatementSettings>,
+    /// What the statements mean depends on.
+    pub settings: FleetSettings,
     /// How it goes.
     pub options: FleetOptions,
     /// Who asks.
     pub user: UserName,
+}
+
+/// Settings of whoever asks that change what a statement means; what is absent is as the keyspace's servers
+/// have it. Statements are in utf8mb4.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FleetSettings {
+    /// `@@sql_mode`; empty text is the mode without any flag.
+    pub sql_mode: Option<String>,
+    /// `@@collation_connection`, one of utf8mb4.
+    pub collation: Option<String>,
+    /// `@@time_zone`.
+    pub time_zone: Option<String>,
+}
+
+impl FleetSettings {
+    /// These, and the servers' own for what is absent.
+    pub(in crate::migrations::fleet::live) fn over(&self, own: StatementSettings) -> StatementSettings {
+        StatementSettings {
+            sql_mode: self.sql_mode.clone().unwrap_or(own.sql_mode),
+            character_set: "utf8mb4".to_owned(),
+            collation: self.collation.clone().unwrap_or_default(),
+            time_zone: self.time_zone.clone().unwrap_or(own.time_zone),
+        }
+    }
 }
 
 /// How a fleet migration goes. What is absent is as `[schema_changes.fleet]` of the config says.

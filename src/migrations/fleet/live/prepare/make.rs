@@ -99,14 +99,14 @@ async fn ground(
             Ok::<_, String>((settings, server))
         };
         match asked.await {
-            Ok((own, server)) => return Ok((request.settings.clone().unwrap_or(own), server)),
+            Ok((own, server)) => return Ok((request.settings.over(own), server)),
             Err(why) => last = Some(format!("cluster {name}: {why}")),
         }
     }
     match last {
         Some(why) => Err(FleetError::Unread(why)),
         // Without databases there is nothing to ask.
-        None => Ok((request.settings.clone().unwrap_or_default(), ServerVersion::default())),
+        None => Ok((request.settings.over(StatementSettings::default()), ServerVersion::default())),
     }
 }
 

@@ -1,0 +1,378 @@
+//! Fleet migrations on real servers of both kinds: sixty databases on three clusters, waves, drift, processes
+//! that are killed, orders, workspaces that are suspended or made meanwhile.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::clients::run;
+use common::servers::{Bulkhead, Cluster, Flavour, Setup, try_connect};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+
+/// Workspaces, in turn on the clusters.
+const WORKSPACES: usize = 60;
+const VSCHEMA: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n\
+                       template = \"template.sql\"\n";
+const ISSUES: &str = "CREATE TABLE issues (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, title VARCHAR(50) NOT \
+                      NULL, votes INT NOT NULL DEFAULT 0, KEY by_votes (votes)) \
+                      DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
+const WIDEN: &str = "ALTER TABLE issues MODIFY votes BIGINT NOT NULL DEFAULT 0";
+/// A fleet migration of all of them ends within this, also on a busy machine.
+const WITHIN: Duration = Duration::from_secs(180);
+
+struct Stand {
+    clusters: Vec<Cluster>,
+    bulkhead: Bulkhead,
+}
+
+impl Stand {
+    /// Two clusters of MySQL and one of MariaDB, with a database for each workspace.
+    async fn start(more: &str) -> Self {
+        let kinds = [("c1", Flavour::MySql), ("c2", Flavour::MySql), ("c3", Flavour::MariaDb)];
+        let clusters: Vec<Cluster> = kinds.iter().map(|(name, kind)| Cluster::start(name, *kind)).collect();
+        let mut setup = Setup::default().config(&format!(
+            "[keyspaces.workspaces]\nshards = {{ a = \"c1\", b = \"c2\", c = \"c3\" }}\n\
+             [schema_changes.fleet]\nsoak = \"0s\"\nstatements_per_second = 200\n{more}"
+        ));
+        for cluster in &clusters {
+            setup = setup.cluster(cluster);
+        }
+        let setup =
+            setup.vschema("workspaces.toml", VSCHEMA).vschema("template.sql", &format!("{ISSUES};\n"));
+        let stand = Self { clusters, bulkhead: setup.start() };
+        let mut admin = stand.bulkhead.connect_admin().await;
+        let mut scripts = vec![String::new(); stand.clusters.len()];
+        for id in 1..=WORKSPACES {
+            scripts[at(id)].push_str(&format!(
+                "CREATE DATABASE ws_{id}; USE ws_{id}; {ISSUES}; \
+                 INSERT INTO issues (title, votes) VALUES ('first', {id}); "
+            ));
+            let shard = ["a", "b", "c"][at(id)];
+            run(&mut admin, &format!("CREATE WORKSPACE workspaces {id} ON {shard}")).await;
+        }
+        for (cluster, script) in stand.clusters.iter().zip(&scripts) {
+            cluster.sql(script);
+        }
+        stand
+    }
+
+    fn sql(&self, id: usize, statement: &str) -> String {
+        self.clusters[at(id)].sql(&format!("USE ws_{id}; {statement}")).trim().to_owned()
+    }
+
+    /// How many workspaces' columns have each type, by one question to each cluster.
+    fn types(&self, table: &str, column: &str) -> BTreeMap<String, usize> {
+        let mut types = BTreeMap::new();
+        for cluster in &self.clusters {
+            let found = cluster.sql(&format!(
+                "SELECT SUBSTRING_INDEX(column_type, '(', 1) FROM information_schema.columns WHERE table_schema \
+                 LIKE 'ws\\_%' AND table_name = '{table}' AND column_name = '{column}'"
+            ));
+            for kind in found.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                *types.entry(kind.to_owned()).or_default() += 1;
+            }
+        }
+        types
+    }
+
+    async fn admin(&self) -> Conn {
+        self.bulkhead.connect_admin().await
+    }
+
+    /// Submits; its id.
+    async fn submit(&self, statement: &str, options: &str) -> String {
+        let mut admin = self.admin().await;
+        let text = format!("SUBMIT MIGRATION ON workspaces '{statement}' {options}");
+        let row: Option<Row> =
+            admin.query_first(&text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+        let row = row.unwrap_or_else(|| panic!("{text}: no id"));
+        row.get(0).unwrap_or_else(|| panic!("{text}: no id"))
+    }
+
+    /// The databases of a migration by where they stand.
+    async fn standings(&self, id: &str) -> BTreeMap<String, Vec<String>> {
+        let mut standings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let Ok(mut admin) = self.bulkhead.try_connect_admin().await else { return standings };
+        let question = format!("SHOW MIGRATION DATABASES '{id}' LIMIT 1000");
+        let rows: Vec<Row> = admin.query(question).await.unwrap_or_default();
+        for row in rows {
+            let (database, state): (String, String) =
+                (row.get("database").expect("a name"), row.get("state").expect("a state"));
+            standings.entry(state).or_default().push(database);
+        }
+        standings
+    }
+
+    async fn counts(&self, id: &str) -> BTreeMap<String, usize> {
+        self.standings(id).await.into_iter().map(|(state, names)| (state, names.len())).collect()
+    }
+
+    async fn state(&self, id: &str) -> String {
+        let Ok(mut admin) = self.bulkhead.try_connect_admin().await else { return String::new() };
+        let rows: Vec<Row> = admin.query("SHOW MIGRATIONS WHERE kind = fleet").await.unwrap_or_default();
+        let is_it = |row: &&Row| row.get::<String, _>("id").as_deref() == Some(id);
+        rows.iter().find(is_it).and_then(|row| row.get("state")).unwrap_or_default()
+    }
+
+    /// Waits until a migration is in a state.
+    async fn until(&self, id: &str, state: &str) {
+        let until = Instant::now() + WITHIN;
+        while self.state(id).await != state {
+            assert!(
+                Instant::now() < until,
+                "{id} is {}: {:?}\n{}",
+                self.state(id).await,
+                self.standings(id).await,
+                tail(&self.bulkhead)
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until so many databases are changed.
+    async fn until_changed(&self, id: &str, count: usize) {
+        let until = Instant::now() + WITHIN;
+        loop {
+            let changed = self.counts(id).await.get("changed").copied().unwrap_or_default();
+            if changed >= count {
+                return;
+            }
+            assert!(Instant::now() < until, "{changed} of {count}\n{}", tail(&self.bulkhead));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// The cluster of a workspace.
+fn at(id: usize) -> usize {
+    id % 3
+}
+
+/// The last lines of the log.
+fn tail(bulkhead: &Bulkhead) -> String {
+    let log = bulkhead.log();
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn sixty_databases_are_changed_in_waves() {
+    let stand = Stand::start("").await;
+    // One that somebody changed by hand, one that is suspended.
+    stand.sql(7, "ALTER TABLE issues ADD COLUMN odd INT");
+    let mut admin = stand.admin().await;
+    run(&mut admin, "SET WORKSPACE workspaces 9 STATE suspended").await;
+    // What would be done.
+    let plan = format!("SUBMIT MIGRATION ON workspaces '{WIDEN}' CANARY '4,5' WAVES '20' DRY RUN");
+    let told: Vec<Row> = admin.query(&plan).await.expect("it is planned");
+    let told: String = told.iter().map(|row| format!("{row:?}\n")).collect();
+    for part in ["60 databases", "59 to change", "1 drifted", "column odd is not wanted", "route copy"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(stand.types("issues", "votes"), BTreeMap::from([("int".to_owned(), 60)]));
+    // A type change: copied, everywhere but where it drifted.
+    let id = stand.submit(WIDEN, "CANARY '4,5' WAVES '20'").await;
+    stand.until_changed(&id, 30).await;
+    // Made meanwhile, from a template that is still the old one.
+    run(&mut admin, "CREATE WORKSPACE workspaces 100 ON b WITH DATABASE").await;
+    stand.until_changed(&id, 58).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let standings = stand.standings(&id).await;
+    assert_eq!(standings["drifted"], ["ws_7"], "{standings:?}");
+    assert_eq!(standings["later"], ["ws_9"], "{standings:?}");
+    run(&mut admin, "SET WORKSPACE workspaces 9 STATE active").await;
+    stand.until(&id, "finished").await;
+    let types = stand.types("issues", "votes");
+    assert_eq!(types, BTreeMap::from([("bigint".to_owned(), 60), ("int".to_owned(), 1)]), "{types:?}");
+    for workspace in [1, 2, 3, 9, 60] {
+        assert_eq!(stand.sql(workspace, "SELECT votes FROM issues"), workspace.to_string());
+    }
+    // Direct, in place, with an assertion; the same statement again has nothing to do.
+    let id = stand.submit("ALTER TABLE issues ADD COLUMN age INT", "DRIFTED WAVES '20'").await;
+    stand.until(&id, "finished").await;
+    assert_eq!(stand.types("issues", "age"), BTreeMap::from([("int".to_owned(), 61)]));
+    assert_eq!(stand.counts(&id).await, BTreeMap::from([("changed".to_owned(), 61)]));
+}
+
+/// Writes through the proxy, and remembers what was acknowledged.
+async fn write(
+    (port, password): (u16, String),
+    stop: Arc<AtomicBool>,
+    written: Arc<Vec<AtomicU64>>,
+    first: usize,
+) {
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let opened =
+            tokio::time::timeout(Duration::from_secs(5), try_connect(port, "app", &password, None)).await;
+        let Ok(Ok(mut conn)) = opened else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let id = (first + number * 4) % WORKSPACES + 1;
+            number += 1;
+            let insert = format!("INSERT INTO ws_{id}.issues (title, votes) VALUES ('written', {number})");
+            match conn.query_drop(insert).await {
+                Ok(()) => {
+                    written[id].fetch_add(1, Ordering::Relaxed);
+                }
+                Err(mysql_async::Error::Server(_)) => {}
+                Err(_) => break,
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_process_that_is_killed_repeats_and_loses_nothing() {
+    let mut stand = Stand::start("").await;
+    let written: Arc<Vec<AtomicU64>> = Arc::new((0..=WORKSPACES).map(|_| AtomicU64::new(0)).collect());
+    let stop = Arc::new(AtomicBool::new(false));
+    let door = (stand.bulkhead.port, stand.bulkhead.password.clone());
+    let mut writers = Vec::new();
+    for first in 0..4 {
+        writers.push(tokio::spawn(write(door.clone(), stop.clone(), written.clone(), first)));
+    }
+    let id = stand.submit(WIDEN, "CANARY 3 WAVES '20'").await;
+    for changed in [5, 20, 40] {
+        stand.until_changed(&id, changed).await;
+        stand.bulkhead.kill();
+        stand.bulkhead.launch();
+    }
+    stand.until(&id, "finished").await;
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.expect("it ends");
+    }
+    assert_eq!(
+        stand.counts(&id).await,
+        BTreeMap::from([("changed".to_owned(), 60)]),
+        "{}",
+        tail(&stand.bulkhead)
+    );
+    assert_eq!(stand.types("issues", "votes"), BTreeMap::from([("bigint".to_owned(), 60)]));
+    // Each table was exchanged once: it left one old table, and no shadow.
+    let artifacts: Vec<String> = stand
+        .clusters
+        .iter()
+        .flat_map(|cluster| {
+            let tables = cluster.sql("SHOW TABLES FROM zz_bulkhead");
+            tables.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    let count = |prefix: &str| artifacts.iter().filter(|name| name.starts_with(prefix)).count();
+    assert_eq!((count("old_"), count("new_")), (60, 0), "{artifacts:?}");
+    // Every write that was acknowledged is there.
+    let mut total = 0;
+    for workspace in 1..=WORKSPACES {
+        let there: u64 = stand.sql(workspace, "SELECT COUNT(*) FROM issues").parse().expect("a number");
+        let acknowledged = written[workspace].load(Ordering::Relaxed) + 1;
+        assert!(there >= acknowledged, "ws_{workspace}: {there} rows, {acknowledged} were acknowledged");
+        total += acknowledged;
+    }
+    assert!(total > 500, "{total} writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn orders_are_followed_while_it_goes_on() {
+    let stand = Stand::start("").await;
+    let mut admin = stand.admin().await;
+    // One row that a unique key will meet.
+    stand.sql(30, "INSERT INTO issues (title, votes) VALUES ('twice', 30)");
+    let unique = "ALTER TABLE issues ADD UNIQUE KEY u (votes)";
+    let id = stand.submit(unique, "CANARY 3 WAVES '20' FAILURES 5").await;
+    run(&mut admin, &format!("PACE MIGRATION '{id}' AT ONCE 1 PER SECOND 2")).await;
+    stand.until_changed(&id, 3).await;
+    run(&mut admin, &format!("PAUSE MIGRATION '{id}'")).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = stand.counts(&id).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(stand.counts(&id).await, before, "paused");
+    assert!(before["waiting"] > 40, "{before:?}");
+    run(&mut admin, &format!("SKIP DATABASE ws_20 OF MIGRATION '{id}'")).await;
+    run(&mut admin, &format!("PACE MIGRATION '{id}' OFF")).await;
+    // Schema changes of others are seen, and take from the same budget.
+    let mut holder = stand.clusters[0].connect(common::servers::Role::Primary, "root").await;
+    run(&mut holder, "CREATE DATABASE other").await;
+    run(&mut holder, "CREATE TABLE other.t (id INT PRIMARY KEY)").await;
+    run(&mut holder, "LOCK TABLES other.t READ").await;
+    let mut foreign = stand.clusters[0].connect(common::servers::Role::Primary, "root").await;
+    let alter = tokio::spawn(async move { foreign.query_drop("ALTER TABLE other.t ADD COLUMN a INT").await });
+    run(&mut admin, &format!("RESUME MIGRATION '{id}'")).await;
+    let seen = async {
+        loop {
+            let rows: Vec<Row> =
+                admin.query(format!("SHOW MIGRATION CLUSTERS '{id}'")).await.expect("they are shown");
+            let foreign = |row: &Row| row.get::<String, _>("foreign").is_some_and(|count| count != "0");
+            if rows.iter().any(foreign) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), seen).await.expect("the foreign change is seen");
+    run(&mut holder, "UNLOCK TABLES").await;
+    alter.await.expect("it ends").expect("it is made");
+    stand.until(&id, "finished").await;
+    let standings = stand.standings(&id).await;
+    assert_eq!(
+        (&standings["failed"][..], &standings["skipped"][..]),
+        (&["ws_30".to_owned()][..], &["ws_20".to_owned()][..])
+    );
+    stand.sql(30, "DELETE FROM issues WHERE title = 'twice'");
+    run(&mut admin, &format!("RETRY MIGRATION '{id}'")).await;
+    stand.until_changed(&id, 59).await;
+    stand.until(&id, "finished").await;
+    // Cancelled in the middle: what is done stays, and the same statement finds it done.
+    let id = stand.submit(WIDEN, "CANARY 3 WAVES '20'").await;
+    run(&mut admin, &format!("PACE MIGRATION '{id}' AT ONCE 1 PER SECOND 5")).await;
+    stand.until_changed(&id, 6).await;
+    run(&mut admin, &format!("CANCEL MIGRATION '{id}'")).await;
+    stand.until(&id, "cancelled").await;
+    let wide = stand.types("issues", "votes")["bigint"];
+    assert!((6..60).contains(&wide), "{wide}");
+    let again = stand.submit(WIDEN, "DRIFTED WAVES '20'").await;
+    stand.until(&again, "finished").await;
+    assert_eq!(stand.types("issues", "votes"), BTreeMap::from([("bigint".to_owned(), 60)]));
+    let changed = stand.counts(&again).await["changed"];
+    assert_eq!(changed, 60 - wide, "those that were done are not touched again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn several_statements_are_one_plan() {
+    let stand = Stand::start("").await;
+    let several = "ALTER TABLE issues ADD COLUMN a INT; ALTER TABLE issues MODIFY a BIGINT; \
+                   CREATE TABLE tags (id BIGINT PRIMARY KEY, name VARCHAR(9)); \
+                   CREATE INDEX by_name ON tags (name); \
+                   CREATE OR REPLACE VIEW titles AS SELECT title, a FROM issues";
+    let id = stand.submit(several, "WAVES '20'").await;
+    stand.until(&id, "finished").await;
+    assert_eq!(stand.counts(&id).await, BTreeMap::from([("changed".to_owned(), 60)]));
+    assert_eq!(stand.types("issues", "a"), BTreeMap::from([("bigint".to_owned(), 60)]));
+    assert_eq!(stand.types("titles", "a"), BTreeMap::from([("bigint".to_owned(), 60)]));
+    assert_eq!(stand.types("tags", "name"), BTreeMap::from([("varchar".to_owned(), 60)]));
+    // Put away, and kept for a time.
+    let id = stand.submit("DROP VIEW titles; DROP TABLE tags", "ACKNOWLEDGED WAVES '20'").await;
+    stand.until(&id, "finished").await;
+    assert!(stand.types("tags", "name").is_empty() && stand.types("titles", "a").is_empty());
+    for cluster in &stand.clusters {
+        let kept = cluster.sql(
+            "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'zz_bulkhead' AND table_name \
+             LIKE 'old\\_%' AND column_name = 'name'",
+        );
+        assert_eq!(kept.trim(), "20");
+    }
+}
