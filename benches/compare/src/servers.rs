@@ -95,8 +95,8 @@ impl Cluster {
         Err(io::Error::other(format!("{}: {}", self.name, String::from_utf8_lossy(&output.stderr).trim())))
     }
 
-    /// Runs SQL as root on the primary and gives each line of the answer to `take`, as it comes: what is long is
-    /// not kept.
+    /// Runs SQL as root on the primary and gives each line of the answer to `take`, as it comes: what is long
+    /// is not kept.
     ///
     /// # Errors
     /// The server's.

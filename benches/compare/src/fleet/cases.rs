@@ -72,8 +72,8 @@ impl Case {
         }
     }
 
-    /// What Bulkhead may do by itself. Beside the loop of statements it only watches: what they do to writes is
-    /// to be seen, not what Bulkhead makes of it.
+    /// What Bulkhead may do by itself. Beside the loop of statements it only watches: what they do to writes
+    /// is to be seen, not what Bulkhead makes of it.
     pub fn protection(self) -> Protection {
         if self == Self::Direct { Protection::Off } else { Protection::Drain }
     }
@@ -129,7 +129,8 @@ async fn seconds(count: u64) {
     tokio::time::sleep(Duration::from_secs(count)).await;
 }
 
-/// The part of a fleet migration in which the cluster falls ill and is well again; the rest is not waited for.
+/// The part of a fleet migration in which the cluster falls ill and is well again; the rest is not waited
+/// for.
 async fn stall(field: &Field, scene: &mut Scene, longest: Duration) -> io::Result<()> {
     let _submission = Submission::start(field, scene.prepared())?;
     scene.wait_for_share(field, STALL_AT, longest).await?;

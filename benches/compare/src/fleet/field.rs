@@ -1,5 +1,5 @@
-//! Where a fleet is changed: three clusters with thousands of databases, as they were at the beginning of each
-//! case.
+//! Where a fleet is changed: three clusters with thousands of databases, as they were at the beginning of
+//! each case.
 //!
 //! Each cluster is a primary alone: six servers on two processors would measure the processors.
 

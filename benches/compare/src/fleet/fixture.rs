@@ -99,8 +99,8 @@ pub fn slow_while_changed(record: &mut Record, (from_s, to_s): (f64, f64), took_
     }
 }
 
-/// Four looks a second; ten schema statements in each, but none while the cluster is ill: from a second behind
-/// the onset on.
+/// Four looks a second; ten schema statements in each, but none while the cluster is ill: from a second
+/// behind the onset on.
 fn counted(cluster: &str, is_ill: bool) -> Counted {
     let mut readings = vec![Reading::default()];
     for quarter in 1..=END_S * 4 {

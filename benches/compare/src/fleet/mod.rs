@@ -2,8 +2,8 @@
 //!
 //! `field` has the servers, with a fleet that is made once and `kept`; `cases` says who changes the databases
 //! (`change`) and what befalls them meanwhile; `scene` plays a case: the clients are those of
-//! [`crate::incident::workers`], `counters` watches the servers, `said` what Bulkhead says. `schema` (the SQL),
-//! `trace`, `outcome`, `pace`, `judge`, `svg` are pure. How to read what comes of it is in
+//! [`crate::incident::workers`], `counters` watches the servers, `said` what Bulkhead says. `schema` (the
+//! SQL), `trace`, `outcome`, `pace`, `judge`, `svg` are pure. How to read what comes of it is in
 //! docs/performance.md.
 
 pub mod cases;

@@ -7,7 +7,8 @@ use clap::Parser;
 use super::cases::Case;
 use crate::servers::CLUSTERS;
 
-/// Changes the type of a column in every database of a fleet, on this machine, and watches what others notice.
+/// Changes the type of a column in every database of a fleet, on this machine, and watches what others
+/// notice.
 ///
 /// Starts its own MySQL servers (three clusters, durable settings), Bulkhead and load on loopback, plays the
 /// cases one after the other, each on the same data, prints the bars, and writes report.json and a picture.
@@ -15,8 +16,8 @@ use crate::servers::CLUSTERS;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "make bench-fleet ARGS=…", max_term_width = 100)]
 pub struct Options {
-    /// Few databases and short spans: ends within five minutes on two cores, once the data is made, and is good
-    /// for a first look only.
+    /// Few databases and short spans: ends within five minutes on two cores, once the data is made, and is
+    /// good for a first look only.
     #[arg(long)]
     pub quick: bool,
     /// Only these cases (may be repeated, or separated by commas).
@@ -90,7 +91,8 @@ impl Options {
         Case::ALL.into_iter().filter(|case| self.cases.is_empty() || self.cases.contains(case)).collect()
     }
 
-    /// How long a fleet migration waits between two waves, seconds: nobody is to sit through the usual minutes.
+    /// How long a fleet migration waits between two waves, seconds: nobody is to sit through the usual
+    /// minutes.
     pub fn soak_s(&self) -> u64 {
         if self.quick { 1 } else { 5 }
     }

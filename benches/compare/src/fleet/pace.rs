@@ -73,7 +73,8 @@ pub fn latencies(writes: &[WriteTime], spans: &[Span]) -> Latencies {
     }
 }
 
-/// Whole windows of a span; the span itself if it is shorter. What is left at the end belongs to the last one.
+/// Whole windows of a span; the span itself if it is shorter. What is left at the end belongs to the last
+/// one.
 pub fn windows(span: Span, length_s: usize) -> Vec<Span> {
     let count = (span.length_s() / length_s).max(1);
     let window = |at: usize| {

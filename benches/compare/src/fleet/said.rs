@@ -1,4 +1,5 @@
-//! What Bulkhead says of fleet migrations while one is carried out: how it stands, and what each cluster bears.
+//! What Bulkhead says of fleet migrations while one is carried out: how it stands, and what each cluster
+//! bears.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The fleet's databases, what is changed in them, and what the servers are asked about it. Pure: SQL as text.
+//! The fleet's databases, what is changed in them, and what the servers are asked about it. Pure: SQL as
+//! text.
 //!
 //! There are two kinds of databases, each with the same four tables: those of the keyspace that is changed,
 //! and *unrelated* ones beside them. The database `bench` is in no keyspace; it has the table as it is before
@@ -138,7 +139,8 @@ pub fn ask_definitions() -> String {
     let _ = writeln!(
         sql,
         "SET @keys = (SELECT {keys} FROM information_schema.STATISTICS WHERE {});
-         SELECT c.s, IF(k.d <> @keys, 'other', IF(c.d = @after, 'after', IF(c.d = @before, 'before', 'other')))
+         SELECT c.s, CASE WHEN k.d <> @keys THEN 'other' WHEN c.d = @after THEN 'after'
+         WHEN c.d = @before THEN 'before' ELSE 'other' END
          FROM (SELECT TABLE_SCHEMA s, {columns} d FROM information_schema.COLUMNS WHERE {like} GROUP BY s) c
          JOIN (SELECT TABLE_SCHEMA s, {keys} d FROM information_schema.STATISTICS WHERE {like} GROUP BY s) k
          ON k.s = c.s;",
@@ -152,7 +154,8 @@ pub fn count_spoilt(workspaces: impl Iterator<Item = u64>) -> String {
     let each = workspaces.map(|workspace| {
         let database = database(Group::Changed, workspace);
         format!(
-            "SELECT COUNT(*) FROM {database}.{TABLE} WHERE position <> IF(ledger_id = 0, 0, ledger_id % 100);\n"
+            "SELECT COUNT(*) FROM {database}.{TABLE} \
+             WHERE position <> IF(ledger_id = 0, 0, ledger_id % 100);\n"
         )
     });
     each.collect()

@@ -1,7 +1,7 @@
 //! What the binary logs say of the changed tables: how often each one got another definition. Pure.
 //!
-//! A table gets one by `ALTER TABLE` of it, or by a `RENAME TABLE` that puts another one in its place. What is
-//! not in the binary log is no change: replicas would not have it.
+//! A table gets one by `ALTER TABLE` of it, or by a `RENAME TABLE` that puts another one in its place. What
+//! is not in the binary log is no change: replicas would not have it.
 
 use std::collections::BTreeMap;
 
