@@ -16,7 +16,7 @@ const STALL: Duration = Duration::from_secs(20);
 /// How long writes stall.
 const STALLED_S: u64 = 15;
 /// What is watched behind it: the cluster has to be well for a while before it is gone on with.
-const RECOVERING_S: u64 = 45;
+const RECOVERING: Duration = Duration::from_secs(45);
 /// Writes stall when this share of the databases is changed: in the last wave, in full swing.
 const STALL_AT: f64 = 0.2;
 /// Bulkhead is killed when these shares of the databases are changed.
@@ -139,8 +139,7 @@ async fn stall(field: &Field, scene: &mut Scene, longest: Duration) -> io::Resul
     seconds(STALLED_S).await;
     scene.set_fault(Mode::Pass);
     scene.mark(CURED.to_owned());
-    seconds(RECOVERING_S).await;
-    Ok(())
+    scene.recover(RECOVERING).await
 }
 
 async fn killed(field: &Field, scene: &mut Scene, longest: Duration) -> io::Result<()> {

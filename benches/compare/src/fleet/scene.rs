@@ -30,7 +30,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long Bulkhead may be silent after a start before that is a failure.
 const SILENT_MAX: Duration = Duration::from_secs(30);
 /// States at the end of a fleet migration.
-const ENDS: [&str; 3] = ["finished", "cancelled", "stopped"];
+const ENDS: [&str; 3] = ["finished", "cancelled", STOPPED];
+/// The state of one that waits for an operator.
+const STOPPED: &str = "stopped";
+/// How long our operator thinks before it is told to go on: a cluster has to be well again by then.
+const RESUMED_AFTER: Duration = Duration::from_secs(20);
+/// How often it is told to, at most.
+const RESUMED_MAX: u32 = 10;
 
 /// What a group's clients are doing.
 struct Load {
@@ -145,15 +151,22 @@ impl Scene {
         Err(io::Error::other(format!("fewer than {wanted} databases are changed after {longest:?}")))
     }
 
-    /// Waits for the end of the fleet migration; gives its state then.
+    /// Waits for the end of the fleet migration; gives its state then. One that stops by itself is told to go
+    /// on, as an operator would, so many times at most.
     ///
     /// # Errors
     /// Bulkhead does not answer, or it takes too long.
-    pub async fn wait_for_end(&self, longest: Duration) -> io::Result<String> {
+    pub async fn wait_for_end(&mut self, longest: Duration) -> io::Result<String> {
         let (began, mut heard) = (Instant::now(), Instant::now());
+        let mut resumed = 0;
         while began.elapsed() < longest {
             match self.state().await {
-                Ok(state) if ENDS.contains(&state.as_str()) => return Ok(state),
+                Ok((id, state)) if state == STOPPED && resumed < RESUMED_MAX => {
+                    tokio::time::sleep(RESUMED_AFTER).await;
+                    self.resume(&id).await?;
+                    resumed += 1;
+                }
+                Ok((_, state)) if ENDS.contains(&state.as_str()) => return Ok(state),
                 Ok(_) => heard = Instant::now(),
                 Err(error) if heard.elapsed() > SILENT_MAX => return Err(error),
                 Err(_) => {}
@@ -163,11 +176,31 @@ impl Scene {
         Err(io::Error::other(format!("the migration is not over after {longest:?}")))
     }
 
-    /// The fleet migration's state.
-    async fn state(&self) -> io::Result<String> {
+    /// Watches for so long; once `RESUMED_AFTER` is over a migration that stopped by itself is told to go on.
+    ///
+    /// # Errors
+    /// Bulkhead does not answer.
+    pub async fn recover(&mut self, time: Duration) -> io::Result<()> {
+        tokio::time::sleep(RESUMED_AFTER.min(time)).await;
+        let (id, state) = self.state().await?;
+        if state == STOPPED {
+            self.resume(&id).await?;
+        }
+        tokio::time::sleep(time.saturating_sub(RESUMED_AFTER)).await;
+        Ok(())
+    }
+
+    async fn resume(&mut self, id: &str) -> io::Result<()> {
+        Client::connect(&self.admin).await?.query(&format!("RESUME MIGRATION '{id}'")).await?;
+        self.mark("the migration had stopped by itself and is told to go on".to_owned());
+        Ok(())
+    }
+
+    /// The fleet migration's id and state.
+    async fn state(&self) -> io::Result<(String, String)> {
         let table = Client::connect(&self.admin).await?.table("SHOW MIGRATIONS WHERE kind = fleet").await?;
-        let state = table.get(0, "state").map(str::to_owned);
-        state.ok_or_else(|| io::Error::other("Bulkhead shows no fleet migration"))
+        let word = |column: &str| table.get(0, column).map(str::to_owned);
+        word("id").zip(word("state")).ok_or_else(|| io::Error::other("Bulkhead shows no fleet migration"))
     }
 
     /// Kills Bulkhead as a crash would and starts it again.
