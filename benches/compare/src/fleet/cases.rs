@@ -47,6 +47,8 @@ impl Case {
     /// All, in the order in which they are played.
     pub const ALL: [Self; 6] =
         [Self::Undisturbed, Self::PtOsc, Self::Direct, Self::Bulkhead, Self::Stall, Self::Killed];
+    /// Those of a quick run.
+    pub const QUICK: [Self; 4] = [Self::PtOsc, Self::Direct, Self::Bulkhead, Self::Killed];
 
     /// As on the command line and in the report.
     pub fn name(self) -> &'static str {

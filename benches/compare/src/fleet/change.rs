@@ -90,10 +90,9 @@ pub async fn run_pt_osc(field: &Field) -> Vec<String> {
             clause: schema::CLAUSE.to_owned(),
         };
         let log = field.places.folder.join(format!("pt-osc-{workspace}.log"));
-        if let Err(error) = Tool::PtOsc.run(&target, &log).await {
-            if errors.len() < ERRORS_MAX {
-                errors.push(format!("{}: {error}", target.database));
-            }
+        let outcome = Tool::PtOsc.run(&target, &log).await;
+        if let Some(error) = outcome.err().filter(|_| errors.len() < ERRORS_MAX) {
+            errors.push(format!("{}: {error}", target.database));
         }
     }
     errors

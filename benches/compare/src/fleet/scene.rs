@@ -245,7 +245,9 @@ impl Scene {
         };
         let (health, cpu) = (self.health.await.map_err(io::Error::other)?, self.busy.await);
         // Nothing that was on its way may arrive while the servers are asked.
-        self.bulkhead.take().map(System::stop);
+        if let Some(bulkhead) = self.bulkhead.take() {
+            bulkhead.stop();
+        }
         drop(self.fault);
         for (group, ledgers) in &all {
             ledger.merge(&field.check(*group, ledgers)?);

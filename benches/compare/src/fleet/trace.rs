@@ -40,10 +40,11 @@ fn changed_databases(text: &str) -> Vec<String> {
     let tokens = tokens(text);
     let mut rest = tokens.as_slice();
     let mut default = None;
-    if let [Token::Word(word), Token::Name(name), Token::Sign(';'), ..] = rest {
-        if word == "USE" {
-            (default, rest) = (Some(name.as_str()), &rest[3..]);
+    match rest {
+        [Token::Word(word), Token::Name(name), Token::Sign(';'), behind @ ..] if word == "USE" => {
+            (default, rest) = (Some(name.as_str()), behind);
         }
+        _ => {}
     }
     let [Token::Word(verb), Token::Word(table), rest @ ..] = rest else { return Vec::new() };
     if table != "TABLE" {
