@@ -69,8 +69,8 @@ impl Stand {
         let mut types = BTreeMap::new();
         for cluster in &self.clusters {
             let found = cluster.sql(&format!(
-                "SELECT SUBSTRING_INDEX(column_type, '(', 1) FROM information_schema.columns WHERE table_schema \
-                 LIKE 'ws\\_%' AND table_name = '{table}' AND column_name = '{column}'"
+                "SELECT SUBSTRING_INDEX(column_type, '(', 1) FROM information_schema.columns WHERE \
+                 table_schema LIKE 'ws\\_%' AND table_name = '{table}' AND column_name = '{column}'"
             ));
             for kind in found.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 *types.entry(kind.to_owned()).or_default() += 1;
@@ -169,8 +169,8 @@ async fn sixty_databases_are_changed_in_waves() {
     run(&mut admin, "SET WORKSPACE workspaces 9 STATE suspended").await;
     // What would be done.
     let plan = format!("SUBMIT MIGRATION ON workspaces '{WIDEN}' CANARY '4,5' WAVES '20' DRY RUN");
-    let told: Vec<Row> = admin.query(&plan).await.expect("it is planned");
-    let told: String = told.iter().map(|row| format!("{row:?}\n")).collect();
+    let told: Vec<String> = admin.query(&plan).await.expect("it is planned");
+    let told = told.join("\n");
     for part in ["60 databases", "59 to change", "1 drifted", "column odd is not wanted", "route copy"] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -284,6 +284,21 @@ async fn a_process_that_is_killed_repeats_and_loses_nothing() {
     assert!(total > 500, "{total} writes");
 }
 
+async fn foreign_is_seen(admin: &mut Conn, id: &str) {
+    let seen = async {
+        loop {
+            let rows: Vec<Row> =
+                admin.query(format!("SHOW MIGRATION CLUSTERS '{id}'")).await.expect("they are shown");
+            let foreign = |row: &Row| row.get::<u32, _>("foreign").is_some_and(|count| count > 0);
+            if rows.iter().any(foreign) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), seen).await.expect("the foreign change is seen");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn orders_are_followed_while_it_goes_on() {
@@ -311,18 +326,7 @@ async fn orders_are_followed_while_it_goes_on() {
     let mut foreign = stand.clusters[0].connect(common::servers::Role::Primary, "root").await;
     let alter = tokio::spawn(async move { foreign.query_drop("ALTER TABLE other.t ADD COLUMN a INT").await });
     run(&mut admin, &format!("RESUME MIGRATION '{id}'")).await;
-    let seen = async {
-        loop {
-            let rows: Vec<Row> =
-                admin.query(format!("SHOW MIGRATION CLUSTERS '{id}'")).await.expect("they are shown");
-            let foreign = |row: &Row| row.get::<String, _>("foreign").is_some_and(|count| count != "0");
-            if rows.iter().any(foreign) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), seen).await.expect("the foreign change is seen");
+    foreign_is_seen(&mut admin, &id).await;
     run(&mut holder, "UNLOCK TABLES").await;
     alter.await.expect("it ends").expect("it is made");
     stand.until(&id, "finished").await;
@@ -370,8 +374,8 @@ async fn several_statements_are_one_plan() {
     assert!(stand.types("tags", "name").is_empty() && stand.types("titles", "a").is_empty());
     for cluster in &stand.clusters {
         let kept = cluster.sql(
-            "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'zz_bulkhead' AND table_name \
-             LIKE 'old\\_%' AND column_name = 'name'",
+            "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'zz_bulkhead' AND \
+             table_name LIKE 'old\\_%' AND column_name = 'name'",
         );
         assert_eq!(kept.trim(), "20");
     }

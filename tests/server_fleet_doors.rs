@@ -1,5 +1,5 @@
-//! The doors of fleet migrations on real servers: sessions, what a Rails migration sends, the command line, the
-//! admin port, alerts.
+//! The doors of fleet migrations on real servers: sessions, what a Rails migration sends, the command line,
+//! the admin port, alerts.
 
 mod common;
 
@@ -45,7 +45,8 @@ impl Stand {
             let (at, shard) = if id % 2 == 1 { (0, "ws-a") } else { (1, "ws-b") };
             stand.clusters[at].sql(&format!(
                 "CREATE DATABASE ws_{id}; CREATE TABLE ws_{id}.issues (id BIGINT AUTO_INCREMENT PRIMARY KEY, \
-                 title VARCHAR(20), number INT); INSERT INTO ws_{id}.issues (title, number) VALUES ('a', {id})"
+                 title VARCHAR(20), number INT); \
+                 INSERT INTO ws_{id}.issues (title, number) VALUES ('a', {id})"
             ));
             run(&mut admin, &format!("CREATE WORKSPACE workspaces {id} ON {shard}")).await;
         }
@@ -159,7 +160,10 @@ async fn a_session_without_a_workspace_changes_all_of_them() {
     let tables: Vec<String> = session.query("SHOW TABLES").await.expect("they are shown");
     assert_eq!(tables, ["issues", "tags"]);
     let columns: Vec<String> = session
-        .query("SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'tags' ORDER BY ordinal_position")
+        .query(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() \
+             AND table_name = 'tags' ORDER BY ordinal_position",
+        )
         .await
         .expect("they are told");
     assert_eq!(columns, ["id", "name", "colour"]);
@@ -246,8 +250,8 @@ async fn a_rails_migration_of_all_workspaces_works() {
     let mut rails = stand.bulkhead.connect(Some("workspaces")).await;
     run(
         &mut rails,
-        "SET NAMES utf8mb4, @@SESSION.sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'), \
-         @@SESSION.wait_timeout = 2147483647",
+        "SET NAMES utf8mb4, @@SESSION.sql_mode = \
+         CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'), @@SESSION.wait_timeout = 2147483647",
     )
     .await;
     let has_table = |table: &str| {
@@ -277,8 +281,8 @@ async fn a_rails_migration_of_all_workspaces_works() {
     assert_eq!(found, ["schema_migrations"]);
     run(
         &mut rails,
-        "INSERT INTO `ar_internal_metadata` (`key`, `value`, `created_at`, `updated_at`) VALUES ('environment', \
-         'production', NOW(6), NOW(6))",
+        "INSERT INTO `ar_internal_metadata` (`key`, `value`, `created_at`, `updated_at`) \
+         VALUES ('environment', 'production', NOW(6), NOW(6))",
     )
     .await;
     let versions = "SELECT `schema_migrations`.`version` FROM `schema_migrations` ORDER BY \
@@ -462,12 +466,18 @@ async fn shared_tables_are_changed_on_every_shard() {
     let cluster = Cluster::start("c1", Flavour::MySql);
     let other = Cluster::start("c2", Flavour::MySql);
     for server in [&cluster, &other] {
-        server.sql("CREATE DATABASE shop; CREATE TABLE shop.orders (workspace_id BIGINT, id BIGINT, PRIMARY KEY (workspace_id, id))");
+        server.sql(
+            "CREATE DATABASE shop; CREATE TABLE shop.orders (workspace_id BIGINT, id BIGINT, \
+             PRIMARY KEY (workspace_id, id))",
+        );
     }
     let bulkhead = Setup::default()
         .cluster(&cluster)
         .cluster(&other)
-        .config("[keyspaces.shop]\nshards = { \"-80\" = \"c1\", \"80-\" = \"c2\" }\n[schema_changes.fleet]\nsoak = \"0s\"\n")
+        .config(
+            "[keyspaces.shop]\nshards = { \"-80\" = \"c1\", \"80-\" = \"c2\" }\n\
+             [schema_changes.fleet]\nsoak = \"0s\"\n",
+        )
         .vschema(
             "shop.toml",
             "layout = \"shared_tables\"\nworkspace_column = \"workspace_id\"\nworkspace_vindex = \"hash\"\n\
@@ -477,7 +487,10 @@ async fn shared_tables_are_changed_on_every_shard() {
     let mut session = bulkhead.connect(Some("shop")).await;
     run(&mut session, "ALTER TABLE orders ADD COLUMN note VARCHAR(9)").await;
     for server in [&cluster, &other] {
-        let found = server.sql("SELECT column_type FROM information_schema.columns WHERE table_schema = 'shop' AND column_name = 'note'");
+        let found = server.sql(
+            "SELECT column_type FROM information_schema.columns WHERE table_schema = 'shop' AND \
+             column_name = 'note'",
+        );
         assert_eq!(found.trim(), "varchar(9)");
     }
     // A session of one workspace does not change what all share.

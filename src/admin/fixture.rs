@@ -160,6 +160,7 @@ impl FleetOrders for FixedFleet {
                 clusters: BTreeMap::new(),
                 waves: vec![wave("canary", 3, 60_000, 0), wave("all", 117, 0, 2)],
                 behind: Vec::new(),
+                refused: None,
                 warnings: Vec::new(),
             })
         })

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::binding::{Address, Destination};
 use super::effects::{Effects, TransactionEffect};
-use super::route::{KeySource, Plan, Route, Unpinned};
+use super::route::{KeySource, Plan, Route};
 
 /// A plan in words.
 ///
@@ -40,12 +40,6 @@ fn route_line(route: &Route) -> String {
             if !route.logical.is_empty() {
                 let _ = write!(line, "  edits={}", route.logical.len());
             }
-            line.push_str(match route.unpinned {
-                Unpinned::Refused => "",
-                Unpinned::Own => "  unpinned=own",
-                Unpinned::Model => "  unpinned=model",
-                Unpinned::Fleet => "  unpinned=fleet",
-            });
             line
         }
         Route::Key(route) => {

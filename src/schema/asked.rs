@@ -1,4 +1,4 @@
-//! Statements that change tables, read: what may be another statement to the server than to the reader is not.
+//! Statements that change tables, read: what may be another statement to the server is not.
 
 use crate::error::{ClientError, Code};
 use crate::sql::{self, ChangeForm, Lexer, ObjectName, Scan, ScanFlags, SqlMode, TableChange, TokenKind};

@@ -41,7 +41,8 @@ pub enum Proof {
     },
 }
 
-/// Scans a table of a cluster for what is claimed: on the first replica that can be asked, else on the primary.
+/// Scans a table of a cluster for what is claimed: on the first replica that can be asked, else on the
+/// primary.
 /// `key` as for [`prove`].
 ///
 /// # Errors

@@ -61,7 +61,8 @@ pub(super) fn start(
     let (mysql, http) = (bind(config.admin.address)?, bind(config.admin.http)?);
     let context = AdminContext {
         snapshots: services.snapshots.clone(),
-        workspaces: DirectoryAdmin::new(store.clone(), services.snapshots.clone()),
+        workspaces: DirectoryAdmin::new(store.clone(), services.snapshots.clone())
+            .with_newest(Arc::new(services.fleet.clone())),
         health: services.health.clone(),
         clusters: views.board,
         admissions: services.admissions.clone(),

@@ -149,8 +149,8 @@ enum Command {
         #[command(subcommand)]
         command: IncidentCommand,
     },
-    /// Changes all databases of a keyspace; shows schema changes and gives them commands; by a running proxy's
-    /// admin port.
+    /// Changes all databases of a keyspace; shows schema changes and gives them commands; by a running
+    /// proxy's admin port.
     #[command(after_help = migrate::MIGRATE_HELP, visible_alias = "migration")]
     Migrate {
         #[command(subcommand)]

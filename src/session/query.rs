@@ -182,10 +182,10 @@ impl Session {
                 let place = self.any_place(&snapshot, &job, &statement.said)?;
                 self.run_job(&job, place).await
             }
+            Destination::One(address) if address.is_of_keyspace() => {
+                Box::pin(self.run_of_keyspace(&snapshot, address, &job, &statement.said)).await
+            }
             Destination::One(address) => {
-                if address.is_of_keyspace() {
-                    Box::pin(self.have_own_database(&snapshot, &address)).await?;
-                }
                 let place = self.place_of(&snapshot, &address, &job, &statement.said)?;
                 self.run_job(&job, place).await
             }

@@ -32,6 +32,6 @@ pub use store::{
     Versioned, WATCH_QUEUE_MAX, Write,
 };
 pub use workspaces::{
-    DirectoryAdmin, Existing, Force, ImportReport, NewWorkspace, ProvisionFault, Provisioned, RowFault,
-    RowFormat, WorkspaceError, WorkspaceRow,
+    BringUpFuture, DirectoryAdmin, Existing, Force, ImportReport, NewWorkspace, NewestSchema, ProvisionFault,
+    Provisioned, RowFault, RowFormat, WorkspaceError, WorkspaceRow,
 };

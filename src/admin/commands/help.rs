@@ -148,9 +148,9 @@ const HELP: [Help; 62] = [
         "THAW DDL ON c2 WHY 'the campaign is over'",
     ),
     entry(
-        "SUBMIT MIGRATION ON <keyspace> '<statements>' [DRY RUN] [CANARY <n> | '<names>'] [WAVES '<percents>'] \
-         [SOAK '<duration>'] [ORDER SIZE | NAME | '<names>'] [AT ONCE <n>] [PER SECOND <n>] [FAILURES <n>] \
-         [DRIFTED] [PROVE] [ACKNOWLEDGED]",
+        "SUBMIT MIGRATION ON <keyspace> '<statements>' [DRY RUN] [CANARY <n> | '<names>'] \
+         [WAVES '<percents>'] [SOAK '<duration>'] [ORDER SIZE | NAME | '<names>'] [AT ONCE <n>] \
+         [PER SECOND <n>] [FAILURES <n>] [DRIFTED] [PROVE] [ACKNOWLEDGED]",
         "changes all databases of a keyspace: a fleet migration",
         "SUBMIT MIGRATION ON workspaces 'ALTER TABLE issues ADD a INT' CANARY 2 SOAK '1m' DRY RUN",
     ),

@@ -59,8 +59,8 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
     Ok(input.plan(false, route, effects))
 }
 
-/// Where a schema change goes. While no workspace is pinned, one of tables, indexes and views is made in every
-/// database of its keyspace; one of the keyspace's own tables in its own database.
+/// Where a schema change goes. While no workspace is pinned, one of tables, indexes and views is made in
+/// every database of its keyspace; one of the keyspace's own tables in its own database.
 fn route_of(statement: &DdlStatement, input: &PlanInput<'_>) -> Result<Route, Refusal> {
     let names = names_of(statement);
     let found = Found::of(&names, input)?;

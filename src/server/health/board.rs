@@ -18,8 +18,8 @@ impl Board {
         self.0.store(Arc::new(Some((Instant::now(), rows))));
     }
 
-    /// A cluster's state, whether it is drained or being drained, and when it was looked at; `None` before the
-    /// first look at it.
+    /// A cluster's state, whether it is drained or being drained, and when it was looked at; `None` before
+    /// the first look at it.
     pub(in crate::server) fn state(&self, cluster: &ClusterName) -> Option<(Instant, State, bool)> {
         let last = self.0.load();
         let (at, rows) = Option::as_ref(&last)?;

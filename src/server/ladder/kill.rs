@@ -274,7 +274,8 @@ fn listing_sql(listing: Listing, which: &str) -> String {
 fn ddl_sql(listing: Listing) -> String {
     let [_, _, command, text, _] = columns(listing);
     let which = format!(
-        "{command} IN ('Query', 'Execute') AND {text} REGEXP '{DDL_STATEMENT}' AND {text} NOT LIKE '{OWN_MARK}%'"
+        "{command} IN ('Query', 'Execute') AND {text} REGEXP '{DDL_STATEMENT}' \
+         AND {text} NOT LIKE '{OWN_MARK}%'"
     );
     listing_sql(listing, &which)
 }

@@ -1,8 +1,8 @@
 //! `bulkhead migrate …`: schema changes, by way of the admin port.
 //!
-//! One family for both kinds: a change of one table that is copied, and a *fleet migration*, which is one change
-//! of all databases of a keyspace. An id says which of the two it is; `bulkhead migration` is another name for
-//! the same.
+//! One family for both kinds: a change of one table that is copied, and a *fleet migration*, which is one
+//! change of all databases of a keyspace. An id says which of the two it is; `bulkhead migration` is another
+//! name for the same.
 //!
 //! - `submit`: from options to the admin statement.
 //! - `watch`: waiting, and one screen about a fleet migration.
@@ -42,19 +42,20 @@ const SUBMIT_HELP: &str = "\
 Examples:
   bulkhead migrate submit --keyspace workspaces --sql 'ALTER TABLE users ADD age INT' --dry-run
   bulkhead migrate submit --keyspace workspaces --file add_age.sql --wait
-  bulkhead migrate submit --keyspace workspaces --file add_age.sql --canary 5 --waves 5%,50% --soak 2m --order size
+  bulkhead migrate submit -k workspaces --file add_age.sql --canary 5 --waves 5%,50% --soak 2m --order size
   bulkhead migrate submit --keyspace workspaces --file add_age.sql --at-once 4 --per-second 2 --json
 
-Prints the migration's id; with --wait, how it ended. What the rules of schema changes refuse is refused here too:
-see `bulkhead ddl explain`. Submitted twice it is one migration, and databases that are as the statements would
-make them are done.";
+Prints the migration's id; with --wait, how it ended. What the rules of schema changes refuse is refused here
+too: see `bulkhead ddl explain`. Submitted twice it is one migration, and databases that are as the statements
+would make them are done.";
 const STATUS_HELP: &str = "\
 Examples:
   bulkhead migrate status
   bulkhead migrate status 018f00000000aaaa
   bulkhead migrate status 018f00000000aaaa --watch
 
---watch draws a bar on a terminal, and writes lines elsewhere; it ends when the migration does, with its exit code.";
+--watch draws a bar on a terminal, and writes lines elsewhere; it ends when the migration does, with its exit
+code.";
 const LIST_HELP: &str = "\
 Examples:
   bulkhead migrate list
@@ -450,8 +451,8 @@ async fn cancel_and_revert(link: &mut Link<'_>, one: &One) -> Result<u8, Fault> 
         if since.elapsed() >= REST_WITHIN {
             let seconds = REST_WITHIN.as_secs();
             return Err(Fault::Refused(format!(
-                "fleet migration {id} is cancelled, and not at rest after {seconds} s: `bulkhead migrate status \
-                 {id}` says why; then `bulkhead migrate revert {id}`"
+                "fleet migration {id} is cancelled, and not at rest after {seconds} s: `bulkhead migrate \
+                 status {id}` says why; then `bulkhead migrate revert {id}`"
             )));
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -63,13 +63,13 @@ pub(super) fn verdict(view: &View, end: End) -> String {
         }
         End::Incomplete => format!(
             "fleet migration {id} is over, and not every database is changed: {counts}\n\
-             `bulkhead migrate status {id}` says why; `bulkhead migrate retry {id}` tries those that failed again"
+             `bulkhead migrate status {id}` says why; `bulkhead migrate retry {id}` tries again what failed"
         ),
         End::Stopped => {
             let why = view.waits_for.as_deref().unwrap_or("it is not known why");
             format!(
                 "fleet migration {id} stopped: {why}; {counts}\n\
-                 it is not over: `bulkhead migrate resume {id}` goes on, `bulkhead migrate cancel {id}` ends it"
+                 it is not over: `bulkhead migrate resume {id}`, or `bulkhead migrate cancel {id}`"
             )
         }
     }
@@ -249,8 +249,8 @@ mod tests {
         let over = View { is_over: true, over: 3000, changed: 2990, there: 10, ..sample() };
         assert_eq!(
             verdict(&over, End::Done),
-            "fleet migration 018f00000000dddd is done: 3000 of 3000 databases have the new definition (10 had it \
-             before)"
+            "fleet migration 018f00000000dddd is done: 3000 of 3000 databases have the new definition (10 \
+             had it before)"
         );
         let failed = View { changed: 2980, failed: 10, ..over.clone() };
         let said = verdict(&failed, End::Incomplete);

@@ -200,8 +200,8 @@ mod tests {
         );
         assert_eq!(
             statement(&["-k", "workspaces", "--file", "x.sql", "--canary", "5", "--order", "size"]).unwrap(),
-            "SUBMIT MIGRATION ON 'workspaces' 'ALTER TABLE a\n  ADD b VARCHAR(9) DEFAULT ''it''''s'';\n' CANARY 5 \
-             ORDER SIZE"
+            "SUBMIT MIGRATION ON 'workspaces' 'ALTER TABLE a\n  ADD b VARCHAR(9) DEFAULT ''it''''s'';\n' \
+             CANARY 5 ORDER SIZE"
         );
         assert_eq!(
             statement(&[
@@ -221,8 +221,8 @@ mod tests {
                 "--json",
             ])
             .unwrap(),
-            "SUBMIT MIGRATION ON 'w' 'x' CANARY 'ws_1,7' WAVES '1%,10%' SOAK '30s' ORDER 'ws_9,ws_8' AT ONCE 4 PER \
-             SECOND 2.5 FAILURES 0 DRIFTED ACKNOWLEDGED PROVE DRY RUN JSON"
+            "SUBMIT MIGRATION ON 'w' 'x' CANARY 'ws_1,7' WAVES '1%,10%' SOAK '30s' ORDER 'ws_9,ws_8' \
+             AT ONCE 4 PER SECOND 2.5 FAILURES 0 DRIFTED ACKNOWLEDGED PROVE DRY RUN JSON"
         );
     }
 

@@ -1,8 +1,8 @@
 //! A schema change of every database of a keyspace: a fleet migration, which the session asks for and waits
 //! for.
 //!
-//! Nothing of it is held here but its id, however many databases there are. A KILL QUERY, a client that leaves
-//! and the end of `timeouts.query` end the wait and not the migration.
+//! Nothing of it is held here but its id, however many databases there are. A KILL QUERY, a client that
+//! leaves and the end of `timeouts.query` end the wait and not the migration.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -110,6 +110,9 @@ impl Session {
         };
         let (keyspace, user) = (request.keyspace.clone(), request.user.clone());
         drop(waiting);
+        if let Some(refused) = plan.refused {
+            return Err(refused.into());
+        }
         // As a server does before a schema change; the session's own locks would be waited for, too.
         self.commit_first().await?;
         let submitted = fleet.submit(request).await.map_err(ClientError::from)?;

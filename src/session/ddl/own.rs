@@ -1,7 +1,7 @@
 //! The own database of a keyspace whose databases are workspaces': made when it is first asked for.
 //!
-//! It bears the keyspace's name, is on the keyspace's first shard, and holds what belongs to no workspace: the
-//! tables in which Rails writes down its migrations.
+//! It bears the keyspace's name, is on the keyspace's first shard, and holds what belongs to no workspace:
+//! the tables in which Rails writes down its migrations.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,9 @@ use crate::topology::Snapshot;
 
 use crate::session::Session;
 use crate::session::flow::Flow;
+use crate::session::query::Said;
+use crate::session::run::job::Job;
+use crate::session::run::place::Place;
 
 /// Looking for the database, and making it, takes no longer each.
 const MAKE_WITHIN: Duration = Duration::from_secs(5);
@@ -30,6 +33,30 @@ impl OwnDatabases {
 }
 
 impl Session {
+    /// Runs a statement in a database of the keyspace's own, or in whichever stands for all.
+    pub(in crate::session) async fn run_of_keyspace(
+        &mut self,
+        snapshot: &Snapshot,
+        address: Address,
+        job: &Job<'_>,
+        said: &Said,
+    ) -> Flow {
+        let place = self.place_of_keyspace(snapshot, address, job, said).await?;
+        self.run_job(job, place).await
+    }
+
+    /// The place of such a database, which is there then.
+    pub(in crate::session) async fn place_of_keyspace(
+        &mut self,
+        snapshot: &Snapshot,
+        address: Address,
+        job: &Job<'_>,
+        said: &Said,
+    ) -> Flow<Place> {
+        self.have_own_database(snapshot, &address).await?;
+        Ok(self.place_of(snapshot, &address, job, said)?)
+    }
+
     /// Makes the own database of the address's keyspace, if that is where the address leads and it is not
     /// known to be there.
     ///

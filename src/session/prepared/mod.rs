@@ -134,12 +134,10 @@ impl Session {
         let destination = self.bind_prepare(&statement, plan, &snapshot)?;
         let job = job_of(&statement, plan, Payload::Raw(&[]), CommandKind::Prepare);
         let (place, edited) = match destination {
-            Destination::One(address) => {
-                if address.is_of_keyspace() {
-                    Box::pin(self.have_own_database(&snapshot, &address)).await?;
-                }
-                (self.place_of(&snapshot, &address, &job, &said)?, None)
+            Destination::One(address) if address.is_of_keyspace() => {
+                (Box::pin(self.place_of_keyspace(&snapshot, address, &job, &said)).await?, None)
             }
+            Destination::One(address) => (self.place_of(&snapshot, &address, &job, &said)?, None),
             Destination::Edited { address, text } => {
                 (self.place_of(&snapshot, &address, &job, &said)?, Some(text))
             }
@@ -314,12 +312,10 @@ impl Session {
         };
         let job = job_of(asked, plan, Payload::Execute(execution), CommandKind::Execute);
         let place = match address {
-            Some(address) => {
-                if address.is_of_keyspace() {
-                    Box::pin(self.have_own_database(snapshot, &address)).await?;
-                }
-                self.place_of(snapshot, &address, &job, &asked.said)?
+            Some(address) if address.is_of_keyspace() => {
+                return Box::pin(self.run_of_keyspace(snapshot, address, &job, &asked.said)).await;
             }
+            Some(address) => self.place_of(snapshot, &address, &job, &asked.said)?,
             None => self.any_place(snapshot, &job, &asked.said)?,
         };
         self.run_job(&job, place).await

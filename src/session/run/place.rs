@@ -103,8 +103,8 @@ fn check_workspace(placement: &Placement, workspace: &WorkspaceId, needs: Needs)
     Err(ClientError::new(refusal, format!("{}: workspace {workspace}", refusal.sentence())))
 }
 
-/// The database of the workspace that stands for all. Without any workspace there is no schema yet: then it is
-/// the keyspace's own, for which nothing but its own tables is asked.
+/// The database of the workspace that stands for all. Without any workspace there is no schema yet: then it
+/// is the keyspace's own, for which nothing but its own tables is asked.
 fn model_database(snapshot: &Snapshot, keyspace: &Keyspace) -> Result<Arc<str>, ClientError> {
     let schema = keyspace_schema(snapshot, keyspace)?;
     let Layout::DatabasePerWorkspace(pattern) = &schema.layout else { return Ok(keyspace.as_str().into()) };

@@ -19,6 +19,8 @@ pub use import::{Existing, ImportReport};
 pub use provision::{ProvisionFault, Provisioned};
 pub use rows::{RowFault, RowFormat, WorkspaceRow};
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use super::directory::{Directory, Entry, ListFilter, Slot};
@@ -32,6 +34,22 @@ use crate::vschema::Layout;
 pub struct DirectoryAdmin {
     store: Arc<dyn Store>,
     snapshots: Arc<SnapshotCell>,
+    newest: Option<Arc<dyn NewestSchema>>,
+}
+
+/// What [`NewestSchema::bring_up`] returns.
+pub type BringUpFuture<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+/// Brings databases that are made from a template to what the other databases of the keyspace are by now.
+pub trait NewestSchema: Send + Sync {
+    /// Asked when the template was applied, before the workspace is in the directory. An error, in words,
+    /// keeps it out; asked again, it goes on where it was.
+    fn bring_up<'a>(
+        &'a self,
+        workspace: (&'a Keyspace, &'a WorkspaceId),
+        database: &'a str,
+        shard: &'a Shard,
+    ) -> BringUpFuture<'a>;
 }
 
 /// What a new workspace gets.
@@ -63,7 +81,13 @@ pub enum Force {
 impl DirectoryAdmin {
     /// Works on the directories of the current snapshot.
     pub fn new(store: Arc<dyn Store>, snapshots: Arc<SnapshotCell>) -> Self {
-        Self { store, snapshots }
+        Self { store, snapshots, newest: None }
+    }
+
+    /// The same, with databases that are made brought up.
+    #[must_use]
+    pub fn with_newest(self, newest: Arc<dyn NewestSchema>) -> Self {
+        Self { newest: Some(newest), ..self }
     }
 
     /// What the directory says.
@@ -123,7 +147,12 @@ impl DirectoryAdmin {
             None => self.remembered_shard(&snapshot, keyspace, workspace, new.with_database).await?,
         };
         if new.with_database {
-            provision::provision(&*self.store, &snapshot, &shard, workspace).await?;
+            let made = provision::provision(&*self.store, &snapshot, &shard, workspace).await?;
+            if let Some(newest) = &self.newest {
+                let brought = newest.bring_up((keyspace, workspace), &made.database, &shard).await;
+                let database = made.database;
+                brought.map_err(|reason| ProvisionFault::Older { database, reason })?;
+            }
         }
         let slot = Slot { revision: 1, shard: intern(directory, &shard.name)?, state: new.state };
         let edited = self.edit(directory, workspace, |current| match current {

@@ -79,6 +79,14 @@ pub enum ProvisionFault {
         /// Its line in the template.
         line: usize,
     },
+    /// The database is made, and could not be brought to what the others are by now.
+    #[error("{database} is made, and is not yet what the others are: {reason}; create the workspace again")]
+    Older {
+        /// The database.
+        database: String,
+        /// Why.
+        reason: String,
+    },
     /// A statement failed.
     #[error(
         "statement {at} of {count} (line {line}) failed on {database}: {reason}; {} remain",

@@ -63,8 +63,16 @@ async fn give(
 ) -> Result<AdminAnswer, ClientError> {
     if let Some(status) = fleet_next(words, context) {
         words.name("a migration's id (SHOW MIGRATIONS)")?;
+        let (id, orders, operator) = (&status.row.id, &context.fleet_orders, &context.operator);
+        let command = for_fleets(id, command)?;
         words.end()?;
-        return give_fleet(&status.row.id, command, context).await;
+        return match command {
+            Some(command) => done(1, orders.command(id, command, operator).await?),
+            None => {
+                let new = orders.revert(id, operator).await?;
+                done(1, format!("fleet migration {new} takes back what {id} has changed"))
+            }
+        };
     }
     let row = take_migration(words, context)?;
     match &mut command {
@@ -82,33 +90,26 @@ async fn give(
     done(1, said)
 }
 
-async fn give_fleet(
-    id: &MigrationId,
-    command: Command,
-    context: &AdminContext,
-) -> Result<AdminAnswer, ClientError> {
-    let (orders, operator) = (&context.fleet_orders, &context.operator);
-    let command = match command {
-        Command::Pause => FleetCommand::Pause,
-        Command::Resume => FleetCommand::Resume,
-        Command::Cancel => FleetCommand::Cancel,
-        Command::Retry => FleetCommand::RetryFailed,
-        Command::Revert => {
-            let new = orders.revert(id, operator).await?;
-            return done(1, format!("fleet migration {new} takes back what {id} has changed"));
-        }
+/// What a command means for a fleet migration; `None`: it is to be taken back.
+///
+/// # Errors
+/// Only a migration of one table knows the command.
+fn for_fleets(id: &MigrationId, command: Command) -> Result<Option<FleetCommand>, ClientError> {
+    match command {
+        Command::Pause => Ok(Some(FleetCommand::Pause)),
+        Command::Resume => Ok(Some(FleetCommand::Resume)),
+        Command::Cancel => Ok(Some(FleetCommand::Cancel)),
+        Command::Retry => Ok(Some(FleetCommand::RetryFailed)),
+        Command::Revert => Ok(None),
         Command::Throttle(_)
         | Command::CutOver
         | Command::ForceCutOver
         | Command::Postpone
         | Command::Retire => {
-            let (word, code) = (command.word(), Code::FleetNotNow);
-            let message = format!("{id} is a fleet migration, which does not {word}; see HELP MIGRATION");
-            return Err(ClientError::new(code, message));
+            let message = format!("{id} is a fleet migration: there is no {} for it", command.word());
+            Err(ClientError::new(Code::FleetNotNow, message))
         }
-    };
-    let said = orders.command(id, command, operator).await?;
-    done(1, said)
+    }
 }
 
 /// How a database is named.

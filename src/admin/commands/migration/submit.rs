@@ -113,15 +113,15 @@ fn statements(words: &mut Words<'_>) -> Result<Vec<String>, ClientError> {
     Ok(statements)
 }
 
-/// The statements of a text, comments between them left out.
+/// The statements of a text, without the comments around them.
 fn split(text: &str, into: &mut Vec<String>) -> Result<(), ClientError> {
     let mut scan = Scan::default();
     let mut rest = text;
     while !rest.is_empty() {
         sql::scan(rest.as_bytes(), SqlMode::default(), &mut scan);
         let end = scan.end.min(rest.len());
-        // A statement ends at an ASCII delimiter or with the text.
-        let one = rest.get(..end).unwrap_or(rest).trim().trim_end_matches(';').trim_end();
+        let body = scan.body.start as usize..scan.body.end as usize;
+        let one = rest.get(body).unwrap_or(rest).trim();
         if scan.kind != StatementKind::Empty && !one.is_empty() {
             into.push(one.to_owned());
         }
@@ -193,8 +193,8 @@ fn names(words: &mut Words<'_>) -> Result<Vec<String>, ClientError> {
     if names.is_empty() || names.len() > NAMES_MAX { Err(expected) } else { Ok(names) }
 }
 
-/// `'1%,10%'`: the share of all databases that is done when each wave is. The last one, which is all the rest,
-/// may be named too.
+/// `'1%,10%'`: the share of all databases that is done when each wave is. The last one, which is all the
+/// rest, may be named too.
 fn shares(words: &mut Words<'_>) -> Result<Vec<f64>, ClientError> {
     let expected = words.expected("'<percent>,…', rising, such as '1%,10%'");
     let text = words.name("'<percent>,…'")?;
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Asked, String> {
-        options(&mut Words::read(text).unwrap()).map_err(|error| error.message)
+        options(&mut Words::read(text).unwrap()).map_err(|error| error.message.into_owned())
     }
 
     #[test]
@@ -321,9 +321,9 @@ mod tests {
         assert_eq!(cut("ALTER TABLE a ADD b INT;"), ["ALTER TABLE a ADD b INT"]);
         assert_eq!(
             cut(
-                "-- one\nALTER TABLE a ADD b INT DEFAULT ';';\n\n/* two */ CREATE INDEX i ON a (b) ;\n-- end\n"
+                "-- one\nALTER TABLE a ADD b INT DEFAULT ';';\n\n/* two */ CREATE INDEX i ON a (b) ;\n-- x\n"
             ),
-            ["-- one\nALTER TABLE a ADD b INT DEFAULT ';'", "/* two */ CREATE INDEX i ON a (b)"]
+            ["ALTER TABLE a ADD b INT DEFAULT ';'", "CREATE INDEX i ON a (b)"]
         );
         assert!(cut(" ; ;").is_empty() && cut("-- nothing\n").is_empty() && cut("").is_empty());
     }

@@ -197,7 +197,8 @@ fn listing(has_threads: bool) -> String {
     format!(
         "SELECT {id}, LEFT({text}, 200) FROM {from} WHERE {id} <> CONNECTION_ID() \
          AND {command} IN ('Query', 'Execute') AND {text} REGEXP '{DDL_STATEMENT}' \
-         AND {text} NOT LIKE '{MARK}%' AND {text} NOT LIKE '/*bulkhead%' AND {text} NOT LIKE '%zz\\_bulkhead%' \
+         AND {text} NOT LIKE '{MARK}%' AND {text} NOT LIKE '/*bulkhead%' \
+         AND {text} NOT LIKE '%zz\\_bulkhead%' \
          LIMIT 1000"
     )
 }

@@ -11,6 +11,7 @@
 //! - `prepare`: from a request to a plan with its rows; `scratch` asks a server what a table would be.
 //! - `execute`: changes one database.
 //! - `gauge`: how clusters are.
+//! - `newcomer`: what was decided for all is done to databases that are made later.
 //! - `turns`: the task that owns the driver; `shown`: what it shows.
 //!
 //! Invariants: no database is touched before its definition was looked at, on the connection that changes it
@@ -21,6 +22,7 @@ mod clock;
 mod door;
 mod execute;
 mod gauge;
+mod newcomer;
 mod prepare;
 mod service;
 mod shown;

@@ -11,6 +11,7 @@ use super::door::FleetError;
 use super::door::FleetPlan;
 use super::door::{DatabaseFilter, DatabaseRow, FleetEnded, FleetNotice, FleetRow, FleetStatus};
 use super::door::{FleetRequest, Submitted};
+use super::execute::LiveExecutor;
 use super::prepare::{Made, make_plan};
 use super::shown::Shown;
 use super::survey::Definitions;
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) surroundings: FleetSurroundings,
     pub(super) owner: String,
     pub(super) definitions: Arc<Definitions>,
+    pub(super) executor: Arc<LiveExecutor>,
     pub(super) shown: ArcSwap<Shown>,
     pub(super) changes: watch::Sender<u64>,
     pub(super) is_stopping: watch::Sender<bool>,
@@ -69,10 +71,13 @@ impl Fleet {
     /// Nothing is read or carried out before [`Fleet::start`].
     pub fn new(surroundings: FleetSurroundings) -> Self {
         let (calls, called) = mpsc::channel(CALLS_MAX);
+        let definitions = Arc::<Definitions>::default();
+        let executor = LiveExecutor::new(surroundings.migrations.clone(), definitions.clone());
         Self(Arc::new(Inner {
             surroundings,
             owner: proxy_name(),
-            definitions: Arc::default(),
+            definitions,
+            executor: Arc::new(executor),
             shown: ArcSwap::default(),
             changes: watch::Sender::new(0),
             is_stopping: watch::Sender::new(false),
@@ -265,6 +270,15 @@ impl Fleet {
         self.call(|reply| Call::Command { id: own, command, by: user, reply }).await?;
         tracing::info!(target: "bulkhead::fleet", %id, command = told, %by, "an operator's command");
         Ok(format!("fleet migration {id}: {said}"))
+    }
+
+    /// What new databases are changed by, oldest first.
+    pub(super) fn orders(&self) -> Vec<Arc<Order>> {
+        self.0.shown.load().orders.clone()
+    }
+
+    pub(super) fn executor(&self) -> &Arc<LiveExecutor> {
+        &self.0.executor
     }
 
     async fn call<T>(

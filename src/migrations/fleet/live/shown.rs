@@ -1,13 +1,14 @@
 //! What doors see, made from what the driver knows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::door::{DatabaseFilter, DatabaseRow, FleetClusterRow, FleetRow, FleetStatus, WaveStatus};
 use super::execute::LiveExecutor;
 use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::fleet::drive::Driver;
-use crate::migrations::fleet::ledger::{Action, Counts, Header, Kind, Moment, Phase, Row, Standing};
+use crate::migrations::fleet::ledger::{Action, Counts, Header, Kind, Moment, Order, Phase, Row, Standing};
 use crate::migrations::fleet::schedule::{LaneStatus, Stage, Status};
 
 /// Troubled databases that are shown with a migration.
@@ -20,6 +21,8 @@ const LISTED_MAX: usize = 100_000;
 pub(super) struct Shown {
     pub(super) statuses: BTreeMap<MigrationId, FleetStatus>,
     pub(super) lanes: Vec<LaneStatus>,
+    /// What new databases are changed by, oldest first.
+    pub(super) orders: Vec<Arc<Order>>,
 }
 
 /// As of now.
@@ -36,7 +39,32 @@ pub(super) fn of(driver: &Driver<LiveExecutor>, now: Moment) -> Shown {
         };
         statuses.insert(status.id.clone(), present((header, rows), &status, &by_name, now));
     }
-    Shown { statuses, lanes }
+    let headers = driver.past().chain(statuses.keys().filter_map(|id| scheduler.header(id)));
+    Shown { orders: settled(headers), statuses, lanes }
+}
+
+/// What was decided for all databases, by now: nothing that is still with its canaries, was cancelled, or was
+/// taken back.
+fn settled<'a>(headers: impl Iterator<Item = &'a Header>) -> Vec<Arc<Order>> {
+    let (mut settled, mut taken_back) = (Vec::new(), HashSet::new());
+    for header in headers {
+        let progress = &header.progress;
+        let is_settled = match progress.phase {
+            Phase::Finished => true,
+            Phase::Active => progress.wave > 0,
+            Phase::Paused { .. } | Phase::Stopped { .. } | Phase::Cancelled { .. } => false,
+        };
+        match &header.order.action {
+            Action::Revert { of } => {
+                taken_back.insert(of.clone());
+            }
+            Action::Change if is_settled => settled.push(header.order.clone()),
+            Action::Change => {}
+        }
+    }
+    settled.retain(|order| !taken_back.contains(&order.id));
+    settled.sort_by(|a, b| a.id.cmp(&b.id));
+    settled
 }
 
 /// One that is over, and whose rows are not in memory.

@@ -101,8 +101,8 @@ fn kind_of(change: &TableChange) -> Result<StepKind, String> {
 
 /// CREATE OR REPLACE VIEW and DROP VIEW.
 fn read_view(text: &str, mode: SqlMode) -> Result<Statement, String> {
-    const OTHER: &str = "only ALTER TABLE, CREATE and DROP INDEX, CREATE and DROP TABLE, CREATE OR REPLACE VIEW \
-                         and DROP VIEW are carried out in many databases";
+    const OTHER: &str = "only ALTER TABLE, CREATE and DROP INDEX, CREATE and DROP TABLE, CREATE OR REPLACE \
+                         VIEW and DROP VIEW are carried out in many databases";
     let words = head(text.as_bytes(), mode);
     let word = |at: usize| words.get(at).map(|(word, _)| word.as_str()).unwrap_or_default();
     let view = words.iter().position(|(word, _)| word == "VIEW").ok_or(OTHER)?;

@@ -82,7 +82,7 @@ impl Turns {
     fn new(inner: Arc<Inner>) -> Self {
         let parts = &inner.surroundings;
         let shared = parts.migrations.shared().clone();
-        let executor = Arc::new(LiveExecutor::new(parts.migrations.clone(), inner.definitions.clone()));
+        let executor = inner.executor.clone();
         let owner = inner.owner.clone();
         let book = Book::new(parts.store.clone(), &owner);
         let (clusters, snapshots) = (shared.clusters.clone(), parts.snapshots.clone());
@@ -223,16 +223,23 @@ impl Turns {
         // Who does not wait for the answer any more needs none.
         match call {
             Call::Submit { order, rows, pace, reply } => {
-                let _ = reply.send(self.submit(*order, rows, pace).await);
+                let submitted = self.submit(*order, rows, pace).await;
+                // Whoever hears of it looks at what is shown.
+                self.show(true);
+                let _ = reply.send(submitted);
             }
             Call::Command { id, command, by, reply } => {
                 let done = self.driver.command(&id, &command, &by, now).await;
-                let _ = reply.send(self.heard(done));
+                let done = self.heard(done);
+                self.show(true);
+                let _ = reply.send(done);
             }
             Call::Revert { id, by, reply } => {
                 let new = new_id(std::time::SystemTime::now());
                 let done = self.driver.revert(&id, new, &by, now).await;
-                let _ = reply.send(self.heard(done));
+                let done = self.heard(done);
+                self.show(true);
+                let _ = reply.send(done);
             }
             Call::Databases { id, filter, reply } => {
                 let rows = self.driver.rows(&id).await;
@@ -240,7 +247,6 @@ impl Turns {
                 let _ = reply.send(rows);
             }
         }
-        self.show(true);
     }
 
     async fn submit(

@@ -10,7 +10,7 @@ use crate::migrations::fleet::plan::{Canary, Ordering};
 /// A schema change of all databases of a keyspace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetRequest {
-    /// The keyspace, whatever its layout: the databases of its workspaces, of its shards, or its one database.
+    /// The keyspace, whatever its layout: the databases of its workspaces, of its shards, or its one.
     pub keyspace: Keyspace,
     /// The statements, in order, in UTF-8: each one of ALTER TABLE, CREATE INDEX, DROP INDEX, CREATE TABLE,
     /// DROP TABLE, CREATE OR REPLACE VIEW, DROP VIEW, and each of one table or view whose name says no

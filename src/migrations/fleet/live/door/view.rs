@@ -76,7 +76,7 @@ pub struct WaveStatus {
 /// One cluster's part of a fleet migration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetClusterRow {
-    /// The cluster's budget, how much of it is used, schema changes of others, and why nothing is begun there.
+    /// The cluster's budget, how much of it is used, schema changes of others, why nothing is begun there.
     pub lane: LaneStatus,
     /// Its databases by wave.
     pub waves: Vec<Counts>,

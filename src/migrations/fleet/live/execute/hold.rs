@@ -1,8 +1,8 @@
 //! The connection on which a database is looked at and changed.
 //!
 //! It holds a named lock of the server for each table of the order, from before the look to the end. The lock
-//! ends with the connection, and a server ends a connection only when its last statement has ended: so when the
-//! lock is free, nothing that was sent for the database is at work or still to come.
+//! ends with the connection, and a server ends a connection only when its last statement has ended: so when
+//! the lock is free, nothing that was sent for the database is at work or still to come.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -27,8 +27,8 @@ const IDLE_FOR: Duration = Duration::from_secs(20);
 /// For looks: how SHOW CREATE TABLE prints depends on these. A connection that nobody hears of any more ends
 /// within a minute.
 const LOOKING: &str = "SET NAMES utf8mb4, SESSION sql_mode = '', SESSION sql_quote_show_create = 1, \
-                       SESSION lock_wait_timeout = 5, SESSION wait_timeout = 60, SESSION time_zone = '+00:00', \
-                       SESSION foreign_key_checks = 1, SESSION unique_checks = 1";
+                       SESSION lock_wait_timeout = 5, SESSION wait_timeout = 60, \
+                       SESSION time_zone = '+00:00', SESSION foreign_key_checks = 1, SESSION unique_checks = 1";
 
 /// Connections that wait for the next database.
 #[derive(Default)]

@@ -1,8 +1,8 @@
 //! Changing single databases on real servers: what a session would do for one, once.
 //!
 //! - `stand`: what a step finds of what it would do. Pure.
-//! - `hold`: the connection on which a database is looked at and changed, with a named lock of the server that
-//!   is there exactly as long as the connection is: who finds it free knows that nothing is at work.
+//! - `hold`: the connection on which a database is looked at and changed, with a named lock of the server
+//!   that is there exactly as long as the connection is: who finds it free knows that nothing is at work.
 //! - `alter`: ALTER TABLE and the like: decided with the live definition, then direct or by copy.
 //! - `direct`: on the server itself, with an assertion and a bounded wait.
 //! - `whole`: tables and views that are made and dropped.
@@ -193,7 +193,8 @@ impl Executor for LiveExecutor {
             }
             let outcome = self.change_all(&work).await.unwrap_or_else(Trouble::into_outcome);
             let (id, database) = (&work.order.id, &work.database);
-            tracing::debug!(target: "bulkhead::fleet", %id, cluster = %work.cluster, database, ?outcome, "change");
+            let cluster = &work.cluster;
+            tracing::debug!(target: "bulkhead::fleet", %id, %cluster, database, ?outcome, "change");
             outcome
         })
     }

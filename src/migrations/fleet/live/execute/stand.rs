@@ -19,8 +19,8 @@ pub(super) enum Stand {
     Unread(String),
 }
 
-/// Says where a database stands before the step at a place. What a later step of the same table makes counts as
-/// done too.
+/// Says where a database stands before the step at a place. What a later step of the same table makes counts
+/// as done too.
 pub(super) fn stand(steps: &[OrderStep], at: usize, found: &Found) -> Stand {
     let step = &steps[at];
     let have: Option<Fingerprint> = match (step.kind, found) {

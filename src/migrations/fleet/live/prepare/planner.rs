@@ -1,6 +1,6 @@
 //! From what the databases are like to a plan, statement by statement.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::scratch::Scratch;
@@ -71,7 +71,10 @@ struct Planner<'a> {
     have: Vec<Vec<Found>>,
     bytes: Vec<Option<u64>>,
     marks: Vec<Mark>,
-    scratch: Option<Scratch>,
+    /// Connections that try statements out, one to each cluster that was asked.
+    scratch: HashMap<ClusterName, Scratch>,
+    /// Names of tables that the plan itself makes.
+    made: HashSet<usize>,
     clusters: BTreeMap<ClusterName, ClusterPlan>,
     refused: Option<ClientError>,
     statements: u16,
@@ -90,7 +93,8 @@ pub(super) async fn plan(grounds: Grounds<'_>, survey: Survey) -> Result<Planned
         have: found,
         bytes,
         marks,
-        scratch: None,
+        scratch: HashMap::new(),
+        made: HashSet::new(),
         clusters: BTreeMap::new(),
         refused: None,
         statements: 0,
@@ -102,7 +106,7 @@ pub(super) async fn plan(grounds: Grounds<'_>, survey: Survey) -> Result<Planned
         plans.push(plan);
         steps.push(step);
     }
-    if let Some(scratch) = planner.scratch.take() {
+    for (_, scratch) in planner.scratch.drain() {
         scratch.close().await;
     }
     Ok(planner.finish(plans, steps))
@@ -177,7 +181,7 @@ impl Planner<'_> {
         groups
     }
 
-    fn summarize(&mut self, groups: &Groups, statement: &Statement) -> Option<Summary> {
+    fn summarize(&mut self, groups: &Groups, name: usize, statement: &Statement) -> Option<Summary> {
         let options = &self.grounds.request.options;
         let change = statement.change.as_ref()?;
         let intent = Intent {
@@ -185,7 +189,8 @@ impl Planner<'_> {
             change,
             prove: options.prove,
             acknowledged: options.acknowledged,
-            takes_drifted: options.takes_drifted,
+            // Tables that were just made differ by what their databases have for defaults.
+            takes_drifted: options.takes_drifted || self.made.contains(&name),
         };
         let mut known: Vec<u64> = self.bytes.iter().copied().flatten().collect();
         known.sort_unstable();
@@ -232,7 +237,7 @@ impl Planner<'_> {
             let keyspace = self.grounds.request.keyspace.clone();
             return Err(FleetError::NoTable { keyspace, databases, table: statement.table.clone() });
         }
-        let summary = self.summarize(&groups, statement).expect("it is a change of a table");
+        let summary = self.summarize(&groups, name, statement).expect("it is a change of a table");
         let mut next: HashMap<Fingerprint, Result<Arc<Definition>, Fingerprint>> = HashMap::new();
         let mut wanted = Vec::new();
         for group in &summary.groups {
@@ -294,13 +299,13 @@ impl Planner<'_> {
         self.open(name).find(|(_, _, found)| has(found)).map(|(_, target, _)| target.cluster.clone())
     }
 
-    /// The connection that tries statements out; one for the whole plan.
+    /// The connection that tries statements out on a cluster.
     async fn scratch(&mut self, cluster: &ClusterName) -> Result<&mut Scratch, String> {
-        let scratch = match self.scratch.take() {
-            Some(scratch) => scratch,
-            None => Scratch::open(self.grounds.clusters, cluster).await?,
-        };
-        Ok(self.scratch.insert(scratch))
+        if !self.scratch.contains_key(cluster) {
+            let scratch = Scratch::open(self.grounds.clusters, cluster).await?;
+            self.scratch.insert(cluster.clone(), scratch);
+        }
+        Ok(self.scratch.get_mut(cluster).expect("it was inserted"))
     }
 
     fn apply_alter(
@@ -349,7 +354,7 @@ impl Planner<'_> {
         statement: &Statement,
     ) -> (Option<Summary>, Vec<Wanted>, Vec<Before>) {
         let groups = self.groups(name);
-        let Some(summary) = self.summarize(&groups, statement) else {
+        let Some(summary) = self.summarize(&groups, name, statement) else {
             return (None, Vec::new(), Vec::new());
         };
         let changed: HashMap<Fingerprint, bool> = summary
@@ -381,39 +386,48 @@ impl Planner<'_> {
         (Some(summary), wanted, before)
     }
 
+    /// What is made depends on the defaults of server and database, so each cluster is asked.
     async fn plan_create(
         &mut self,
         (at, name): (usize, usize),
         statement: &Statement,
     ) -> Result<Vec<Wanted>, FleetError> {
         let unfit = |why: String| FleetError::Unfit { at: at + 1, why };
-        let sample = self.open(name).find(|(_, _, found)| matches!(found, Found::Missing));
-        let sample = sample.or_else(|| self.open(name).next());
-        let Some((_, target, _)) = sample else {
+        let mut samples: BTreeMap<ClusterName, Target> = BTreeMap::new();
+        for (_, target, found) in self.open(name) {
+            let is_better = matches!(found, Found::Missing);
+            if is_better || !samples.contains_key(&target.cluster) {
+                samples.insert(target.cluster.clone(), target.clone());
+            }
+        }
+        if samples.is_empty() {
             return Err(FleetError::Unread("no database could be read".to_owned()));
-        };
-        let target = target.clone();
-        let settings = self.grounds.settings;
-        let scratch = self.scratch(&target.cluster).await.map_err(unfit)?;
-        let server = scratch.server();
-        let asked = (statement.table.as_str(), statement.text.as_str());
-        let made = scratch.created(&target.database, asked, settings).await.map_err(unfit)?;
-        let made = self.grounds.definitions.read(&made, server);
-        let made = made.map_err(|fault| unfit(fault.to_string()))?;
-        let to = made.fingerprint();
-        for ((mark, have), target) in self.marks.iter_mut().zip(&mut self.have).zip(&self.grounds.targets.all)
-        {
+        }
+        let mut made = HashMap::new();
+        for (cluster, target) in samples {
+            let settings = self.grounds.settings;
+            let scratch = self.scratch(&cluster).await.map_err(unfit)?;
+            let server = scratch.server();
+            let asked = (statement.table.as_str(), statement.text.as_str());
+            let text = scratch.created(&target.database, asked, settings).await.map_err(unfit)?;
+            let definition = self.grounds.definitions.read(&text, server);
+            made.insert(cluster, definition.map_err(|fault| unfit(fault.to_string()))?);
+        }
+        let known: BTreeSet<Fingerprint> = made.values().map(|definition| definition.fingerprint()).collect();
+        let targets = &self.grounds.targets.all;
+        for ((mark, have), target) in self.marks.iter_mut().zip(&mut self.have).zip(targets) {
             let (Mark::Done | Mark::Todo, found) = (&*mark, &have[name]) else { continue };
-            match found {
-                Found::Missing => {
-                    (*mark, have[name]) = (Mark::Todo, Found::Defined(made.clone()));
+            match (found, made.get(&target.cluster)) {
+                (Found::Missing, Some(definition)) => {
+                    (*mark, have[name]) = (Mark::Todo, Found::Defined(definition.clone()));
                     self.clusters.entry(target.cluster.clone()).or_default().statements += 1;
                 }
-                Found::Defined(own) if own.fingerprint() == to => {}
+                (Found::Defined(own), _) if known.contains(&own.fingerprint()) => {}
                 _ => *mark = Mark::Drifted(format!("another {} is there", statement.table)),
             }
         }
-        Ok(vec![Wanted { from: None, to: Some(to) }])
+        self.made.insert(name);
+        Ok(known.into_iter().map(|to| Wanted { from: None, to: Some(to) }).collect())
     }
 
     fn plan_view(&mut self, name: usize, kind: StepKind) {

@@ -1,8 +1,8 @@
 //! What a table would be: asked of a server, with temporary tables that nobody else sees.
 //!
-//! Only where it cannot be foretold from the statement alone. A temporary table hides a table of its name from
-//! its own connection, so a statement that is sent behind it cannot reach any other; a connection that is lost
-//! is not used again.
+//! Only where it cannot be foretold from the statement alone. A temporary table hides a table of its name
+//! from its own connection, so a statement that is sent behind it cannot reach any other; a connection that
+//! is lost is not used again.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! What the databases of a keyspace are like, before anything is changed.
 //!
 //! - `targets`: which databases there are, by directory and config. Pure.
-//! - `read`: their definitions, from the primaries: one table at a time, on two connections to each cluster, so
-//!   many in a second.
+//! - `read`: their definitions, from the primaries: one table at a time, on two connections to each cluster,
+//!   so many in a second.
 //! - `cache`: what was read a moment ago, and every different definition once.
 
 mod cache;
