@@ -14,9 +14,9 @@ use crate::incident::record::Protection;
 /// How much longer a stalled write takes: more than a client waits.
 const STALL: Duration = Duration::from_secs(20);
 /// How long writes stall.
-const STALLED_S: u64 = 15;
+const STALLED_S: u64 = 10;
 /// What is watched behind it: the cluster has to be well for a while before it is gone on with.
-const RECOVERING: Duration = Duration::from_secs(45);
+const RECOVERING: Duration = Duration::from_secs(60);
 /// Writes stall when this share of the databases is changed: in the last wave, in full swing.
 const STALL_AT: f64 = 0.2;
 /// Bulkhead is killed when these shares of the databases are changed.
