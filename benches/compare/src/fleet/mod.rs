@@ -98,11 +98,15 @@ async fn play_all(field: &mut Field, report: &mut Report) {
             Ok(record) => report.cases.push(record),
             Err(error) => {
                 field.say(&format!("{}: FAILED: {error}", case.name()));
-                let (scenario, system) = (case.name().to_owned(), case.words().to_owned());
-                report.failures.push(Failure { scenario, system, why: error.to_string() });
+                report.failures.push(failure(case, &error));
             }
         }
     }
+}
+
+fn failure(case: Case, error: &io::Error) -> Failure {
+    let (scenario, system) = (case.name().to_owned(), case.words().to_owned());
+    Failure { scenario, system, why: error.to_string() }
 }
 
 async fn play(field: &mut Field, case: Case, report: &mut Report) -> io::Result<Record> {
@@ -120,7 +124,12 @@ async fn play(field: &mut Field, case: Case, report: &mut Report) -> io::Result<
     wait(times.before).await;
     let began_s = scene.now_s();
     field.say("the change begins");
-    case.play(field, &mut scene).await?;
+    if let Err(error) = case.play(field, &mut scene).await {
+        // What was seen until then is kept, and judged.
+        field.say(&format!("{}: FAILED: {error}", case.name()));
+        scene.errors.push(error.to_string());
+        report.failures.push(failure(case, &error));
+    }
     let ended_s = scene.now_s();
     field.say(&format!("the change ends after {:.1} s", ended_s - began_s));
     wait(times.after).await;
