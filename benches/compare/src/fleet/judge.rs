@@ -147,12 +147,15 @@ fn begun(record: &Record, from_s: f64, to_s: f64) -> u64 {
     pairs.map(|pair| pair[1].occupied.saturating_sub(pair[0].occupied)).sum()
 }
 
-/// When Bulkhead used half of what it had used, or nothing, seconds after the onset.
+/// When Bulkhead used half of what it had used, or less, and so until it closed the cluster; seconds after the
+/// onset. None if it did not close it: a share that goes up and down by itself says nothing.
 fn lane_falls(record: &Record) -> Option<f64> {
     let onset_s = record.onset_s?;
     let usual = record.said.lane_at(SICK, onset_s)?.pace();
-    let fallen = |lane: &&super::said::Lane| lane.at_s > onset_s && lane.pace() <= usual / 2.0;
-    (usual > 0.0).then(|| record.said.of(SICK).find(fallen).map(|lane| lane.at_s - onset_s))?
+    let own: Vec<_> = record.said.of(SICK).filter(|lane| lane.at_s > onset_s).collect();
+    let closed = own.iter().position(|lane| lane.pace() == 0.0).filter(|_| usual > 0.0)?;
+    let low = own[..=closed].iter().rev().take_while(|lane| lane.pace() <= usual / 2.0);
+    low.last().map(|lane| lane.at_s - onset_s)
 }
 
 /// When half as many statements came to the sick cluster, seconds after the onset.
@@ -316,6 +319,14 @@ mod tests {
             let (value, holds) = value(&bars, words);
             assert!(value.is_nan() && !holds, "{words}");
         }
+    }
+
+    #[test]
+    fn a_share_that_falls_by_chance_is_not_the_answer() {
+        let mut wavering = record(Case::Stall);
+        let lane = |at_s, share| Lane { share, ..Told::open(at_s) };
+        wavering.said.lanes.splice(1.., [lane(60.1, 0.25), lane(60.5, 0.3), Told::closed(61.5)]);
+        assert_eq!(value(&bars(&[wavering]), "as Bulkhead says"), (1.5, true));
     }
 
     #[test]
