@@ -1,6 +1,6 @@
 # What there is to do here; `make help` lists it. The work is in the scripts named below.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz bench bench-ddl incident simulate
+.PHONY: help demo demo-stop demo-status demo-clean test lint check fmt fuzz bench bench-ddl bench-fleet incident simulate
 
 help: ## this list
 	@echo "Bulkhead: a MySQL-protocol sharding proxy."
@@ -52,6 +52,9 @@ bench: ## what Bulkhead costs, next to HAProxy and others (make bench ARGS=--qui
 
 bench-ddl: ## how fast and quietly tables are changed, next to pt-osc (make bench-ddl ARGS=--quick: four minutes)
 	@benches/ddl.sh $(ARGS)
+
+bench-fleet: ## how thousands of databases are changed, and what others notice (make bench-fleet ARGS=--quick)
+	@benches/fleet.sh $(ARGS)
 
 incident: ## a bad day replayed on real servers, protection off and on (make incident ARGS=--quick: four minutes)
 	@benches/incident.sh $(ARGS)

@@ -9,16 +9,11 @@ const PER_POWER: u64 = 1 << PRECISION_BITS;
 const BUCKETS: usize = (40 - PRECISION_BITS as usize + 1) * PER_POWER as usize;
 
 /// A histogram of nanoseconds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Histogram {
+    /// Empty until something is counted: a load has many that stay empty.
     counts: Vec<u64>,
     total: u64,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { counts: vec![0; BUCKETS], total: 0 }
-    }
 }
 
 fn bucket_of(nanos: u64) -> usize {
@@ -49,12 +44,14 @@ impl Histogram {
 
     /// Counts a value that was seen several times.
     pub fn record_many(&mut self, nanos: u64, count: u64) {
+        self.counts.resize(BUCKETS, 0);
         self.counts[bucket_of(nanos)] += count;
         self.total += count;
     }
 
     /// Adds what another histogram counted.
     pub fn merge(&mut self, other: &Self) {
+        self.counts.resize(BUCKETS, 0);
         for (own, others) in self.counts.iter_mut().zip(&other.counts) {
             *own += others;
         }

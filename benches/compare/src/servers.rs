@@ -1,7 +1,7 @@
 //! The MySQL servers under the load: three clusters, and what is in them for the comparison.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -93,6 +93,27 @@ impl Cluster {
             return written.map(|()| String::from_utf8_lossy(&output.stdout).into_owned());
         }
         Err(io::Error::other(format!("{}: {}", self.name, String::from_utf8_lossy(&output.stderr).trim())))
+    }
+
+    /// Runs SQL as root on the primary and gives each line of the answer to `take`, as it comes: what is long
+    /// is not kept.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn each_line(&self, sql: &str, mut take: impl FnMut(&str)) -> io::Result<()> {
+        let mut command = self.command("sql");
+        command.args(["--role", "primary", "--", "--batch", "--skip-column-names", "--quick", "-e", sql]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let output = child.stdout.take().expect("asked for");
+        for line in BufReader::new(output).split(b'\n') {
+            take(&String::from_utf8_lossy(&line?));
+        }
+        let ended = child.wait_with_output()?;
+        if ended.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("{}: {}", self.name, String::from_utf8_lossy(&ended.stderr).trim())))
     }
 
     /// The servers that the cluster has.
@@ -202,6 +223,14 @@ pub fn start(places: &Places) -> io::Result<Vec<Cluster>> {
 /// A server does not start; with the script's words.
 pub fn start_with_replicas(places: &Places) -> io::Result<Vec<Cluster>> {
     start_all(places, Shape { clusters: CLUSTERS, replica: true, watched: true, durable: false })
+}
+
+/// Starts three primaries at once, which flush on every commit, with the performance schema.
+///
+/// # Errors
+/// A server does not start; with the script's words.
+pub fn start_durable(places: &Places) -> io::Result<Vec<Cluster>> {
+    start_all(places, Shape { clusters: CLUSTERS, replica: false, watched: true, durable: true })
 }
 
 /// Starts one primary, with the performance schema; `durable`: it flushes on every commit.

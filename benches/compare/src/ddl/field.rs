@@ -222,7 +222,9 @@ impl Field {
             port: self.cluster.port,
             login: self.login_file(),
             socket: std::env::temp_dir().join(format!("bulkhead-gh-ost-{}.sock", std::process::id())),
+            database: DATABASE.to_owned(),
             table: name.to_owned(),
+            clause: table::CLAUSE.to_owned(),
         };
         let (cpu, began) = (self.server_cpu()?, Instant::now());
         tool.run(&target, &log).await?;

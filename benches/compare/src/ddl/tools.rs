@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::table::{CLAUSE, DATABASE, alter};
 use crate::process;
 
 /// Lines of a failed program's output that are shown.
@@ -41,8 +40,12 @@ pub struct Target {
     pub login: PathBuf,
     /// A socket that gh-ost may listen on.
     pub socket: PathBuf,
+    /// The database.
+    pub database: String,
     /// The table.
     pub table: String,
+    /// What is asked for, behind `ALTER TABLE name`.
+    pub clause: String,
 }
 
 impl Tool {
@@ -82,7 +85,7 @@ impl Tool {
 
     /// What its program is told.
     fn arguments(self, target: &Target) -> Vec<String> {
-        let Target { port, login, socket, table } = target;
+        let Target { port, login, socket, database, table, clause } = target;
         let (login, socket) = (login.display(), socket.display());
         let strings = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         match self {
@@ -92,12 +95,12 @@ impl Tool {
             Self::PtOsc => strings(&[
                 "--execute",
                 "--alter",
-                CLAUSE,
+                clause,
                 "--no-drop-old-table",
                 "--recursion-method=none",
                 "--set-vars=explain_format=TRADITIONAL",
                 "--no-version-check",
-                &format!("F={login},h=127.0.0.1,P={port},D={DATABASE},t={table}"),
+                &format!("F={login},h=127.0.0.1,P={port},D={database},t={table}"),
             ]),
             Self::GhOst => strings(&[
                 "--execute",
@@ -105,9 +108,9 @@ impl Tool {
                 "--host=127.0.0.1",
                 &format!("--port={port}"),
                 &format!("--conf={login}"),
-                &format!("--database={DATABASE}"),
+                &format!("--database={database}"),
                 &format!("--table={table}"),
-                &format!("--alter={CLAUSE}"),
+                &format!("--alter={clause}"),
                 "--initially-drop-ghost-table",
                 "--initially-drop-old-table",
                 &format!("--replica-server-id={GH_OST_SERVER_ID}"),
@@ -117,8 +120,8 @@ impl Tool {
                 "migrate",
                 &format!("--host=127.0.0.1:{port}"),
                 &format!("--conf={login}"),
-                &format!("--database={DATABASE}"),
-                &format!("--statement={}", alter(table)),
+                &format!("--database={database}"),
+                &format!("--statement=ALTER TABLE {table} {clause}"),
                 "--skip-drop-after-cutover",
             ]),
             Self::Bulkhead | Self::Direct => Vec::new(),
@@ -167,7 +170,9 @@ mod tests {
             port: 4711,
             login: "/run/login.cnf".into(),
             socket: "/run/gh-ost.sock".into(),
+            database: "ws_7".to_owned(),
             table: "parts".to_owned(),
+            clause: "MODIFY part_id BIGINT NOT NULL".to_owned(),
         };
         for tool in Tool::ALL {
             let line = tool.arguments(&target).join(" ");
@@ -175,7 +180,7 @@ mod tests {
                 assert_eq!(line, "");
                 continue;
             };
-            for word in ["4711", "/run/login.cnf", DATABASE, "parts", CLAUSE] {
+            for word in ["4711", "/run/login.cnf", "ws_7", "parts", &target.clause] {
                 assert!(line.contains(word), "{}: {word} is not in {line}", tool.name());
             }
         }

@@ -81,6 +81,7 @@ impl Scene {
             clients: field.options.clients as usize,
             first: 0,
             only: None,
+            prefix: schema::PREFIX,
             workspaces: field.options.workspaces(),
             clusters: field.clusters.len(),
             think: Duration::from_millis(field.options.think_ms()),

@@ -80,6 +80,15 @@ impl Span {
     }
 }
 
+/// A write that was answered, or given up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WriteTime {
+    /// When it was sent, seconds since the load began.
+    pub sent_s: f64,
+    /// How long it took, seconds.
+    pub took_s: f64,
+}
+
 /// One cluster's seconds since the load began.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Series {
@@ -91,12 +100,17 @@ pub struct Series {
     pub sheds_s: Vec<f64>,
     /// Acknowledged writes that took a second and more: when they were sent, and how long they took, seconds.
     pub slow_writes_s: Vec<(f64, f64)>,
+    /// Where each write is kept by itself; seconds have no latencies then.
+    #[serde(skip)]
+    pub writes: Option<Vec<WriteTime>>,
 }
 
 /// Times that are kept one by one.
 const TIMES_MAX: usize = 100_000;
-/// A load ends within an hour.
-const SECONDS_MAX: usize = 3_600;
+/// A load ends within two hours.
+const SECONDS_MAX: usize = 7_200;
+/// Writes that are kept one by one, 16 bytes each.
+const WRITES_MAX: usize = 10_000_000;
 /// A write from which on it is kept.
 const SLOW_WRITE_S: f64 = 1.0;
 
@@ -104,6 +118,11 @@ impl Series {
     /// An empty one.
     pub fn new(cluster: &str) -> Self {
         Self { cluster: cluster.to_owned(), ..Self::default() }
+    }
+
+    /// An empty one that keeps each write by itself.
+    pub fn of_writes(cluster: &str) -> Self {
+        Self { writes: Some(Vec::new()), ..Self::new(cluster) }
     }
 
     fn second(&mut self, at_s: f64) -> &mut Second {
@@ -133,9 +152,29 @@ impl Series {
 
     /// Counts an answered statement by when it ended and how long it took.
     pub fn time(&mut self, at_s: f64, took_s: f64, is_write: bool) {
+        if self.writes.is_some() {
+            if is_write {
+                self.keep(at_s, took_s);
+            }
+            return;
+        }
         self.second(at_s).latencies.record((took_s * 1e9) as u64);
         if is_write && took_s >= SLOW_WRITE_S && self.slow_writes_s.len() < TIMES_MAX {
             self.slow_writes_s.push((at_s - took_s, took_s));
+        }
+    }
+
+    /// Counts a write that failed by how long its client had waited, where each write is kept: those that
+    /// were never answered would make the others look fast.
+    pub fn time_failed(&mut self, at_s: f64, took_s: f64) {
+        if self.writes.is_some() {
+            self.keep(at_s, took_s);
+        }
+    }
+
+    fn keep(&mut self, at_s: f64, took_s: f64) {
+        if let Some(writes) = self.writes.as_mut().filter(|writes| writes.len() < WRITES_MAX) {
+            writes.push(WriteTime { sent_s: at_s - took_s, took_s });
         }
     }
 
@@ -270,6 +309,20 @@ mod tests {
         series.time(5.0, 0.9, true);
         assert_eq!(series.slowest_write_s(span(2, 3)), Some(2.5));
         assert_eq!(series.slowest_write_s(span(3, 9)), None);
+    }
+
+    #[test]
+    fn writes_are_kept_where_that_is_wanted() {
+        let mut series = Series::of_writes("c1");
+        series.time(5.0, 0.5, true);
+        series.time(5.0, 0.5, false);
+        series.time_failed(15.0, 10.0);
+        let kept: Vec<(f64, f64)> =
+            series.writes.iter().flatten().map(|write| (write.sent_s, write.took_s)).collect();
+        assert_eq!(kept, [(4.5, 0.5), (5.0, 10.0)]);
+        let mut usual = Series::new("c1");
+        usual.time_failed(15.0, 10.0);
+        assert!(usual.writes.is_none() && usual.seconds.is_empty());
     }
 
     #[test]

@@ -1,39 +1,25 @@
 //! The picture of a case, or of several side by side: throughput, p99, failures, states, over time. Pure.
 //!
-//! One column per case, one row per panel, a list of what happened below. Plain SVG without script or font
-//! files.
-
-use std::fmt::Write as _;
+//! One column per case, one row per panel, a list of what happened below.
 
 use super::record::{Mark, Record};
 use super::series::{Second, Series};
+use crate::picture::{
+    AXIS_WIDTH, CLUSTER_COLOURS, Chart, Curve, GAP, LINE_HEIGHT, PANEL_HEIGHT, PANEL_WIDTH, Run, Scale, TOP,
+    joined, picture, round_up, strips_height,
+};
 
-/// Width of a column's panels, pixels.
-const PANEL_WIDTH: f64 = 620.0;
-/// Height of a panel with curves.
-const PANEL_HEIGHT: f64 = 150.0;
-/// Height of a strip of states.
-const STRIP_HEIGHT: f64 = 16.0;
-/// Left of a panel: its axis.
-const AXIS_WIDTH: f64 = 70.0;
-/// Between panels, for titles and numbers.
-const GAP: f64 = 38.0;
-const TOP: f64 = 64.0;
-/// Height of a line of text in the list of events.
-const LINE_HEIGHT: f64 = 15.0;
-/// Lines of that list, at most.
+/// Lines of the list of events, at most.
 const LINES_MAX: usize = 40;
 /// Characters of such a line, at most.
 const LINE_CHARS_MAX: usize = 96;
 
-/// Clusters' colours, in order.
-const CLUSTER_COLOURS: [&str; 3] = ["#c0392b", "#2471a3", "#1e8449"];
 const REFUSED: &str = "#e67e22";
 const UNKNOWN: &str = "#6c3483";
 const DISCONNECTED: &str = "#7f8c8d";
 
 /// States and stages with their colours, from well to ill; what has the same colour is separated by commas.
-const LEGEND: [(&str, &str); 8] = [
+pub const LEGEND: [(&str, &str); 8] = [
     ("healthy, open", "#d5f5e3"),
     ("suspect, contained", "#fcf3cf"),
     ("degraded, limited", "#f5b041"),
@@ -44,235 +30,30 @@ const LEGEND: [(&str, &str); 8] = [
     ("no answer", "#d0d3d4"),
 ];
 
-fn colour_of_state(state: &str) -> &'static str {
+/// The colour of a state or stage; of unknown ones, that of no answer.
+pub fn colour_of_state(state: &str) -> &'static str {
     let found = LEGEND.iter().find(|(words, _)| words.split(", ").any(|word| word == state));
     found.map_or(LEGEND[LEGEND.len() - 1].1, |(_, colour)| colour)
 }
 
-fn escaped(text: &str) -> String {
-    let replaced = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    replaced.replace('"', "&quot;").chars().filter(|c| !c.is_control()).collect()
-}
-
-/// A curve's value in a second; none where there is nothing to show.
-type Curve<'a> = (&'a str, String, Box<dyn Fn(usize) -> Option<f64> + 'a>);
-
 /// A kind of failure: its colour, its name, and how many there were in a second.
 type Failed = (&'static str, &'static str, fn(&Second) -> u32);
 
-/// The vertical axis of a panel.
-#[derive(Clone, Copy)]
-enum Scale {
-    /// From 0 to this.
-    Linear(f64),
-    /// By powers of ten between these two.
-    Log(f64, f64),
-}
-
-impl Scale {
-    /// From 0 (bottom) to 1 (top).
-    fn place(self, value: f64) -> f64 {
-        let place = match self {
-            Self::Linear(top) => value / top,
-            Self::Log(low, high) => (value.max(low) / low).log10() / (high / low).log10(),
-        };
-        place.clamp(0.0, 1.0)
-    }
-
-    fn ticks(self) -> Vec<f64> {
-        match self {
-            Self::Linear(top) => (0..=4).map(|at| top * f64::from(at) / 4.0).collect(),
-            Self::Log(low, high) => {
-                let count = (high / low).log10().round() as i32;
-                (0..=count).map(|at| low * 10_f64.powi(at)).collect()
-            }
-        }
-    }
-}
-
-/// The next number of the form 1, 2, 5 times a power of ten.
-fn round_up(value: f64) -> f64 {
-    let power = 10_f64.powf(value.max(1.0).log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|step| step * power)
-        .find(|step| *step >= value)
-        .unwrap_or(power * 10.0)
-}
-
-/// Seconds between two ticks of the time axis.
-fn time_step(seconds: f64) -> f64 {
-    [5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0]
-        .into_iter()
-        .find(|step| seconds / step <= 12.0)
-        .unwrap_or(600.0)
-}
-
-/// One column.
-struct Column<'a> {
-    record: &'a Record,
-    left: f64,
-    seconds: f64,
-    out: &'a mut String,
-}
-
-impl Column<'_> {
-    fn x(&self, at_s: f64) -> f64 {
-        self.left + at_s.clamp(0.0, self.seconds) / self.seconds * PANEL_WIDTH
-    }
-
-    fn text(&mut self, x: f64, y: f64, more: &str, text: &str) {
-        let _ = writeln!(self.out, "<text x=\"{x:.1}\" y=\"{y:.1}\" {more}>{}</text>", escaped(text));
-    }
-
-    fn line(&mut self, from: (f64, f64), to: (f64, f64), more: &str) {
-        let ((x1, y1), (x2, y2)) = (from, to);
-        let _ =
-            writeln!(self.out, "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" {more}/>");
-    }
-
-    fn rect(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), more: &str) {
-        let _ = writeln!(
-            self.out,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" {more}/>"
-        );
-    }
-
-    /// The shade of the disturbed span, marks, and the time axis below.
-    fn frame(&mut self, top: f64, height: f64) {
-        let disturbed = self.record.disturbed;
-        let (from, to) = (self.x(self.record.onset_s), self.x(disturbed.to_s as f64));
-        self.rect((from, top), (to - from, height), "fill=\"#fdf2e9\"");
-        self.rect((self.left, top), (PANEL_WIDTH, height), "fill=\"none\" stroke=\"#999\"");
-        let (step, end) = (time_step(self.seconds), self.seconds);
-        for tick in (0..).map(|at| f64::from(at) * step).take_while(|tick| *tick <= end) {
-            let x = self.x(tick);
-            self.line((x, top + height), (x, top + height + 3.0), "stroke=\"#666\"");
-            self.text(
-                x,
-                top + height + 14.0,
-                "text-anchor=\"middle\" class=\"small\"",
-                &format!("{tick:.0}"),
-            );
-        }
-        for (number, mark) in self.record.marks.iter().enumerate() {
-            let x = self.x(mark.at_s);
-            self.line((x, top), (x, top + height), "stroke=\"#555\" stroke-dasharray=\"3 3\"");
-            let at = number + 1;
-            self.text(x + 2.0, top + 10.0, "class=\"small\"", &at.to_string());
-        }
-    }
-
-    fn panel(&mut self, top: f64, title: &str, scale: Scale, curves: &[Curve<'_>]) {
-        self.frame(top, PANEL_HEIGHT);
-        self.text(self.left, top - 6.0, "class=\"title\"", title);
-        for tick in scale.ticks() {
-            let y = top + PANEL_HEIGHT * (1.0 - scale.place(tick));
-            self.line((self.left - 3.0, y), (self.left + PANEL_WIDTH, y), "stroke=\"#ddd\"");
-            let words = if tick >= 1.0 || tick == 0.0 { format!("{tick:.0}") } else { format!("{tick}") };
-            self.text(self.left - 6.0, y + 4.0, "text-anchor=\"end\" class=\"small\"", &words);
-        }
-        let mut legend = self.left + PANEL_WIDTH;
-        for (colour, name, value) in curves.iter().rev() {
-            legend -= 16.0 + 6.5 * name.len() as f64;
-            self.line((legend - 12.0, top - 10.0), (legend - 2.0, top - 10.0), &stroke(colour));
-            self.text(legend, top - 6.0, "class=\"small\"", name);
-            self.curve(top, scale, colour, value.as_ref());
-        }
-    }
-
-    fn curve(&mut self, top: f64, scale: Scale, colour: &str, value: &dyn Fn(usize) -> Option<f64>) {
-        let mut path = String::new();
-        let mut is_down = false;
-        for second in 0..self.seconds as usize {
-            let Some(value) = value(second) else {
-                is_down = false;
-                continue;
-            };
-            let (x, y) = (self.x(second as f64 + 0.5), top + PANEL_HEIGHT * (1.0 - scale.place(value)));
-            let _ = write!(path, "{}{x:.1} {y:.1} ", if is_down { 'L' } else { 'M' });
-            is_down = true;
-        }
-        let _ = writeln!(self.out, "<path d=\"{path}\" fill=\"none\" {}/>", stroke(colour));
-    }
-
-    /// One strip per cluster for its state, and one for the sick one's stage.
-    fn strips(&mut self, top: f64) {
-        self.text(
-            self.left,
-            top - 6.0,
-            "class=\"title\"",
-            "what Bulkhead says: state by cluster, stage of the sick one",
-        );
-        let clusters: Vec<String> = self.record.series.iter().map(|series| series.cluster.clone()).collect();
-        let sick = self.record.sick.clone();
-        let mut strips: Vec<(String, String, bool)> =
-            clusters.into_iter().map(|cluster| (cluster.clone(), cluster, false)).collect();
-        strips.push((format!("{sick} stage"), sick, true));
-        let height = strips.len() as f64 * (STRIP_HEIGHT + 3.0);
-        for (row, (name, cluster, is_stage)) in strips.into_iter().enumerate() {
-            let y = top + row as f64 * (STRIP_HEIGHT + 3.0);
-            self.text(self.left - 6.0, y + 12.0, "text-anchor=\"end\" class=\"small\"", &name);
-            self.strip(y, &cluster, is_stage);
-        }
-        self.frame_of_strips(top, height);
-    }
-
-    fn frame_of_strips(&mut self, top: f64, height: f64) {
-        for mark in &self.record.marks {
-            let x = self.x(mark.at_s);
-            self.line((x, top), (x, top + height), "stroke=\"#555\" stroke-dasharray=\"3 3\"");
-        }
-    }
-
-    fn strip(&mut self, y: f64, cluster: &str, is_stage: bool) {
-        for (word, from_s, to_s) in runs(self.record, cluster, is_stage, self.seconds) {
-            let (from, to) = (self.x(from_s), self.x(to_s));
-            self.rect((from, y), (to - from, STRIP_HEIGHT), &format!("fill=\"{}\"", colour_of_state(word)));
-            if to - from > 6.5 * word.len() as f64 {
-                self.text(from + 3.0, y + 12.0, "class=\"small\"", word);
-            }
-        }
-    }
-
-    /// What the strips' colours mean.
-    fn colours(&mut self, top: f64) {
-        let mut x = self.left;
-        for (words, colour) in LEGEND {
-            self.rect((x, top), (10.0, 10.0), &format!("fill=\"{colour}\" stroke=\"#999\""));
-            self.text(x + 13.0, top + 9.0, "class=\"small\"", words);
-            x += 24.0 + 5.6 * words.len() as f64;
-        }
-    }
-
-    /// What happened, as a list.
-    fn list(&mut self, top: f64) {
-        let record = self.record;
-        for (row, line) in lines_of(record).iter().enumerate() {
-            self.text(self.left, top + row as f64 * LINE_HEIGHT, "class=\"small\"", line);
-        }
-    }
-}
-
 /// What Bulkhead said of a cluster, and from when to when, without changes that leave the word the same.
-fn runs<'a>(record: &'a Record, cluster: &str, is_stage: bool, end_s: f64) -> Vec<(&'a str, f64, f64)> {
-    let mut runs: Vec<(&str, f64, f64)> = Vec::new();
-    for change in record.changes.iter().filter(|change| change.cluster == cluster) {
-        let word = if is_stage { change.health.stage.as_str() } else { change.health.state.as_str() };
-        match runs.last_mut() {
-            Some((last, ..)) if *last == word => {}
-            Some((.., to)) => {
-                *to = change.at_s;
-                runs.push((word, change.at_s, end_s));
-            }
-            None => runs.push((word, change.at_s, end_s)),
-        }
-    }
-    runs
+fn runs<'a>(record: &'a Record, cluster: &str, is_stage: bool, end_s: f64) -> Vec<Run<'a>> {
+    let own = record.changes.iter().filter(|change| change.cluster == cluster);
+    let word = |change: &'a super::record::Change| {
+        if is_stage { change.health.stage.as_str() } else { change.health.state.as_str() }
+    };
+    joined(own.map(|change| (word(change), change.at_s)), end_s)
 }
 
-fn stroke(colour: &str) -> String {
-    format!("stroke=\"{colour}\" stroke-width=\"1.4\"")
+/// One strip per cluster for its state, and one for the sick one's stage.
+fn strips(record: &Record, end_s: f64) -> Vec<(String, Vec<Run<'_>>)> {
+    let clusters = record.series.iter().map(|series| series.cluster.clone());
+    let states = clusters.map(|cluster| (cluster.clone(), runs(record, &cluster, false, end_s)));
+    let stage = (format!("{} stage", record.sick), runs(record, &record.sick, true, end_s));
+    states.chain([stage]).collect()
 }
 
 /// The replay's own marks with their numbers, then Bulkhead's events.
@@ -289,9 +70,21 @@ fn lines_of(record: &Record) -> Vec<String> {
     lines.into_iter().map(|line| line.chars().take(LINE_CHARS_MAX).collect()).collect()
 }
 
-fn curve_of<'a>(series: &'a Series, at: usize, value: impl Fn(&Second) -> Option<f64> + 'a) -> Curve<'a> {
-    let colour = CLUSTER_COLOURS[at % CLUSTER_COLOURS.len()];
-    (colour, series.cluster.clone(), Box::new(move |second| series.seconds.get(second).and_then(&value)))
+/// One value of each second, in the middle of it.
+fn curve_of(
+    colour: &'static str,
+    name: &str,
+    series: &Series,
+    value: impl Fn(&Second) -> Option<f64>,
+) -> Curve {
+    let seconds = series.seconds.iter().enumerate();
+    let points = seconds.map(|(at, second)| (at as f64 + 0.5, value(second))).collect();
+    Curve { colour, name: name.to_owned(), points }
+}
+
+fn curves_of(record: &Record, value: impl Fn(&Second) -> Option<f64>) -> Vec<Curve> {
+    let clusters = record.series.iter().zip(CLUSTER_COLOURS.iter().cycle());
+    clusters.map(|(series, colour)| curve_of(colour, &series.cluster, series, &value)).collect()
 }
 
 fn top_of(records: &[&Record], value: impl Fn(&Second) -> f64) -> f64 {
@@ -299,64 +92,56 @@ fn top_of(records: &[&Record], value: impl Fn(&Second) -> f64) -> f64 {
     round_up(seconds.map(value).fold(1.0, f64::max))
 }
 
-fn draw_column(column: &mut Column<'_>, throughput: Scale, failures: Scale) {
-    let record = column.record;
+fn draw_column(chart: &mut Chart<'_>, record: &Record, throughput: Scale, failures: Scale) {
     let title = format!("{}: {} ({} falls ill)", record.name, record.protection.words(), record.sick);
-    column.text(column.left, TOP - 28.0, "class=\"head\"", &title);
-    let series = || record.series.iter().enumerate();
+    chart.text(chart.left, TOP - 28.0, "class=\"head\"", &title);
     let mut top = TOP;
-    let operations: Vec<Curve<'_>> = series()
-        .map(|(at, series)| curve_of(series, at, |second| Some(f64::from(second.operations()))))
-        .collect();
-    column.panel(top, "operations answered per second", throughput, &operations);
+    let operations = curves_of(record, |second| Some(f64::from(second.operations())));
+    chart.panel(top, "operations answered per second", throughput, &operations);
     top += PANEL_HEIGHT + GAP;
-    let answered = |second: &Second| (second.p99_us > 0.0).then_some(second.p99_us / 1e3);
-    let p99: Vec<Curve<'_>> = series().map(|(at, series)| curve_of(series, at, answered)).collect();
-    column.panel(top, "p99 of answered statements, ms (logarithmic)", Scale::Log(0.1, 100_000.0), &p99);
+    let p99 = curves_of(record, |second| (second.p99_us > 0.0).then_some(second.p99_us / 1e3));
+    chart.panel(top, "p99 of answered statements, ms (logarithmic)", Scale::Log(0.1, 100_000.0), &p99);
     top += PANEL_HEIGHT + GAP;
     let failed: [Failed; 3] = [
         (REFUSED, "refused", |second| second.refused),
         (UNKNOWN, "unknown", |second| second.unknown),
         (DISCONNECTED, "disconnected", |second| second.disconnected),
     ];
-    let curves: Vec<Curve<'_>> = record.of_sick().map_or(Vec::new(), |sick| {
-        let one = |(colour, name, of): Failed| -> Curve<'_> {
-            let value = move |second: usize| sick.seconds.get(second).map(|second| f64::from(of(second)));
-            (colour, name.to_owned(), Box::new(value))
-        };
+    let curves: Vec<Curve> = record.of_sick().map_or(Vec::new(), |sick| {
+        let one =
+            |(colour, name, of): Failed| curve_of(colour, name, sick, |second| Some(f64::from(of(second))));
         failed.into_iter().map(one).collect()
     });
-    column.panel(top, "sick shard: failed operations per second", failures, &curves);
+    chart.panel(top, "sick shard: failed operations per second", failures, &curves);
     top += PANEL_HEIGHT + GAP;
-    column.strips(top);
-    top += 4.0 * (STRIP_HEIGHT + 3.0) + 6.0;
-    column.colours(top);
-    column.list(top + 34.0);
+    let strips = strips(record, chart.seconds);
+    let title = "what Bulkhead says: state by cluster, stage of the sick one";
+    chart.strips(top, title, &strips, colour_of_state);
+    top += strips_height(4) + 6.0;
+    chart.legend(top, &LEGEND);
+    chart.list(top + 34.0, &lines_of(record));
 }
 
 /// Draws the cases side by side, with the same scales.
 pub fn draw(records: &[&Record]) -> String {
     let list = records.iter().map(|record| lines_of(record).len()).max().unwrap_or(0);
-    let height =
-        TOP + 3.0 * (PANEL_HEIGHT + GAP) + 4.0 * (STRIP_HEIGHT + 3.0) + 60.0 + list as f64 * LINE_HEIGHT;
+    let height = TOP + 3.0 * (PANEL_HEIGHT + GAP) + strips_height(4) + 60.0 + list as f64 * LINE_HEIGHT;
     let width = records.len().max(1) as f64 * (PANEL_WIDTH + AXIS_WIDTH) + 30.0;
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
-         viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <style>.small{{font-size:10.5px}}.title{{font-size:12px;font-weight:bold}}\
-         .head{{font-size:15px;font-weight:bold}}</style>\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-    );
     let throughput = Scale::Linear(top_of(records, |second| f64::from(second.operations())));
     let failures = Scale::Linear(top_of(records, |second| f64::from(second.failures())));
-    for (at, record) in records.iter().enumerate() {
-        let seconds =
-            record.series.iter().map(|series| series.seconds.len()).max().unwrap_or(0).max(1) as f64;
-        let left = AXIS_WIDTH + at as f64 * (PANEL_WIDTH + AXIS_WIDTH);
-        draw_column(&mut Column { record, left, seconds, out: &mut out }, throughput, failures);
-    }
-    out.push_str("</svg>\n");
-    out
+    picture(width, height, |out| {
+        for (at, record) in records.iter().enumerate() {
+            let longest = record.series.iter().map(|series| series.seconds.len()).max();
+            let mut chart = Chart {
+                left: AXIS_WIDTH + at as f64 * (PANEL_WIDTH + AXIS_WIDTH),
+                seconds: longest.unwrap_or(0).max(1) as f64,
+                shade: (record.onset_s, record.disturbed.to_s as f64),
+                marks_s: record.marks.iter().map(|mark| mark.at_s).collect(),
+                out,
+            };
+            draw_column(&mut chart, record, throughput, failures);
+        }
+    })
 }
 
 #[cfg(test)]
@@ -433,15 +218,6 @@ mod tests {
         assert_eq!(runs(&busy, "c1", true, 60.0), [("limited", 22.5, 60.0)]);
         assert_eq!(colour_of_state("drained"), "#cb4335");
         assert_eq!(colour_of_state("unknown"), "#d0d3d4");
-    }
-
-    #[test]
-    fn axes_have_round_ends() {
-        assert_eq!([0.0, 1.0, 3.0, 480.0, 501.0].map(round_up), [1.0, 1.0, 5.0, 500.0, 1_000.0]);
-        assert_eq!(Scale::Log(0.1, 100.0).ticks().len(), 4);
-        assert_eq!(Scale::Log(0.1, 100.0).place(0.0001), 0.0);
-        assert_eq!(Scale::Linear(10.0).place(5.0), 0.5);
-        assert_eq!(time_step(100.0), 10.0);
     }
 
     #[test]

@@ -79,7 +79,16 @@ pub struct Crowd {
 impl Crowd {
     /// For these clusters, beginning now.
     pub fn new(clusters: &[String]) -> Arc<Self> {
-        let series = clusters.iter().map(|cluster| Mutex::new(Series::new(cluster))).collect();
+        Self::with(clusters.iter().map(|cluster| Series::new(cluster)))
+    }
+
+    /// The same, each write kept by itself.
+    pub fn of_writes(clusters: &[String]) -> Arc<Self> {
+        Self::with(clusters.iter().map(|cluster| Series::of_writes(cluster)))
+    }
+
+    fn with(series: impl Iterator<Item = Series>) -> Arc<Self> {
+        let series = series.map(Mutex::new).collect();
         let (began, began_at) = (Instant::now(), SystemTime::now());
         Arc::new(Self { began, began_at, series, over: watch::channel(false).0 })
     }
@@ -116,6 +125,8 @@ pub struct Application {
     pub first: usize,
     /// Only this cluster's workspaces; without it they take turns.
     pub only: Option<usize>,
+    /// What the names of the workspaces' databases begin with, before `_` and the number.
+    pub prefix: &'static str,
     /// Workspaces of all clusters together, `1` up to this.
     pub workspaces: u64,
     /// Clusters; workspace `w` is on number `(w - 1) % clusters`.
@@ -159,6 +170,7 @@ struct Worker {
     think: Duration,
     cluster: usize,
     clusters: u64,
+    prefix: &'static str,
     /// Workspaces of its cluster.
     workspaces: u64,
     slot: u8,
@@ -182,6 +194,7 @@ impl Worker {
             think: application.think,
             cluster,
             clusters,
+            prefix: application.prefix,
             workspaces: (application.workspaces - cluster as u64).div_ceil(clusters),
             slot: (number / application.clusters % usize::from(SLOTS)) as u8,
             client: None,
@@ -222,7 +235,7 @@ impl Worker {
         };
         self.operations += 1;
         if self.client.is_none() {
-            let login = Login { database: format!("ws_{wanted}"), ..self.login.clone() };
+            let login = Login { database: format!("{}_{wanted}", self.prefix), ..self.login.clone() };
             match tokio::time::timeout(LOGIN_WAIT_MAX, Client::connect(&login)).await {
                 Ok(Ok(client)) => self.client = Some(client),
                 _ => {
@@ -231,7 +244,7 @@ impl Worker {
                 }
             }
         } else if wanted != self.workspace {
-            if let Err(failure) = self.run(&format!("USE ws_{wanted}"), None).await {
+            if let Err(failure) = self.run(&format!("USE {}_{wanted}", self.prefix), None).await {
                 self.note_failure(&failure, false, false);
                 self.workspace = 0;
                 return false;
@@ -363,12 +376,21 @@ impl Worker {
             }
             Ok(Err(error)) if ServerError::of(&error).is_some() => {
                 let error = ServerError::of(&error).cloned().expect("just seen");
+                self.note_time_failed(began, timed);
                 Err(Failure::Error(error))
             }
             _ => {
                 self.client = None;
+                self.note_time_failed(began, timed);
                 Err(Failure::Lost)
             }
+        }
+    }
+
+    fn note_time_failed(&self, began: Instant, timed: Option<bool>) {
+        if timed == Some(true) {
+            let (at, took) = (self.crowd.now_s(), began.elapsed().as_secs_f64());
+            self.crowd.note(self.cluster, |series| series.time_failed(at, took));
         }
     }
 

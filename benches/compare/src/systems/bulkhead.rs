@@ -11,7 +11,8 @@ use super::{Kind, Places, System, warm_login};
 use crate::process::Process;
 use crate::servers::{ADMIN, Cluster, USER, cluster_of, free_port};
 
-const VSCHEMA: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n";
+/// The keyspace of the workspaces.
+pub const KEYSPACE: &str = "workspaces";
 const PASSWORD_VARIABLE: &str = "BENCH_PASSWORD";
 /// The account of replication.
 const REPLICATION: &str = "bulkhead_repl";
@@ -31,8 +32,21 @@ pub struct BulkheadSetup {
     pub wrapper: Vec<String>,
     /// The clusters, if they are to be reached otherwise than by their primaries' own ports.
     pub fronts: Vec<Front>,
+    /// Other keyspaces on the same clusters.
+    pub beside: Vec<Beside>,
     /// More sections of the main configuration.
     pub config: String,
+}
+
+/// Another keyspace, a database per workspace too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// Its name.
+    pub keyspace: &'static str,
+    /// What its databases' names begin with, before `_` and the workspace.
+    pub prefix: &'static str,
+    /// Workspaces in its directory: `1` up to this, one after the other on the clusters.
+    pub workspaces: u64,
 }
 
 /// A cluster as Bulkhead is told of it.
@@ -86,8 +100,15 @@ impl BulkheadSetup {
             pool_max: 100,
             wrapper: Vec::new(),
             fronts: Vec::new(),
+            beside: Vec::new(),
             config: String::new(),
         }
+    }
+
+    /// All keyspaces.
+    fn keyspaces(&self) -> Vec<Beside> {
+        let own = Beside { keyspace: KEYSPACE, prefix: "ws", workspaces: self.workspaces };
+        [own].into_iter().chain(self.beside.iter().cloned()).collect()
     }
 
     fn fronts(&self, clusters: &[Cluster]) -> Vec<Front> {
@@ -128,27 +149,32 @@ impl Files {
         for front in setup.fronts(clusters) {
             front.put(&mut text, setup.pool_max);
         }
-        text.push_str("[keyspaces.workspaces]\nshards = { ");
-        let shards: Vec<String> =
-            clusters.iter().map(|cluster| format!("\"ws-{0}\" = \"{0}\"", cluster.name)).collect();
-        let _ = writeln!(text, "{} }}\n{}", shards.join(", "), setup.config);
         fs::create_dir_all(self.folder.join("vschema"))?;
-        fs::write(self.folder.join("vschema/workspaces.toml"), VSCHEMA)?;
+        for Beside { keyspace, prefix, .. } in setup.keyspaces() {
+            let shard = |cluster: &Cluster| format!("\"{prefix}-{0}\" = \"{0}\"", cluster.name);
+            let shards: Vec<String> = clusters.iter().map(shard).collect();
+            let _ = writeln!(text, "[keyspaces.{keyspace}]\nshards = {{ {} }}", shards.join(", "));
+            let vschema =
+                format!("layout = \"database_per_workspace\"\ndatabase = \"{prefix}_{{workspace_id}}\"\n");
+            fs::write(self.folder.join(format!("vschema/{keyspace}.toml")), vschema)?;
+        }
+        text.push_str(&setup.config);
         fs::write(self.config(), text)
     }
 
-    /// Fills the directory of workspaces.
-    fn import(&self, setup: &BulkheadSetup, clusters: &[Cluster]) -> io::Result<()> {
-        let rows = self.folder.join("rows.csv");
+    /// Fills a keyspace's directory of workspaces.
+    fn import(&self, beside: &Beside, spread: u64, clusters: &[Cluster]) -> io::Result<()> {
+        let Beside { keyspace, prefix, workspaces } = beside;
+        let rows = self.folder.join(format!("{keyspace}.csv"));
         let mut out = BufWriter::new(File::create(&rows)?);
         writeln!(out, "workspace,shard,state")?;
-        for workspace in 1..=setup.workspaces {
-            let cluster = if workspace > setup.spread { 0 } else { cluster_of(workspace) };
-            writeln!(out, "{workspace},ws-{},active", clusters[cluster].name)?;
+        for workspace in 1..=*workspaces {
+            let cluster = if workspace > spread { 0 } else { cluster_of(workspace) };
+            writeln!(out, "{workspace},{prefix}-{},active", clusters[cluster].name)?;
         }
         out.into_inner()?.sync_all()?;
         let mut command = Command::new(&self.places.bulkhead);
-        command.args(["workspace", "import", "--config"]).arg(self.config()).arg("workspaces");
+        command.args(["workspace", "import", "--config"]).arg(self.config()).arg(keyspace);
         command.env(PASSWORD_VARIABLE, &self.places.password);
         command.stdin(File::open(&rows)?).stdout(Stdio::null()).stderr(Stdio::piped());
         let output = command.output()?;
@@ -179,11 +205,26 @@ pub fn prepare(setup: &BulkheadSetup, places: &Places, clusters: &[Cluster]) -> 
     let files = Files { places: places.clone(), folder };
     let ports = [free_port()?, free_port()?, free_port()?];
     files.write(ports, setup, clusters)?;
-    files.import(setup, clusters)?;
+    for beside in setup.keyspaces() {
+        files.import(&beside, setup.spread, clusters)?;
+    }
     Ok(Prepared { files, setup: setup.clone(), ports })
 }
 
 impl Prepared {
+    /// A command of the program that reads this configuration, with the password that it names in its
+    /// environment, and the operator's login. `arguments` come before `--config FILE`.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("setpriv");
+        // The kernel ends it with the thread that starts it, which is the harness's main thread.
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&self.files.places.bulkhead).args(arguments);
+        command.arg("--config").arg(self.files.config());
+        let password = &self.files.places.password;
+        command.env(PASSWORD_VARIABLE, password).env("BULKHEAD_ADMIN_PASSWORD", password);
+        command.env("BULKHEAD_ADMIN_USER", USER);
+        command
+    }
+
     /// Its log.
     pub fn log(&self) -> PathBuf {
         self.files.folder.join("bulkhead.log")

@@ -12,7 +12,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-pub use bulkhead::{BulkheadSetup, Front, Prepared, prepare, start_bulkhead};
+pub use bulkhead::{Beside, BulkheadSetup, Front, KEYSPACE, Prepared, prepare, start_bulkhead};
 
 use crate::client::Login;
 use crate::places::Places;
