@@ -343,7 +343,7 @@ impl SystemRoute {
         }
         let asks_own = bound.scan.literals.iter().any(|literal| {
             let front = bound.text[..literal.span.start as usize].trim_ascii_end();
-            let names_table = front.strip_suffix(b"=").is_some_and(|front| ends_with_table_name(front));
+            let names_table = front.strip_suffix(b"=").is_some_and(ends_with_table_name);
             let is_own =
                 |name: &[u8]| std::str::from_utf8(name).is_ok_and(|name| keyspace.is_own_table(name));
             names_table && is_own(&literal.bytes(bound.text, bound.mode))

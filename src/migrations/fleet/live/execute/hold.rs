@@ -28,7 +28,8 @@ const IDLE_FOR: Duration = Duration::from_secs(20);
 /// within a minute.
 const LOOKING: &str = "SET NAMES utf8mb4, SESSION sql_mode = '', SESSION sql_quote_show_create = 1, \
                        SESSION lock_wait_timeout = 5, SESSION wait_timeout = 60, \
-                       SESSION time_zone = '+00:00', SESSION foreign_key_checks = 1, SESSION unique_checks = 1";
+                       SESSION time_zone = '+00:00', SESSION foreign_key_checks = 1, \
+                       SESSION unique_checks = 1";
 
 /// Connections that wait for the next database.
 #[derive(Default)]
