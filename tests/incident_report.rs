@@ -12,6 +12,8 @@ mod judge;
 mod ledger;
 #[path = "../benches/compare/src/incident/moment.rs"]
 mod moment;
+#[path = "../benches/compare/src/picture.rs"]
+mod picture;
 #[path = "../benches/compare/src/incident/record.rs"]
 mod record;
 #[path = "../benches/compare/src/report.rs"]

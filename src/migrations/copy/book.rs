@@ -12,9 +12,9 @@
 //!    were copied.
 //! 5. The caller writes the chunk, and [`Book::close`] lets its deferred changes go.
 //!
-//! Where nobody writes the server copies a chunk by itself, which is quicker, and its keys are not known. Such a
-//! chunk is claimed whole ([`Book::claim_whole`]) behind the copy and before its COMMIT, if no change came in
-//! the meantime.
+//! Where nobody writes the server copies a chunk by itself, which is quicker, and its keys are not known.
+//! Such a chunk is claimed whole ([`Book::claim_whole`]) behind the copy and before its COMMIT, if no change
+//! came in the meantime.
 //!
 //! A chunk that meets another row's unique value is read again *alone* ([`Book::hold_at`]): once the feed has
 //! passed a marker written behind the read, everything that comes is held back. Shadow and source agree then
@@ -254,8 +254,8 @@ impl<T: Clone, P: Clone> Book<T, P> {
         self.chunks[at].phase = Phase::InFlight { hashes };
     }
 
-    /// Decides about a chunk whose rows the server has copied by itself, so that their keys are not known; the
-    /// copy is not committed yet. True if no change has come since the chunk was registered and none waits:
+    /// Decides about a chunk whose rows the server has copied by itself, so that their keys are not known;
+    /// the copy is not committed yet. True if no change has come since the chunk was registered and none waits:
     /// then the copy is newer than everything that was applied, and whatever comes from now on waits for it.
     /// Else the copy is to be rolled back.
     pub fn claim_whole(&mut self, id: ChunkId) -> bool {

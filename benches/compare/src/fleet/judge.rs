@@ -147,8 +147,8 @@ fn begun(record: &Record, from_s: f64, to_s: f64) -> u64 {
     pairs.map(|pair| pair[1].occupied.saturating_sub(pair[0].occupied)).sum()
 }
 
-/// When Bulkhead used half of what it had used, or less, and so until it closed the cluster; seconds after the
-/// onset. None if it did not close it: a share that goes up and down by itself says nothing.
+/// When Bulkhead used half of what it had used, or less, and so until it closed the cluster; seconds after
+/// the onset. None if it did not close it: a share that goes up and down by itself says nothing.
 fn lane_falls(record: &Record) -> Option<f64> {
     let onset_s = record.onset_s?;
     let usual = record.said.lane_at(SICK, onset_s)?.pace();

@@ -154,7 +154,7 @@ impl World {
             settling: Settling::No,
             start_marker: None,
             failed: false,
-            is_prompt: seed % 3 == 0,
+            is_prompt: seed.is_multiple_of(3),
             random: seed | 1,
         }
     }
