@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bulkhead::migrations::engine::{EngineError, fill_single_chunk};
 use common::servers::{Cluster, Flavour};
-use moving::{Free, Job, Mover};
+use moving::{Free, GUARD, Job, Mover};
 use traffic::{COLUMNS, TABLE, Traffic};
 
 const BOTH: [Flavour; 2] = [Flavour::MySql, Flavour::MariaDb];
@@ -238,7 +238,7 @@ async fn values_of_every_type_arrive_by_reading_and_by_the_feed() {
         engine.catch_up(Duration::from_secs(20)).await.unwrap();
         let dumped = dumped(&names);
         job.assert_equal(&dumped.iter().map(String::as_str).collect::<Vec<_>>()).await;
-        let verified = engine.verify(Free::new(2), Duration::from_secs(5)).await.unwrap();
+        let verified = engine.verify(Free::new(2), GUARD).await.unwrap();
         assert_eq!((verified.rows, verified.passes), (8, 1), "{flavour:?}");
         engine.stop(true).await.unwrap();
     }
@@ -263,7 +263,7 @@ async fn one_changed_byte_of_any_type_is_found_and_repaired() {
                 let value =
                     format!("(SELECT v FROM (SELECT {name} AS v FROM {{target}} WHERE id = {from}) AS d)");
                 job.sql(&format!("UPDATE {{target}} SET {name} = {value} WHERE id = {at}")).await;
-                let verified = engine.verify(Free::new(1), Duration::from_secs(5)).await.unwrap();
+                let verified = engine.verify(Free::new(1), GUARD).await.unwrap();
                 assert_eq!((verified.passes, verified.repaired), (2, 1), "{flavour:?} {name} {at} {from}");
             }
         }
@@ -283,7 +283,7 @@ async fn one_changed_byte_of_any_type_is_found_and_repaired() {
             ),
         ] {
             job.sql(sql).await;
-            let verified = engine.verify(Free::new(1), Duration::from_secs(5)).await.unwrap();
+            let verified = engine.verify(Free::new(1), GUARD).await.unwrap();
             assert_eq!((verified.passes, verified.repaired), (2, 1), "{flavour:?} {what}");
         }
         let dumped = dumped(&names);
@@ -309,7 +309,7 @@ async fn values_swapped_between_rows_are_found() {
                  a.{column} = b.{column} WHERE a.id IN ({one}, {two}) AND b.id IN ({one}, {two})"
             ))
             .await;
-            let verified = engine.verify(Free::new(1), Duration::from_secs(5)).await.unwrap();
+            let verified = engine.verify(Free::new(1), GUARD).await.unwrap();
             assert_eq!((verified.passes, verified.repaired), (2, 1), "{flavour:?} {one} {two} {column}");
         }
         job.assert_equal(&["id", "v", "w"]).await;
@@ -336,7 +336,7 @@ async fn under_writers(cluster: &Cluster, job: &Job<'_>, columns: &[&str]) {
     );
     assert!(writes > 300, "{writes} statements");
     assert!(progress.changes_applied > 100, "{} changes", progress.changes_applied);
-    let verified = engine.verify(Free::new(2), Duration::from_secs(10)).await.expect("it goes well");
+    let verified = engine.verify(Free::new(2), GUARD).await.expect("it goes well");
     assert_eq!((verified.passes, verified.repaired), (1, 0));
     engine.stop(true).await.expect("it goes well");
 }
@@ -412,7 +412,7 @@ async fn a_key_of_text_and_numbers_tells_rows_apart_by_their_bytes() {
         );
         engine.catch_up(Duration::from_secs(20)).await.unwrap();
         job.assert_equal(&["a", "b", "c", "v"]).await;
-        let verified = engine.verify(Free::new(1), Duration::from_secs(5)).await.unwrap();
+        let verified = engine.verify(Free::new(1), GUARD).await.unwrap();
         assert_eq!((verified.passes, verified.repaired), (1, 0), "{flavour:?}");
         engine.stop(true).await.unwrap();
     }
@@ -449,7 +449,7 @@ async fn what_does_not_fit_ends_clearly() {
             let ended = async {
                 engine.copy(Free::new(1)).await?;
                 engine.finish_indexes().await?;
-                engine.verify(Free::new(1), Duration::from_secs(5)).await
+                engine.verify(Free::new(1), GUARD).await
             }
             .await;
             let error = ended.expect_err(text);
@@ -557,7 +557,7 @@ async fn a_copy_goes_on_where_it_was_left() {
         }
         let mut engine = job.resume().await.unwrap();
         engine.copy(Free::new(2)).await.unwrap();
-        let verified = engine.verify(Free::new(2), Duration::from_secs(10)).await.unwrap();
+        let verified = engine.verify(Free::new(2), GUARD).await.unwrap();
         assert_eq!((verified.passes, verified.repaired), (1, 0), "{flavour:?}");
         traffic.stop().await;
         engine.catch_up(Duration::from_secs(20)).await.unwrap();
@@ -606,7 +606,7 @@ async fn an_engine_that_was_followed_by_another_writes_nothing_more() {
         assert!(matches!(job.make().await, Err(EngineError::Superseded)), "{flavour:?}: nor is it made anew");
         second.copy(Free::new(2)).await.unwrap();
         second.finish_indexes().await.unwrap();
-        let verified = second.verify(Free::new(2), Duration::from_secs(10)).await.unwrap();
+        let verified = second.verify(Free::new(2), GUARD).await.unwrap();
         assert_eq!((verified.passes, verified.repaired), (1, 0), "{flavour:?}");
         job.assert_equal(&COLUMNS).await;
         second.stop(true).await.unwrap();
@@ -784,7 +784,7 @@ async fn a_million_rows_with_five_indexes_are_timed() {
             let copied = began.elapsed();
             engine.finish_indexes().await.unwrap();
             let built = began.elapsed();
-            let verified = engine.verify(Free::new(2), Duration::from_secs(10)).await.unwrap();
+            let verified = engine.verify(Free::new(2), GUARD).await.unwrap();
             let all = began.elapsed();
             assert_eq!((verified.rows, verified.passes), (1 << doublings, 1));
             eprintln!(

@@ -28,7 +28,7 @@ const SIDE_BY_SIDE: usize = 2;
 /// The writer writes so long before the change begins, and after it has ended.
 const AROUND: Duration = Duration::from_millis(150);
 /// No case takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// How the engine's sessions take values: as they are.
 const PLAIN_MODE: &str = "SET SESSION time_zone = '+00:00', SESSION sql_mode = \
                           'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'";

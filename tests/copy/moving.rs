@@ -21,6 +21,9 @@ use bulkhead::redact::Secret;
 
 use crate::common::servers::Cluster;
 
+/// Ends what would not end by itself: a lock that is not had, changes that never come.
+pub(crate) const GUARD: Duration = Duration::from_secs(60);
+
 /// Every chunk at once, or so many and then none.
 pub(crate) struct Free {
     chunks: AtomicUsize,
@@ -158,7 +161,7 @@ impl Job<'_> {
         let mut engine = self.start().await?;
         engine.copy(Free::new(3)).await?;
         engine.finish_indexes().await?;
-        let verified = engine.verify(Free::new(3), Duration::from_secs(10)).await?;
+        let verified = engine.verify(Free::new(3), GUARD).await?;
         assert_eq!((verified.passes, verified.repaired), (1, 0), "nothing had to be repaired");
         Ok(engine)
     }

@@ -255,9 +255,9 @@ impl<T: Clone, P: Clone> Book<T, P> {
     }
 
     /// Decides about a chunk whose rows the server has copied by itself, so that their keys are not known;
-    /// the copy is not committed yet. True if no change has come since the chunk was registered and none waits:
-    /// then the copy is newer than everything that was applied, and whatever comes from now on waits for it.
-    /// Else the copy is to be rolled back.
+    /// the copy is not committed yet. True if no change has come since the chunk was registered and none
+    /// waits: then the copy is newer than everything that was applied, and whatever comes from now on waits
+    /// for it. Else the copy is to be rolled back.
     pub fn claim_whole(&mut self, id: ChunkId) -> bool {
         let is_free = self.hold == Hold::No && self.is_drained();
         let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.id == id) else { return false };
