@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::summary::{GroupPlan, Summary, Verdict};
+use super::summary::{ClusterPlan, GroupPlan, Summary, Verdict};
 use crate::ddl::Level;
 use crate::ids::ClusterName;
 use crate::migrations::fleet::ledger::Wave;
@@ -91,6 +91,21 @@ fn time_text(time: Duration) -> String {
     }
 }
 
+impl ClusterPlan {
+    /// One object: databases by what becomes of them, statements, seconds.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "to_change": self.to_change,
+            "copied": self.copied,
+            "done": self.done,
+            "left": self.left,
+            "statements": self.statements,
+            "seconds": self.time.as_secs_f64(),
+            "statements_per_second": self.statements_per_second,
+        })
+    }
+}
+
 /// For programs.
 pub fn to_json(plan: &Summary, waves: &[Wave]) -> Value {
     let groups: Vec<Value> = plan
@@ -116,22 +131,8 @@ pub fn to_json(plan: &Summary, waves: &[Wave]) -> Value {
             })
         })
         .collect();
-    let clusters: BTreeMap<&ClusterName, Value> = plan
-        .clusters
-        .iter()
-        .map(|(cluster, part)| {
-            let told = json!({
-                "to_change": part.to_change,
-                "copied": part.copied,
-                "done": part.done,
-                "left": part.left,
-                "statements": part.statements,
-                "seconds": part.time.as_secs_f64(),
-                "statements_per_second": part.statements_per_second,
-            });
-            (cluster, told)
-        })
-        .collect();
+    let clusters: BTreeMap<&ClusterName, Value> =
+        plan.clusters.iter().map(|(cluster, part)| (cluster, part.to_json())).collect();
     json!({
         "groups": groups,
         "clusters": clusters,

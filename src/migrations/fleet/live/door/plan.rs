@@ -137,18 +137,7 @@ impl FleetPlan {
             let named = names.iter().map(|(database, why)| json!({ "database": database, "why": why }));
             json!({ "databases": count, "first": named.collect::<Vec<_>>() })
         };
-        let clusters = self.clusters.iter().map(|(cluster, part)| {
-            let told = json!({
-                "to_change": part.to_change,
-                "copied": part.copied,
-                "done": part.done,
-                "left": part.left,
-                "statements": part.statements,
-                "seconds": part.time.as_secs_f64(),
-                "statements_per_second": part.statements_per_second,
-            });
-            (cluster.to_string(), told)
-        });
+        let clusters = self.clusters.iter().map(|(cluster, part)| (cluster.to_string(), part.to_json()));
         json!({
             "keyspace": self.keyspace,
             "databases": self.databases,
