@@ -317,7 +317,6 @@ async fn orders_are_followed_while_it_goes_on() {
     assert_eq!(stand.counts(&id).await, before, "paused");
     assert!(before["waiting"] > 40, "{before:?}");
     run(&mut admin, &format!("SKIP DATABASE ws_20 OF MIGRATION '{id}'")).await;
-    run(&mut admin, &format!("PACE MIGRATION '{id}' OFF")).await;
     // Schema changes of others are seen, and take from the same budget.
     let mut holder = stand.clusters[0].connect(common::servers::Role::Primary, "root").await;
     run(&mut holder, "CREATE DATABASE other").await;
@@ -327,6 +326,7 @@ async fn orders_are_followed_while_it_goes_on() {
     let alter = tokio::spawn(async move { foreign.query_drop("ALTER TABLE other.t ADD COLUMN a INT").await });
     run(&mut admin, &format!("RESUME MIGRATION '{id}'")).await;
     foreign_is_seen(&mut admin, &id).await;
+    run(&mut admin, &format!("PACE MIGRATION '{id}' OFF")).await;
     run(&mut holder, "UNLOCK TABLES").await;
     alter.await.expect("it ends").expect("it is made");
     stand.until(&id, "finished").await;

@@ -15,7 +15,7 @@ use super::execute::{LiveExecutor, MARK};
 use crate::backend::direct::Direct;
 use crate::health::{DDL_STATEMENT, State};
 use crate::ids::ClusterName;
-use crate::migrations::ClusterSignals;
+use crate::migrations::{ClusterNews, ClusterSignals};
 use crate::migrations::fleet::schedule::{Foreign, Reading};
 use crate::migrations::run::Clusters;
 use crate::migrations::throttle::{Throttle, Throttles};
@@ -49,11 +49,14 @@ pub(super) struct Gauges {
     gauged: Arc<Gauged>,
     tasks: BTreeMap<ClusterName, JoinHandle<()>>,
     fresh: Fresh,
+    /// The reading that was taken last of each.
+    taken: HashMap<ClusterName, Reading>,
 }
 
 impl Gauges {
     pub(super) fn new(gauged: Gauged) -> Self {
-        Self { gauged: Arc::new(gauged), tasks: BTreeMap::new(), fresh: Fresh::default() }
+        let (tasks, fresh, taken) = (BTreeMap::new(), Fresh::default(), HashMap::new());
+        Self { gauged: Arc::new(gauged), tasks, fresh, taken }
     }
 
     /// Gauges these clusters, and no others any more.
@@ -73,10 +76,31 @@ impl Gauges {
         }
     }
 
-    /// The readings since the last time.
-    pub(super) fn take(&self) -> HashMap<ClusterName, Reading> {
-        std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The readings since the last time. A cluster that was closed to schema changes since its reading is
+    /// told of as that: whoever froze it sees nothing begun any more.
+    pub(super) fn take(&mut self) -> HashMap<ClusterName, Reading> {
+        let mut fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
+        self.taken.retain(|cluster, _| self.tasks.contains_key(cluster));
+        for cluster in self.tasks.keys() {
+            let is_closed = self.gauged.signals.news(cluster).is_some_and(|news| is_closed(&news));
+            match (fresh.get_mut(cluster), self.taken.get(cluster)) {
+                (Some(reading), _) => reading.is_drained |= is_closed,
+                (None, Some(last)) if is_closed && !last.is_drained => {
+                    let foreign = Foreign { begun: 0, ..last.foreign };
+                    fresh.insert(cluster.clone(), Reading { is_drained: true, foreign, ..*last });
+                }
+                _ => {}
+            }
+        }
+        self.taken.extend(fresh.iter().map(|(cluster, reading)| (cluster.clone(), *reading)));
+        fresh
     }
+}
+
+/// Drained, or closed by order. The ladder closes the lane of a cluster that is suspect, too: that is its
+/// health, which a reading tells of by itself.
+fn is_closed(news: &ClusterNews) -> bool {
+    news.is_drained || (!news.is_lane_open && news.state == State::Healthy)
 }
 
 impl Drop for Gauges {
@@ -129,12 +153,10 @@ fn read(
         let mut others = others.lock().unwrap_or_else(PoisonError::into_inner);
         Foreign { running: others.running, begun: std::mem::take(&mut others.begun) }
     };
-    // The ladder closes the lane of a cluster that is suspect: that is its health, not an order.
-    let is_closed = !news.is_lane_open && news.state == State::Healthy;
     Some(Reading {
         at: gauged.clock.now(),
         state: news.state,
-        is_drained: news.is_drained || is_closed,
+        is_drained: is_closed(&news),
         write_p99: last.write_p99,
         usual_write_p99: last.usual_write_p99,
         lag: last.lag,
