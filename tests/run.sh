@@ -26,7 +26,7 @@ case ${1:-} in -h | --help) usage && exit 0 ;; esac
 
 logs=$CACHE/test
 mkdir -p "$logs"
-summary=()
+summary=() broken=()
 passed_total=0 failed_total=0 skipped_total=0
 
 # count WORD FILE: the sum of all "N WORD" in cargo's result lines; of another suite, what its last total
@@ -48,11 +48,19 @@ suite() {
     skipped=$(($(count skipped "$log") + $(count ignored "$log")))
     # A suite that broke before it could count is one failure.
     if [[ $status -ne 0 && $failed -eq 0 ]]; then failed=1; fi
+    if [[ $failed -gt 0 ]]; then broken+=("$name"); fi
     passed_total=$((passed_total + passed))
     failed_total=$((failed_total + failed))
     skipped_total=$((skipped_total + skipped))
     summary+=("$(printf '%-28s %5d passed %4d failed %4d skipped %5d s' "$name" "$passed" "$failed" \
         "$skipped" "$((SECONDS - start))")")
+}
+
+# reasons FILE: what a suite's failures said, in short: of each panic the first lines, of others the last.
+reasons() {
+    local panics
+    panics=$(grep -A 12 -E "^thread '.*' .*panicked at" "$1" | sed '/^stack backtrace:/,/^--$/d' || true)
+    if [[ -n $panics ]]; then head -n 60 <<<"$panics"; else tail -n 15 "$1"; fi | cut -c 1-400
 }
 
 # skipped_suite NAME REASON
@@ -108,5 +116,9 @@ external rails
 
 printf '\n==== summary\n'
 printf '%s\n' "${summary[@]}"
+for name in "${broken[@]}"; do
+    printf '\n==== %s, all of it in %s\n' "$name" "$logs/$name.log"
+    reasons "$logs/$name.log"
+done
 printf '%d passed, %d failed, %d skipped\n' "$passed_total" "$failed_total" "$skipped_total"
 [[ $failed_total -eq 0 ]]
