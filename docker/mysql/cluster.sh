@@ -297,13 +297,23 @@ start_new() {
     save_settings
 }
 
+# await_port PORT: a server that was ended a moment ago may still be giving its port back.
+await_port() {
+    local tries
+    for ((tries = 0; tries < 100; tries++)); do
+        port_in_use "$1" || return 0
+        sleep 0.1
+    done
+    die "port $1 is in use by another program"
+}
+
 start_again() {
     local where started=()
     load_settings
     "$HERE/get.sh" --flavour "$flavour" >/dev/null
     for where in $(roles); do
         is_up "$where" && continue
-        ! port_in_use "$(port_of "$where")" || die "port $(port_of "$where") is in use by another program"
+        await_port "$(port_of "$where")"
         write_server_config "$where"
         start_server "$where"
         started+=("$where")
