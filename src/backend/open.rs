@@ -20,6 +20,7 @@ use crate::protocol::auth::{ClientAuth, ClientStep};
 use crate::protocol::capability::Capabilities;
 use crate::protocol::framed::Framed;
 use crate::protocol::handshake::{Attributes, Flavour, Greeting, HandshakeResponse, ServerVersion};
+use crate::protocol::tcp;
 use crate::protocol::tls::{self, ClientTls};
 
 /// Largest packet during login.
@@ -158,9 +159,8 @@ impl Opener {
     async fn connect_tcp(&self) -> Result<TcpStream, OpenError> {
         let failed = |source| OpenError::Connect { source };
         let stream = TcpStream::connect((&*self.server.host, self.server.port)).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(failed)?;
+        tcp::prepare(&stream, &keepalive).map_err(failed)?;
         Ok(stream)
     }
 

@@ -20,4 +20,5 @@ pub mod response;
 pub mod result;
 mod transport;
 
+pub(crate) use transport::tcp;
 pub use transport::{compress, framed, stream, tls};

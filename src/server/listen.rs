@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::protocol::framed::Framed;
 use crate::protocol::stream::Stream;
+use crate::protocol::tcp;
 use crate::session::{self, LOGIN_PACKET_BYTES_MAX, Services, limits_of, welcome_client};
 
 use super::workers::Workers;
@@ -78,8 +79,7 @@ pub(super) async fn accept_unix(listener: UnixListener, services: Arc<Services>,
 /// Socket options of a client's connection.
 pub(super) fn prepare(stream: &TcpStream) {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE);
-    let socket = socket2::SockRef::from(stream);
-    if let Err(error) = stream.set_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&keepalive)) {
+    if let Err(error) = tcp::prepare(stream, &keepalive) {
         tracing::debug!(%error, "socket options not set");
     }
 }

@@ -4,6 +4,7 @@ mod buffer;
 pub mod compress;
 pub mod framed;
 pub mod stream;
+pub(crate) mod tcp;
 pub mod tls;
 
 #[cfg(test)]
