@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use bulkhead::admission::{Admissions, Entry, NearAdmission, Request, workspace_key};
 use bulkhead::health::Class;
 use bulkhead::ids::{ClusterName, Generation, Keyspace, WorkspaceId};
-use bulkhead::plan::{Bound, NoParams, PlanCache, PlanInput, PlanKey, Planned, TargetShape, WorkspacePins};
+use bulkhead::plan::{
+    Bound, NoParams, PlanCache, PlanInput, PlanKey, Planned, Tables, TargetShape, WorkspacePins,
+};
 use bulkhead::protocol::capability::{Capabilities, StatusFlags};
 use bulkhead::protocol::command::{self, Command};
 use bulkhead::protocol::packet::put_packets;
@@ -132,7 +134,7 @@ fn admitting(criterion: &mut Criterion) {
     let admissions = Admissions::default();
     let mut near = NearAdmission::default();
     let cluster = ClusterName::new("c1");
-    let shop = Keyspace::new("shop");
+    let (shop, tables) = (Keyspace::new("shop"), Tables::Unread);
     let mut group = criterion.benchmark_group("admission");
     for (name, owner) in [("of_a_workspace", 42), ("of_none", 0)] {
         group.bench_function(format!("enter_and_land/{name}"), |bencher| {
@@ -146,7 +148,9 @@ fn admitting(criterion: &mut Criterion) {
                     was_held: false,
                     workspace: workspace_key(black_box(&shop), owner),
                     shards: &[],
+                    tables: &tables,
                     text: b"",
+                    mode: SqlMode::default(),
                     bytes: 40,
                 };
                 match near.of(&admissions, &cluster).enter(&request, Instant::now()) {

@@ -22,6 +22,7 @@
 //! Modules use only modules that stand above them in this list.
 
 pub mod clock;
+pub mod fail_point;
 pub mod gtid;
 pub mod ids;
 pub mod redact;

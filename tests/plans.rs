@@ -87,6 +87,73 @@ fn scans_show_no_keyspaces_of_others() {
     assert!(golden::outcome(own, &user(true), &two).plan.is_ok());
 }
 
+/// Gates of tables go by this: a name in a string, a comment, a column, an alias or a CTE is no table's; a
+/// table is one however it is written and wherever it stands.
+#[test]
+fn tables_are_told_from_other_names() {
+    let vschema = golden::vschema();
+    let session = golden::Session { database: Some("app".to_owned()), ..golden::Session::default() };
+    let names = |sql: &str| {
+        let plan = golden::outcome(sql, &session, &vschema).plan;
+        let plan = plan.unwrap_or_else(|refusal| panic!("{sql}: {refusal:?}"));
+        plan.tables.has("orders", sql.as_bytes(), bulkhead::sql::SqlMode::default())
+    };
+    for named in [
+        "SELECT 1 FROM orders",
+        "SELECT 1 FROM `Orders`",
+        "SELECT 1 FROM app.orders",
+        "SELECT 1 FROM `app`.`orders` AS o WHERE o.id = 1",
+        "SELECT 1 FROM users JOIN (SELECT user_id FROM orders) AS o ON o.user_id = users.id",
+        "SELECT id, (SELECT COUNT(*) FROM orders) FROM users",
+        "SELECT id FROM users WHERE EXISTS (SELECT 1 FROM orders)",
+        "SELECT id FROM users UNION SELECT id FROM orders",
+        "WITH o AS (SELECT id FROM orders) SELECT * FROM o",
+        "INSERT INTO orders (id) VALUES (1)",
+        "INSERT INTO users (id) SELECT id FROM orders",
+        "REPLACE INTO orders VALUES (1)",
+        "UPDATE orders SET a = 1",
+        "UPDATE users, orders SET users.a = orders.a",
+        "DELETE FROM orders",
+        "DELETE u FROM users u JOIN orders o ON o.id = u.id",
+        "EXPLAIN SELECT 1 FROM orders",
+        "TRUNCATE TABLE orders",
+        "DROP TABLE IF EXISTS users, orders",
+        "RENAME TABLE users TO orders",
+        "ALTER TABLE orders ADD COLUMN a INT",
+        "ALTER TABLE users ADD FOREIGN KEY (a) REFERENCES orders (id)",
+        "CREATE INDEX i ON orders (a)",
+        "CREATE VIEW v AS SELECT id FROM orders",
+        "LOCK TABLES users READ, orders WRITE",
+        "SHOW COLUMNS FROM orders",
+    ] {
+        assert!(names(named), "{named}");
+    }
+    for other in [
+        "SELECT 'orders' FROM users",
+        "SELECT 1 FROM users /* orders */",
+        "SELECT /*+ NO_MERGE(orders) */ 1 FROM users",
+        "SELECT 1 FROM users -- orders",
+        "SELECT orders FROM users",
+        "SELECT users.orders FROM users",
+        "SELECT id AS orders FROM users ORDER BY orders",
+        "SELECT orders.id FROM users AS orders",
+        "WITH orders AS (SELECT id FROM users) SELECT * FROM orders",
+        "SELECT @orders FROM users",
+        "SELECT 1 FROM orders_2, reorders",
+        "INSERT INTO users (orders) VALUES ('orders')",
+        "UPDATE users SET orders = orders + 1",
+        "DELETE FROM users WHERE orders = 1",
+        "ALTER TABLE users ADD COLUMN orders INT",
+        "ALTER TABLE users DROP INDEX orders",
+        "CREATE INDEX orders ON users (a)",
+        "LOCK TABLES users AS orders READ",
+        "SELECT 1",
+        "COMMIT",
+    ] {
+        assert!(!names(other), "{other}");
+    }
+}
+
 #[test]
 fn plans_are_as_recorded() {
     let faults = run("plans");

@@ -377,23 +377,23 @@ async fn kill_stops_a_statement(flavour: Flavour) {
     let killer = connection.killer();
     queue(&mut connection, "SELECT SLEEP(30)");
     connection.framed.flush().await.expect("sent");
-    let started = Instant::now();
-    let (answer, ()) = tokio::join!(read_answer(&mut connection), async {
+    let answer = {
+        let mut reading = std::pin::pin!(read_answer(&mut connection));
         // Until the statement runs, a KILL finds nothing to stop.
         loop {
-            killer.kill_query().await.expect("the KILL arrives");
-            if started.elapsed() > Duration::from_millis(300) {
-                return;
+            tokio::select! {
+                answer = &mut reading => break answer,
+                () = tokio::time::sleep(Duration::from_millis(50)) => {
+                    killer.kill_query().await.expect("the KILL arrives");
+                }
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    });
+    };
     // MySQL's SLEEP says 1 when it is interrupted, MariaDB's fails.
     assert!(
         matches!(&answer, Ok(rows) if rows[0][0].as_deref() == Some("1")) || answer.is_err(),
         "{answer:?}"
     );
-    assert!(started.elapsed() < Duration::from_secs(10));
     connection.killer().kill_connection().await.expect("the KILL arrives");
     connection.killer().kill_connection().await.expect("one that is gone is no error");
     assert!(client.pools.stats()[0].counters.kills >= 3);
@@ -462,7 +462,7 @@ async fn a_restart_is_survived() {
     let stats = client.pools.stats();
     assert_eq!((stats[0].idle, stats[0].counters.stale), (0, 2), "dead connections were found, not lent");
     cluster.start_again();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let mut connection = loop {
         match client.checkout().await {
             Ok(connection) => break connection,

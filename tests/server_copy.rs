@@ -15,6 +15,8 @@ use moving::{Free, GUARD, Job, Mover};
 use traffic::{COLUMNS, TABLE, Traffic};
 
 const BOTH: [Flavour; 2] = [Flavour::MySql, Flavour::MariaDb];
+/// Ends a wait for what never comes.
+const WITHIN: Duration = Duration::from_secs(60);
 
 /// A database of its own, with these statements run in it.
 fn database(cluster: &Cluster, name: &str, statements: &[&str]) {
@@ -322,11 +324,12 @@ async fn under_writers(cluster: &Cluster, job: &Job<'_>, columns: &[&str]) {
     let traffic = Traffic::start(cluster, &job.names.database, 4, 9_000);
     let began = Instant::now();
     let mut engine = job.move_rows().await.expect("it goes well");
-    while began.elapsed() < Duration::from_secs(4) {
+    while began.elapsed() < Duration::from_secs(4) || traffic.writes() < 600 {
+        assert!(began.elapsed() < WITHIN, "{} statements", traffic.writes());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let writes = traffic.stop().await;
-    engine.catch_up(Duration::from_secs(30)).await.expect("it goes well");
+    engine.catch_up(WITHIN).await.expect("it goes well");
     job.assert_equal(columns).await;
     let progress = engine.progress();
     let (settled, alone) = engine.conflicts();
@@ -334,7 +337,6 @@ async fn under_writers(cluster: &Cluster, job: &Job<'_>, columns: &[&str]) {
         "{:?}: {writes} statements, {} rows copied, {} changes applied, {settled} settled, {alone} alone",
         cluster.flavour, progress.rows_copied, progress.changes_applied
     );
-    assert!(writes > 300, "{writes} statements");
     assert!(progress.changes_applied > 100, "{} changes", progress.changes_applied);
     let verified = engine.verify(Free::new(2), GUARD).await.expect("it goes well");
     assert_eq!((verified.passes, verified.repaired), (1, 0));
@@ -480,9 +482,9 @@ async fn a_duplicate_that_comes_meanwhile_ends_it() {
             "START TRANSACTION; UPDATE late_duplicate.t SET o = 9; UPDATE late_duplicate.t SET o = id; \
                 COMMIT",
         );
-        engine.catch_up(Duration::from_secs(10)).await.unwrap();
+        engine.catch_up(WITHIN).await.unwrap();
         cluster.sql("INSERT INTO late_duplicate.t VALUES (3, 2)");
-        let error = engine.catch_up(Duration::from_secs(10)).await.unwrap_err();
+        let error = engine.catch_up(WITHIN).await.unwrap_err();
         assert!(matches!(error, EngineError::Duplicate { .. }), "{flavour:?}: {error}");
         engine.stop(true).await.unwrap();
     }
@@ -596,7 +598,7 @@ async fn an_engine_that_was_followed_by_another_writes_nothing_more() {
         assert!(matches!(error, EngineError::Superseded), "{flavour:?}: {error}");
         assert_eq!(count().await, copied, "{flavour:?}: nothing is written");
         cluster.sql("UPDATE fenced.t SET note = 'since' WHERE id <= 20");
-        let error = first.catch_up(Duration::from_secs(10)).await.unwrap_err();
+        let error = first.catch_up(WITHIN).await.unwrap_err();
         assert!(matches!(error, EngineError::Superseded), "{flavour:?}: {error}");
         assert!(first.stop(true).await.is_err(), "{flavour:?}: the records are the other one's");
         // As one that begins only now.
@@ -664,7 +666,7 @@ async fn a_change_of_the_table_itself_ends_it() {
         let job = mover.job("altered", "t", "ALTER TABLE t MODIFY v BIGINT", 60);
         let mut engine = job.move_rows().await.unwrap();
         cluster.sql("ALTER TABLE altered.t ADD COLUMN w INT");
-        let error = engine.catch_up(Duration::from_secs(10)).await.unwrap_err();
+        let error = engine.catch_up(WITHIN).await.unwrap_err();
         assert!(matches!(error, EngineError::TableChanged(_)), "{flavour:?}: {error}");
         engine.stop(true).await.unwrap();
     }
@@ -697,9 +699,8 @@ async fn the_last_changes_are_applied_under_the_lock() {
                 false => format!("{source} WRITE"),
             };
             locked.execute(format!("LOCK TABLES {tables}")).await.unwrap();
-            let within = Duration::from_secs(10);
             let with = covers_shadow.then_some(&mut locked);
-            engine.drain_under_lock(with, within).await.unwrap();
+            engine.drain_under_lock(with, WITHIN).await.unwrap();
             locked.execute("UNLOCK TABLES").await.unwrap();
             engine.unpark();
             job.assert_equal(&COLUMNS).await;

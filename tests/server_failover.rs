@@ -221,6 +221,66 @@ async fn a_killed_primary_is_replaced_by_the_most_advanced_mariadb() {
     killed(Flavour::MariaDb).await;
 }
 
+/// Says whether a replica has received all that the primary has written.
+async fn has_received(cluster: &Cluster, role: Role) -> bool {
+    let (of_primary, of_replica, column) = match cluster.flavour {
+        Flavour::MySql => ("SHOW BINARY LOG STATUS", "SHOW REPLICA STATUS", "Read_Source_Log_Pos"),
+        Flavour::MariaDb => ("SHOW MASTER STATUS", "SHOW SLAVE STATUS", "Read_Master_Log_Pos"),
+    };
+    let position = async |role, sql: &str, column: &str| {
+        let row: Option<mysql_async::Row> = root(cluster, role).await.query_first(sql).await.expect(sql);
+        row.and_then(|row| row.get::<u64, _>(column)).expect("a position")
+    };
+    position(Role::Primary, of_primary, "Position").await == position(role, of_replica, column).await
+}
+
+/// What a replica has received and not applied when the primary dies is applied before it takes writes.
+async fn applied_first(flavour: Flavour) {
+    let cluster = Cluster::start_with_two_replicas("c1", flavour);
+    let mut app = make_table(&cluster).await;
+    let site = Site::of(&cluster, "").await;
+    let mut blockers = Vec::new();
+    for role in [Role::Replica, Role::Replica2] {
+        let mut blocker = root(&cluster, role).await;
+        run(&mut blocker, "LOCK TABLES shop.t READ").await;
+        blockers.push(blocker);
+    }
+    run(&mut app, "INSERT INTO shop.t (id) VALUES (2)").await;
+    let began = Instant::now();
+    for role in [Role::Replica, Role::Replica2] {
+        while !has_received(&cluster, role).await {
+            assert!(began.elapsed() < Duration::from_secs(60), "{role:?} does not receive it");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+    cluster.kill(Role::Primary);
+    let failing = {
+        let failovers = site.failovers.clone();
+        let request = FailoverRequest { to: None, planned: false, why: "test".to_owned() };
+        tokio::spawn(async move { failovers.fail_over(&name(), request).await })
+    };
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!failing.is_finished(), "nobody is promoted without it");
+    for blocker in &mut blockers {
+        run(blocker, "UNLOCK TABLES").await;
+    }
+    let FailoverEnd::Done(new) = failing.await.expect("no panic") else { panic!("{flavour:?}: not done") };
+    let mut conn = connect(new.port, "bulkhead_app", &cluster.password, None).await;
+    assert_eq!(value(&mut conn, COUNT).await, "2", "{flavour:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn what_was_received_is_applied_first_mysql() {
+    applied_first(Flavour::MySql).await;
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn what_was_received_is_applied_first_mariadb() {
+    applied_first(Flavour::MariaDb).await;
+}
+
 async fn frozen(flavour: Flavour) {
     let cluster = Cluster::start_with_two_replicas("c1", flavour);
     let mut app = make_table(&cluster).await;
@@ -315,6 +375,30 @@ async fn an_errant_replica_is_refused_mariadb() {
     errant(Flavour::MariaDb).await;
 }
 
+/// Two proxies on one store: one fails over, the other follows and sends nothing to the former primary either.
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn another_proxy_follows_a_failover_within_two_seconds() {
+    let cluster = Cluster::start_with_two_replicas("c1", Flavour::MySql);
+    let _app = make_table(&cluster).await;
+    let first = Site::of(&cluster, "").await;
+    let second = Site::on(&cluster, "", first.store.clone()).await;
+    let old = server(&cluster, Role::Primary);
+    cluster.signal(Role::Primary, "STOP");
+    let FailoverEnd::Done(new) = first.fail_over(None, false).await else { panic!("not done") };
+    let took = second.until("it follows", |row| row.primary == new).await;
+    println!("the other proxy follows {} ms after the end", took.as_millis());
+    assert!(took < Duration::from_secs(2));
+    assert_eq!(second.primary(), new);
+    assert_eq!((second.row().unfenced, second.row().cut_off.contains(&old)), (vec![old.clone()], true));
+    assert!(!second.replicas().contains(&old));
+    cluster.signal(Role::Primary, "CONT");
+    for site in [&first, &second] {
+        site.until("it is fenced", |row| row.unfenced.is_empty()).await;
+        assert_eq!(site.primary(), new);
+    }
+}
+
 /// Clients that write one row after the other to whichever server is led to, and remember what was
 /// acknowledged. A write that is refused for sure is sent again; one that is lost is looked up.
 struct Writers {
@@ -394,6 +478,12 @@ impl Writers {
 async fn switch_over(site: &Site, to: &ServerId) -> FailoverEnd {
     for attempt in 1.. {
         let began = Instant::now();
+        // As the admin port does before it holds writes.
+        if let Err(far) = site.failovers.await_near(&name(), Some(to)).await {
+            println!("switchover: attempt {attempt}: {far}");
+            assert!(attempt < 6 && matches!(far, Refusal::TooFar { .. }), "{far}");
+            continue;
+        }
         let end = site.fail_over(Some(to.clone()), true).await;
         println!("switchover: attempt {attempt}: {end:?} after {} ms", began.elapsed().as_millis());
         match &end {
@@ -650,13 +740,105 @@ async fn a_switchover_that_takes_too_long_is_undone() {
     assert_eq!(site.row().cut_off, []);
 }
 
+async fn waited_for(flavour: Flavour) {
+    let cluster = Cluster::start_with_two_replicas("c1", flavour);
+    let mut app = make_table(&cluster).await;
+    let site = Site::of(&cluster, "").await;
+    let to = server(&cluster, Role::Replica);
+    site.failovers.await_near(&name(), Some(&to)).await.expect("it has all");
+    let mut blocker = root(&cluster, Role::Replica).await;
+    run(&mut blocker, "FLUSH TABLES WITH READ LOCK").await;
+    run(&mut app, "INSERT INTO shop.t (id) VALUES (2)").await;
+    let far = site.failovers.await_near(&name(), Some(&to)).await.expect_err("it lacks a transaction");
+    println!("{flavour:?}: {far}");
+    let Refusal::TooFar { server: told, lag, waited, .. } = &far else { panic!("{far}") };
+    assert!(
+        *told == to && *lag >= Duration::from_secs(5) && *lag <= *waited + Duration::from_secs(60),
+        "{far}"
+    );
+    assert!(far.to_string().contains(&format!("{to} is {} ms behind the primary", lag.as_millis())), "{far}");
+    // Another one is near; nobody asked for that one.
+    site.failovers.await_near(&name(), None).await.expect("the other has all");
+    let waiting = {
+        let (failovers, to) = (site.failovers.clone(), to.clone());
+        tokio::spawn(async move { failovers.await_near(&name(), Some(&to)).await })
+    };
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!waiting.is_finished(), "it is waited for");
+    run(&mut blocker, "UNLOCK TABLES").await;
+    waiting.await.expect("no panic").expect("it comes near");
+    assert_eq!(site.primary(), server(&cluster, Role::Primary), "nothing was changed");
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn a_replica_is_waited_for_before_a_switchover_mysql() {
+    waited_for(Flavour::MySql).await;
+}
+
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn a_replica_is_waited_for_before_a_switchover_mariadb() {
+    waited_for(Flavour::MariaDb).await;
+}
+
+/// The whole program: no write is held for a switchover that is refused because its replica is far behind.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_switchover_to_a_replica_that_is_far_behind_is_refused_and_holds_nothing() {
+    let cluster = Cluster::start_with_two_replicas("c1", Flavour::MySql);
+    let _app = make_table(&cluster).await;
+    let setup = Setup::default().cluster(&cluster).config("[keyspaces.shop]\nshards = { \"-\" = \"c1\" }\n");
+    let bulkhead = setup.vschema("shop.toml", "layout = \"unsharded\"\n").start();
+    let mut admin = bulkhead.connect_admin().await;
+    let began = Instant::now();
+    loop {
+        let status: Option<mysql_async::Row> = admin.query_first("SHOW SHARD STATUS").await.expect("works");
+        if status.and_then(|row| row.get::<String, _>("state")).is_some_and(|state| state == "healthy") {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it is healthy");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let mut blocker = root(&cluster, Role::Replica).await;
+    run(&mut blocker, "FLUSH TABLES WITH READ LOCK").await;
+    let mut client = bulkhead.connect(Some("shop")).await;
+    run(&mut client, "INSERT INTO t (id) VALUES (2)").await;
+    let new = server(&cluster, Role::Replica);
+    let order = format!("FAILOVER CLUSTER c1 TO '{new}' WHY 'a drill'");
+    let mut operator = bulkhead.connect_admin().await;
+    let ordered = order.clone();
+    let ordered = tokio::spawn(async move { operator.query_drop(ordered).await });
+    let mut id = 3;
+    while !ordered.is_finished() {
+        run(&mut client, &format!("INSERT INTO t (id) VALUES ({id})")).await;
+        let gates: Vec<mysql_async::Row> = admin.query("SHOW GATES").await.expect("works");
+        assert!(gates.is_empty(), "{gates:?}");
+        id += 1;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let refusal = ordered.await.expect("no panic").expect_err("it is refused").to_string();
+    println!("{} writes meanwhile: {refusal}", id - 3);
+    assert!(refusal.contains("ms behind the primary at least, more than 500 ms"), "{refusal}");
+    assert!(refusal.contains("writes were not held back"), "{refusal}");
+    let begun = "SHOW EVENTS LIKE '%failing over' WHERE cluster = c1";
+    let begun: Vec<mysql_async::Row> = admin.query(begun).await.expect("works");
+    assert!(begun.is_empty(), "{begun:?}");
+    run(&mut blocker, "UNLOCK TABLES").await;
+    run(&mut admin, &order).await;
+    until_value(&cluster, Role::Replica, "SELECT CAST(@@global.read_only <> 0 AS CHAR)", "0").await;
+    run(&mut client, &format!("INSERT INTO t (id) VALUES ({id})")).await;
+    until_value(&cluster, Role::Replica, COUNT, &id.to_string()).await;
+}
+
 /// What the store says when a proxy ended in the middle of a failover.
 fn begun(cluster: &Cluster) -> Vec<u8> {
     let server = |role| format!("{{\"host\": \"127.0.0.1\", \"port\": {}}}", cluster.port(role));
     let (from, to) = (server(Role::Primary), server(Role::Replica));
     format!(
-        "{{\"primary\": {from}, \"cut_off\": [{from}], \"unfenced\": [], \"promoting\": {to}, \
-         \"is_ours\": true, \"configured\": {from}, \"why\": \"test\"}}"
+        "{{\"primary\": {from}, \"cut_off\": [], \"unfenced\": [], \"promoting\": {to}, \
+         \"halted\": [{to}], \"reopens\": true, \"is_ours\": true, \"configured\": {from}, \
+         \"why\": \"test\"}}"
     )
     .into_bytes()
 }

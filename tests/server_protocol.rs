@@ -140,7 +140,7 @@ async fn kill_by_command(flavour: Flavour) {
     assert!(victim.query(b"SELECT 1 FROM t").await.is_err(), "{flavour:?}: the session is gone");
     // An operator may end anybody's, in the middle of a statement.
     let mut victim = RawClient::connect(&login(&bulkhead)).await.expect("logs in");
-    victim.send(b"\x03SELECT SLEEP(60) FROM t").await.expect("sent");
+    victim.send(b"\x03SELECT SLEEP(600) FROM t").await.expect("sent");
     let mut boss = RawClient::connect(&login_as("boss")).await.expect("logs in");
     let answer = boss.command(&kill(victim.thread_id), CommandKind::Simple).await.expect("an answer");
     assert!(answer.error().is_none(), "{:?}", answer.error());
@@ -248,8 +248,9 @@ async fn a_sick_cluster_holds_nobody_elses_statements() {
     for _ in 0..50 {
         let mut client = RawClient::connect(&login(&bulkhead)).await.expect("logs in");
         waiting.push(tokio::spawn(async move {
+            let began = Instant::now();
             let answer = client.query(b"SELECT SLEEP(0)").await.expect("an answer");
-            answer.error().map(|error| error.message)
+            (answer.error().map(|error| error.message), began.elapsed())
         }));
     }
     let mut conn = bulkhead.connect(Some("other")).await;
@@ -264,9 +265,10 @@ async fn a_sick_cluster_holds_nobody_elses_statements() {
         told.push(statement.await.expect("no panic"));
     }
     sick.signal(Role::Primary, "CONT");
-    assert!(slowest < Duration::from_millis(400), "another cluster's statement took {slowest:?}");
-    // Every one of the others was told in time that its server is away.
-    for message in told {
+    // Every one of them was told in time that its server is away, and nothing of the other cluster's took as
+    // long as that.
+    for (message, took) in told {
+        assert!(slowest < took, "another cluster's statement took {slowest:?}, one of this one's {took:?}");
         let message = message.expect("an error");
         assert!(["E4001", "E5001"].iter().any(|id| message.contains(id)), "{message}");
     }

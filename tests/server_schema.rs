@@ -13,8 +13,12 @@ const VSCHEMA: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{wor
 const USERS: &str = "CREATE TABLE app.users (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, \
     name VARCHAR(50), n INT NOT NULL DEFAULT 7, x INT); \
     INSERT INTO app.users (name, n, x) VALUES ('ada', 1, 1), ('bob', 300, NULL)";
-/// Without this much time a statement of the table was not held up by a change that waits for it.
-const HELD_UP_MAX: Duration = Duration::from_millis(2500);
+/// A statement waits for one attempt of a change (`ddl_lock`), not for all of them (`ddl_retry`).
+const HELD_UP_MAX: Duration = Duration::from_secs(5);
+/// A statement that took so long waited for a change.
+const HELD_UP_MIN: Duration = Duration::from_millis(300);
+/// Ends a wait for what never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Stand {
     cluster: Cluster,
@@ -33,7 +37,7 @@ impl Stand {
         cluster.sql("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON");
         let config = "[keyspaces.app]\nshards = { \"-\" = \"c1\" }\n\
              [keyspaces.workspaces]\nshards = { ws-a = \"c1\" }\n\
-             [timeouts]\nddl_lane = \"2s\"\nddl_lock = \"1s\"\nddl_retry = \"5s\"\n";
+             [timeouts]\nddl_lane = \"4s\"\nddl_lock = \"1s\"\nddl_retry = \"10s\"\n";
         let bulkhead = Setup::default()
             .cluster(&cluster)
             .config(config)
@@ -207,17 +211,18 @@ async fn a_look_can_be_killed(stand: &Stand) {
     let began = Instant::now();
     let change = tokio::spawn(async move {
         let done = conn.query_drop("ALTER TABLE users ADD COLUMN unseen INT").await;
-        (done, began.elapsed(), conn)
+        (done, conn)
     });
-    while !change.is_finished() && began.elapsed() < Duration::from_secs(4) {
+    while !change.is_finished() && began.elapsed() < PATIENCE {
         tokio::time::sleep(Duration::from_millis(100)).await;
         run(&mut killer, &format!("KILL QUERY {}", id.expect("a number"))).await;
     }
+    let is_over = change.is_finished();
     stand.cluster.signal(Role::Primary, "CONT");
-    let (done, took, mut conn) = change.await.expect("it ends");
+    assert!(is_over, "it ends while the server does not answer");
+    let (done, mut conn) = change.await.expect("it ends");
     let error = done.expect_err("it was killed").to_string();
     assert!(error.contains("1317") || error.contains("interrupted"), "{error}");
-    assert!(took < Duration::from_secs(4), "{took:?}");
     run(&mut conn, "SELECT 1").await;
 }
 
@@ -300,15 +305,15 @@ async fn a_change_that_waits_holds_nobody_up(stand: &Stand) {
         (done, changer)
     });
     let mut writer = stand.bulkhead.connect(Some("app")).await;
-    let (began, mut longest) = (Instant::now(), Duration::ZERO);
-    while began.elapsed() < Duration::from_millis(3500) {
+    let (began, mut waited) = (Instant::now(), Vec::new());
+    while waited.len() < 2 && !change.is_finished() && began.elapsed() < PATIENCE {
         let sent = Instant::now();
         run(&mut writer, "INSERT INTO users (name) VALUES ('w')").await;
-        longest = longest.max(sent.elapsed());
+        waited.extend(Some(sent.elapsed()).filter(|took| *took > HELD_UP_MIN));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(longest < HELD_UP_MAX, "a write waited {longest:?}");
-    assert!(longest > Duration::from_millis(300), "nothing waited for the change: {longest:?}");
+    assert!(waited.len() == 2, "it came back twice, and was waited for: {waited:?}");
+    assert!(waited.iter().all(|took| *took < HELD_UP_MAX), "a write waited {waited:?}");
     run(&mut reader, "COMMIT").await;
     let (done, mut changer) = change.await.expect("it ends");
     done.expect("it got its table in the end");
@@ -316,10 +321,8 @@ async fn a_change_that_waits_holds_nobody_up(stand: &Stand) {
 
     run(&mut reader, "BEGIN").await;
     run(&mut reader, "SELECT COUNT(*) FROM app.users").await;
-    let asked = Instant::now();
     refused_with(&mut changer, "ALTER TABLE users ADD COLUMN never INT", "E7007", "did not get its table")
         .await;
-    assert!(asked.elapsed() < Duration::from_secs(9), "{:?}", asked.elapsed());
     // A view needs the table for a moment too, and waits as little.
     run(&mut changer, "CREATE VIEW names AS SELECT name FROM users").await;
     run(&mut changer, "DROP VIEW names").await;
@@ -437,7 +440,7 @@ async fn wait_for_type(stand: &Stand, table: &str, column: &str, wanted: &str) {
          '{name}' AND column_name = '{column}'"
     );
     while stand.cluster.sql(&question).trim() != wanted {
-        assert!(began.elapsed() < Duration::from_secs(20), "{table}.{column} is not {wanted}");
+        assert!(began.elapsed() < PATIENCE, "{table}.{column} is not {wanted}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -447,20 +450,19 @@ async fn a_closed_lane_is_waited_for(stand: &Stand) {
     let mut conn = stand.bulkhead.connect(Some("app")).await;
     run(&mut admin, "SET DDL LANE c1 CLOSED").await;
     let change = tokio::spawn(async move {
-        let began = Instant::now();
         let done = conn.query_drop("ALTER TABLE users ADD COLUMN laned INT").await;
-        (done, began.elapsed(), conn)
+        (done, conn)
     });
     tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(!change.is_finished(), "it waits for the lane");
     run(&mut admin, "SET DDL LANE c1 OPEN").await;
-    let (done, took, mut conn) = change.await.expect("it ends");
+    let (done, mut conn) = change.await.expect("it ends");
     done.expect("the lane opened in time");
-    assert!(took >= Duration::from_millis(650), "{took:?}");
     run(&mut admin, "SET DDL LANE c1 CLOSED").await;
     let began = Instant::now();
     refused_with(&mut conn, "ALTER TABLE users ADD COLUMN unlaned INT", "E4010", "ddl_lane").await;
     let took = began.elapsed();
-    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(5), "{took:?}");
+    assert!(took >= Duration::from_secs(4), "not before its time: {took:?}");
     run(&mut conn, "INSERT INTO users (name) VALUES ('rows go on')").await;
     run(&mut admin, "SET DDL LANE c1 OPEN").await;
 }
@@ -491,7 +493,7 @@ async fn a_wait_can_be_killed(stand: &Stand) {
     });
     let mut killer = stand.bulkhead.connect(Some("app")).await;
     let began = Instant::now();
-    while !change.is_finished() && began.elapsed() < Duration::from_secs(4) {
+    while !change.is_finished() && began.elapsed() < PATIENCE {
         run(&mut killer, &format!("KILL QUERY {}", id.expect("a number"))).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -23,6 +23,8 @@ use crate::ids::{
 };
 use crate::migrations::changes::FeedStats;
 use crate::migrations::{self, CommandError, MigrationRow, Progress};
+use crate::plan::Tables;
+use crate::sql::SqlMode;
 use crate::topology::{
     Changed, DirectoryAdmin, EmbeddedStore, NewWorkspace, SnapshotChanges, Store, WorkspaceState, fixture,
 };
@@ -499,7 +501,9 @@ async fn fixed_admissions(
         was_held: false,
         workspace: None,
         shards: &[],
+        tables: &Tables::Unread,
         text: b"",
+        mode: SqlMode::default(),
         bytes: 0,
     };
     (0..3).for_each(|_| drop(sick.enter(&request, now)));

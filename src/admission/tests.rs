@@ -14,6 +14,8 @@ use crate::drain::{
 };
 use crate::health::Class;
 use crate::ids::{ClusterName, Keyspace, ShardName, TableName, WorkspaceId};
+use crate::plan::Tables;
+use crate::sql::{ClientCharset, ServerVersion, SqlMode};
 use crate::topology::{EmbeddedStore, Shard, Store};
 
 const LIMITS: PermitLimits = PermitLimits {
@@ -25,6 +27,16 @@ const LIMITS: PermitLimits = PermitLimits {
     workspace: WorkspaceLimits { in_flight_max: None, per_second_max: None },
 };
 
+const MODE: SqlMode = SqlMode {
+    ansi_quotes: false,
+    no_backslash_escapes: false,
+    ignore_space: false,
+    pipes_as_concat: false,
+    high_not_precedence: false,
+    charset: ClientCharset::Utf8,
+    server: ServerVersion { mariadb: false, number: 80_408 },
+};
+
 const WRITE: Request<'static> = Request {
     class: Class::Write,
     may_write: true,
@@ -34,7 +46,9 @@ const WRITE: Request<'static> = Request {
     was_held: false,
     workspace: None,
     shards: &[],
+    tables: &Tables::Unread,
     text: b"",
+    mode: MODE,
     bytes: 100,
 };
 const READ: Request<'static> = Request { class: Class::Read, may_write: false, ..WRITE };
@@ -267,10 +281,16 @@ async fn gates_of_shards_and_tables_stand_before_their_own_statements() {
     let table = Scope::Table(Keyspace::new("shop"), ShardName::new("a"), TableName::new("orders"));
     let until = now() + Duration::from_secs(3);
     admission.set_gate(table.clone(), GateState::Buffering { until }, Covers::All, now());
-    let on_table = Request { shards: &one, text: b"SELECT * FROM `Orders`", ..READ };
+    let (orders, customers) = (Tables::named(["Orders", "items"]), Tables::named(["customers"]));
+    let on_table = Request { shards: &one, tables: &orders, ..READ };
     let mut waiting = held(&admission, &on_table);
     drop(let_in(&admission, &Request { shards: &other, ..on_table }));
-    drop(let_in(&admission, &Request { text: b"select * from customers", ..on_table }));
+    // What is known of its tables rules, whatever its text says; without that, every name in it counts.
+    let text = b"select 'orders' from customers orders";
+    drop(let_in(&admission, &Request { tables: &customers, text, ..on_table }));
+    drop(held(&admission, &Request { tables: &Tables::Unread, text, ..on_table }));
+    let text = b"call customers('orders') -- orders";
+    drop(let_in(&admission, &Request { tables: &Tables::Unread, text, ..on_table }));
     drop(let_in(&admission, &Request { is_in_transaction: true, ..on_table }));
     admission.set_gate(table, GateState::Open, Covers::All, now());
     assert_eq!(waiting.released().await, Released::Again);

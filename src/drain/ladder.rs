@@ -221,8 +221,7 @@ impl Ladder {
         let stand = stand.ok_or_else(|| Refused::UnknownCluster(command.cluster.clone()))?;
         let from = stand.decision.stage;
         let found = facts.iter().find(|facts| facts.cluster == command.cluster);
-        let works =
-            found.is_some_and(|facts| facts.state < State::Degraded) && !stand.decision.stage.is_drain();
+        let works = works(stand, found);
         let actions = obey(stand, &command.order, moment.now)?;
         stand.decision.is_planned |= works && stand.decision.stage == Stage::FailingOver;
         let event = Event {
@@ -241,6 +240,12 @@ impl Ladder {
             step.keep_to_gates();
         }
         Ok(step)
+    }
+
+    /// Says whether a cluster works, so that a failover of it is a switchover.
+    pub fn works(&self, cluster: &ClusterName, facts: &[Facts]) -> bool {
+        let found = facts.iter().find(|facts| facts.cluster == *cluster);
+        self.clusters.get(cluster).is_some_and(|stand| works(stand, found))
     }
 
     /// What [`Ladder::order`] would do; nothing changes.
@@ -302,6 +307,10 @@ impl Ladder {
         let stand = self.clusters.entry(cluster.clone()).or_insert_with(|| Stand::new(now));
         stand.take(decision, now)
     }
+}
+
+fn works(stand: &Stand, facts: Option<&Facts>) -> bool {
+    facts.is_some_and(|facts| facts.state < State::Degraded) && !stand.decision.stage.is_drain()
 }
 
 /// What is due where a cluster stands.

@@ -5,15 +5,15 @@
 //! statement; when its answer does not come the server is asked, and if that is not possible the end is
 //! unknown: the old primary stays fenced or cut off, since two primaries are worse than none.
 //!
-//! What is written down before that statement (`promoting`) lets a proxy that is started again finish.
+//! Before anything is done the store says what is going to be changed ([`Record`]), so that whoever finds it
+//! so, this proxy or one that is started again, puts it back or finishes it ([`super::resume`]).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::decide::FailoverPlan;
-use super::decide::ServerView;
+use super::decide::{FailoverPlan, Receiving, ServerView};
 use super::link::Link;
 use super::ops::{self, Clients};
 use super::primaries::{Record, servers};
@@ -21,6 +21,7 @@ use super::read::ReadError;
 use super::run::{Context, Failing, FailoverRequest, Failovers, VIEW_WITHIN, VIEW_WITHIN_PLANNED};
 use crate::drain::FailoverEnd;
 use crate::ids::ServerId;
+use crate::topology::StoreError;
 
 /// Writes of a planned one stand no longer; publishing takes the rest of three seconds.
 const PLANNED_WITHIN: Duration = Duration::from_millis(2_500);
@@ -31,23 +32,106 @@ const FENCE_WITHIN: Duration = Duration::from_secs(5);
 /// What was received is applied by then.
 const APPLY_WITHIN: Duration = Duration::from_secs(60);
 /// Any other step on one server.
-const STEP_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const STEP_WITHIN: Duration = Duration::from_secs(5);
 /// What a session holds on the former primary, for a transaction or a pin, is cut after this: it can read
 /// there, not write.
 pub(super) const HELD_FOR: Duration = Duration::from_secs(30);
 /// Making a server follow takes no longer.
 const FOLLOW_WITHIN: Duration = Duration::from_secs(15);
 
-/// What has been done that can be undone.
-#[derive(Default)]
-struct Undo {
-    /// The old primary took writes and was, or may have been, made read-only.
-    fenced: Option<ServerId>,
-    barred: Option<ServerId>,
-    /// Replicas that do not receive.
-    stopped: Vec<ServerId>,
-    /// The store says that a promotion was begun.
-    is_noted: bool,
+/// What a failover has behind it. The process may end behind each: the next one finds out what is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// It is decided.
+    Decided,
+    /// The store says that it was begun.
+    Noted,
+    /// Planned: transactions had their time.
+    StoodStill,
+    /// The old primary refuses writes.
+    Fenced,
+    /// The old primary does not answer: no replica receives any more.
+    Halted,
+    /// The replica has all that it will get.
+    CaughtUp,
+    /// It does not replicate any more.
+    Stopped,
+    /// It takes writes: the point of no return.
+    Opened,
+    /// Statements go there.
+    Led,
+    /// Another server follows it.
+    Repointed,
+    /// It has forgotten what it replicated from.
+    Forgotten,
+    /// Undoing: the replicas replicate again.
+    Restarted,
+    /// Undoing: the old primary takes writes again.
+    Reopened,
+}
+
+impl Reached {
+    /// Of a planned one, in order.
+    pub const PLANNED: [Self; 10] = [
+        Self::Decided,
+        Self::Noted,
+        Self::StoodStill,
+        Self::Fenced,
+        Self::CaughtUp,
+        Self::Stopped,
+        Self::Opened,
+        Self::Led,
+        Self::Repointed,
+        Self::Forgotten,
+    ];
+
+    /// Of one whose primary answers but is sick.
+    pub const SICK: [Self; 9] = [
+        Self::Decided,
+        Self::Noted,
+        Self::Fenced,
+        Self::CaughtUp,
+        Self::Stopped,
+        Self::Opened,
+        Self::Led,
+        Self::Repointed,
+        Self::Forgotten,
+    ];
+
+    /// Of one whose primary does not answer.
+    pub const DEAD: [Self; 9] = [
+        Self::Decided,
+        Self::Noted,
+        Self::Halted,
+        Self::CaughtUp,
+        Self::Stopped,
+        Self::Opened,
+        Self::Led,
+        Self::Repointed,
+        Self::Forgotten,
+    ];
+
+    /// Of the undoing of any.
+    pub const UNDOING: [Self; 2] = [Self::Restarted, Self::Reopened];
+
+    /// Name for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Decided => "decided",
+            Self::Noted => "noted",
+            Self::StoodStill => "stood_still",
+            Self::Fenced => "fenced",
+            Self::Halted => "halted",
+            Self::CaughtUp => "caught_up",
+            Self::Stopped => "stopped",
+            Self::Opened => "opened",
+            Self::Led => "led",
+            Self::Repointed => "repointed",
+            Self::Forgotten => "forgotten",
+            Self::Restarted => "restarted",
+            Self::Reopened => "reopened",
+        }
+    }
 }
 
 /// A failover before its point of no return.
@@ -99,14 +183,18 @@ impl Failovers {
         };
         // Said before anything is done.
         tracing::warn!(cluster = %context.name, %plan, "fails over");
+        self.reached(Reached::Decided);
         let lent = self.pools.lent(&context.name, &plan.from);
-        let mut undo = Undo::default();
+        if let Err(error) = self.note_begun(context, request, (&plan, &views)).await {
+            return FailoverEnd::Undone(format!("it could not be noted: {error}"));
+        }
+        self.reached(Reached::Noted);
         let ready = match request.planned {
-            true => self.stand_still(context, plan, &views, &mut undo, clock).await,
-            false => self.take_away(context, request, (plan, views), &mut undo).await,
+            true => self.stand_still(context, plan, &views, clock).await,
+            false => self.take_away(context, request, (plan, views)).await,
         };
         let done = match ready {
-            Ok(ready) => self.promote(context, request, ready, &mut undo, clock).await,
+            Ok(ready) => self.promote(context, request, ready, clock).await,
             Err(why) => Err(FailoverEnd::Undone(why)),
         };
         match done {
@@ -122,9 +210,44 @@ impl Failovers {
                 });
                 FailoverEnd::Done(to)
             }
-            Err(FailoverEnd::Undone(why)) => self.undo(context, undo, why).await,
+            Err(FailoverEnd::Undone(why)) => self.undo(context, why).await,
             Err(end) => end,
         }
+    }
+
+    /// Ends the process here, if a test wants that.
+    pub(super) fn reached(&self, point: Reached) {
+        self.fail_points.pass(format_args!("failover:{}", point.name()));
+    }
+
+    /// Writes down what is going to be changed, before it is.
+    async fn note_begun(
+        &self,
+        context: &Context,
+        request: &FailoverRequest,
+        (plan, views): (&FailoverPlan, &[ServerView]),
+    ) -> Result<(), StoreError> {
+        let said = |server: &ServerId| {
+            views.iter().find(|view| view.server == *server).and_then(|view| view.said.as_ref().ok())
+        };
+        let is_halted = |server: &ServerId| {
+            let sources = said(server).map(|said| &said.sources[..]).unwrap_or_default();
+            let receives = sources.iter().any(|source| source.receiving != Receiving::No);
+            let is_reached = !request.planned && *server != plan.from && !context.cut_off.contains(server);
+            if *server == plan.to { !sources.is_empty() } else { is_reached && receives }
+        };
+        let _changing = context.turn.changing().await;
+        let before = self.primaries.record(&context.name);
+        let mut record = before.unwrap_or_else(|| Record::of(&context.cluster, &context.declared.primary));
+        for server in servers(&context.declared).into_iter().filter(is_halted) {
+            if !record.halted.contains(&server) {
+                record.halted.push(server);
+            }
+        }
+        record.reopens |= said(&plan.from).is_some_and(|said| !said.is_read_only);
+        record.promoting = Some(plan.to.clone());
+        record.why.clone_from(&request.why);
+        self.primaries.write(&context.name, record).await
     }
 
     /// Planned: writes that run may end, then the primary refuses them, then the replica gets the last.
@@ -133,7 +256,6 @@ impl Failovers {
         context: &Context,
         plan: FailoverPlan,
         views: &[ServerView],
-        undo: &mut Undo,
         clock: Clock,
     ) -> Result<Ready, String> {
         let access = &context.access;
@@ -141,11 +263,13 @@ impl Failovers {
             let (cluster, from) = (&context.name, &plan.from);
             tracing::warn!(%cluster, %from, "transactions are still open there; they will be refused");
         }
+        self.reached(Reached::StoodStill);
         let said = views.iter().find(|view| view.server == plan.from).and_then(|v| v.said.as_ref().ok());
-        undo.fenced = said.filter(|said| !said.is_read_only).map(|_| plan.from.clone());
         let fenced = ops::fence(access, &plan.from, Clients::Stay, clock.within(FENCE_WITHIN)).await;
         let fenced = fenced.map_err(|error| format!("{} could not be fenced: {error}", plan.from))?;
+        self.reached(Reached::Fenced);
         ops::await_executed(access, &plan.to, &fenced.executed, clock.within(APPLY_WITHIN)).await?;
+        self.reached(Reached::CaughtUp);
         let link = self.link(context, &plan.to).await;
         let is_semi_sync = said.is_some_and(|said| said.semi_sync.is_source);
         Ok(Ready { plan, is_fenced: true, is_semi_sync, link })
@@ -158,22 +282,21 @@ impl Failovers {
         context: &Context,
         request: &FailoverRequest,
         (plan, views): (FailoverPlan, Vec<ServerView>),
-        undo: &mut Undo,
     ) -> Result<Ready, String> {
         let (access, from) = (&context.access, plan.from.clone());
         // First of all: what it acknowledges from here on reaches no client of ours.
         self.pools.bar(&context.name, &from);
-        undo.barred = Some(from.clone());
         let said = views.iter().find(|view| view.server == from).map(|view| &view.said);
         let is_semi_sync = match said {
             Some(Ok(said)) => said.semi_sync.is_source,
             _ => context.turn.heard(&from).is_some_and(|heard| heard.said.semi_sync.is_source),
         };
-        if let Some(Ok(said)) = said {
-            undo.fenced = (!said.is_read_only).then(|| from.clone());
+        if let Some(Ok(_)) = said {
             match ops::fence(access, &from, Clients::Go, FENCE_WITHIN).await {
                 Ok(fenced) => {
+                    self.reached(Reached::Fenced);
                     ops::await_executed(access, &plan.to, &fenced.executed, APPLY_WITHIN).await?;
+                    self.reached(Reached::CaughtUp);
                     let link = self.link(context, &plan.to).await;
                     return Ok(Ready { plan, is_fenced: true, is_semi_sync, link });
                 }
@@ -183,8 +306,9 @@ impl Failovers {
                 }
             }
         }
-        let plan = self.leave_behind(context, request, &from, undo).await?;
+        let plan = self.leave_behind(context, request, plan).await?;
         ops::await_applied(access, &plan.to, APPLY_WITHIN).await?;
+        self.reached(Reached::CaughtUp);
         let link = self.link(context, &plan.to).await;
         Ok(Ready { plan, is_fenced: false, is_semi_sync, link })
     }
@@ -195,23 +319,25 @@ impl Failovers {
         &self,
         context: &Context,
         request: &FailoverRequest,
-        from: &ServerId,
-        undo: &mut Undo,
+        first: FailoverPlan,
     ) -> Result<FailoverPlan, String> {
-        let others = servers(&context.declared).into_iter().filter(|server| server != from);
-        let others: Vec<_> = others.filter(|server| !context.cut_off.contains(server)).collect();
-        for server in &others {
-            match ops::receive(&context.access, server, false, STEP_WITHIN).await {
-                Ok(()) => undo.stopped.push(server.clone()),
-                Err(error) => tracing::warn!(%server, %error, "does not stop receiving"),
+        let from = &first.from;
+        let others = || servers(&context.declared).into_iter().filter(move |server| server != from);
+        for server in others().filter(|server| !context.cut_off.contains(server)) {
+            if let Err(error) = ops::stop_receiving(&context.access, &server, STEP_WITHIN).await {
+                tracing::warn!(%server, %error, "does not stop receiving");
             }
         }
-        let others = servers(&context.declared).into_iter().filter(|server| server != from);
-        let mut views = context.views_of(others.collect(), VIEW_WITHIN).await;
+        self.reached(Reached::Halted);
+        let mut views = context.views_of(others().collect(), VIEW_WITHIN).await;
         // Asking it once more would only cost time.
         views.push(ServerView { server: from.clone(), said: Err("it cannot be fenced".to_owned()) });
         let plan = context.decide(&views, request.to.as_ref(), false).map_err(|why| why.to_string())?;
         tracing::warn!(cluster = %context.name, %plan, "fails over without the old primary");
+        if plan.to != first.to {
+            let noted = self.note_begun(context, request, (&plan, &views)).await;
+            noted.map_err(|error| format!("it could not be noted: {error}"))?;
+        }
         Ok(plan)
     }
 
@@ -232,23 +358,17 @@ impl Failovers {
         context: &Context,
         request: &FailoverRequest,
         ready: Ready,
-        undo: &mut Undo,
         clock: Clock,
     ) -> Result<Ready, FailoverEnd> {
-        let (access, to, from) = (&context.access, &ready.plan.to, &ready.plan.from);
+        let (access, to) = (&context.access, &ready.plan.to);
         let undone = |why: String| FailoverEnd::Undone(why);
         if clock.is_over() {
             return Err(undone("writes would have stood too long".to_owned()));
         }
-        let mut record = self.record_of(context, &ready, &request.why);
-        let begun = Record { primary: from.clone(), promoting: Some(to.clone()), ..record.clone() };
         let _changing = context.turn.changing().await;
-        let noted = self.primaries.write(&context.name, begun).await;
-        noted.map_err(|error| undone(format!("it could not be noted: {error}")))?;
-        undo.is_noted = true;
-        undo.stopped.push(to.clone());
-        let stopped = ops::replicate(access, to, false, clock.within(STEP_WITHIN)).await;
+        let stopped = ops::stop_replicating(access, to, clock.within(STEP_WITHIN)).await;
         stopped.map_err(|error| undone(format!("{to} does not stop replicating: {error}")))?;
+        self.reached(Reached::Stopped);
         if ready.is_semi_sync
             && let Err(error) = ops::set_semi_sync(access, to, true, clock.within(STEP_WITHIN)).await
         {
@@ -262,9 +382,10 @@ impl Failovers {
                 return Err(FailoverEnd::Unknown(why));
             }
         }
-        record.promoting = None;
-        let led = self.lead(&context.name, record).await;
+        self.reached(Reached::Opened);
+        let led = self.lead(&context.name, self.record_of(context, &ready, &request.why)).await;
         led.map_err(|why| FailoverEnd::Unknown(format!("{to} is the primary, but {why}")))?;
+        self.reached(Reached::Led);
         Ok(ready)
     }
 
@@ -272,12 +393,22 @@ impl Failovers {
     /// the old primary and answer.
     fn record_of(&self, context: &Context, ready: &Ready, why: &str) -> Record {
         let plan = &ready.plan;
-        let stays = |server: &ServerId| *server == plan.to || plan.followers.contains(server);
+        let all = servers(&context.declared).into_iter();
+        let (stay, cut_off): (Vec<_>, Vec<_>) =
+            all.partition(|server| *server == plan.to || plan.followers.contains(server));
+        let mut unfenced = context.unfenced.clone();
+        unfenced.retain(|server| *server != plan.to && *server != plan.from && cut_off.contains(server));
+        if !ready.is_fenced {
+            unfenced.push(plan.from.clone());
+        }
         Record {
             primary: plan.to.clone(),
-            cut_off: servers(&context.declared).into_iter().filter(|server| !stays(server)).collect(),
-            unfenced: if ready.is_fenced { Vec::new() } else { vec![plan.from.clone()] },
+            cut_off,
+            unfenced,
             promoting: None,
+            halted: Vec::new(),
+            reopens: false,
+            unsettled: stay,
             is_ours: true,
             configured: context.declared.primary.clone(),
             why: why.to_owned(),
@@ -297,14 +428,12 @@ impl Failovers {
                 (server, done)
             });
         }
-        if let Err(error) = ops::forget_source(&context.access, &plan.to, STEP_WITHIN).await {
-            tracing::warn!(server = %plan.to, %error, "still knows what it replicated from");
-        }
         while let Some(followed) = following.join_next().await {
             let Ok((server, done)) = followed else { continue };
             let _changing = context.turn.changing().await;
             let Some(mut record) = self.primaries.record(&context.name) else { return };
             record.cut_off.retain(|cut_off| *cut_off != server);
+            record.unsettled.retain(|unsettled| *unsettled != server);
             match done {
                 Ok(()) => {
                     tracing::info!(cluster = %context.name, %server, source = %plan.to, "follows");
@@ -323,48 +452,40 @@ impl Failovers {
             if let Err(why) = self.lead(&context.name, record).await {
                 tracing::error!(cluster = %context.name, why, "who follows could not be published");
             }
+            self.reached(Reached::Repointed);
+        }
+        // Last: a former primary may need the login that it replicated with.
+        self.forget(context, &plan.to).await;
+        self.reached(Reached::Forgotten);
+    }
+
+    /// Lets the new primary forget what it replicated from. What fails is tried again by the watching task.
+    pub(super) async fn forget(&self, context: &Context, primary: &ServerId) {
+        if let Err(error) = ops::forget_source(&context.access, primary, STEP_WITHIN).await {
+            tracing::warn!(server = %primary, %error, "still knows what it replicated from");
+            return;
+        }
+        let _changing = context.turn.changing().await;
+        let Some(mut record) = self.primaries.record(&context.name) else { return };
+        if record.primary != *primary || record.promoting.is_some() {
+            return;
+        }
+        record.unsettled.retain(|unsettled| unsettled != primary);
+        if let Err(error) = self.primaries.write(&context.name, record).await {
+            tracing::warn!(cluster = %context.name, %error, "that it has forgotten could not be noted");
         }
     }
 
     /// Makes everything as it was.
-    async fn undo(&self, context: &Context, undo: Undo, why: String) -> FailoverEnd {
-        let access = &context.access;
-        for server in &undo.stopped {
-            if let Err(error) = ops::replicate(access, server, true, STEP_WITHIN).await {
-                tracing::error!(cluster = %context.name, %server, %error, "does not replicate any more");
+    async fn undo(&self, context: &Context, why: String) -> FailoverEnd {
+        let from = &context.cluster.primary;
+        match self.put_back(context).await {
+            Ok(()) => {
+                self.pools.lift(&context.name, from);
+                FailoverEnd::Undone(why)
             }
+            // It did not answer to the fence either.
+            Err(not) => FailoverEnd::Unknown(format!("{why}; {not}")),
         }
-        if undo.is_noted {
-            let _changing = context.turn.changing().await;
-            let record = self.primaries.record(&context.name);
-            let undone = record.map(|record| Record {
-                promoting: None,
-                cut_off: context.cut_off.clone(),
-                unfenced: context.unfenced.clone(),
-                ..record
-            });
-            if let Some(record) = undone
-                && let Err(error) = self.primaries.write(&context.name, record).await
-            {
-                // The watching task finds it so, and undoes what is undone already.
-                tracing::error!(cluster = %context.name, %error, "that it was undone could not be noted");
-            }
-        }
-        if let Some(server) = &undo.fenced {
-            match ops::open(access, server, STEP_WITHIN).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    return FailoverEnd::Unknown(format!("{why}; {server} stays read-only"));
-                }
-                // It did not answer to the fence either.
-                Err(error) => {
-                    return FailoverEnd::Unknown(format!("{why}; {server} may be read-only: {error}"));
-                }
-            }
-        }
-        if let Some(server) = &undo.barred {
-            self.pools.lift(&context.name, server);
-        }
-        FailoverEnd::Undone(why)
     }
 }

@@ -44,6 +44,14 @@ pub enum Undecided {
     /// A failover is under way.
     #[error("a failover is under way")]
     FailingOver,
+    /// One was left half done, and was undone: nobody else was promoted.
+    #[error("a failover that was begun was undone: {primary} is the primary as before; {why}")]
+    Undone {
+        /// The server that Bulkhead leads to.
+        primary: ServerId,
+        /// Why it cannot be told that it is the primary still.
+        why: String,
+    },
     /// It was found and could not be published.
     #[error("{server} is the primary, but {why}")]
     Unpublished {

@@ -10,14 +10,17 @@ mod command;
 mod decide;
 mod end;
 mod link;
+mod near;
 mod ops;
 mod primaries;
 mod read;
+mod resume;
 mod run;
 mod tend;
 mod watch;
 
 pub use crate::gtid::{GtidFault, GtidSet, Origin};
+pub use carry::Reached;
 pub use decide::{
     Before, FailoverPlan, Heard, Identity, Judgement, Loss, Receiving, Refusal, Replication, Said, SemiSync,
     ServerView, Situation, Step, Unfit, decide, judge,

@@ -115,12 +115,42 @@ async fn end_clients(conn: &mut Conn, own_user: &str) -> Result<(), ReadError> {
                    'Slave_SQL', 'Slave_worker', 'Killed')";
     let clients: Vec<(u64, String, Option<bool>)> = conn.query(listing).await?;
     for (id, ..) in clients.iter().filter(|(_, user, is_stuck)| user != own_user || *is_stuck == Some(true)) {
-        match conn.query_drop(format!("KILL {id}")).await {
-            Err(Error::Server(error)) if error.code == NO_SUCH_THREAD => {}
-            killed => killed?,
-        }
+        kill(conn, *id).await?;
     }
     Ok(())
+}
+
+/// Ends all other connections of Bulkhead's own login, but replication's, and waits until they are gone: what a
+/// proxy that ended has sent is done by then, or never will be. Gives what the server says after that.
+///
+/// # Errors
+/// It does not answer, or they are not gone within the bound.
+pub(super) async fn end_own(access: &Access, server: &ServerId, within: Duration) -> Result<Said, ReadError> {
+    let listing = "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = ? \
+                   AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID')";
+    let ending = async {
+        let mut conn = access.open(server, within).await?;
+        let ended: Vec<u64> = conn.exec(listing, (access.user(),)).await?;
+        for id in &ended {
+            kill(&mut conn, *id).await?;
+        }
+        loop {
+            let left: Vec<u64> = conn.exec(listing, (access.user(),)).await?;
+            if !left.iter().any(|id| ended.contains(id)) {
+                return read::read(&mut conn).await;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    timeout(within, ending).await.map_err(|_| ReadError::Late(within))?
+}
+
+/// Ends a connection; one that is gone already is.
+async fn kill(conn: &mut Conn, id: u64) -> Result<(), ReadError> {
+    match conn.query_drop(format!("KILL {id}")).await {
+        Err(Error::Server(error)) if error.code == NO_SUCH_THREAD => Ok(()),
+        killed => Ok(killed?),
+    }
 }
 
 /// Waits until no transaction of others that wrote something is open; says whether that came.
@@ -217,26 +247,22 @@ pub(super) async fn await_applied(
     }
 }
 
-/// Stops or starts receiving; what was received is applied further.
-pub(super) async fn receive(
+/// Stops receiving; what was received is applied further.
+pub(super) async fn stop_receiving(
     access: &Access,
     server: &ServerId,
-    on: bool,
     within: Duration,
 ) -> Result<(), ReadError> {
-    let verb = if on { "START" } else { "STOP" };
-    tell_replica(access, server, within, |noun| format!("{verb} {noun} IO_THREAD")).await
+    tell_replica(access, server, within, |noun| format!("STOP {noun} IO_THREAD")).await
 }
 
-/// Stops or starts replication as a whole.
-pub(super) async fn replicate(
+/// Stops replication as a whole.
+pub(super) async fn stop_replicating(
     access: &Access,
     server: &ServerId,
-    on: bool,
     within: Duration,
 ) -> Result<(), ReadError> {
-    let verb = if on { "START" } else { "STOP" };
-    tell_replica(access, server, within, |noun| format!("{verb} {noun}")).await
+    tell_replica(access, server, within, |noun| format!("STOP {noun}")).await
 }
 
 /// Forgets what a promoted server replicated from.
@@ -272,16 +298,56 @@ pub(super) async fn set_semi_sync(
 ) -> Result<(), ReadError> {
     let setting = async {
         let mut conn = access.open(server, within).await?;
-        let names: Vec<(String, String)> =
-            conn.query("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync%enabled'").await?;
-        for (name, _) in names {
-            let is_of_source = name.contains("source") || name.contains("master");
-            let value = if is_of_source == is_source { "ON" } else { "OFF" };
-            conn.query_drop(format!("SET GLOBAL {name} = {value}")).await?;
-        }
-        Ok(())
+        let sides = semi_sync_sides(&mut conn).await?;
+        turn_semi_sync(&mut conn, &sides, is_source).await
     };
     timeout(within, setting).await.map_err(|_| ReadError::Late(within))?
+}
+
+/// A switch of semi-synchronous replication.
+struct Side {
+    name: String,
+    is_of_source: bool,
+    is_on: bool,
+}
+
+async fn semi_sync_sides(conn: &mut Conn) -> Result<Vec<Side>, ReadError> {
+    let rows: Vec<(String, String)> =
+        conn.query("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync%enabled'").await?;
+    let side = |(name, value): (String, String)| Side {
+        is_of_source: name.contains("source") || name.contains("master"),
+        is_on: value.eq_ignore_ascii_case("ON"),
+        name,
+    };
+    Ok(rows.into_iter().map(side).collect())
+}
+
+async fn turn_semi_sync(conn: &mut Conn, sides: &[Side], is_source: bool) -> Result<(), ReadError> {
+    for side in sides {
+        let value = if side.is_of_source == is_source { "ON" } else { "OFF" };
+        conn.query_drop(format!("SET GLOBAL {} = {value}", side.name)).await?;
+    }
+    Ok(())
+}
+
+/// Lets a replica go on that a failover stopped, or kept from receiving, and that was not promoted.
+pub(super) async fn replicate_again(
+    access: &Access,
+    server: &ServerId,
+    within: Duration,
+) -> Result<(), ReadError> {
+    let going_on = async {
+        let mut conn = access.open(server, within).await?;
+        let sides = semi_sync_sides(&mut conn).await?;
+        let is_on = |of_source| sides.iter().any(|side| side.is_on && side.is_of_source == of_source);
+        // As the promotion that did not come to its end may have left it.
+        if is_on(true) && !is_on(false) {
+            turn_semi_sync(&mut conn, &sides, false).await?;
+        }
+        let noun = noun_of(flavour_of(&mut conn).await?);
+        Ok(conn.query_drop(format!("START {noun}")).await?)
+    };
+    timeout(within, going_on).await.map_err(|_| ReadError::Late(within))?
 }
 
 /// Makes a server replicate from `source`, and waits until it does. One that replicated before keeps its

@@ -1,6 +1,6 @@
 //! The memory of who is primary: what the config names, overridden by what the store holds.
 //!
-//! One key per cluster, `clusters/NAME/primary`, written before a replica is promoted and again after. A
+//! One key per cluster, `clusters/NAME/primary`, written before anything is done for a failover and again after. A
 //! restart and a reload lead to the server that it names. Which server is the primary is a fact of the
 //! servers, so a config that names another one moves nothing: a warning says how to make them agree. A record
 //! of a server that the config no longer lists means nothing.
@@ -28,6 +28,18 @@ pub struct Record {
     pub unfenced: Vec<ServerId>,
     /// A failover was begun: this one is being promoted, or was when the proxy ended.
     pub promoting: Option<ServerId>,
+    /// Replicas that do not replicate, or may not, for a failover that was begun: they go on when that is
+    /// undone.
+    #[serde(default)]
+    pub halted: Vec<ServerId>,
+    /// The primary took writes, and may refuse them for a failover that was begun: it is opened when that is
+    /// undone.
+    #[serde(default)]
+    pub reopens: bool,
+    /// After a failover: servers in use whose replication is as it was before; the new primary is one while it
+    /// knows what it replicated from.
+    #[serde(default)]
+    pub unsettled: Vec<ServerId>,
     /// Bulkhead left them behind itself, so that it also fences them and makes them follow when they are
     /// back.
     pub is_ours: bool,
@@ -52,6 +64,24 @@ struct State {
     records: BTreeMap<ClusterName, (Record, u64)>,
     /// Clusters whose promotion that is noted nobody is carrying out any more.
     left: BTreeSet<ClusterName>,
+}
+
+impl Record {
+    /// Of a cluster that is as its config says.
+    pub(super) fn of(cluster: &Cluster, configured: &ServerId) -> Self {
+        Self {
+            primary: cluster.primary.clone(),
+            cut_off: Vec::new(),
+            unfenced: Vec::new(),
+            promoting: None,
+            halted: Vec::new(),
+            reopens: false,
+            unsettled: Vec::new(),
+            is_ours: true,
+            configured: configured.clone(),
+            why: String::new(),
+        }
+    }
 }
 
 impl Primaries {
@@ -146,7 +176,9 @@ impl Primaries {
 
     /// Says whether a promotion that is noted was left so.
     pub(super) fn is_left(&self, name: &ClusterName) -> bool {
-        self.state().left.contains(name)
+        let state = self.state();
+        let is_noted = state.records.get(name).is_some_and(|(record, _)| record.promoting.is_some());
+        is_noted && state.left.contains(name)
     }
 
     /// Writes a record, if nobody else has written one since it was last read.
@@ -254,6 +286,9 @@ mod tests {
             cut_off: cut_off.iter().map(|port| server(*port)).collect(),
             unfenced: Vec::new(),
             promoting: None,
+            halted: Vec::new(),
+            reopens: false,
+            unsettled: Vec::new(),
             is_ours: true,
             configured: server(13_310),
             why: "test".to_owned(),

@@ -15,6 +15,7 @@ use super::read::Access;
 use crate::backend::Pools;
 use crate::config::{Cluster, FailoverMode};
 use crate::drain::FailoverEnd;
+use crate::fail_point::FailPoints;
 use crate::ids::{ClusterName, ServerId};
 use crate::topology::SnapshotCell;
 
@@ -39,6 +40,7 @@ pub struct Failovers {
     pub(super) snapshots: Arc<SnapshotCell>,
     pub(super) pools: Arc<Pools>,
     pub(super) primaries: Arc<Primaries>,
+    pub(super) fail_points: FailPoints,
     clusters: Mutex<BTreeMap<ClusterName, Arc<Turn>>>,
 }
 
@@ -72,6 +74,8 @@ pub(super) struct Seen {
     pub strays: Vec<ServerId>,
     /// From where to where a failover went that was left half done and then finished.
     pub finished: Option<(ServerId, ServerId)>,
+    /// The primary of a failover that was left half done and then undone.
+    pub undone: Option<ServerId>,
     /// What keeps each of the cut off away.
     pub notes: BTreeMap<ServerId, String>,
 }
@@ -128,7 +132,8 @@ impl fmt::Debug for Failovers {
 impl Failovers {
     /// Nothing is asked of a server before [`Failovers::watch`] or a call below.
     pub fn new(snapshots: Arc<SnapshotCell>, pools: Arc<Pools>, primaries: Arc<Primaries>) -> Self {
-        Self { snapshots, pools, primaries, clusters: Mutex::default() }
+        let fail_points = FailPoints::of_environment();
+        Self { snapshots, pools, primaries, fail_points, clusters: Mutex::default() }
     }
 
     pub(super) fn turn(&self, cluster: &ClusterName) -> Arc<Turn> {
@@ -163,8 +168,17 @@ impl Failovers {
         let Some(context) = self.context(name) else {
             return FailoverEnd::Undone(Refusal::UnknownCluster(name.clone()).to_string());
         };
+        // What an ended proxy left is finished or undone first, if that can be.
+        if let Some(record) = self.primaries.record(name).filter(|_| self.primaries.is_left(name)) {
+            self.resume(&context, record).await;
+        }
         let Some(failing) = context.turn.begin() else {
             return FailoverEnd::Undone(Refusal::UnderWay.to_string());
+        };
+        // If the watching task is at that, it comes to its end.
+        drop(context.turn.changing().await);
+        let Some(context) = self.context(name) else {
+            return FailoverEnd::Undone(Refusal::UnknownCluster(name.clone()).to_string());
         };
         let (from, FailoverRequest { to, planned, why }) = (&context.cluster.primary, &request);
         tracing::warn!(cluster = %name, %from, ?to, planned, why, "a failover begins");
@@ -235,8 +249,15 @@ impl Failovers {
         if self.primaries.is_left(name) {
             return Found::Undecided(Undecided::FailingOver);
         }
+        let undone = context.turn.seen().undone.take();
         let views = context.views(VIEW_WITHIN).await;
-        self.settle_found(&context, &views, false).await
+        match self.settle_found(&context, &views, false).await {
+            Found::Undecided(why) if undone.as_ref() == Some(&context.cluster.primary) => {
+                let primary = context.cluster.primary.clone();
+                Found::Undecided(Undecided::Undone { primary, why: why.to_string() })
+            }
+            found => found,
+        }
     }
 
     /// Every cluster, by name.

@@ -1,9 +1,8 @@
-//! What is done about what was seen: leading to another primary, finishing what an ended proxy began, taking
-//! back the servers that were left behind.
+//! What is done about what was seen: leading to another primary, taking back the servers that were left behind.
 
 use super::carry::HELD_FOR;
 use super::decide::{Before, Judgement, judge};
-use super::decide::{Receiving, Said, ServerView};
+use super::decide::{Said, ServerView};
 use super::end::{Found, Undecided};
 use super::link::Link;
 use super::ops::{self, Clients};
@@ -96,67 +95,14 @@ impl Failovers {
         });
     }
 
-    /// Finishes, or undoes, what a proxy that ended had begun.
-    pub(super) async fn resume(&self, context: &Context, record: Record) {
-        let Some(to) = record.promoting.clone() else { return };
-        let (cluster, from, access) = (&context.name, &record.primary, &context.access);
-        let view = access.view(&to, STEP_WITHIN).await;
-        let Ok(said) = &view.said else {
-            let why = "it was being promoted when the proxy ended, and does not answer".to_owned();
-            if context.turn.seen().notes.insert(to.clone(), why).is_none() {
-                tracing::error!(%cluster, %from, %to, "a failover was begun; how far is not known yet");
-            }
-            return;
-        };
-        let _changing = context.turn.changing().await;
-        if context.turn.is_failing() || self.primaries.record(cluster).as_ref() != Some(&record) {
-            return;
-        }
-        let is_promoted = said.is_writable();
-        let done = if is_promoted {
-            tracing::warn!(%cluster, %from, %to, "a failover that was begun is finished");
-            if let Err(error) = ops::forget_source(access, &to, STEP_WITHIN).await {
-                tracing::warn!(%to, %error, "still knows what it replicated from");
-            }
-            // Whether the old primary was fenced is not known any more, nor who follows whom.
-            let cut_off = servers(&context.declared).into_iter().filter(|server| *server != to).collect();
-            let unfenced = vec![from.clone()];
-            let primary = to.clone();
-            let why = record.why.clone();
-            let configured = context.declared.primary.clone();
-            let is_ours = true;
-            let record = Record { primary, cut_off, unfenced, promoting: None, is_ours, configured, why };
-            self.lead(cluster, record).await
-        } else {
-            tracing::warn!(%cluster, %from, %to, "a failover that was begun is undone");
-            if let Err(error) = ops::replicate(access, &to, true, STEP_WITHIN).await {
-                tracing::error!(%cluster, %to, %error, "does not replicate any more");
-            }
-            match ops::open(access, from, STEP_WITHIN).await {
-                Ok(true) => {}
-                Ok(false) => tracing::error!(%cluster, %from, "the primary stays read-only"),
-                Err(error) => tracing::error!(%cluster, %from, %error, "the primary may be read-only"),
-            }
-            let silent = record.cut_off.iter().filter(|server| **server != *from).cloned().collect();
-            let unfenced = Vec::new();
-            self.lead(cluster, Record { promoting: None, cut_off: silent, unfenced, ..record.clone() }).await
-        };
-        if done.is_ok() && is_promoted {
-            context.turn.seen().finished = Some((from.clone(), to.clone()));
-        }
-        if let Err(why) = done {
-            tracing::error!(%cluster, why, "what became of the failover could not be published");
-        }
-        context.turn.seen().notes.remove(&to);
-    }
-
     /// Looks after the servers that were left behind.
     pub(super) async fn tend(&self, context: &Context, views: &[ServerView]) {
         // The context is older than what following another primary may just have changed.
         let Some(record) = self.primaries.record(&context.name) else { return };
-        if record.promoting.is_some() || record.cut_off.is_empty() {
+        if record.promoting.is_some() {
             return;
         }
+        self.mend(context, views).await;
         let primary = views.iter().find(|view| view.server == record.primary);
         let primary = primary.and_then(|view| view.said.as_ref().ok());
         for server in record.cut_off.clone() {
@@ -180,6 +126,10 @@ impl Failovers {
                 tracing::warn!(cluster = %context.name, %server, note, "is not used");
             }
         }
+        // Last: one of those may need the login that it replicated with.
+        if record.unsettled.contains(&record.primary) && primary.is_some() && !context.turn.is_failing() {
+            self.forget(context, &record.primary).await;
+        }
     }
 
     /// Fences a server that is back, and makes it follow the primary.
@@ -193,13 +143,7 @@ impl Failovers {
         record: &Record,
         primary: Option<&Said>,
     ) -> Result<(), String> {
-        let source = said.sources.first();
-        let follows_primary = source.is_some_and(|source| {
-            let known = primary.and_then(|primary| primary.identity.is_same(&source.source_identity));
-            known.unwrap_or(source.source == record.primary)
-                && source.receiving == Receiving::Yes
-                && source.applies
-        });
+        let follows_primary = said.replicates_from(&record.primary, primary);
         let acts = record.is_ours && context.declared.failover.mode == FailoverMode::BuiltIn;
         if !acts {
             return if follows_primary { Ok(()) } else { Err("does not follow the primary".to_owned()) };
@@ -226,6 +170,19 @@ impl Failovers {
         if !beyond.is_empty() {
             return Err(stranded(&beyond));
         }
+        self.follow_primary(context, server, record).await
+    }
+
+    /// Makes a server follow the primary.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(super) async fn follow_primary(
+        &self,
+        context: &Context,
+        server: &ServerId,
+        record: &Record,
+    ) -> Result<(), String> {
         let link = self.link_of(context).await;
         ops::follow(&context.access, server, &record.primary, link.as_ref(), FOLLOW_WITHIN).await
     }
@@ -242,20 +199,38 @@ impl Failovers {
 
     /// Uses a server again.
     async fn take_in(&self, context: &Context, server: &ServerId, primary: &ServerId) {
-        let _changing = context.turn.changing().await;
-        let Some(mut record) = self.primaries.record(&context.name) else { return };
-        if record.primary != *primary || context.turn.is_failing() {
-            return;
-        }
-        record.cut_off.retain(|cut_off| cut_off != server);
-        record.unfenced.retain(|unfenced| unfenced != server);
-        match self.lead(&context.name, record).await {
-            Ok(()) => {
+        let amended = self.amend(context, primary, |record| {
+            record.cut_off.retain(|cut_off| cut_off != server);
+            record.unfenced.retain(|unfenced| unfenced != server);
+        });
+        match amended.await {
+            Ok(true) => {
                 tracing::info!(cluster = %context.name, %server, "follows the primary; used again");
                 context.turn.seen().notes.remove(server);
             }
+            Ok(false) => {}
             Err(why) => tracing::error!(cluster = %context.name, %server, why, "could not be taken in"),
         }
+    }
+
+    /// Changes what the store says, unless another server is the primary by now or a failover is under way;
+    /// says whether it did.
+    ///
+    /// # Errors
+    /// It could not be written, or followed.
+    pub(super) async fn amend(
+        &self,
+        context: &Context,
+        primary: &ServerId,
+        change: impl FnOnce(&mut Record) + Send,
+    ) -> Result<bool, String> {
+        let _changing = context.turn.changing().await;
+        let Some(mut record) = self.primaries.record(&context.name) else { return Ok(false) };
+        if record.primary != *primary || record.promoting.is_some() || context.turn.is_failing() {
+            return Ok(false);
+        }
+        change(&mut record);
+        self.lead(&context.name, record).await.map(|()| true)
     }
 
     /// What a server that never replicated is to replicate with: the config's login, or what a replica uses.
@@ -309,10 +284,8 @@ fn followed(context: &Context, views: &[ServerView], to: &ServerId) -> Record {
             .into_iter()
             .filter(|server| server != to && !follows(server))
             .collect(),
-        unfenced: Vec::new(),
-        promoting: None,
         is_ours: false,
-        configured: context.declared.primary.clone(),
         why: "another server was found to take writes".to_owned(),
+        ..Record::of(&context.cluster, &context.declared.primary)
     }
 }

@@ -45,6 +45,7 @@ struct ByBytes;
 
 impl Weighter<PlanKey, Arc<Planned>> for ByBytes {
     fn weight(&self, _: &PlanKey, planned: &Arc<Planned>) -> u64 {
+        let names = planned.as_ref().as_ref().map_or(0, |plan| plan.tables.count());
         let parts = match planned.as_ref() {
             Ok(Plan { route: Route::Key(route), .. }) => {
                 let rows = route.rows.as_ref().map_or(0, |rows| rows.keys.len() * (route.values.len() + 2));
@@ -55,7 +56,7 @@ impl Weighter<PlanKey, Arc<Planned>> for ByBytes {
             Ok(_) => 0,
             Err(refusal) => refusal.detail.len() / PART_BYTES as usize,
         };
-        PLAN_BYTES + PART_BYTES * parts as u64
+        PLAN_BYTES + PART_BYTES * (parts + names) as u64
     }
 }
 

@@ -20,6 +20,7 @@ mod query;
 mod refusal;
 mod route;
 mod statements;
+mod tables;
 mod target;
 
 pub use binding::{Address, Bound, Destination, LocalAnswer, NoParams, ParamValues, Piece, PieceText};
@@ -31,6 +32,7 @@ pub use route::{DatabaseRoute, KeyRoute, KeySource, Plan, Route, SystemRoute};
 pub use statements::bodies::left_behind;
 pub use statements::whole::REMOTE_ENGINES;
 pub use statements::{PlanInput, plan, plan_unread};
+pub use tables::Tables;
 pub use target::{TargetShape, WorkspacePins};
 
 /// Plans a statement from its text: reads it, or routes it whole where it cannot be read.

@@ -6,7 +6,7 @@ use crate::ids::{Keyspace, KeyspaceId, WorkspaceId};
 use crate::sql::StatementKind;
 use crate::vschema::{ColumnVindex, KeyspaceSchema};
 
-use super::{Effects, LocalAnswer};
+use super::{Effects, LocalAnswer, Tables};
 
 /// How statements of one shape are run.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Plan {
     pub route: Route,
     /// What it does to the session.
     pub effects: Effects,
+    /// The tables that it names.
+    pub tables: Tables,
 }
 
 impl Plan {

@@ -174,7 +174,9 @@ impl Session {
             was_held: self.asks_anew,
             workspace: place.permit_key(),
             shards: place.shard.as_slice(),
+            tables: &job.plan.tables,
             text: job.text,
+            mode: state.mode,
             bytes: job.text.len() + job.parameter_bytes(),
         }
     }

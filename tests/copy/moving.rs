@@ -91,7 +91,7 @@ impl Mover {
         let login = Login { user: "bulkhead_admin".into(), password: Secret::new(&cluster.password) };
         let tls = ClientTls::disabled();
         let source = Source { server: server.clone(), login: login.clone(), tls: tls.clone() };
-        let within = Duration::from_secs(10);
+        let within = Duration::from_secs(60);
         let endpoint = Endpoint { cluster: ClusterName::new("c1"), server, login, tls, within };
         Self { endpoint, feeds: Arc::new(Feeds::new(Arc::new(Fixed(source)))) }
     }

@@ -19,6 +19,7 @@ pub(crate) const FOLDER_FILES_MAX: usize = 12;
 const LAYERS: &[(&str, u8)] = &[
     ("ids", 0),
     ("clock", 0),
+    ("fail_point", 0),
     ("gtid", 0),
     ("redact", 0),
     ("error", 1),

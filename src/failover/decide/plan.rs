@@ -116,6 +116,22 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+    /// The replica of a switchover is too far behind, and did not come nearer.
+    #[error(
+        "{server} is {} ms behind the primary at least, more than {} ms, and did not come nearer within \
+         {} s; writes were not held back",
+        .lag.as_millis(), .lag_max.as_millis(), .waited.as_secs()
+    )]
+    TooFar {
+        /// The replica.
+        server: ServerId,
+        /// How far it is behind, at least.
+        lag: Duration,
+        /// The most allowed.
+        lag_max: Duration,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// Servers that do not replicate take writes: somebody else has promoted one, or there are two primaries.
     #[error("these take writes and do not replicate: {}; this must be settled first", list(.0))]
     SeveralWritable(Vec<ServerId>),

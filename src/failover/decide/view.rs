@@ -156,6 +156,16 @@ impl Said {
         !self.is_read_only && is_writer
     }
 
+    /// Says whether it replicates from `primary`, whose own words are `said`, if it answers: by who that is,
+    /// else by its address.
+    pub fn replicates_from(&self, primary: &ServerId, said: Option<&Self>) -> bool {
+        self.sources.first().is_some_and(|source| {
+            let known = said.and_then(|primary| primary.identity.is_same(&source.source_identity));
+            let is_source = known.unwrap_or(source.source == *primary);
+            is_source && source.receiving == Receiving::Yes && source.applies
+        })
+    }
+
     /// Says whether it replicates from somewhere, or tries to.
     pub fn follows_someone(&self) -> bool {
         self.sources.iter().any(|source| source.receiving != Receiving::No || source.applies)

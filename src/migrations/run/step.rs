@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fail_point;
 use crate::migrations::view::State;
 
 /// The steps, in order. Each may be repeated: what it finds done it does not do again.
@@ -101,13 +102,6 @@ impl Step {
     }
 }
 
-/// The environment variable that names where a test stops the process: `before:swap`, `after:copy`.
-const STOP_AT: &str = "BULKHEAD_STOP_AT";
-
-/// Where the process is to stop, in builds for tests; nowhere in others.
-#[derive(Clone, Debug, Default)]
-pub(in crate::migrations) struct FailPoints(Option<String>);
-
 /// Which side of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::migrations) enum Side {
@@ -115,20 +109,20 @@ pub(in crate::migrations) enum Side {
     After,
 }
 
+/// Where a test stops the process: `before:swap`, `after:copy`.
+#[derive(Clone, Debug, Default)]
+pub(in crate::migrations) struct FailPoints(fail_point::FailPoints);
+
 impl FailPoints {
     /// As the environment says, in builds for tests.
     pub(in crate::migrations) fn of_environment() -> Self {
-        Self(if cfg!(debug_assertions) { std::env::var(STOP_AT).ok() } else { None })
+        Self(fail_point::FailPoints::of_environment())
     }
 
     /// Ends the process here, as a crash would, if a test wants that.
     pub(in crate::migrations) fn pass(&self, side: Side, step: Step) {
-        let Some(wanted) = &self.0 else { return };
         let side = if side == Side::Before { "before" } else { "after" };
-        if *wanted == format!("{side}:{}", step.name()) {
-            tracing::error!(wanted, "stopped by a test");
-            std::process::abort();
-        }
+        self.0.pass(format_args!("{side}:{}", step.name()));
     }
 }
 

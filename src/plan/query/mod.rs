@@ -56,6 +56,8 @@ pub(super) enum Source {
 /// What a whole statement uses; filled by the walk.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
+    /// The names of its tables, as written; not those of system schemas.
+    pub(super) tables: Vec<String>,
     /// The keyspace of its tables.
     pub(super) keyspace: Option<Arc<KeyspaceSchema>>,
     /// Workspaces whose databases qualify names.
@@ -200,7 +202,11 @@ impl<'a> Walk<'a> {
     pub(super) fn table(&mut self, table: &TableRef) -> Result<Vec<(String, ColumnId)>, Refusal> {
         self.seen.insert(table.at);
         self.count_relation(table.at)?;
-        match self.names.place(table)? {
+        let place = self.names.place(table)?;
+        if !matches!(place, Place::System(_)) {
+            self.uses.tables.push(table.table.clone());
+        }
+        match place {
             Place::Unsharded(keyspace) => {
                 self.enter(&keyspace, table.at)?;
                 Ok(Vec::new())

@@ -11,7 +11,7 @@ use super::whole::{check_case, qualifiers, token_numbers};
 use super::{PlanInput, not_supported};
 use crate::plan::names::unknown_database;
 use crate::plan::route::{DatabaseRoute, Plan, Route, Unpinned};
-use crate::plan::{Effects, Pins, Refusal};
+use crate::plan::{Effects, Pins, Refusal, Tables};
 
 /// CREATE, ALTER, DROP of databases: keyspaces come from the vschema, workspaces from the admin commands.
 pub(crate) fn plan_database(statement: &DdlStatement) -> Result<Plan, Refusal> {
@@ -56,7 +56,7 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
         ..super::queries::effects_of(input.scan.flags)
     };
     let effects = Effects { pins: effects.pins.with(pins), ..effects };
-    Ok(input.plan(false, route, effects))
+    Ok(Plan { tables: tables_of(statement), ..input.plan(false, route, effects) })
 }
 
 /// Where a schema change goes. While no workspace is pinned, one of tables, indexes and views is made in
@@ -102,6 +102,16 @@ fn names_of(statement: &DdlStatement) -> Vec<&ObjectName> {
     statement.objects.iter().chain(&statement.others).collect()
 }
 
+/// What a query or a body in it names is not looked for.
+fn tables_of(statement: &DdlStatement) -> Tables {
+    match statement.object {
+        DdlObject::Table | DdlObject::Index if statement.query.is_none() => {
+            Tables::of_objects(&names_of(statement))
+        }
+        _ => Tables::Unread,
+    }
+}
+
 /// LOCK TABLES.
 pub(crate) fn plan_lock_tables(tables: &[LockedTable], input: &PlanInput<'_>) -> Result<Plan, Refusal> {
     let names: Vec<&ObjectName> = tables.iter().map(|locked| &locked.table).collect();
@@ -112,7 +122,7 @@ pub(crate) fn plan_lock_tables(tables: &[LockedTable], input: &PlanInput<'_>) ->
         writes: tables.iter().any(|locked| locked.write),
         ..Effects::default()
     };
-    Ok(input.plan(false, route, effects))
+    Ok(Plan { tables: Tables::of_objects(&names), ..input.plan(false, route, effects) })
 }
 
 /// CALL: a procedure does what it likes in its database, so the whole database must be the session's.
@@ -148,7 +158,7 @@ pub(crate) fn plan_table_admin(admin: &TableAdminStatement, input: &PlanInput<'_
         alters_table,
         ..Effects::default()
     };
-    Ok(input.plan(reads, route, effects))
+    Ok(Plan { tables: Tables::of_objects(&names), ..input.plan(reads, route, effects) })
 }
 
 /// FLUSH: of named tables only.

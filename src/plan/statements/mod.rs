@@ -18,7 +18,7 @@ use crate::vschema::{KeyspaceSchema, Layout, Vschema};
 
 use super::names::Names;
 use super::route::{DatabaseRoute, Plan, Route, Unpinned};
-use super::{Effects, LocalAnswer, Pins, Refusal, TargetShape, TransactionEffect};
+use super::{Effects, LocalAnswer, Pins, Refusal, Tables, TargetShape, TransactionEffect};
 
 /// What planning looks at besides the parsed statement.
 #[derive(Clone, Copy)]
@@ -41,7 +41,7 @@ impl<'a> PlanInput<'a> {
     }
 
     pub(crate) fn plan(&self, reads_only: bool, route: Route, effects: Effects) -> Plan {
-        Plan { kind: self.scan.kind, digest: 0, reads_only, route, effects }
+        Plan { kind: self.scan.kind, digest: 0, reads_only, route, effects, tables: Tables::Unread }
     }
 
     /// The session's own database, whatever the statement names: for statements about the session's target.

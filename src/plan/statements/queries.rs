@@ -19,7 +19,7 @@ use super::{PlanInput, not_supported};
 use crate::plan::names::SystemSchema;
 use crate::plan::query::{Slot, Source, Tie, Uses, Walk, is_cheap, is_private, solve};
 use crate::plan::route::{DatabaseRoute, KeyRoute, KeySource, Plan, Route, SplitRows, SystemRoute, Unpinned};
-use crate::plan::{Effects, Pins, Refusal};
+use crate::plan::{Effects, Pins, Refusal, Tables};
 
 /// Plans a SELECT, INSERT, REPLACE, UPDATE or DELETE.
 pub(crate) fn plan_query(statement: &Statement, input: &PlanInput<'_>) -> Result<Plan, Refusal> {
@@ -52,7 +52,8 @@ pub(crate) fn plan_query(statement: &Statement, input: &PlanInput<'_>) -> Result
     let only_locks = flags.contains(ScanFlags::LOCK_FUNCTION) && !has_tables && !calls;
     let effects = Effects { leaves_state: calls, only_locks, ..effects };
     let reads_only = !writes && !acting && !calls;
-    Ok(input.plan(reads_only, route, effects))
+    let tables = Tables::named(&walk.uses.tables);
+    Ok(Plan { tables, ..input.plan(reads_only, route, effects) })
 }
 
 /// What a statement does to the session, as far as its tokens tell.

@@ -20,7 +20,7 @@ use crate::drain::{
     ActEnd, Action, Because, By, Command, Decision, Ended, Entry, FailoverEnd, How, Ladder, Moment, Notice,
     Ownership, Policy, Refused, Stage, Stand, StateChange, Step, Witness,
 };
-use crate::failover::{FailoverRequest, Failovers, Found};
+use crate::failover::{FailoverRequest, Failovers, Found, Undecided};
 use crate::health::{Facts, State};
 use crate::ids::ClusterName;
 use crate::session::Services;
@@ -35,9 +35,17 @@ const FOREIGN_FAILOVER_AFTER: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(in crate::server) enum Call {
     /// An operator's order, or a rehearsal of one.
-    Order { command: Command, is_rehearsal: bool, reply: oneshot::Sender<Result<Step, Refused>> },
+    Order { command: Command, is_rehearsal: bool, reply: oneshot::Sender<Result<Answered, Refused>> },
     /// Something that touched a server has ended.
     Ended(Act),
+}
+
+/// What an order came to.
+#[derive(Debug)]
+pub(in crate::server) struct Answered {
+    pub(in crate::server) step: Step,
+    /// The cluster worked before: a failover of it is a switchover.
+    pub(in crate::server) works: bool,
 }
 
 /// Something that touched a server, at its end.
@@ -193,6 +201,7 @@ impl Acting {
         match call {
             Call::Order { command, is_rehearsal, reply } => {
                 let ownership = self.ownership();
+                let works = self.ladder.works(&command.cluster, facts);
                 let done = if is_rehearsal {
                     self.ladder.rehearse(&command, facts, ownership, moment)
                 } else {
@@ -202,7 +211,7 @@ impl Acting {
                     self.take(step.clone(), moment.now);
                 }
                 // The operator may be gone; the order counts all the same.
-                let _ = reply.send(done);
+                let _ = reply.send(done.map(|step| Answered { step, works }));
             }
             Call::Ended(act) => self.end(act, moment),
         }
@@ -365,6 +374,9 @@ fn end_of(found: &Found) -> FailoverEnd {
         Found::Followed { to, .. } => FailoverEnd::Done(to.clone()),
         Found::Same(server) => {
             FailoverEnd::Undone(format!("the proxy that began it is gone; {server} is still the primary"))
+        }
+        Found::Undecided(why @ Undecided::Undone { .. }) => {
+            FailoverEnd::Undone(format!("the proxy that began it is gone; {why}"))
         }
         Found::Undecided(why) => FailoverEnd::Unknown(format!("the proxy that began it is gone; {why}")),
     }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::acting::Call;
+use super::acting::{Answered, Call};
 use super::alerts::Outbox;
 use super::history::History;
 use super::kill::Reserve;
@@ -52,31 +52,38 @@ impl Control {
     }
 
     async fn ask(&self, command: Command, is_rehearsal: bool) -> Result<Ordered, ClientError> {
+        let Order::FailOver(to) = command.order.clone() else {
+            return Ok(Ordered { step: self.call(command, is_rehearsal).await?.step, plan: None });
+        };
+        let cluster = command.cluster.clone();
+        if is_rehearsal {
+            let step = self.call(command, true).await?.step;
+            let plan = self.failovers.plan(&cluster, to).await;
+            let plan = plan.map(|plan| plan.to_string()).map_err(|refusal| refusal.to_string());
+            return Ok(Ordered { step, plan: Some(plan) });
+        }
+        // With the order writes are held: what can be waited for before that is.
+        if self.call(command.clone(), true).await?.works {
+            let near = self.failovers.await_near(&cluster, to.as_ref()).await;
+            near.map_err(|refusal| ClientError::new(Code::OrderRefused, refusal.to_string()))?;
+        }
+        Ok(Ordered { step: self.call(command, false).await?.step, plan: None })
+    }
+
+    async fn call(&self, command: Command, is_rehearsal: bool) -> Result<Answered, ClientError> {
         let (reply, answer) = oneshot::channel();
         let failed = |what: &str| ClientError::new(Code::AdminFailed, what.to_owned());
-        let plan = match &command.order {
-            Order::FailOver(to) if is_rehearsal => Some((command.cluster.clone(), to.clone())),
-            _ => None,
-        };
         self.calls
             .try_send(Call::Order { command, is_rehearsal, reply })
             .map_err(|_| failed("too many orders wait; try again"))?;
-        let step = match timeout(ANSWER_WITHIN, answer).await {
-            Ok(Ok(Ok(step))) => step,
-            Ok(Ok(Err(refused))) => return Err(self.refusal(&refused)),
-            Ok(Err(_closed)) => return Err(failed("the proxy is stopping")),
+        match timeout(ANSWER_WITHIN, answer).await {
+            Ok(Ok(Ok(answered))) => Ok(answered),
+            Ok(Ok(Err(refused))) => Err(self.refusal(&refused)),
+            Ok(Err(_closed)) => Err(failed("the proxy is stopping")),
             Err(_elapsed) => {
-                return Err(failed("no answer in time: the order may still be followed; see SHOW EVENTS"));
+                Err(failed("no answer in time: the order may still be followed; see SHOW EVENTS"))
             }
-        };
-        let plan = match plan {
-            Some((cluster, to)) => Some(match self.failovers.plan(&cluster, to).await {
-                Ok(plan) => Ok(plan.to_string()),
-                Err(refusal) => Err(refusal.to_string()),
-            }),
-            None => None,
-        };
-        Ok(Ordered { step, plan })
+        }
     }
 
     fn refusal(&self, refused: &Refused) -> ClientError {

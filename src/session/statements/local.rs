@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::error::{ClientError, Code};
 use crate::ids::SessionId;
-use crate::plan::{Effects, LocalAnswer, Plan, Route};
+use crate::plan::{Effects, LocalAnswer, Plan, Route, Tables};
 use crate::protocol::response::CommandKind;
 use crate::protocol::result::{Column, TextResult};
 use crate::sql::{self, KillTarget, Parsed, ShowStatement, StatementKind};
@@ -164,7 +164,8 @@ impl Session {
     pub(in crate::session) async fn field_list(&mut self, payload: &[u8]) -> Flow {
         let snapshot = self.snapshot();
         let (kind, effects) = (StatementKind::Show, Effects::default());
-        let plan = Plan { kind, digest: 0, reads_only: true, route: Route::Any, effects };
+        let tables = Tables::Unread;
+        let plan = Plan { kind, digest: 0, reads_only: true, route: Route::Any, effects, tables };
         let job = Job {
             payload: Payload::Raw(payload),
             kind: CommandKind::FieldList,
