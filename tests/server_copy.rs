@@ -619,8 +619,8 @@ async fn an_engine_that_was_followed_by_another_writes_nothing_more() {
 async fn indexes_are_built_one_by_one_and_gone_on_with() {
     for flavour in BOTH {
         let cluster = Cluster::shared(flavour);
-        let create = "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, a INT, b INT, c INT, KEY a (a), UNIQUE KEY \
-                      b (b), KEY c (c, a))";
+        let create = "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, a INT, b INT, c INT, KEY a (a), UNIQUE \
+                      KEY b (b), KEY c (c, a))";
         let fill = "INSERT INTO t VALUES (1, 5, 1, 7), (2, 5, 2, NULL), (3, NULL, 3, 7)";
         database(cluster, "stepwise", &[create, fill]);
         let mover = Mover::new(cluster);

@@ -338,8 +338,8 @@ async fn a_change_that_cannot_be_made_fails_in_the_servers_words() {
     }
 }
 
-/// The disk is full while rows are copied, and while changes are applied: a trigger says what the server would.
-/// It ends in those words, gives back what it took, loses nothing, and can be asked for again.
+/// The disk is full while rows are copied, and while changes are applied: a trigger says what the server
+/// would. It ends in those words, gives back what it took, loses nothing, and can be asked for again.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn a_full_disk_ends_it_and_nothing_is_lost() {

@@ -13,8 +13,8 @@
 //! 5. The caller writes the chunk, and [`Book::close`] lets its deferred changes go.
 //!
 //! Where little is written the server copies a chunk by itself, which is quicker, and its keys are not known.
-//! Such a chunk is claimed whole ([`Book::claim_whole`]) behind the copy and before its COMMIT, if no change of
-//! its rows was applied in the meantime.
+//! Such a chunk is claimed whole ([`Book::claim_whole`]) behind the copy and before its COMMIT, if no change
+//! of its rows was applied in the meantime.
 //!
 //! A chunk that meets another row's unique value is read again *alone* ([`Book::hold_at`]): once the feed has
 //! passed a marker written behind the read, everything that comes is held back. Shadow and source agree then
@@ -258,10 +258,10 @@ impl<T: Clone, P: Clone> Book<T, P> {
     /// `is_in` says whether a key may be of its range. The copy is written, and not committed yet. True if it
     /// may be: whatever comes from now on waits for it. Else it is to be rolled back.
     ///
-    /// What came before the chunk was registered is in the copy. What came since may be newer than the copy, or
-    /// not. As long as it is only pending no harm is done: its DELETE meets the copied row, waits for the
-    /// COMMIT, and deletes it. Once it is being applied its DELETE may have been there before the row was, and
-    /// of a row that was deleted nothing is left for the copy to meet.
+    /// What came before the chunk was registered is in the copy. What came since may be newer than the copy,
+    /// or not. As long as it is only pending no harm is done: its DELETE meets the copied row, waits for the
+    /// COMMIT, and deletes it. Once it is being applied its DELETE may have been there before the row was,
+    /// and of a row that was deleted nothing is left for the copy to meet.
     pub fn claim_whole(&mut self, id: ChunkId, is_in: impl Fn(&Key) -> bool) -> bool {
         let Some(at) = self.chunks.iter().position(|chunk| chunk.id == id) else { return false };
         let Phase::Open { touched } = &self.chunks[at].phase else { return false };

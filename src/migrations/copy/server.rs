@@ -1,10 +1,11 @@
 //! One chunk that the server copies by itself: its rows do not pass through here, which halves the work.
 //!
 //! It is for ranges in which little is written: rows that came by the feed before are left out, and the chunk
-//! is claimed whole behind the copy, before its COMMIT; it gives way to changes of its range that were applied
-//! meanwhile. Where keys are not integers, whether a change is of the range cannot be told here, so any change
-//! counts. Whatever else is in its way, a row that came in between, a lock, a value that the new type does not
-//! take, is left to the other way of copying, which knows what to do about it, or how to tell it.
+//! is claimed whole behind the copy, before its COMMIT; it gives way to changes of its range that were
+//! applied meanwhile. Where keys are not integers, whether a change is of the range cannot be told here, so
+//! any change counts. Whatever else is in its way, a row that came in between, a lock, a value that the new
+//! type does not take, is left to the other way of copying, which knows what to do about it, or how to tell
+//! it.
 
 use std::time::Instant;
 
@@ -112,8 +113,8 @@ async fn try_copy(
     Ok(Some(rows))
 }
 
-/// Keys that the shadow has of a range: they came by the feed, and what is newer of them comes by the feed too.
-/// `None`: they are too many to be left out, or of a kind that cannot be.
+/// Keys that the shadow has of a range: they came by the feed, and what is newer of them comes by the feed
+/// too. `None`: they are too many to be left out, or of a kind that cannot be.
 async fn present_keys(
     shared: &Shared,
     direct: &mut Direct,

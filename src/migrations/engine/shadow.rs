@@ -51,8 +51,8 @@ pub(super) async fn make(
     made
 }
 
-/// Runs the CREATE TABLE of a shadow. One that is there is of an earlier attempt. It is not looked for: a DROP
-/// of what is not there is written to the binary log like any other.
+/// Runs the CREATE TABLE of a shadow. One that is there is of an earlier attempt. It is not looked for: a
+/// DROP of what is not there is written to the binary log like any other.
 pub(super) async fn create(admin: &mut Direct, target: &str, text: &[u8]) -> Result<(), EngineError> {
     let what = "making the shadow table";
     match admin.execute(text).await {

@@ -30,8 +30,8 @@ const UNFIT: [&[u8]; 11] =
 /// altered leaves it out (MySQL keeps apart whether it was said).
 const UNFIT_CHANGES: [&[u8]; 3] = [b"CHARSET", b"CHARACTER", b"COLLATE"];
 
-/// Makes the shadow with the client's statement applied, in a session of UTF-8 before and after. False: it has
-/// to be made the other way; nothing is left of the attempt.
+/// Makes the shadow with the client's statement applied, in a session of UTF-8 before and after. False: it
+/// has to be made the other way; nothing is left of the attempt.
 ///
 /// # Errors
 /// The connection is lost; the server refuses the table that it printed itself.

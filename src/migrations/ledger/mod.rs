@@ -139,8 +139,8 @@ impl Ledger {
         self.changes.subscribe()
     }
 
-    /// Writes a new migration down, with the claim on its table. One that says that it is taken up here, by its
-    /// first epoch, is handed over by the first [`Ledger::take_up`], which writes nothing then.
+    /// Writes a new migration down, with the claim on its table. One that says that it is taken up here, by
+    /// its first epoch, is handed over by the first [`Ledger::take_up`], which writes nothing then.
     ///
     /// # Errors
     /// See [`NotBegun`].

@@ -154,7 +154,8 @@ impl Runner {
         Ok(())
     }
 
-    /// A small table that is postponed is not copied yet: others have its turn, and nothing is held, meanwhile.
+    /// A small table that is postponed is not copied yet: others have its turn, and nothing is held,
+    /// meanwhile.
     async fn await_without(
         &self,
         (turn, conn): (Turn, Direct),
@@ -246,7 +247,8 @@ impl Runner {
     /// Whether the tables were exchanged, asked of the server; behind it no thread is left that could still
     /// do it.
     ///
-    /// # Errors [`Trouble::Unknown`] when the server could not be asked, or what is there makes no sense.
+    /// # Errors
+    /// [`Trouble::Unknown`] when the server could not be asked, or what is there makes no sense.
     pub(super) async fn was_swapped(&self, record: &Record) -> Result<bool, Trouble> {
         let mut why = String::new();
         for asked in 0..ASKED_MAX {

@@ -4,8 +4,9 @@
 //! is a copy. A reading that is old closes, as one that is bad does: what is not known is not good. Applying
 //! changes is never asked about here, since a copy that falls behind its changes never ends.
 //!
-//! While copies may go on beside clients, they work for a part of the time only, the *share*: it falls as soon
-//! as writes become slower than they were without a copy, which is learnt all the time, and comes back slowly.
+//! While copies may go on beside clients, they work for a part of the time only, the *share*: it falls as
+//! soon as writes become slower than they were without a copy, which is learnt all the time, and comes back
+//! slowly.
 
 mod decide;
 mod read;

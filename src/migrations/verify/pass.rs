@@ -192,8 +192,8 @@ impl Snapshots {
         Ok(())
     }
 
-    /// What both tables hold of a range: one behind the other; or (nobody else needs the server) both at once,
-    /// and beside it the range behind this one, of `ahead` rows.
+    /// What both tables hold of a range: one behind the other; or (nobody else needs the server) both at
+    /// once, and beside it the range behind this one, of `ahead` rows.
     async fn sums(
         &mut self,
         plan: &CopyPlan,
