@@ -236,7 +236,7 @@ async fn values_of_every_type_arrive_by_reading_and_by_the_feed() {
                 types.t SET \
              id = id + 1000 WHERE id < 3; UPDATE types.t SET plain = id"
         ));
-        engine.finish_indexes().await.unwrap();
+        engine.finish_indexes(Free::new(2)).await.unwrap();
         engine.catch_up(Duration::from_secs(20)).await.unwrap();
         let dumped = dumped(&names);
         job.assert_equal(&dumped.iter().map(String::as_str).collect::<Vec<_>>()).await;
@@ -450,7 +450,7 @@ async fn what_does_not_fit_ends_clearly() {
             let mut engine = job.start().await.unwrap();
             let ended = async {
                 engine.copy(Free::new(1)).await?;
-                engine.finish_indexes().await?;
+                engine.finish_indexes(Free::new(2)).await?;
                 engine.verify(Free::new(1), GUARD).await
             }
             .await;
@@ -607,11 +607,52 @@ async fn an_engine_that_was_followed_by_another_writes_nothing_more() {
         assert!(matches!(error, EngineError::Superseded), "{flavour:?}: {error}");
         assert!(matches!(job.make().await, Err(EngineError::Superseded)), "{flavour:?}: nor is it made anew");
         second.copy(Free::new(2)).await.unwrap();
-        second.finish_indexes().await.unwrap();
+        second.finish_indexes(Free::new(2)).await.unwrap();
         let verified = second.verify(Free::new(2), GUARD).await.unwrap();
         assert_eq!((verified.passes, verified.repaired), (1, 0), "{flavour:?}");
         job.assert_equal(&COLUMNS).await;
         second.stop(true).await.unwrap();
+    }
+}
+
+/// Beside clients indexes are built one by one; whoever follows builds those that are missing.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn indexes_are_built_one_by_one_and_gone_on_with() {
+    for flavour in BOTH {
+        let cluster = Cluster::shared(flavour);
+        let create = "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, a INT, b INT, c INT, KEY a (a), UNIQUE \
+                      KEY b (b), KEY c (c, a))";
+        let fill = "INSERT INTO t VALUES (1, 5, 1, 7), (2, 5, 2, NULL), (3, NULL, 3, 7)";
+        database(cluster, "stepwise", &[create, fill]);
+        let mover = Mover::new(cluster);
+        let mut job = mover.job("stepwise", "t", "ALTER TABLE t MODIFY a BIGINT", 95);
+        let mut engine = job.start().await.unwrap();
+        engine.copy(Free::new(1)).await.unwrap();
+        let indexes = || async {
+            let count = "SELECT COUNT(DISTINCT index_name) FROM information_schema.statistics WHERE \
+                         table_schema = 'zz_bulkhead' AND table_name = 'new_95'";
+            let found = job.admin().await.query(count).await.unwrap();
+            found.first().and_then(|row| row.number::<u32>(0))
+        };
+        assert_eq!(indexes().await, Some(1), "{flavour:?}: only the key is there");
+        let stopped = engine.finish_indexes(Free::of(2, 1)).await;
+        assert!(matches!(stopped, Err(EngineError::Stopped)), "{flavour:?}: {stopped:?}");
+        assert_eq!(indexes().await, Some(3), "{flavour:?}: two more are built");
+        engine.stop(false).await.unwrap();
+        job.epoch = 2;
+        let mut next = job.resume().await.unwrap();
+        next.copy(Free::new(2)).await.unwrap();
+        next.finish_indexes(Free::new(2)).await.unwrap();
+        let verified = next.verify(Free::new(1), GUARD).await.unwrap();
+        assert_eq!((verified.rows, verified.passes), (3, 1), "{flavour:?}");
+        let shown =
+            job.admin().await.query(format!("SHOW CREATE TABLE {}", job.names.target())).await.unwrap();
+        let shown = shown.first().and_then(|row| row.text(1)).unwrap();
+        for key in ["KEY `a` (`a`)", "UNIQUE KEY `b` (`b`)", "KEY `c` (`c`,`a`)"] {
+            assert_eq!(shown.matches(key).count(), 1, "{flavour:?}: {shown}");
+        }
+        next.stop(true).await.unwrap();
     }
 }
 
@@ -783,7 +824,7 @@ async fn a_million_rows_with_five_indexes_are_timed() {
             let mut engine = job.start().await.unwrap();
             engine.copy(Free::new(3)).await.unwrap();
             let copied = began.elapsed();
-            engine.finish_indexes().await.unwrap();
+            engine.finish_indexes(Free::new(2)).await.unwrap();
             let built = began.elapsed();
             let verified = engine.verify(Free::new(2), GUARD).await.unwrap();
             let all = began.elapsed();

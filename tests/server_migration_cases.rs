@@ -20,13 +20,16 @@ use common::clients::run;
 use common::servers::{Bulkhead, Cluster, Flavour, Role, Setup};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Row};
+use tokio::sync::watch;
 
 const SPACES: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n\
                       template = \"ws.sql\"\n";
 /// Cases at a time.
 const SIDE_BY_SIDE: usize = 2;
-/// The writer writes so long before the change begins, and after it has ended.
+/// The writer writes so long at least before the change begins, and after it has ended.
 const AROUND: Duration = Duration::from_millis(150);
+/// And this many rounds, however slow the machine is: what a case says of its writes is so by then.
+const ROUNDS_BEFORE: u64 = 2;
 /// No case takes longer.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How the engine's sessions take values: as they are.
@@ -138,11 +141,11 @@ struct Done {
     insert_id: u64,
 }
 
-/// Writes until told to stop; gives what it did, in order.
+/// Writes until told to stop, telling each round that is over; gives what it did, in order.
 async fn keep_writing(
     mut conn: Conn,
     steps: Vec<Vec<String>>,
-    stop: Arc<AtomicBool>,
+    (rounds, stop): (watch::Sender<u64>, Arc<AtomicBool>),
 ) -> Result<Vec<Done>, String> {
     let mut done = Vec::new();
     let mut number = 0_u64;
@@ -161,9 +164,16 @@ async fn keep_writing(
             done.extend(began);
         }
         number += 1;
+        rounds.send_replace(number);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(done)
+}
+
+/// Waits until the writer has been there, or has ended: why is told at the end.
+async fn wait_for_rounds(mut rounds: watch::Receiver<u64>) {
+    // An error says that the writer has ended.
+    let _ = rounds.wait_for(|rounds| *rounds >= ROUNDS_BEFORE).await;
 }
 
 fn is_about_values(errno: u16) -> bool {
@@ -223,8 +233,10 @@ impl Stand {
         }
         let writer = self.client(&database).await;
         let stop = Arc::new(AtomicBool::new(false));
-        let writing = tokio::spawn(keep_writing(writer, case.writes.clone(), stop.clone()));
+        let (sender, rounds) = watch::channel(0);
+        let writing = tokio::spawn(keep_writing(writer, case.writes.clone(), (sender, stop.clone())));
         tokio::time::sleep(AROUND).await;
+        wait_for_rounds(rounds).await;
         let mut client = self.client(&database).await;
         let alter = case.alter.replace("{database}", &database);
         let before = self.copies(&mut admin, &database).await;

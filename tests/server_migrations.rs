@@ -340,6 +340,68 @@ async fn a_change_that_cannot_be_made_fails_in_the_servers_words() {
     }
 }
 
+/// The disk is full while rows are copied, and while changes are applied: a trigger says what the server
+/// would. It ends in those words, gives back what it took, loses nothing, and can be asked for again.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_full_disk_ends_it_and_nothing_is_lost() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("full", flavour).await;
+        for table in ["copied", "applied"] {
+            fleet.make_table(table, MANY).await;
+        }
+        let copied = fleet.submit("copied", WIDEN, false).await;
+        let applied = fleet.submit("applied", WIDEN, true).await;
+        fleet.pause_offline(&copied).await;
+        fleet.launch(None);
+        assert_eq!(
+            fleet.wait_for(&applied, "postponed").await,
+            "postponed",
+            "{}",
+            fleet.tell(&applied).await
+        );
+        let began = Instant::now();
+        while fleet.fact(&copied, "waits_for").await != "paused by an operator" {
+            assert!(began.elapsed() < Duration::from_secs(60), "{}", fleet.tell(&copied).await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let mut root = fleet.root().await;
+        for id in [&copied, &applied] {
+            let full = format!(
+                "CREATE TRIGGER zz_bulkhead.full_{id} BEFORE INSERT ON zz_bulkhead.new_{id} FOR EACH ROW \
+                 SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'the disk is full'"
+            );
+            run(&mut root, &full).await;
+        }
+        fleet.admin(&format!("RESUME MIGRATION '{copied}'")).await;
+        let mut client = fleet.client().await;
+        for table in ["copied", "applied"] {
+            run(&mut client, &format!("UPDATE {table} SET s = 'meanwhile' WHERE id <= 10")).await;
+        }
+        fleet.admin(&format!("CUT OVER MIGRATION '{applied}'")).await;
+        for (id, table) in [(&copied, "copied"), (&applied, "applied")] {
+            assert_eq!(fleet.wait_for(id, "failed").await, "failed", "{flavour:?}: {}", fleet.tell(id).await);
+            let message = fleet.fact(id, "message").await;
+            assert!(message.contains("the disk is full"), "{flavour:?}: {message}");
+            assert_eq!(fleet.type_of(table, "n").await, "int", "{flavour:?}");
+        }
+        assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{flavour:?}");
+        for (id, table) in [(&copied, "copied"), (&applied, "applied")] {
+            let before = fleet.sum(table).await;
+            fleet.admin(&format!("RETRY MIGRATION '{id}'")).await;
+            if table == "applied" {
+                fleet.wait_for(id, "postponed").await;
+                fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+            }
+            assert_eq!(fleet.wait_for(id, "done").await, "done", "{flavour:?}: {}", fleet.tell(id).await);
+            assert_eq!(fleet.sum(table).await, before, "{flavour:?}");
+            assert_eq!(fleet.type_of(table, "n").await, "bigint", "{flavour:?}");
+            let kept = format!("SELECT COUNT(*) FROM app.{table} WHERE s = 'meanwhile'");
+            assert_eq!(value(&mut root, &kept).await, 10, "{flavour:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn a_change_is_taken_back_with_what_was_changed_since() {

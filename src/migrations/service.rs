@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 use super::changes::{FeedStats, Feeds};
 use super::command;
 use super::error::{CommandError, SubmitError};
-use super::ledger::{Ledger, NotBegun, Record, new_id};
+use super::ledger::{FIRST_EPOCH, Ledger, NotBegun, Record, new_id};
 use super::request::{Command, MigrationRequest};
 use super::retire;
 use super::run::{Clusters, Parts, Shared, Step, carry_out};
-use super::throttle::{ClusterSignals, Throttles};
+use super::throttle::{ClusterSignals, Throttles, keep_learning};
 use super::view::{Ended, Failure, MigrationRow, State};
 use crate::drain::{Lease, SharedLease, proxy_name};
 use crate::health::Meters;
@@ -114,6 +114,7 @@ impl Migrations {
         let stopping = self.0.is_stopping.subscribe();
         background.spawn(shared.ledger.clone().keep(self.0.owned.clone(), stopping));
         background.spawn(retire::keep_retiring(shared.clone()));
+        background.spawn(keep_learning(shared.throttles.clone()));
         background.spawn(carry_all_out(shared.clone()));
         Ok(())
     }
@@ -160,8 +161,13 @@ impl Migrations {
         Ok(id)
     }
 
-    pub(super) async fn begin(&self, record: Record) -> Result<MigrationId, SubmitError> {
+    pub(super) async fn begin(&self, mut record: Record) -> Result<MigrationId, SubmitError> {
         let shared = &self.0.shared;
+        if *shared.owned().borrow() {
+            // It is carried out here: that is written with it, not behind it.
+            record.epoch = FIRST_EPOCH;
+            record.owner = Some(shared.ledger.proxy.clone());
+        }
         let cluster = &record.request.cluster;
         if !shared.clusters.settings().is_enabled {
             return Err(SubmitError::Off);

@@ -12,7 +12,7 @@ use bulkhead::ids::{ClusterName, MigrationId, ServerId};
 use bulkhead::migrations::StatementSettings;
 use bulkhead::migrations::changes::{Feeds, Source, Sources};
 use bulkhead::migrations::engine::{
-    ChunkCost, Endpoint, Engine, EngineError, Pace, Permission, Setup, ShadowRequest, make_shadow,
+    ChunkCost, Endpoint, Engine, EngineError, Pace, Permission, Setup, ShadowRequest, look, make_shadow,
     open_session, read_plan,
 };
 use bulkhead::migrations::plan::{CopyPlan, Names};
@@ -122,13 +122,15 @@ impl Job<'_> {
             text: &self.text,
             settings,
             late_indexes_bytes_max: self.late_bytes,
+            is_whole: false,
         }
     }
 
     /// Makes the shadow.
     pub(crate) async fn make(&self) -> Result<CopyPlan, EngineError> {
-        let settings = StatementSettings::default();
-        make_shadow(&mut self.admin().await, &self.request(&settings)).await
+        let (settings, mut admin) = (StatementSettings::default(), self.admin().await);
+        let source = look(&mut admin, &self.names).await?;
+        make_shadow(&mut admin, &self.request(&settings), &source).await
     }
 
     /// Makes the shadow and starts the engine.
@@ -139,8 +141,9 @@ impl Job<'_> {
 
     /// Goes on from what is recorded.
     pub(crate) async fn resume(&self) -> Result<Engine, EngineError> {
-        let settings = StatementSettings::default();
-        let plan = read_plan(&mut self.admin().await, &self.request(&settings)).await?;
+        let (settings, mut admin) = (StatementSettings::default(), self.admin().await);
+        let source = look(&mut admin, &self.names).await?;
+        let plan = read_plan(&mut admin, &self.request(&settings), &source).await?;
         self.engine(plan, true).await
     }
 
@@ -160,7 +163,7 @@ impl Job<'_> {
     pub(crate) async fn move_rows(&self) -> Result<Engine, EngineError> {
         let mut engine = self.start().await?;
         engine.copy(Free::new(3)).await?;
-        engine.finish_indexes().await?;
+        engine.finish_indexes(Free::new(3)).await?;
         let verified = engine.verify(Free::new(3), GUARD).await?;
         assert_eq!((verified.passes, verified.repaired), (1, 0), "nothing had to be repaired");
         Ok(engine)

@@ -22,6 +22,9 @@ const HELD_BYTES_MAX: usize = 512 << 20;
 const ATTEMPTS: u32 = 20;
 /// Pause before the second attempt; each further one is longer by it.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(50);
+/// Changes are gathered for so long, unless somebody waits for a marker behind them: a transaction for each
+/// would cost the server, and its clients, more than the rows do.
+const GATHER: Duration = Duration::from_millis(50);
 /// How often a position is recorded when no change of the table comes.
 const RECORD_EVERY: Duration = Duration::from_secs(5);
 
@@ -33,6 +36,8 @@ pub(crate) struct Applier {
     direct: Direct,
     attempts: u32,
     recorded_at: Instant,
+    /// When what is pending is to be applied; absent while nothing is pending that may be applied.
+    due: Option<Instant>,
 }
 
 /// What the state allows now.
@@ -51,7 +56,7 @@ enum Turn {
 
 impl Applier {
     pub(crate) fn new(shared: Arc<Shared>, (feed, opening): (Subscription, Opening), direct: Direct) -> Self {
-        Self { shared, feed, opening, direct, attempts: 0, recorded_at: Instant::now() }
+        Self { shared, feed, opening, direct, attempts: 0, recorded_at: Instant::now(), due: None }
     }
 
     /// Until it is told to stop, or fails; why is written into the state.
@@ -79,7 +84,8 @@ impl Applier {
     }
 
     /// Decides. `has_more`: the feed had something at the last look.
-    fn turn(&self, has_more: bool) -> Turn {
+    fn turn(&mut self, has_more: bool) -> Turn {
+        let due = self.due.take();
         let mut state = self.shared.lock();
         if state.stopping {
             return Turn::Stop;
@@ -97,9 +103,14 @@ impl Applier {
             }
             Settling::Chunks | Settling::Marker(_) => return Turn::Read,
         }
-        let is_worth = pending >= FULL_BATCH_BYTES || state.book.pending() >= FULL_BATCH_KEYS || !has_more;
-        if state.book.has_pending() && is_worth {
-            return Turn::Apply(state.book.take());
+        if state.book.has_pending() {
+            let now = Instant::now();
+            let due = due.unwrap_or(now + GATHER);
+            let is_worth = pending >= FULL_BATCH_BYTES || state.book.pending() >= FULL_BATCH_KEYS;
+            if is_worth || (due <= now && !has_more) {
+                return Turn::Apply(state.book.take());
+            }
+            self.due = Some(due);
         }
         let is_due = self.recorded_at.elapsed() >= RECORD_EVERY && !state.book.has_pending();
         if is_due && *state.book.position() != state.recorded {
@@ -125,10 +136,11 @@ impl Applier {
                 }
             };
         }
+        let due = self.due.map_or(RECORD_EVERY, |due| due.saturating_duration_since(Instant::now()));
         tokio::select! {
             change = self.feed.next() => self.note(change.map_err(feed_error)?),
             () = self.shared.wake.notified() => Ok(false),
-            () = sleep(RECORD_EVERY) => Ok(false),
+            () = sleep(due.min(RECORD_EVERY)) => Ok(false),
         }
     }
 
@@ -160,7 +172,11 @@ impl Applier {
                     return Err(EngineError::TooMuchHeld { bytes_max: HELD_BYTES_MAX });
                 }
             }
-            Change::Marker(number) => self.shared.update_quietly(|state| state.book.note_marker(number)),
+            Change::Marker(number) => {
+                // Whoever wrote it waits for what came before.
+                self.due = Some(Instant::now());
+                self.shared.update_quietly(|state| state.book.note_marker(number));
+            }
             Change::Advanced { position } => {
                 self.shared.update_quietly(|state| state.book.complete(position))
             }

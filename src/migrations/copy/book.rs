@@ -12,9 +12,9 @@
 //!    were copied.
 //! 5. The caller writes the chunk, and [`Book::close`] lets its deferred changes go.
 //!
-//! Where nobody writes the server copies a chunk by itself, which is quicker, and its keys are not known.
+//! Where little is written the server copies a chunk by itself, which is quicker, and its keys are not known.
 //! Such a chunk is claimed whole ([`Book::claim_whole`]) behind the copy and before its COMMIT, if no change
-//! came in the meantime.
+//! of its rows was applied in the meantime.
 //!
 //! A chunk that meets another row's unique value is read again *alone* ([`Book::hold_at`]): once the feed has
 //! passed a marker written behind the read, everything that comes is held back. Shadow and source agree then
@@ -255,17 +255,22 @@ impl<T: Clone, P: Clone> Book<T, P> {
     }
 
     /// Decides about a chunk whose rows the server has copied by itself, so that their keys are not known;
-    /// the copy is not committed yet. True if no change has come since the chunk was registered and none
-    /// waits: then the copy is newer than everything that was applied, and whatever comes from now on waits
-    /// for it. Else the copy is to be rolled back.
-    pub fn claim_whole(&mut self, id: ChunkId) -> bool {
-        let is_free = self.hold == Hold::No && self.is_drained();
-        let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.id == id) else { return false };
-        let is_untouched = matches!(&chunk.phase, Phase::Open { touched } if touched.is_empty());
-        if is_free && is_untouched {
-            chunk.phase = Phase::Whole;
+    /// `is_in` says whether a key may be of its range. The copy is written, and not committed yet. True if it
+    /// may be: whatever comes from now on waits for it. Else it is to be rolled back.
+    ///
+    /// What came before the chunk was registered is in the copy. What came since may be newer than the copy,
+    /// or not. As long as it is only pending no harm is done: its DELETE meets the copied row, waits for the
+    /// COMMIT, and deletes it. Once it is being applied its DELETE may have been there before the row was,
+    /// and of a row that was deleted nothing is left for the copy to meet.
+    pub fn claim_whole(&mut self, id: ChunkId, is_in: impl Fn(&Key) -> bool) -> bool {
+        let Some(at) = self.chunks.iter().position(|chunk| chunk.id == id) else { return false };
+        let Phase::Open { touched } = &self.chunks[at].phase else { return false };
+        let is_pending = |key: &Key| self.pending.contains_key(key) && !self.applying.contains(key);
+        let is_free = self.hold == Hold::No && touched.iter().filter(|key| is_in(key)).all(is_pending);
+        if is_free {
+            self.chunks[at].phase = Phase::Whole;
         }
-        is_free && is_untouched
+        is_free
     }
 
     /// The chunk is committed, or given up and rolled back: what was deferred for it can be applied.

@@ -1,17 +1,20 @@
 //! One chunk that the server copies by itself: its rows do not pass through here, which halves the work.
 //!
-//! It is for tables, and moments, in which nobody writes: the chunk is claimed whole behind the copy, before
-//! its COMMIT, and gives way to any change that came meanwhile. Whatever else is in its way, a row that is
-//! there already, a lock, a value that the new type does not take, is left to the other way of copying, which
-//! knows what to do about it, or how to tell it.
+//! It is for ranges in which little is written: rows that came by the feed before are left out, and the chunk
+//! is claimed whole behind the copy, before its COMMIT; it gives way to changes of its range that were
+//! applied meanwhile. Where keys are not integers, whether a change is of the range cannot be told here, so
+//! any change counts. Whatever else is in its way, a row that came in between, a lock, a value that the new
+//! type does not take, is left to the other way of copying, which knows what to do about it, or how to tell
+//! it.
 
 use std::time::Instant;
 
 use super::chunk::{Fate, copied, is_recorded};
 use super::ranges::{Copied, Piece};
-use crate::backend::direct::Direct;
+use crate::backend::direct::{Direct, DirectError};
 use crate::migrations::apply::{Unwritten, begin};
 use crate::migrations::engine::{EngineError, OpenChunk, Shared};
+use crate::migrations::plan::{KEYS_MAX, Key};
 
 /// Pieces that are copied the other way after one that gave way; twice as many after each further one.
 const PAUSE_MIN: u32 = 1;
@@ -89,8 +92,10 @@ async fn try_copy(
     (range, compact): (&Copied, Option<&Copied>),
 ) -> Result<Option<u64>, Unwritten> {
     begin(direct, &shared.records.check()).await?;
-    let rows = direct.execute(shared.plan.insert_select_range(&piece.range)).await?.affected_rows;
-    if !shared.update(|state| state.book.claim_whole(chunk.id)) {
+    let Some(present) = present_keys(shared, direct, piece).await? else { return Ok(None) };
+    let copy = shared.plan.insert_select_range(&piece.range, &present);
+    let rows = direct.execute(copy).await?.affected_rows;
+    if !shared.update(|state| state.book.claim_whole(chunk.id, |key| piece.range.may_hold(key))) {
         return Ok(None);
     }
     match direct.execute(shared.records.add_range(range, rows)).await {
@@ -106,6 +111,26 @@ async fn try_copy(
     }
     direct.execute("COMMIT").await?;
     Ok(Some(rows))
+}
+
+/// Keys that the shadow has of a range: they came by the feed, and what is newer of them comes by the feed
+/// too. `None`: they are too many to be left out, or of a kind that cannot be.
+async fn present_keys(
+    shared: &Shared,
+    direct: &mut Direct,
+    piece: &Piece,
+) -> Result<Option<Vec<Key>>, DirectError> {
+    let plan = &shared.plan;
+    if !plan.key.sorts_alike {
+        return Ok(Some(Vec::new()));
+    }
+    let mut present = Vec::new();
+    for row in direct.query(plan.select_target_keys(&piece.range)).await?.iter() {
+        let key = plan.key_of_text(row).ok().filter(|key| key.integers().is_some());
+        let Some(key) = key.filter(|_| present.len() < KEYS_MAX) else { return Ok(None) };
+        present.push(key);
+    }
+    Ok(Some(present))
 }
 
 #[cfg(test)]

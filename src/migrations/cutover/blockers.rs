@@ -67,8 +67,6 @@ pub(in crate::migrations) async fn blockers(
     names: &Names,
 ) -> Result<Option<Vec<Blocker>>, DirectError> {
     let (database, table) = (string(&names.database), string(&names.table));
-    // The servers tell when a transaction began in the time zone of their machine.
-    conn.execute("SET SESSION time_zone = 'SYSTEM'").await?;
     let holders = match conn.flavour() {
         Flavour::MySql => format!(
             "SELECT t.processlist_id, m.lock_type IN ('SHARED_NO_READ_WRITE', 'SHARED_READ_ONLY') \
@@ -91,11 +89,18 @@ pub(in crate::migrations) async fn blockers(
         Err(_) => return Ok(None),
     };
     let mut found = Vec::new();
+    if holders.is_empty() {
+        return Ok(Some(found));
+    }
+    // The servers tell when a transaction began in the time zone of their machine.
+    conn.execute("SET SESSION time_zone = 'SYSTEM'").await?;
     for row in holders.iter() {
         let Some(thread) = row.number::<u32>(0) else { continue };
         let (age, weight) = transaction(conn, thread).await?;
         found.push(Blocker { thread, age, weight, holds_table_lock: row.number::<u8>(1) == Some(1) });
     }
+    // As the engine has it: rows may be copied on this connection.
+    conn.execute("SET SESSION time_zone = '+00:00'").await?;
     Ok(Some(found))
 }
 

@@ -99,14 +99,24 @@ pub(super) enum CutError {
     Lost(String),
 }
 
-/// Makes one attempt. The engine is parked and unparked by it.
+/// Makes one attempt. The engine is parked and unparked by it. `ready`: a connection in the engine's state
+/// that holds the migration's lock already.
 ///
 /// # Errors
 /// See [`CutError`]; all but `Lost` mean that the tables are not exchanged.
 ///
 /// **Cancel safety**: none; the server has to be asked then.
-pub(super) async fn attempt(at: &Attempt<'_>, gate: &Gate, fill: &mut Fill<'_>) -> Result<End, CutError> {
-    let locker = match open(at, Part::Main).await {
+pub(super) async fn attempt(
+    at: &Attempt<'_>,
+    gate: &Gate,
+    fill: &mut Fill<'_>,
+    ready: Option<Direct>,
+) -> Result<End, CutError> {
+    let opened = match ready {
+        Some(mut ready) => bound_waits(at, &mut ready).await.map(|()| ready),
+        None => open(at, Part::Main).await,
+    };
+    let locker = match opened {
         Ok(locker) => locker,
         Err(error) if error.is_passing() => return Ok(End::Again(error.to_string())),
         Err(error) => return Err(error.into()),
@@ -136,13 +146,18 @@ pub(super) fn can_rename_under_lock(conn: &Direct) -> bool {
 async fn open(at: &Attempt<'_>, part: Part) -> Result<Direct, EngineError> {
     let mut conn = engine::open_session(at.endpoint).await?;
     at.fence.hold(&mut conn, part).await?;
+    bound_waits(at, &mut conn).await?;
+    Ok(conn)
+}
+
+async fn bound_waits(at: &Attempt<'_>, conn: &mut Direct) -> Result<(), EngineError> {
     let settings = format!(
         "SET SESSION lock_wait_timeout = {}, wait_timeout = {}",
         lock_wait(at.within),
         (at.within * IDLE_TIMES).as_secs().max(LOCK_WAIT_S_MIN)
     );
-    conn.execute(settings).await.map_err(|source| EngineError::Server { what: "setting up", source })?;
-    Ok(conn)
+    let set = conn.execute(settings).await;
+    set.map(drop).map_err(|source| EngineError::Server { what: "setting up", source })
 }
 
 /// A connection was given up in the middle of a statement: the server goes on with that, and keeps the locks

@@ -7,7 +7,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::EngineError;
-use super::pace::Pace;
+use super::late::{self, Beside, Built};
+use super::pace::{Pace, Permission};
 use super::records::{Records, Single};
 use super::session::{open_session, rows, run};
 use super::shared::{Counters, Image, Shared};
@@ -17,21 +18,14 @@ use crate::ids::{MigrationId, ServerId};
 use crate::migrations::apply::{Applier, Opening, apply_batch};
 use crate::migrations::changes::{Feeds, Position, TableName};
 use crate::migrations::copy::{Batch, Ranges, copy_rows};
-use crate::migrations::plan::CopyPlan;
+use crate::migrations::plan::{CopyPlan, LateBuild};
 use crate::migrations::verify::verify;
 use crate::migrations::view::Progress;
-use crate::protocol::handshake::Flavour;
 
+/// What goes on is told so often.
+const TELL_EVERY: Duration = Duration::from_millis(250);
 /// Time for the first marker to come through, and for the applier to finish a batch.
 const MARKER_WITHIN: Duration = Duration::from_secs(60);
-/// Longest wait for the shadow's metadata lock before indexes are built, s.
-const BUILD_WAIT_S: u32 = 60;
-/// Memory in which MySQL sorts an index, bytes: as much as the table has, within these bounds. It is taken
-/// whole, whatever is sorted.
-const BUILD_BYTES_MIN: u64 = 4 << 20;
-const BUILD_BYTES_MAX: u64 = 128 << 20;
-/// "Duplicate key name": the indexes are there already.
-const ER_DUP_KEYNAME: u16 = 1061;
 
 /// What an engine works on.
 #[derive(Clone, Debug)]
@@ -184,41 +178,80 @@ impl Engine {
         Ok(())
     }
 
-    /// Builds the indexes that were left out; nothing when none were, or they are there already. Changes are
-    /// collected in memory meanwhile.
+    /// Builds the indexes that were left out; nothing when none were, or they are there already. All at once
+    /// while nobody writes; beside clients one by one, each when `pace` says so, as nothing stops such a
+    /// statement once it runs. Changes are collected in memory meanwhile.
     ///
     /// # Errors
-    /// [`EngineError::Duplicate`] for a unique one that meets duplicates; [`EngineError::Server`].
-    pub async fn finish_indexes(&mut self) -> Result<(), EngineError> {
-        let shared = &self.shared;
+    /// [`EngineError::Duplicate`] for a unique one that meets duplicates; [`EngineError::Server`];
+    /// [`EngineError::Stopped`].
+    pub async fn finish_indexes(&mut self, pace: Arc<dyn Pace>) -> Result<(), EngineError> {
         let what = "building indexes";
-        let mut direct = shared.session().await?;
-        let recorded = shared.records.read(&mut direct, shared.plan.key.columns.len()).await?;
-        let Some(late) = recorded.late else { return Ok(()) };
-        let bytes = Counters::get(&shared.counters.rows_estimated) * shared.counters.row_bytes();
-        // To build them is no harm to whoever has taken over, but to keep the table from it.
-        if rows(&mut direct, shared.records.check(), what).await?.is_empty() {
-            return Err(EngineError::Superseded);
+        let mut direct = self.shared.session().await?;
+        let recorded = self.shared.records.read(&mut direct, self.shared.plan.key.columns.len()).await?;
+        let Some(recorded) = recorded.late else { return Ok(()) };
+        let unreadable = || EngineError::TableChanged("the recorded indexes cannot be read".to_owned());
+        let late = LateBuild::read(&recorded).ok_or_else(unreadable)?;
+        let counters = &self.shared.counters;
+        late::prepare(&mut direct, Counters::get(&counters.rows_estimated) * counters.row_bytes()).await?;
+        let mut beside = Beside::Nobody;
+        let mut at = 0;
+        while at < late.len().max(1) {
+            if pace.admit().await == Permission::Stop {
+                return Err(EngineError::Stopped);
+            }
+            if pace.workers() <= 1 {
+                beside = Beside::Clients;
+            }
+            let one = late.one(at).filter(|_| beside == Beside::Clients);
+            let statement = one.clone().unwrap_or_else(|| late.all());
+            let built = telling(&*pace, self.build(&mut direct, &statement, beside)).await?;
+            match (one, built) {
+                (Some(_), _) => at += 1,
+                // Some are there, as an earlier process built them one by one: so are the others built.
+                (None, Built::Before) if !late.is_empty() => beside = Beside::Clients,
+                (None, _) => break,
+            }
         }
-        // No row may be ahead of the feed, and none may change meanwhile: a server that logs changes for a
-        // unique index under construction takes a row that is deleted and inserted again for a duplicate.
-        self.drain(MARKER_WITHIN).await?;
-        self.park().await?;
-        let built = build_indexes(&mut direct, &late, bytes.clamp(BUILD_BYTES_MIN, BUILD_BYTES_MAX)).await;
-        self.unpark();
-        built?;
         let records = &self.shared.records;
         records.guarded(&mut direct, records.unset(Single::Late), what).await?;
         direct.close().await;
         Ok(())
     }
 
-    /// Waits until every change that was committed before the call is applied.
+    async fn build(
+        &mut self,
+        direct: &mut Direct,
+        statement: &str,
+        beside: Beside,
+    ) -> Result<Built, EngineError> {
+        // To build them is no harm to whoever has taken over, but to keep the table from it.
+        if rows(direct, self.shared.records.check(), "building indexes").await?.is_empty() {
+            return Err(EngineError::Superseded);
+        }
+        // No row may be ahead of the feed, and none may change meanwhile: a server that logs changes for a
+        // unique index under construction takes a row that is deleted and inserted again for a duplicate.
+        self.drain(MARKER_WITHIN).await?;
+        self.park().await?;
+        let built = late::build(direct, statement, beside).await;
+        self.unpark();
+        built
+    }
+
+    /// Waits until every change that was committed before the call is applied, and carries AUTO_INCREMENT
+    /// over, so that little is left to do under a lock.
     ///
     /// # Errors
     /// [`EngineError::Late`] and what ended the applying.
     pub async fn catch_up(&mut self, within: Duration) -> Result<(), EngineError> {
-        self.drain(within).await
+        self.drain(within).await?;
+        let mut direct = self.shared.session().await?;
+        if let Err(error) = shadow::carry_counter(&mut direct, &self.shared.plan.names).await {
+            // It is done again under the lock.
+            tracing::debug!(%error, "the counter is carried over later");
+        }
+        direct.close().await;
+        Ok(())
     }
 
     /// Until everything in front of a marker that is written now is applied.
@@ -298,6 +331,10 @@ impl Engine {
         shared.wait(|state| (state.book.marker() >= marker).then_some(())).await?;
         let batch = shared.wait(|state| (state.book.chunks() == 0).then(|| state.book.take())).await?;
         let taken = Taken { shared, batch: Some(batch) };
+        if taken.batch.as_ref().is_none_or(|batch| batch.ops.is_empty()) {
+            taken.settle();
+            return Ok(());
+        }
         // Under LOCK TABLES a transaction cannot be begun; autocommit off makes the batch one all the same.
         run(locked, "SET SESSION autocommit = 0", "applying the last changes").await?;
         let done = match &taken.batch {
@@ -371,17 +408,16 @@ impl Engine {
     }
 }
 
-async fn build_indexes(direct: &mut Direct, statement: &[u8], bytes: u64) -> Result<(), EngineError> {
-    let what = "building indexes";
-    run(direct, "SET NAMES utf8mb4", what).await?;
-    run(direct, format!("SET SESSION lock_wait_timeout = {BUILD_WAIT_S}"), what).await?;
-    if direct.flavour() == Flavour::MySql {
-        run(direct, format!("SET SESSION innodb_ddl_buffer_size = {bytes}"), what).await?;
-    }
-    match direct.execute(statement).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.errno() == Some(ER_DUP_KEYNAME) => Ok(()),
-        Err(error) => Err(meaning(what, error)),
+/// Waits for something, and says meanwhile that it goes on.
+async fn telling<T>(pace: &dyn Pace, doing: impl Future<Output = T>) -> T {
+    let mut doing = std::pin::pin!(doing);
+    let mut every = tokio::time::interval(TELL_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut doing => return done,
+            _ = every.tick() => pace.goes_on(),
+        }
     }
 }
 

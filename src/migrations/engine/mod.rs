@@ -2,8 +2,8 @@
 //!
 //! One [`Engine`] per migration. Its life, as `run` drives it; every step may be repeated after a crash:
 //!
-//! 1. [`make_shadow`]: reads the table's definition, refuses what cannot be copied, makes the empty shadow,
-//!    gives the [`CopyPlan`].
+//! 1. [`look`] at the table; [`make_shadow`]: refuses what cannot be copied, makes the empty shadow, gives
+//!    the [`CopyPlan`].
 //! 2. [`Engine::start`]: subscribes to the table's changes and applies them from then on, in the background,
 //!    until the engine is dropped or [`Engine::stop`]ped.
 //! 3. [`Engine::copy`]: every row that was there; then [`Engine::finish_indexes`] builds the indexes that
@@ -20,7 +20,9 @@
 //! the feed; after any error the client's table is as it was.
 
 mod error;
+mod late;
 mod life;
+mod look;
 mod pace;
 mod records;
 mod session;
@@ -30,6 +32,7 @@ mod temporary;
 
 pub use error::EngineError;
 pub use life::{Engine, Setup, Verified};
+pub use look::Source;
 pub use pace::{ChunkCost, Pace, Permission};
 pub use session::{open_session, settle_session};
 
@@ -78,6 +81,20 @@ pub struct ShadowRequest<'a> {
     /// Secondary indexes may be left out and built behind the copy, up to this estimated size of the table in
     /// bytes.
     pub late_indexes_bytes_max: u64,
+    /// The whole table is copied under one lock ([`fill_single_chunk`]): no engine follows, so nothing is
+    /// recorded of it.
+    pub is_whole: bool,
+}
+
+/// Looks at the client's table.
+///
+/// `admin` is in the session state of [`open_session`] before and after.
+///
+/// # Errors
+/// [`EngineError::Refused`] for what is no table of InnoDB, or whose definition cannot be read;
+/// [`EngineError::Server`], for a table that is not there in the server's words.
+pub async fn look(admin: &mut Direct, names: &Names) -> Result<Source, EngineError> {
+    look::look(admin, names).await
 }
 
 /// Checks the table and makes its shadow, empty, with the statement applied. A shadow of that name that is
@@ -91,16 +108,24 @@ pub struct ShadowRequest<'a> {
 /// then); [`EngineError::Server`].
 ///
 /// **Cancel safety**: what was made is left.
-pub async fn make_shadow(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
-    shadow::make(admin, request).await
+pub async fn make_shadow(
+    admin: &mut Direct,
+    request: &ShadowRequest<'_>,
+    source: &Source,
+) -> Result<CopyPlan, EngineError> {
+    shadow::make(admin, request, source).await
 }
 
 /// Reads the plan again from both tables, for a resume.
 ///
 /// # Errors
 /// As [`make_shadow`]; [`EngineError::TableChanged`] when the table's definition is not what it was.
-pub async fn read_plan(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
-    shadow::read(admin, request).await
+pub async fn read_plan(
+    admin: &mut Direct,
+    request: &ShadowRequest<'_>,
+    source: &Source,
+) -> Result<CopyPlan, EngineError> {
+    shadow::read(admin, request, source).await
 }
 
 /// Makes the plan for a shadow that has its rows already: the old table of an exchange that is taken back.
@@ -108,8 +133,12 @@ pub async fn read_plan(admin: &mut Direct, request: &ShadowRequest<'_>) -> Resul
 ///
 /// # Errors
 /// As [`read_plan`].
-pub async fn adopt_shadow(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
-    shadow::adopt(admin, request).await
+pub async fn adopt_shadow(
+    admin: &mut Direct,
+    request: &ShadowRequest<'_>,
+    source: &Source,
+) -> Result<CopyPlan, EngineError> {
+    shadow::adopt(admin, request, source).await
 }
 
 /// Removes what is recorded of a migration that is over.
@@ -117,7 +146,11 @@ pub async fn adopt_shadow(admin: &mut Direct, request: &ShadowRequest<'_>) -> Re
 /// # Errors
 /// [`EngineError::Server`].
 pub(crate) async fn forget(admin: &mut Direct, id: &MigrationId) -> Result<(), EngineError> {
-    run(admin, records::Records::new(id, 0).forget(), "removing the records").await.map(drop)
+    match admin.execute(records::Records::new(id, 0).forget()).await {
+        // Nothing was ever recorded on the cluster.
+        Err(error) if records::is_missing(&error) => Ok(()),
+        removed => removed.map(drop).map_err(|error| meaning("removing the records", error)),
+    }
 }
 
 /// Copies a small table as a whole and compares it, on a connection in the engine's state that holds `LOCK

@@ -41,4 +41,7 @@ pub trait Pace: Send + Sync {
 
     /// A chunk is done.
     fn done(&self, cost: ChunkCost);
+
+    /// Something that disturbs others goes on for longer than a chunk; said again and again.
+    fn goes_on(&self) {}
 }

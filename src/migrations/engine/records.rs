@@ -9,8 +9,8 @@
 //! the last transaction of the one before, and no other follows.
 
 use super::error::EngineError;
-use super::session::{rows, run};
-use crate::backend::direct::Direct;
+use super::session::{meaning, rows, run};
+use crate::backend::direct::{Direct, DirectError};
 use crate::ids::MigrationId;
 use crate::migrations::ARTIFACTS;
 use crate::migrations::changes::Position;
@@ -18,6 +18,11 @@ use crate::migrations::copy::Copied;
 use crate::migrations::ledger::tables::make_database;
 use crate::migrations::plan::Key;
 use crate::sql::quote;
+
+/// "Unknown database".
+const ER_BAD_DB: u16 = 1049;
+/// "Table doesn't exist".
+const ER_NO_SUCH_TABLE: u16 = 1146;
 
 /// Makes the table.
 fn create() -> String {
@@ -85,8 +90,15 @@ impl Records {
             "INSERT INTO {ARTIFACTS}.progress (migration,kind,number,high) VALUES ({id},'epoch',0,{epoch}) \
              ON DUPLICATE KEY UPDATE high = GREATEST(high, {epoch})"
         );
-        run(direct, enter, "entering the epoch").await?;
-        let found = rows(direct, self.check(), "entering the epoch").await?;
+        let what = "entering the epoch";
+        match direct.execute(&enter).await {
+            Err(error) if is_missing(&error) => {
+                Self::make(direct).await?;
+                run(direct, enter, what).await?;
+            }
+            entered => drop(entered.map_err(|error| meaning(what, error))?),
+        }
+        let found = rows(direct, self.check(), what).await?;
         if found.is_empty() { Err(EngineError::Superseded) } else { Ok(()) }
     }
 
@@ -109,15 +121,39 @@ impl Records {
         sql: impl AsRef<[u8]>,
         what: &'static str,
     ) -> Result<(), EngineError> {
+        self.guarded_all(direct, &[sql], what).await
+    }
+
+    /// The same with several statements.
+    ///
+    /// # Errors
+    /// As [`Self::guarded`].
+    pub(crate) async fn guarded_all(
+        &self,
+        direct: &mut Direct,
+        all: &[impl AsRef<[u8]>],
+        what: &'static str,
+    ) -> Result<(), EngineError> {
         run(direct, "START TRANSACTION", what).await?;
-        let done = match rows(direct, self.check(), what).await {
-            Ok(found) if found.is_empty() => Err(EngineError::Superseded),
-            Ok(_) => run(direct, sql, what).await.map(drop),
-            Err(error) => Err(error),
-        };
+        let done = self.checked(direct, all, what).await;
         let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = run(direct, end, what).await;
         done.and(ended.map(drop))
+    }
+
+    async fn checked(
+        &self,
+        direct: &mut Direct,
+        all: &[impl AsRef<[u8]>],
+        what: &'static str,
+    ) -> Result<(), EngineError> {
+        if rows(direct, self.check(), what).await?.is_empty() {
+            return Err(EngineError::Superseded);
+        }
+        for sql in all {
+            run(direct, sql, what).await?;
+        }
+        Ok(())
     }
 
     /// Sets a single record.
@@ -249,10 +285,19 @@ impl Records {
         if found.first().and_then(|row| row.number::<u32>(0)) == Some(1) {
             return Ok(());
         }
+        Self::make(direct).await
+    }
+
+    async fn make(direct: &mut Direct) -> Result<(), EngineError> {
         let what = "making the table of progress";
         make_database(direct).await.map_err(|source| EngineError::Server { what, source })?;
         run(direct, create(), what).await.map(drop)
     }
+}
+
+/// Says whether a statement met no table of progress: nothing was recorded on the cluster yet.
+pub(super) fn is_missing(error: &DirectError) -> bool {
+    matches!(error.errno(), Some(ER_BAD_DB | ER_NO_SUCH_TABLE))
 }
 
 fn write_key(key: Option<&Key>, sql: &mut Vec<u8>) {

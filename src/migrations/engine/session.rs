@@ -15,15 +15,18 @@ const ROW_WAIT_S: u32 = 5;
 /// Longest that the server waits for the engine to take rows or to send something, s.
 const IDLE_S: u32 = 86_400;
 
-/// What puts a connection into the engine's state.
-pub(crate) fn settings(flavour: Flavour) -> String {
+/// What puts a connection into the engine's state, but for these names (`binary` is the engine's).
+fn settings(flavour: Flavour, names: &str) -> String {
     let own = match flavour {
         Flavour::MariaDb => "max_statement_time = 0",
         // No bound of memory may turn a look-up of keys into a scan.
-        Flavour::MySql => "max_execution_time = 0, range_optimizer_max_mem_size = 0",
+        Flavour::MySql => {
+            "max_execution_time = 0, SESSION range_optimizer_max_mem_size = 0, \
+             SESSION transaction_isolation = 'READ-COMMITTED'"
+        }
     };
     format!(
-        "SET NAMES binary, SESSION time_zone = '+00:00', SESSION sql_mode = '{SQL_MODE}', \
+        "SET NAMES {names}, SESSION time_zone = '+00:00', SESSION sql_mode = '{SQL_MODE}', \
          SESSION foreign_key_checks = 1, SESSION unique_checks = 1, SESSION sql_safe_updates = 0, \
          SESSION sql_select_limit = DEFAULT, SESSION autocommit = 1, SESSION lock_wait_timeout = \
          {LOCK_WAIT_S}, \
@@ -47,9 +50,24 @@ pub async fn open_session(endpoint: &Endpoint) -> Result<Direct, EngineError> {
 /// # Errors
 /// [`EngineError::Server`].
 pub async fn settle_session(direct: &mut Direct) -> Result<(), EngineError> {
-    let settings = settings(direct.flavour());
-    run(direct, settings, "preparing a session").await?;
-    run(direct, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "preparing a session").await?;
+    settle_as(direct, "binary").await
+}
+
+/// The same, but texts are UTF-8: definitions are read and written so.
+///
+/// # Errors
+/// [`EngineError::Server`].
+pub(super) async fn settle_for_words(direct: &mut Direct) -> Result<(), EngineError> {
+    settle_as(direct, "utf8mb4").await
+}
+
+async fn settle_as(direct: &mut Direct, names: &str) -> Result<(), EngineError> {
+    let (flavour, what) = (direct.flavour(), "preparing a session");
+    run(direct, settings(flavour, names), what).await?;
+    if flavour == Flavour::MariaDb {
+        // The variable has another name in older releases.
+        run(direct, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", what).await?;
+    }
     Ok(())
 }
 

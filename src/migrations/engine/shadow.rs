@@ -2,60 +2,66 @@
 
 use super::ShadowRequest;
 use super::error::EngineError;
+use super::look::{Source, show_create, version};
 use super::records::{Records, Single};
-use super::session::{rows, run, settle_session};
+use super::session::{meaning, run, settle_for_words, settle_session};
 use super::temporary;
 use crate::backend::direct::Direct;
 use crate::ddl::apply;
 use crate::migrations::StatementSettings;
 use crate::migrations::plan::{
-    CopyPlan, Facts, Inputs, LateIndexes, Names, read_change, read_definition, shadow_statements,
+    CopyPlan, Inputs, LateIndexes, Names, read_change, read_definition, shadow_statements,
 };
 use crate::sql::quote::string;
-use crate::sql::{ClientCharset, ServerVersion, SqlMode, TableChange, TableDefinition};
+use crate::sql::{ClientCharset, SqlMode, TableChange, TableDefinition};
 
-/// What is known of the source.
-struct Source {
-    text: Vec<u8>,
-    definition: TableDefinition,
-    types: Vec<(String, Option<String>)>,
-    facts: Facts,
-    bytes: u64,
-}
-
-/// The server, as the readers of SQL want it.
-fn version(direct: &Direct) -> ServerVersion {
-    ServerVersion::parse(&direct.version().text).unwrap_or_default()
-}
+/// "Table already exists".
+const ER_TABLE_EXISTS: u16 = 1050;
 
 /// See [`super::make_shadow`].
-pub(super) async fn make(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
+pub(super) async fn make(
+    admin: &mut Direct,
+    request: &ShadowRequest<'_>,
+    source: &Source,
+) -> Result<CopyPlan, EngineError> {
     let mode = mode_of(admin, request);
     let change = read_change(request.text.as_bytes(), mode)?;
-    let source = read_source(admin, request.names).await?;
-    predict(admin, request, (&source, &change))?;
+    predict(admin, request, (source, &change))?;
     let text = (request.text.as_bytes(), &change);
     let statements = shadow_statements(request.names, (&source.text, &source.definition), text, mode)?;
-    let records = Records::new(request.id, request.epoch);
-    Records::prepare(admin).await?;
-    records.enter(admin).await?;
-    let target = request.names.target();
-    run(admin, format!("DROP TABLE IF EXISTS {target}"), "dropping a shadow table").await?;
-    // A large table is copied for longer than that takes.
+    // Where nobody was before there is nobody to be kept from writing, and nobody follows without entering.
+    if !request.is_whole || request.epoch > 1 {
+        Records::new(request.id, request.epoch).enter(admin).await?;
+    }
+    run(admin, "SET NAMES utf8mb4", "making the shadow table").await?;
+    // A large table is copied for longer than the other way takes.
     let is_small = request.late_indexes_bytes_max == 0;
     let is_changed = is_small && temporary::make(admin, request, &statements).await?;
+    let target = request.names.target();
     if !is_changed {
-        run(admin, "SET NAMES utf8mb4", "making the shadow table").await?;
-        run(admin, &statements.create, "making the shadow table").await?;
+        create(admin, &target, &statements.create).await?;
     }
     let left = statements.change.as_deref().filter(|_| !is_changed);
-    let made = change_shadow(admin, request, left, (&source, &change)).await;
+    let made = change_shadow(admin, request, left, (source, &change)).await;
     if made.is_err() && !admin.is_lost() {
         // What failed is told; the ledger knows the shadow's name in any case.
         let _ = run(admin, format!("DROP TABLE IF EXISTS {target}"), "dropping a shadow table").await;
     }
     settle_session(admin).await?;
     made
+}
+
+/// Runs the CREATE TABLE of a shadow. One that is there is of an earlier attempt. It is not looked for: a
+/// DROP of what is not there is written to the binary log like any other.
+pub(super) async fn create(admin: &mut Direct, target: &str, text: &[u8]) -> Result<(), EngineError> {
+    let what = "making the shadow table";
+    match admin.execute(text).await {
+        Err(error) if error.errno() == Some(ER_TABLE_EXISTS) => {
+            run(admin, format!("DROP TABLE IF EXISTS {target}"), "dropping a shadow table").await?;
+            run(admin, text, what).await.map(drop)
+        }
+        made => made.map(drop).map_err(|error| meaning(what, error)),
+    }
 }
 
 /// Refuses by what the definition will be, before anything is made.
@@ -103,21 +109,25 @@ async fn change_shadow(
             run(admin, setting, "taking the client's settings").await?;
         }
         run(admin, text, "changing the shadow table").await.map_err(rejected)?;
-        settle_session(admin).await?;
+        settle_for_words(admin).await?;
     }
-    let shadow_text = show_create(admin, &request.names.target()).await?;
+    let target = request.names.target();
+    let shadow_text = show_create(admin, &target).await?;
     let shadow = read_definition(&shadow_text, version(admin))?;
     let plan = CopyPlan::new(inputs(admin, request.names, source, (&shadow, change)))?;
+    if request.is_whole {
+        return Ok(plan);
+    }
+    let bytes = source.data_bytes + source.index_bytes;
+    let late = (bytes <= request.late_indexes_bytes_max)
+        .then(|| LateIndexes::of(&target, &shadow_text, &shadow, &plan.key))
+        .flatten();
     let records = Records::new(request.id, request.epoch);
-    records.guarded(admin, records.clear(), "recording the beginning").await?;
-    let definition = records.set(Single::Definition, &without_counter(&source.text));
-    records.guarded(admin, definition, "recording the beginning").await?;
-    if source.bytes <= request.late_indexes_bytes_max
-        && let Some(late) = LateIndexes::of(&request.names.target(), &shadow_text, &shadow, &plan.key)
-    {
-        let record = records.set(Single::Late, late.build.as_bytes());
-        records.guarded(admin, record, "recording the beginning").await?;
-        run(admin, "SET NAMES utf8mb4", "leaving indexes out").await?;
+    let mut all = vec![records.clear().into_bytes()];
+    all.push(records.set(Single::Definition, &without_counter(&source.text)));
+    all.extend(late.as_ref().map(|late| records.set(Single::Late, late.recorded().as_bytes())));
+    records.guarded_all(admin, &all, "recording the beginning").await?;
+    if let Some(late) = late {
         run(admin, &late.drop, "leaving indexes out").await?;
     }
     Ok(plan)
@@ -135,26 +145,29 @@ fn rejected(error: EngineError) -> EngineError {
     }
 }
 
-/// What gives a connection the settings of the client.
+/// Statements that give a connection the settings of the client.
 pub(crate) fn client_settings(settings: &StatementSettings) -> Vec<String> {
-    let mut names = match settings.character_set.as_str() {
+    let mut all = match settings.character_set.as_str() {
         "" => "SET NAMES utf8mb4".to_owned(),
         charset => format!("SET NAMES {}", string(charset)),
     };
     if !settings.collation.is_empty() && !settings.character_set.is_empty() {
-        names.push_str(&format!(" COLLATE {}", string(&settings.collation)));
+        all.push_str(&format!(" COLLATE {}", string(&settings.collation)));
     }
-    let mut all = vec![names, format!("SET SESSION sql_mode = {}", string(&settings.sql_mode))];
     if !settings.time_zone.is_empty() {
-        all.push(format!("SET SESSION time_zone = {}", string(&settings.time_zone)));
+        all.push_str(&format!(", SESSION time_zone = {}", string(&settings.time_zone)));
     }
-    all
+    // Last: it says how texts are read.
+    all.push_str(&format!(", SESSION sql_mode = {}", string(&settings.sql_mode)));
+    vec![all]
 }
 
 /// See [`super::read_plan`].
-pub(super) async fn read(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
-    let change = read_change(request.text.as_bytes(), mode_of(admin, request))?;
-    let source = read_source(admin, request.names).await?;
+pub(super) async fn read(
+    admin: &mut Direct,
+    request: &ShadowRequest<'_>,
+    source: &Source,
+) -> Result<CopyPlan, EngineError> {
     let records = Records::new(request.id, request.epoch);
     records.enter(admin).await?;
     let recorded = records.read_definition(admin).await?;
@@ -163,97 +176,37 @@ pub(super) async fn read(admin: &mut Direct, request: &ShadowRequest<'_>) -> Res
             "its definition is not what it was at the beginning".to_owned(),
         ));
     }
-    let shadow_text = show_create(admin, &request.names.target()).await?;
-    let shadow = read_definition(&shadow_text, version(admin))?;
-    Ok(CopyPlan::new(inputs(admin, request.names, &source, (&shadow, &change)))?)
+    plan_of_both(admin, request, source).await
 }
 
 /// See [`super::adopt_shadow`].
-pub(super) async fn adopt(admin: &mut Direct, request: &ShadowRequest<'_>) -> Result<CopyPlan, EngineError> {
-    let change = read_change(request.text.as_bytes(), mode_of(admin, request))?;
-    let source = read_source(admin, request.names).await?;
-    let shadow_text = show_create(admin, &request.names.target()).await?;
-    let shadow = read_definition(&shadow_text, version(admin))?;
-    let plan = CopyPlan::new(inputs(admin, request.names, &source, (&shadow, &change)))?;
-    Records::prepare(admin).await?;
+pub(super) async fn adopt(
+    admin: &mut Direct,
+    request: &ShadowRequest<'_>,
+    source: &Source,
+) -> Result<CopyPlan, EngineError> {
+    let plan = plan_of_both(admin, request, source).await?;
     let records = Records::new(request.id, request.epoch);
     records.enter(admin).await?;
-    records.guarded(admin, records.clear(), "recording the beginning").await?;
     let definition = records.set(Single::Definition, &without_counter(&source.text));
-    records.guarded(admin, definition, "recording the beginning").await?;
+    let all = [records.clear().into_bytes(), definition];
+    records.guarded_all(admin, &all, "recording the beginning").await?;
     Ok(plan)
 }
 
-/// SHOW CREATE TABLE, in UTF-8.
-pub(super) async fn show_create(admin: &mut Direct, table: &str) -> Result<Vec<u8>, EngineError> {
-    run(admin, "SET NAMES utf8mb4", "reading a definition").await?;
-    let shown = rows(admin, format!("SHOW CREATE TABLE {table}"), "reading a definition").await?;
-    run(admin, "SET NAMES binary", "reading a definition").await?;
-    let text = shown.first().and_then(|row| row.value(1)).map(<[u8]>::to_vec);
-    text.ok_or_else(|| EngineError::TableChanged("it has no definition".to_owned()))
-}
-
-async fn read_source(admin: &mut Direct, names: &Names) -> Result<Source, EngineError> {
-    let text = show_create(admin, &names.source()).await?;
-    let definition = read_definition(&text, version(admin))?;
-    let (database, table) = (string(&names.database), string(&names.table));
+/// The plan, as both tables are.
+async fn plan_of_both(
+    admin: &mut Direct,
+    request: &ShadowRequest<'_>,
+    source: &Source,
+) -> Result<CopyPlan, EngineError> {
+    let change = read_change(request.text.as_bytes(), mode_of(admin, request))?;
     let what = "reading a definition";
     run(admin, "SET NAMES utf8mb4", what).await?;
-    let of = format!("table_schema = {database} AND table_name = {table}");
-    let about = format!(
-        "SELECT table_type, COALESCE(data_length, 0) + COALESCE(index_length, 0) FROM \
-            information_schema.tables \
-         WHERE {of}"
-    );
-    let about = rows(admin, about, what).await?;
-    let row = about.first().ok_or_else(|| EngineError::TableChanged("it is gone".to_owned()))?;
-    let (table_type, bytes) = (row.text(0).unwrap_or_default(), row.number(1).unwrap_or(0));
-    let columns = format!(
-        "SELECT column_type, character_set_name FROM information_schema.columns WHERE {of} ORDER BY \
-         ordinal_position"
-    );
-    let columns = rows(admin, columns, what).await?;
-    let types = columns.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1))).collect();
-    let triggers = format!(
-        "SELECT trigger_name FROM information_schema.triggers WHERE event_object_schema = {database} AND \
-         event_object_table = {table}"
-    );
-    let triggers = rows(admin, triggers, what).await?.iter().filter_map(|row| row.text(0)).collect();
-    let referenced_by = referencing(admin, names).await?;
+    let shadow_text = show_create(admin, &request.names.target()).await?;
     run(admin, "SET NAMES binary", what).await?;
-    Ok(Source { text, definition, types, facts: Facts { triggers, referenced_by, table_type }, bytes })
-}
-
-/// Tables with foreign keys that point to this one. MySQL's dictionary has an index for it; MariaDB would
-/// open every table of the server, so there InnoDB's own list is asked, which names tables as files.
-async fn referencing(admin: &mut Direct, names: &Names) -> Result<Vec<String>, EngineError> {
-    let (database, table) = (string(&names.database), string(&names.table));
-    let sql = if version(admin).mariadb {
-        let file = string(&format!("{}/{}", file_name(&names.database), file_name(&names.table)));
-        format!("SELECT for_name FROM information_schema.innodb_sys_foreign WHERE ref_name = {file}")
-    } else {
-        format!(
-            "SELECT CONCAT(constraint_schema, '/', table_name) FROM \
-                information_schema.referential_constraints \
-             WHERE unique_constraint_schema = {database} AND referenced_table_name = {table}"
-        )
-    };
-    let found = rows(admin, sql, "looking for foreign keys").await?;
-    Ok(found.iter().filter_map(|row| row.text(0)).collect())
-}
-
-/// A name as the server writes it into file names: letters, digits and `_` stay, others are `@` and four
-/// digits.
-fn file_name(name: &str) -> String {
-    let mut text = String::new();
-    for character in name.chars() {
-        if character.is_ascii_alphanumeric() || character == '_' {
-            text.push(character);
-        } else {
-            text.push_str(&format!("@{:04x}", u32::from(character)));
-        }
-    }
-    text
+    let shadow = read_definition(&shadow_text, version(admin))?;
+    Ok(CopyPlan::new(inputs(admin, request.names, source, (&shadow, &change)))?)
 }
 
 /// A definition without the counter, which moves with each row.
@@ -279,9 +232,9 @@ pub(super) fn counter(text: &[u8]) -> Option<(usize, usize, u64)> {
 /// Gives the shadow the source's counter, where it is behind.
 pub(super) async fn carry_counter(direct: &mut Direct, names: &Names) -> Result<(), EngineError> {
     let source = show_create(direct, &names.source()).await?;
+    let Some((_, _, wanted)) = counter(&source) else { return Ok(()) };
     let target = show_create(direct, &names.target()).await?;
-    let (Some((_, _, wanted)), true) = (counter(&source), has_counter(&target)) else { return Ok(()) };
-    if counter(&target).is_some_and(|(_, _, known)| known >= wanted) {
+    if !has_counter(&target) || counter(&target).is_some_and(|(_, _, known)| known >= wanted) {
         return Ok(());
     }
     let sql = format!("ALTER TABLE {} AUTO_INCREMENT = {wanted}", names.target());
@@ -311,8 +264,15 @@ mod tests {
     }
 
     #[test]
-    fn names_of_files() {
-        assert_eq!(file_name("ws_42"), "ws_42");
-        assert_eq!(file_name("a-b"), "a@002db");
+    fn settings_of_the_client_are_one_statement() {
+        let mut settings = StatementSettings::default();
+        assert_eq!(client_settings(&settings), ["SET NAMES utf8mb4, SESSION sql_mode = ''"]);
+        settings.character_set = "utf8mb4".to_owned();
+        settings.collation = "utf8mb4_bin".to_owned();
+        settings.time_zone = "+02:00".to_owned();
+        settings.sql_mode = "ANSI".to_owned();
+        let all = "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_bin', SESSION time_zone = '+02:00', SESSION \
+                   sql_mode = 'ANSI'";
+        assert_eq!(client_settings(&settings), [all]);
     }
 }

@@ -11,8 +11,9 @@
 
 use super::ShadowRequest;
 use super::error::EngineError;
-use super::session::{run, settle_session};
-use super::shadow::{client_settings, show_create};
+use super::look::show_create;
+use super::session::{run, settle_for_words};
+use super::shadow::{client_settings, create as create_shadow};
 use crate::backend::direct::Direct;
 use crate::migrations::plan::ShadowStatements;
 use crate::sql::quote::identifier;
@@ -29,8 +30,8 @@ const UNFIT: [&[u8]; 11] =
 /// altered leaves it out (MySQL keeps apart whether it was said).
 const UNFIT_CHANGES: [&[u8]; 3] = [b"CHARSET", b"CHARACTER", b"COLLATE"];
 
-/// Makes the shadow with the client's statement applied. False: it has to be made the other way; nothing is
-/// left of the attempt.
+/// Makes the shadow with the client's statement applied, in a session of UTF-8 before and after. False: it
+/// has to be made the other way; nothing is left of the attempt.
 ///
 /// # Errors
 /// The connection is lost; the server refuses the table that it printed itself.
@@ -46,35 +47,34 @@ pub(super) async fn make(
         return Ok(false);
     }
     let target = request.names.target();
-    let shown = show_changed(admin, request, (&create, change)).await;
+    let changed = change_temporary(admin, request, (&create, change)).await;
     if admin.is_lost() {
-        return shown.map(|_| false);
+        return changed.map(|()| false);
     }
-    settle_session(admin).await?;
+    settle_for_words(admin).await?;
+    let shown = match changed {
+        Ok(()) => show_create(admin, &target).await.ok(),
+        Err(_) => None,
+    };
     run(admin, format!("DROP TEMPORARY TABLE IF EXISTS {target}"), WHAT).await?;
-    let Some(text) = shown.ok().and_then(|shown| permanent(&shown, &request.names.shadow, &target)) else {
+    let Some(text) = shown.and_then(|shown| permanent(&shown, &request.names.shadow, &target)) else {
         return Ok(false);
     };
-    run(admin, "SET NAMES utf8mb4", WHAT).await?;
-    run(admin, text, WHAT).await?;
-    settle_session(admin).await?;
+    create_shadow(admin, &target, &text).await?;
     Ok(true)
 }
 
-/// What the server says of a temporary table behind the client's statement.
-async fn show_changed(
+/// Makes the temporary table and runs the client's statement on it, with the client's settings.
+async fn change_temporary(
     admin: &mut Direct,
     request: &ShadowRequest<'_>,
     (create, change): (&[u8], &[u8]),
-) -> Result<Vec<u8>, EngineError> {
-    run(admin, "SET NAMES utf8mb4", WHAT).await?;
+) -> Result<(), EngineError> {
     run(admin, create, WHAT).await?;
     for setting in client_settings(request.settings) {
         run(admin, setting, WHAT).await?;
     }
-    run(admin, change, WHAT).await?;
-    settle_session(admin).await?;
-    show_create(admin, &request.names.target()).await
+    run(admin, change, WHAT).await.map(drop)
 }
 
 fn has_any(text: &[u8], words: &[&[u8]]) -> bool {

@@ -35,6 +35,9 @@ const CONFLICTS_MAX: usize = 16;
 /// Ended migrations that the store keeps, without those whose old table is kept; the oldest are forgotten.
 pub(super) const ENDED_KEPT_MAX: usize = 2_000;
 
+/// The epoch of a migration that was taken up as it was begun.
+pub(super) const FIRST_EPOCH: u64 = 1;
+
 /// Changes in place that the store keeps; the oldest are forgotten.
 pub(super) const DIRECT_KEPT_MAX: usize = 500;
 
@@ -44,6 +47,8 @@ pub(super) struct Ledger {
     known: Mutex<BTreeMap<MigrationId, (Arc<Record>, u64)>>,
     /// Those of them that are not over: thousands that are may be kept.
     open: Mutex<BTreeSet<MigrationId>>,
+    /// Those that were taken up here as they were begun, and that nobody carries out yet.
+    begun: Mutex<BTreeSet<MigrationId>>,
     /// Counts changes of `known`.
     changes: watch::Sender<u64>,
     pub(super) lease: SharedLease,
@@ -69,8 +74,8 @@ pub(super) enum NotBegun {
 impl Ledger {
     /// Empty; [`Ledger::load`] reads the store.
     pub(super) fn new(store: Arc<dyn Store>, lease: SharedLease, proxy: String) -> Self {
-        let (known, open) = (Mutex::default(), Mutex::default());
-        Self { store, known, open, changes: watch::Sender::new(0), lease, proxy }
+        let (known, open, begun) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { store, known, open, begun, changes: watch::Sender::new(0), lease, proxy }
     }
 
     /// Reads what the store has.
@@ -134,11 +139,25 @@ impl Ledger {
         self.changes.subscribe()
     }
 
-    /// Writes a new migration down, with the claim on its table.
+    /// Writes a new migration down, with the claim on its table. One that says that it is taken up here, by
+    /// its first epoch, is handed over by the first [`Ledger::take_up`], which writes nothing then.
     ///
     /// # Errors
     /// See [`NotBegun`].
     pub(super) async fn begin(&self, record: Record) -> Result<(), NotBegun> {
+        if record.epoch == FIRST_EPOCH {
+            // Before anybody can hear of it.
+            self.begun().insert(record.id.clone());
+        }
+        let id = record.id.clone();
+        let begun = self.write_new(record).await;
+        if begun.is_err() {
+            self.begun().remove(&id);
+        }
+        begun
+    }
+
+    async fn write_new(&self, record: Record) -> Result<(), NotBegun> {
         let (id, claim) = (record.id.clone(), claim_key(&record));
         let writes = vec![
             Write { key: key_of(&id), value: Some(encode(&record)), expect: Expect::Absent },
@@ -228,6 +247,12 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::update`].
     pub(super) async fn take_up(&self, id: &MigrationId) -> Result<Option<Arc<Record>>, StoreError> {
+        let is_begun_here = self.begun().remove(id);
+        if let Some(record) = self.get(id).filter(|_| is_begun_here)
+            && record.is_under(FIRST_EPOCH)
+        {
+            return Ok(Some(record));
+        }
         let change = |record: &mut Record| {
             record.epoch += 1;
             record.owner = Some(self.proxy.clone());
@@ -396,6 +421,11 @@ impl Ledger {
     /// Taken behind the lock of what is known, and never the other way round.
     fn open(&self) -> MutexGuard<'_, BTreeSet<MigrationId>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Taken alone.
+    fn begun(&self) -> MutexGuard<'_, BTreeSet<MigrationId>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Each change is whole, so a panic elsewhere does not spoil it.

@@ -14,6 +14,8 @@ use super::Record;
 const ER_DUP_ENTRY: u16 = 1062;
 /// "Unknown database".
 const ER_BAD_DB: u16 = 1049;
+/// "Table doesn't exist".
+const ER_NO_SUCH_TABLE: u16 = 1146;
 /// Longest message written down, in characters.
 const MESSAGE_CHARS_MAX: usize = 1000;
 
@@ -76,7 +78,7 @@ pub(in crate::migrations) enum Claimed {
     By(MigrationId),
 }
 
-/// Enters a migration, and claims its table.
+/// Enters a migration, and claims its table; makes the ledger where there is none.
 ///
 /// # Errors
 /// As the server says.
@@ -85,7 +87,15 @@ pub(in crate::migrations) async fn claim(
     record: &Record,
     now: std::time::SystemTime,
 ) -> Result<Claimed, DirectError> {
-    match conn.execute(insert(record, now)).await {
+    let inserted = match conn.execute(insert(record, now)).await {
+        // Looked for only when it is missed: that is once in a cluster's life.
+        Err(error) if matches!(error.errno(), Some(ER_BAD_DB | ER_NO_SUCH_TABLE)) => {
+            make(conn).await?;
+            conn.execute(insert(record, now)).await
+        }
+        inserted => inserted,
+    };
+    match inserted {
         Ok(_) => Ok(Claimed::Ours),
         Err(error) if error.errno() == Some(ER_DUP_ENTRY) => {
             let holder = format!(

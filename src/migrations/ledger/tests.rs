@@ -82,6 +82,35 @@ async fn who_was_followed_by_another_writes_nothing_more() {
     assert_eq!((record.state, record.attempts), (State::Done, 0));
 }
 
+/// Whoever begins one and carries it out has taken it up with that, once; the store still decides.
+#[tokio::test]
+async fn who_begins_one_has_taken_it_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let (here, there) = (ledger(&store), ledger(&store));
+    let now = SystemTime::now();
+    let begun = |seconds| {
+        let id = new_id(now + Duration::from_secs(seconds));
+        Record { epoch: FIRST_EPOCH, ..testing::record(id) }
+    };
+    let first = begun(0);
+    assert!(here.begin(first.clone()).await.is_ok());
+    let epoch = here.take_up(&first.id).await.unwrap().unwrap().epoch;
+    assert_eq!(epoch, FIRST_EPOCH, "it is handed over");
+    assert!(here.is_current(&first.id, epoch).await.unwrap());
+    let again = here.take_up(&first.id).await.unwrap().unwrap().epoch;
+    assert_eq!(again, FIRST_EPOCH + 1, "a second round is another one");
+    here.end_as(&first.id, again, |record| record.state = State::Done).await.unwrap();
+    // Another one takes it up before it is begun here.
+    let second = begun(1);
+    assert!(here.begin(second.clone()).await.is_ok());
+    there.load().await.unwrap();
+    assert_eq!(there.take_up(&second.id).await.unwrap().unwrap().epoch, FIRST_EPOCH + 1);
+    let late = here.take_up(&second.id).await.unwrap().unwrap().epoch;
+    assert!(!here.is_current(&second.id, late).await.unwrap(), "which is what a connection asks first");
+    assert!(here.update_as(&second.id, late, |record| record.attempts = 9).await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn changes_in_place_claim_nothing_and_the_oldest_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();

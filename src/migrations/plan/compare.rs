@@ -86,10 +86,10 @@ pub(super) fn compare(
         (Opaque, _) | (_, Opaque) => None,
         (Float, Float) => both(&|of| format!("{of} * 1e0")),
         (from, to) if from.is_exact_number() && from == to && old.scale == new.scale => {
-            both(&|of| match from {
-                Class::Decimal if old.zerofill.is_none() && new.zerofill.is_none() => of.to_owned(),
-                _ => format!("{of} + 0"),
-            })
+            // Text costs less than arithmetic, where it is the same: not where zeros are filled in.
+            let is_filled = |of: &ResolvedType| of.zerofill.is_some() || matches!(of.kind, TypeKind::Year);
+            let is_plain = from != Bit && !is_filled(old) && !is_filled(new);
+            both(&|of| if is_plain { of.to_owned() } else { format!("{of} + 0") })
         }
         (from, to) if from.is_number() && to.is_number() => both(&number),
         (Text | Json, to) if to.is_number() => both(&number),

@@ -4,14 +4,19 @@ use super::row_key::RowKeyPlan;
 use crate::sql::quote::identifier;
 use crate::sql::{KeyDefinition, KeyKind, KeyPart, TableDefinition};
 
-/// Statements that leave indexes out of an empty shadow and build them again.
+/// Indexes that are left out of an empty shadow and built again later, all at once or one by one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateIndexes {
-    /// Leaves them out.
+    /// The statement that leaves them out.
     pub drop: String,
-    /// Builds them, without blocking writes of the shadow.
-    pub build: String,
+    /// `ALTER TABLE …`
+    alter: String,
+    /// `ADD KEY …`, one for each.
+    adds: Vec<String>,
 }
+
+/// What builds indexes, without blocking writes of the shadow.
+const LOCK: &str = "ALGORITHM=INPLACE, LOCK=NONE";
 
 impl LateIndexes {
     /// Of the shadow as SHOW CREATE TABLE prints it; `None` when there is none to leave out.
@@ -21,7 +26,7 @@ impl LateIndexes {
     /// duplicates, which also spares it those that pass away.
     pub fn of(target: &str, text: &[u8], shadow: &TableDefinition, key: &RowKeyPlan) -> Option<Self> {
         let mut drops = Vec::new();
-        let mut builds = Vec::new();
+        let mut adds = Vec::new();
         for definition in &shadow.keys {
             let (Some(name), Some(line)) = (&definition.name, line_of(text, definition)) else { continue };
             let name = identifier(&name.text);
@@ -29,16 +34,61 @@ impl LateIndexes {
                 continue;
             }
             drops.push(format!("DROP INDEX {name}"));
-            builds.push(format!("ADD {line}"));
+            adds.push(format!("ADD {line}"));
         }
         if drops.is_empty() {
             return None;
         }
-        let lock = "ALGORITHM=INPLACE, LOCK=NONE";
-        Some(Self {
-            drop: format!("ALTER TABLE {target} {}", drops.join(", ")),
-            build: format!("ALTER TABLE {target} {}, {lock}", builds.join(", ")),
-        })
+        let alter = format!("ALTER TABLE {target}");
+        Some(Self { drop: format!("{alter} {}", drops.join(", ")), alter, adds })
+    }
+
+    /// What is recorded of them, for a later process: [`LateBuild::read`] reads it.
+    ///
+    /// **Shape**: lines; the first one is how the statement begins, each further one adds an index.
+    pub fn recorded(&self) -> String {
+        format!("{}\n{}", self.alter, self.adds.join("\n"))
+    }
+}
+
+/// Indexes that are to be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateBuild {
+    alter: String,
+    adds: Vec<String>,
+}
+
+impl LateBuild {
+    /// Reads what was recorded; `None` for what is no such text.
+    pub fn read(recorded: &[u8]) -> Option<Self> {
+        let mut lines = std::str::from_utf8(recorded).ok()?.split('\n');
+        let alter = lines.next()?.to_owned();
+        let adds: Vec<String> = lines.map(str::to_owned).collect();
+        // Earlier releases recorded the whole statement.
+        Some(Self { alter, adds })
+    }
+
+    /// How many there are; none in a statement that an earlier release recorded.
+    pub fn len(&self) -> usize {
+        self.adds.len()
+    }
+
+    /// True if there is only a whole statement.
+    pub fn is_empty(&self) -> bool {
+        self.adds.is_empty()
+    }
+
+    /// The statement that builds all of them.
+    pub fn all(&self) -> String {
+        if self.adds.is_empty() {
+            return self.alter.clone();
+        }
+        format!("{} {}, {LOCK}", self.alter, self.adds.join(", "))
+    }
+
+    /// The statement that builds the one at this place.
+    pub fn one(&self, at: usize) -> Option<String> {
+        self.adds.get(at).map(|add| format!("{} {add}, {LOCK}", self.alter))
     }
 }
 

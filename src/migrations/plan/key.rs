@@ -37,6 +37,11 @@ impl Key {
     pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
         literals(&self.0)
     }
+
+    /// The numbers of a key of integers; `None` for a key of anything else.
+    pub fn integers(&self) -> Option<Vec<i128>> {
+        self.literals().map(|literal| std::str::from_utf8(literal).ok()?.parse().ok()).collect()
+    }
 }
 
 /// The literals of a key's bytes.
@@ -83,6 +88,15 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
+    /// Says whether a key is in the range. What only the server could say (how texts are sorted) counts as
+    /// yes.
+    pub fn may_hold(&self, key: &Key) -> bool {
+        let Some(key) = key.integers() else { return true };
+        let is_behind = self.after.as_ref().and_then(Key::integers).is_none_or(|after| key > after);
+        let is_up_to = self.through.as_ref().and_then(Key::integers).is_none_or(|through| key <= through);
+        is_behind && is_up_to
+    }
+
     /// The condition over these columns (quoted), which are those of the key, in its order; `TRUE` for all
     /// rows.
     ///
@@ -136,4 +150,33 @@ fn bound(columns: &[&str], key: &Key, (inner, last, coarse): (&str, &str, &str),
         out.push(b')');
     }
     out.extend_from_slice(b"))");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(literals: &[&str]) -> Key {
+        let mut bytes = Vec::new();
+        for literal in literals {
+            push_literal(&mut bytes, |out| out.extend_from_slice(literal.as_bytes()));
+        }
+        Key::from_bytes(&bytes)
+    }
+
+    #[test]
+    fn integers_are_told_in_or_out_of_a_range() {
+        let range = KeyRange { after: Some(key(&["-5", "7"])), through: Some(key(&["10", "0"])) };
+        for inside in [["-5", "8"], ["-4", "-9"], ["9", "18446744073709551615"], ["10", "0"]] {
+            assert!(range.may_hold(&key(&inside)), "{inside:?}");
+        }
+        for outside in [["-5", "7"], ["-6", "99"], ["10", "1"], ["100", "0"]] {
+            assert!(!range.may_hold(&key(&outside)), "{outside:?}");
+        }
+        assert!(KeyRange::default().may_hold(&key(&["1"])));
+        // What is no integer is in every range.
+        assert!(range.may_hold(&key(&["'zz'", "1"])) && range.may_hold(&key(&["100.5", "0"])));
+        let texts = KeyRange { after: Some(key(&["'a'"])), through: Some(key(&["'b'"])) };
+        assert!(texts.may_hold(&key(&["7"])));
+    }
 }

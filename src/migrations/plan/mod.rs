@@ -21,7 +21,7 @@ mod statements;
 
 pub use check::Facts;
 pub use compare::Comparison;
-pub use indexes::LateIndexes;
+pub use indexes::{LateBuild, LateIndexes};
 pub use key::{Key, KeyRange, literals, push_literal};
 pub use refusal::Refusal;
 pub use row_key::RowKeyPlan;

@@ -79,21 +79,20 @@ impl CopyPlan {
     pub fn select_target_keys_of<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<u8> {
         let list = self.key.back.join(",");
         let mut sql = format!("SELECT {list} FROM {} WHERE ", self.names.target()).into_bytes();
-        self.write_keys(keys, &mut sql);
+        self.write_keys(&self.target_key(), keys, &mut sql);
         sql
     }
 
     /// Deletes the rows of these keys from the shadow; at most [`KEYS_MAX`].
     pub fn delete_keys<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<u8> {
         let mut sql = format!("DELETE FROM {} WHERE ", self.names.target()).into_bytes();
-        self.write_keys(keys, &mut sql);
+        self.write_keys(&self.target_key(), keys, &mut sql);
         sql
     }
 
     /// `a IN (1,2)`, or `((a = 1 AND b = 2) OR …)`, which servers use an index for. Text is compared by its
     /// bytes too: a collation takes more for equal than the row's identity does.
-    fn write_keys<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, sql: &mut Vec<u8>) {
-        let columns = self.target_key();
+    fn write_keys<'k>(&self, columns: &[&str], keys: impl Iterator<Item = &'k [u8]>, sql: &mut Vec<u8>) {
         if let [column] = columns[..] {
             let literals: Vec<&[u8]> = keys.filter_map(|key| literals(key).next()).collect();
             write_in(column, &literals, (b"", b""), sql);
@@ -129,13 +128,20 @@ impl CopyPlan {
         format!("INSERT INTO {} ({}) VALUES ", self.names.target(), names.join(",")).into_bytes()
     }
 
-    /// The rows of a range by the server itself. At READ COMMITTED InnoDB reads the source without locks then
-    /// (MySQL manual, "Locks Set by Different SQL Statements in InnoDB").
-    pub fn insert_select_range(&self, range: &KeyRange) -> Vec<u8> {
+    /// The rows of a range by the server itself, but for those of some keys, which must be of integers. At
+    /// READ COMMITTED InnoDB reads the source without locks then (MySQL manual, "Locks Set by Different SQL
+    /// Statements in InnoDB").
+    pub fn insert_select_range(&self, range: &KeyRange, without: &[Key]) -> Vec<u8> {
         let mut sql = self.insert_select();
         sql.extend_from_slice(format!(" FORCE INDEX ({}) WHERE ", self.key.source_index).as_bytes());
         let key = self.source_key();
         range.condition(&key, &mut sql);
+        if !without.is_empty() {
+            debug_assert!(without.iter().all(|key| key.integers().is_some()), "integers are equal or not");
+            sql.extend_from_slice(b" AND NOT (");
+            self.write_keys(&key, without.iter().map(Key::as_bytes), &mut sql);
+            sql.push(b')');
+        }
         sql.extend_from_slice(format!(" ORDER BY {}", key.join(",")).as_bytes());
         sql
     }

@@ -211,7 +211,9 @@ fn comparisons_bring_both_sides_to_one_form() {
         (comparison.source, comparison.target)
     };
     let pair = |source: &str, target: &str| (source.to_owned(), target.to_owned());
-    assert_eq!(compared("int", "bigint", None), pair("`c` + 0", "`c` + 0"));
+    assert_eq!(compared("int", "bigint", None), pair("`c`", "`c`"));
+    assert_eq!(compared("int(4) zerofill", "int", None), pair("`c` + 0", "`c` + 0"));
+    assert_eq!(compared("year", "year", None), pair("`c` + 0", "`c` + 0"));
     assert_eq!(compared("float", "double", None), pair("`c` * 1e0", "`c` * 1e0"));
     assert_eq!(
         compared("int", "decimal(12,2)", None),
@@ -291,6 +293,19 @@ fn keys_are_deleted_by_their_bytes() {
     );
 }
 
+#[test]
+fn the_server_copies_a_range_but_for_what_is_there() {
+    let plan = plan(USERS, "ALTER TABLE t MODIFY age BIGINT", USERS_TYPES).unwrap();
+    let range = KeyRange { after: Some(key(&["10"])), through: Some(key(&["20"])) };
+    let whole = "INSERT INTO `zz_bulkhead`.`new_7` (`id`,`name`,`age`) SELECT `id`,`name`,`age` FROM \
+                 `ws_1`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` > 10 AND `id` <= 20";
+    assert_eq!(text(&plan.insert_select_range(&range, &[])), format!("{whole} ORDER BY `id`"));
+    assert_eq!(
+        text(&plan.insert_select_range(&range, &[key(&["12"]), key(&["13"])])),
+        format!("{whole} AND NOT (`id` IN (12,13)) ORDER BY `id`")
+    );
+}
+
 fn statements(create: &str, alter: &str, server: ServerVersion) -> (String, Option<String>) {
     let mode = SqlMode { server, ..SqlMode::default() };
     let definition = read_definition(create.as_bytes(), server).unwrap();
@@ -366,11 +381,15 @@ fn plain_indexes_are_left_out_and_built_in_their_own_words() {
     };
     let late = LateIndexes::of("x", create.as_bytes(), &shadow, &key).unwrap();
     assert_eq!(late.drop, "ALTER TABLE x DROP INDEX `u`, DROP INDEX `v`, DROP INDEX `last`");
-    assert_eq!(
-        late.build,
-        "ALTER TABLE x ADD UNIQUE KEY `u` (`v`), ADD KEY `v` (`v`(3)) /*!80000 INVISIBLE */, ADD KEY `last` \
-         (`id`,`v` DESC) COMMENT 'a, b', ALGORITHM=INPLACE, LOCK=NONE"
-    );
+    let build = LateBuild::read(late.recorded().as_bytes()).unwrap();
+    let all = "ALTER TABLE x ADD UNIQUE KEY `u` (`v`), ADD KEY `v` (`v`(3)) /*!80000 INVISIBLE */, ADD KEY \
+               `last` (`id`,`v` DESC) COMMENT 'a, b', ALGORITHM=INPLACE, LOCK=NONE";
+    assert_eq!((build.all(), build.len()), (all.to_owned(), 3));
+    let one = "ALTER TABLE x ADD UNIQUE KEY `u` (`v`), ALGORITHM=INPLACE, LOCK=NONE";
+    assert_eq!((build.one(0).as_deref(), build.one(3)), (Some(one), None));
+    // What an earlier release recorded is the whole statement.
+    let whole = LateBuild::read(all.as_bytes()).unwrap();
+    assert!(whole.is_empty() && whole.all() == all && whole.one(0).is_none());
     let unique = RowKeyPlan { target_index: "`u`".into(), ..key };
     let late = LateIndexes::of("x", create.as_bytes(), &shadow, &unique).unwrap();
     assert!(!late.drop.contains("`u`"));

@@ -5,6 +5,7 @@ use super::prepare::Prepared;
 use super::runner::Runner;
 use super::step::Step;
 use super::trouble::Trouble;
+use crate::backend::direct::Direct;
 
 /// Attempts under one lock; then the table goes the way of large ones, which holds its lock only for the end.
 const ATTEMPTS_MAX: u32 = 3;
@@ -12,8 +13,9 @@ const ATTEMPTS_MAX: u32 = 3;
 impl Runner {
     /// Copies and exchanges the table. A shadow that an attempt has filled is made anew by the next round,
     /// which begins from the request.
-    pub(super) async fn exchange_chunk(&self, prepared: Prepared) -> Result<(), Trouble> {
-        let swapped = self.exchange(Filled::Chunk(&prepared.plan), &prepared.before).await;
+    pub(super) async fn exchange_chunk(&self, prepared: Prepared, conn: Direct) -> Result<(), Trouble> {
+        let filled = Filled::Chunk(&prepared.plan, Some(conn));
+        let swapped = self.exchange(filled, &prepared.before).await;
         match swapped {
             Ok(swapped) => self.settle(&swapped).await,
             Err(Trouble::Passing(why)) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::runner::{Runner, names};
 use super::step::Step;
 use super::trouble::Trouble;
-use crate::backend::direct::Kill;
+use crate::backend::direct::{Direct, Kill};
 use crate::ids::TableName;
 use crate::migrations::cutover::{self, Attempt, CutError, End, Fill, Gate, Swapped, Verdict};
 use crate::migrations::engine::Engine;
@@ -26,8 +26,8 @@ const CATCH_UP_WITHIN: Duration = Duration::from_secs(60);
 pub(super) enum Filled<'a> {
     /// The last changes.
     Feed(&'a mut Engine),
-    /// The whole table. One attempt: the shadow holds rows behind it.
-    Chunk(&'a CopyPlan),
+    /// The whole table, on the connection that made the shadow. One attempt: the shadow holds rows behind it.
+    Chunk(&'a CopyPlan, Option<Direct>),
 }
 
 impl Runner {
@@ -45,7 +45,7 @@ impl Runner {
             };
             tracing::info!(id = %self.id, why, "the tables were not exchanged; tried again");
             self.note(&why).await;
-            if matches!(filled, Filled::Chunk(_)) {
+            if matches!(filled, Filled::Chunk(..)) {
                 return Err(Trouble::Passing(why));
             }
             self.give_up_after_many(&why).await?;
@@ -59,7 +59,14 @@ impl Runner {
             engine.catch_up(CATCH_UP_WITHIN).await.map_err(|error| self.why_ended(error))?;
         }
         let record = self.record()?;
-        if let Some(why) = self.look_for_blockers(&record).await? {
+        let mut ready = match filled {
+            Filled::Feed(_) => None,
+            Filled::Chunk(_, conn) => conn.take(),
+        };
+        if let Some(why) = self.look_for_blockers(&record, ready.as_mut()).await? {
+            if let Some(conn) = ready {
+                conn.close().await;
+            }
             return Ok(End::Again(why));
         }
         // From here on the tables may be exchanged, whatever becomes of this proxy.
@@ -85,10 +92,10 @@ impl Runner {
         };
         let mut fill = match filled {
             Filled::Feed(engine) => Fill::Changes(engine),
-            Filled::Chunk(plan) => Fill::Chunk(plan),
+            Filled::Chunk(plan, _) => Fill::Chunk(plan),
         };
         let _exchanging = self.shared.exchanging();
-        match cutover::attempt(&at, &gate, &mut fill).await {
+        match cutover::attempt(&at, &gate, &mut fill, ready).await {
             Ok(end) => Ok(end),
             Err(CutError::Lost(why)) => {
                 tracing::warn!(id = %self.id, why, "a connection was lost; the server is asked");
@@ -101,13 +108,22 @@ impl Runner {
         }
     }
 
-    /// Why an attempt is not worth making; holders that may be ended are, when an operator forces it.
-    async fn look_for_blockers(&self, record: &Record) -> Result<Option<String>, Trouble> {
+    /// Why an attempt is not worth making; holders that may be ended are, when an operator forces it. Looked
+    /// for on a connection that is there, or on one of its own.
+    async fn look_for_blockers(
+        &self,
+        record: &Record,
+        ready: Option<&mut Direct>,
+    ) -> Result<Option<String>, Trouble> {
         if self.shared.throttles.is_lane_closed(&record.request.cluster) {
             return Ok(Some("schema changes are held back on the cluster".to_owned()));
         }
-        let mut conn = self.session(record).await?;
-        let Some(blockers) = cutover::blockers(&mut conn, &names(record)).await? else { return Ok(None) };
+        let mut own = None;
+        let conn = match ready {
+            Some(conn) => conn,
+            None => own.insert(self.session(record).await?),
+        };
+        let Some(blockers) = cutover::blockers(conn, &names(record)).await? else { return Ok(None) };
         match cutover::judge(&blockers, record.orders.is_forced) {
             Verdict::Clear => Ok(None),
             Verdict::Wait(why) => Ok(Some(why)),

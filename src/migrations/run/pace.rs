@@ -16,14 +16,14 @@ use crate::migrations::throttle::Throttle;
 /// Chunks at once while no client writes, and while some do.
 const WORKERS: usize = 4;
 const WORKERS_BESIDE_CLIENTS: usize = 1;
-/// Time that a chunk is meant to take while clients write.
-const CHUNK_TIME_BESIDE_CLIENTS: Duration = Duration::from_millis(150);
+/// Time that a chunk is meant to take while clients write, at most and at least.
+const CHUNK_TIME_BESIDE_CLIENTS: Duration = Duration::from_millis(100);
+const CHUNK_TIME_MIN: Duration = Duration::from_millis(20);
 /// And else.
 const CHUNK_TIME: Duration = Duration::from_millis(800);
-/// While clients write, a copy rests so many times as long as its last chunk took.
-const REST: f64 = 0.5;
-/// A rest is never longer.
-const REST_MAX: Duration = Duration::from_secs(1);
+/// While clients write, a copy rests behind each chunk, so that it works for its share of the time; never
+/// longer than this.
+const REST_MAX: Duration = Duration::from_secs(3);
 /// Orders that end by themselves are looked at so often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -79,10 +79,15 @@ impl Paced {
 
     async fn rest(&self) {
         if self.throttle.is_busy() {
-            let rest = self.last().mul_f64(REST).min(REST_MAX);
+            let rest = rest_behind(*self.last(), self.throttle.share());
             tokio::time::sleep(rest).await;
         }
     }
+}
+
+/// How long to rest behind a chunk that took so long, to work for a share of the time (above 0, at most 1).
+fn rest_behind(took: Duration, share: f64) -> Duration {
+    took.mul_f64((1.0 / share - 1.0).max(0.0)).min(REST_MAX)
 }
 
 /// Why operators hold a migration; `None`: they do not.
@@ -105,13 +110,21 @@ impl Pace for Paced {
     }
 
     fn chunk_time(&self) -> Duration {
-        if self.throttle.is_busy() { CHUNK_TIME_BESIDE_CLIENTS } else { CHUNK_TIME }
+        if self.throttle.is_busy() {
+            CHUNK_TIME_BESIDE_CLIENTS.mul_f64(self.throttle.ease()).max(CHUNK_TIME_MIN)
+        } else {
+            CHUNK_TIME
+        }
     }
 
     fn done(&self, cost: ChunkCost) {
         *self.last() = cost.took;
         self.throttle.note_chunk();
         self.shared.note_chunk(&self.id, cost, std::time::Instant::now());
+    }
+
+    fn goes_on(&self) {
+        self.throttle.note_chunk();
     }
 }
 
@@ -143,6 +156,15 @@ pub(super) async fn wait_for_orders(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rest_leaves_a_share_of_the_time() {
+        let took = Duration::from_millis(100);
+        assert_eq!(rest_behind(took, 0.5), took);
+        assert_eq!(rest_behind(took, 0.1).as_millis(), 900);
+        assert_eq!(rest_behind(took, 1.0), Duration::ZERO);
+        assert_eq!(rest_behind(took * 100, 0.1), REST_MAX);
+    }
 
     #[test]
     fn orders_hold_until_they_are_over() {

@@ -13,18 +13,17 @@ use crate::ids::MigrationId;
 use crate::migrations::ARTIFACTS;
 use crate::migrations::changes::Position;
 use crate::migrations::cutover::{can_rename_under_lock, without_counter};
-use crate::migrations::engine::{self, Engine, Setup, ShadowRequest};
+use crate::migrations::engine::{self, Engine, Setup, ShadowRequest, Source};
 use crate::migrations::ledger::tables::{self, Claimed};
 use crate::migrations::ledger::{Definitions, Part, Record};
 use crate::migrations::plan::{CopyPlan, Names};
 use crate::protocol::handshake::Flavour;
-use crate::sql::quote::string;
 
 /// A table of more rows, or of more bytes, is not copied under one lock.
 const CHUNK_ROWS_MAX: u64 = 1_000;
 const CHUNK_BYTES_MAX: u64 = 4 << 20;
-/// Secondary indexes are built behind the copy up to this size of the table: beyond, replicas would lag by
-/// the time that one such statement takes.
+/// Secondary indexes are built behind the copy up to this size of the table, where no client writes: beyond,
+/// replicas would lag by the time that one such statement takes.
 const LATE_INDEXES_BYTES_MAX: u64 = 2 << 30;
 
 /// What is known before the first row.
@@ -40,8 +39,8 @@ pub(super) struct Prepared {
 
 /// Which way the rows go.
 pub(super) enum Way {
-    /// All at once, under a lock.
-    Chunk(Prepared),
+    /// All at once, under a lock, on the connection that made the shadow.
+    Chunk(Prepared, Direct),
     /// By ranges, with the feed of changes.
     Feed(Prepared),
 }
@@ -58,11 +57,11 @@ impl Runner {
         let table = inspect(&mut conn, &names(record)).await?;
         self.shared.fail_points.pass(Side::After, Step::Inspect);
         if record.reverts.is_some() {
-            return self.prepare_revert(&mut conn, record, table.definition).await.map(Way::Feed);
+            return self.prepare_revert(&mut conn, record, &table.source).await.map(Way::Feed);
         }
         let resumes = record.step > Step::Subscribe;
         if let Some(known) = record.definitions.as_ref().filter(|_| resumes)
-            && without_counter(&known.before) != without_counter(&table.definition)
+            && without_counter(&known.before) != without_counter(&table.source.shown)
         {
             return Err(Trouble::failed("the definition of the table was changed by another statement"));
         }
@@ -71,21 +70,20 @@ impl Runner {
         if !is_chunk {
             self.begin(if resumes { record.step } else { Step::Shadow }).await?;
         }
-        let plan = self.shadow(&mut conn, record, (resumes, is_chunk)).await?;
-        let prepared =
-            Prepared { plan: Arc::new(plan), before: table.definition.clone(), resumes, replay_from: None };
+        let plan = self.shadow(&mut conn, record, (&table.source, resumes, is_chunk)).await?;
+        let Source { shown: before, rows_estimated, .. } = table.source;
+        let prepared = Prepared { plan: Arc::new(plan), before: before.clone(), resumes, replay_from: None };
         if is_chunk {
-            conn.close().await;
-            return Ok(Way::Chunk(prepared));
+            return Ok(Way::Chunk(prepared, conn));
         }
         let after = definition_of(&mut conn, &names(record).target()).await?;
         self.update(|record| {
-            let before = table.definition.clone();
+            let before = before.clone();
             record.definitions.get_or_insert(Definitions { before, after: after.clone() });
-            record.progress.rows_estimated = table.rows_estimated;
+            record.progress.rows_estimated = rows_estimated;
         })
         .await?;
-        self.shared.note_progress(&self.id, |progress| progress.rows_estimated = table.rows_estimated);
+        self.shared.note_progress(&self.id, |progress| progress.rows_estimated = rows_estimated);
         conn.close().await;
         Ok(Way::Feed(prepared))
     }
@@ -99,7 +97,7 @@ impl Runner {
         table: &Inspected,
     ) -> Result<Record, Trouble> {
         let mut record = Record::clone(record);
-        let has_checks = [&table.definition, &record.request.text].iter().any(|text| mentions_check(text));
+        let has_checks = [&table.source.shown, &record.request.text].iter().any(|text| mentions_check(text));
         if conn.flavour() == Flavour::MySql && has_checks && !record.has_own_databases {
             record.has_own_databases = true;
             self.update(|record| record.has_own_databases = true).await?;
@@ -111,7 +109,6 @@ impl Runner {
     /// Enters the migration into the cluster's ledger. A claim of one that is over, as far as the store
     /// knows, is taken.
     async fn claim(&self, conn: &mut Direct, record: &Record) -> Result<(), Trouble> {
-        tables::make(conn).await?;
         for _ in 0..2 {
             let holder = match tables::claim(conn, record, SystemTime::now()).await? {
                 Claimed::Ours => return Ok(()),
@@ -133,22 +130,25 @@ impl Runner {
         &self,
         conn: &mut Direct,
         record: &Record,
-        (resumes, is_chunk): (bool, bool),
+        (source, resumes, is_chunk): (&Source, bool, bool),
     ) -> Result<CopyPlan, Trouble> {
         let names = names(record);
+        // Rows are written in turns that can be waited between; the building of indexes goes on once it runs.
+        let is_busy = self.shared.throttles.is_busy(&record.request.cluster);
         let request = ShadowRequest {
             id: &self.id,
             epoch: self.epoch(),
             names: &names,
             text: &record.request.text,
             settings: &record.request.settings,
-            late_indexes_bytes_max: if is_chunk { 0 } else { LATE_INDEXES_BYTES_MAX },
+            late_indexes_bytes_max: if is_chunk || is_busy { 0 } else { LATE_INDEXES_BYTES_MAX },
+            is_whole: is_chunk,
         };
         if resumes {
-            return Ok(engine::read_plan(conn, &request).await?);
+            return Ok(engine::read_plan(conn, &request, source).await?);
         }
         self.shared.fail_points.pass(Side::Before, Step::Shadow);
-        let plan = engine::make_shadow(conn, &request).await?;
+        let plan = engine::make_shadow(conn, &request, source).await?;
         self.shared.fail_points.pass(Side::After, Step::Shadow);
         Ok(plan)
     }
@@ -194,66 +194,37 @@ fn mentions_check(text: &str) -> bool {
 
 /// What a look at the table showed.
 struct Inspected {
-    definition: String,
+    source: Source,
     is_chunk: bool,
-    rows_estimated: u64,
 }
 
 /// Looks at the table, and refuses what an exchange cannot carry.
 async fn inspect(conn: &mut Direct, names: &Names) -> Result<Inspected, Trouble> {
-    let (database, table) = (string(&names.database), string(&names.table));
     if !can_rename_under_lock(conn) && names.database.as_str() >= ARTIFACTS {
         return Err(Trouble::failed(format!(
             "the database's name sorts behind {ARTIFACTS}, where an exchange could lose writes"
         )));
     }
-    if conn.flavour() == Flavour::MySql {
-        // Else sizes may be a day old.
-        conn.execute("SET SESSION information_schema_stats_expiry = 0").await?;
-    }
-    let sizes = format!(
-        "SELECT table_type, COALESCE(engine, ''), COALESCE(table_rows, 0), COALESCE(data_length, 0) \
-         FROM information_schema.tables WHERE table_schema = {database} AND table_name = {table}"
-    );
-    let sizes = conn.query(sizes).await?;
-    let Some(row) = sizes.first() else {
-        return Err(Trouble::failed(format!("there is no table {}.{}", names.database, names.table)));
-    };
-    let (kind, engine) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
-    if kind != "BASE TABLE" || !engine.eq_ignore_ascii_case("InnoDB") {
+    let source = engine::look(conn, names).await?;
+    // A RENAME into another database is refused by the servers while there are triggers, and the shadow has
+    // none.
+    if let Some(trigger) = source.facts.triggers.first() {
         return Err(Trouble::failed(format!(
-            "it is a {kind} of engine {engine}; only InnoDB tables are copied"
+            "the table has the trigger {trigger}, which would not go along; drop it first"
         )));
     }
-    let (rows_estimated, bytes) =
-        (row.number(2).unwrap_or_default(), row.number::<u64>(3).unwrap_or_default());
-    refuse_triggers(conn, names).await?;
-    let definition = definition_of(conn, &names.source()).await?;
+    let is_chunk = source.data_bytes <= CHUNK_BYTES_MAX && has_few_rows(conn, names).await?;
+    Ok(Inspected { source, is_chunk })
+}
+
+async fn has_few_rows(conn: &mut Direct, names: &Names) -> Result<bool, Trouble> {
     let few = format!(
         "SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT {}) AS few",
         names.source(),
         CHUNK_ROWS_MAX + 1
     );
     let few = conn.query(few).await?.first().and_then(|row| row.number::<u64>(0));
-    let is_chunk = few.is_some_and(|rows| rows <= CHUNK_ROWS_MAX) && bytes <= CHUNK_BYTES_MAX;
-    Ok(Inspected { definition, is_chunk, rows_estimated })
-}
-
-/// A RENAME into another database is refused by the servers while there are triggers, and the shadow has
-/// none.
-async fn refuse_triggers(conn: &mut Direct, names: &Names) -> Result<(), Trouble> {
-    let triggers = format!(
-        "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = {database} \
-         AND event_object_schema = {database} AND event_object_table = {table} LIMIT 1",
-        database = string(&names.database),
-        table = string(&names.table)
-    );
-    match conn.query(triggers).await?.first().and_then(|row| row.text(0)) {
-        None => Ok(()),
-        Some(trigger) => Err(Trouble::failed(format!(
-            "the table has the trigger {trigger}, which would not go along; drop it first"
-        ))),
-    }
+    Ok(few.is_some_and(|rows| rows <= CHUNK_ROWS_MAX))
 }
 
 async fn definition_of(conn: &mut Direct, table: &str) -> Result<String, Trouble> {

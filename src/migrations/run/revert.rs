@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use crate::backend::direct::{Direct, DirectError};
 use crate::ids::MigrationId;
 use crate::migrations::changes::Position;
-use crate::migrations::engine::{self, ShadowRequest};
+use crate::migrations::engine::{self, ShadowRequest, Source};
 use crate::migrations::ledger::{Definitions, Record, tables};
 use crate::migrations::plan::read_change;
 use crate::sql::quote::identifier;
@@ -33,7 +33,7 @@ impl Runner {
         &self,
         conn: &mut Direct,
         record: &Record,
-        before: String,
+        source: &Source,
     ) -> Result<Prepared, Trouble> {
         let gone = || Trouble::failed("the old table of the migration is not kept any more");
         let original = record.reverts.as_ref().and_then(|id| self.shared.ledger.get(id)).ok_or_else(gone)?;
@@ -61,18 +61,20 @@ impl Runner {
             text: &text,
             settings: &original.request.settings,
             late_indexes_bytes_max: 0,
+            is_whole: false,
         };
         let plan = if resumes {
-            engine::read_plan(conn, &request).await?
+            engine::read_plan(conn, &request, source).await?
         } else {
-            engine::adopt_shadow(conn, &request).await?
+            engine::adopt_shadow(conn, &request, source).await?
         };
         self.update(|record| {
-            let before = before.clone();
+            let before = source.shown.clone();
             let after = original.definitions.as_ref().map(|known| known.before.clone()).unwrap_or_default();
             record.definitions.get_or_insert(Definitions { before, after });
         })
         .await?;
+        let before = source.shown.clone();
         Ok(Prepared { plan: plan.into(), before, resumes, replay_from: Some(position) })
     }
 

@@ -107,13 +107,14 @@ impl Runner {
         self.check_orders()?;
         self.await_lane(&record).await?;
         let turn = self.take_turn(&record).await?;
-        let throttle = self.shared.throttles.of(&record.request.cluster);
         match self.prepare(&record).await? {
-            Way::Chunk(prepared) => {
-                let _turn = self.await_without(turn, &record).await?;
-                self.exchange_chunk(prepared).await
+            Way::Chunk(prepared, conn) => {
+                let (_turn, conn) = self.await_without((turn, conn), &record).await?;
+                self.exchange_chunk(prepared, conn).await
             }
             Way::Feed(prepared) => {
+                // Its first looks are over when the first row is copied.
+                let throttle = self.shared.throttles.of(&record.request.cluster);
                 let engine = self.subscribe(&prepared).await?;
                 self.by_feed(&prepared, engine, (throttle, turn)).await
             }
@@ -153,12 +154,18 @@ impl Runner {
         Ok(())
     }
 
-    /// A small table that is postponed is not copied yet: others have its turn meanwhile.
-    async fn await_without(&self, turn: Turn, record: &Record) -> Result<Turn, Trouble> {
+    /// A small table that is postponed is not copied yet: others have its turn, and nothing is held,
+    /// meanwhile.
+    async fn await_without(
+        &self,
+        (turn, conn): (Turn, Direct),
+        record: &Record,
+    ) -> Result<(Turn, Direct), Trouble> {
         if !record.orders.is_postponed {
-            return Ok(turn);
+            return Ok((turn, conn));
         }
         drop(turn);
+        conn.close().await;
         self.await_orders().await?;
         // It may have grown meanwhile, beyond what is copied under a lock.
         Err(Trouble::Passing("it waited for an operator, and is looked at again".to_owned()))
@@ -198,7 +205,7 @@ impl Runner {
         }
         self.finish(Step::Copy, engine).await;
         self.begin(Step::Index).await?;
-        engine.finish_indexes().await.map_err(|error| self.why_ended(error))?;
+        engine.finish_indexes(pace.clone()).await.map_err(|error| self.why_ended(error))?;
         self.finish(Step::Index, engine).await;
         self.begin(Step::Verify).await?;
         let mut tries = 0;
@@ -240,7 +247,8 @@ impl Runner {
     /// Whether the tables were exchanged, asked of the server; behind it no thread is left that could still
     /// do it.
     ///
-    /// # Errors [`Trouble::Unknown`] when the server could not be asked, or what is there makes no sense.
+    /// # Errors
+    /// [`Trouble::Unknown`] when the server could not be asked, or what is there makes no sense.
     pub(super) async fn was_swapped(&self, record: &Record) -> Result<bool, Trouble> {
         let mut why = String::new();
         for asked in 0..ASKED_MAX {

@@ -15,6 +15,18 @@ const UNNOTICED: Duration = Duration::from_millis(2);
 /// Fewer writes have no 99th percentile.
 const WRITES_MIN: u64 = 50;
 
+/// The part of the time that a copy may work while clients write: at first, at most, and at least.
+pub(super) const SHARE_FIRST: f64 = 0.3;
+pub(super) const SHARE_MAX: f64 = 0.65;
+const SHARE_MIN: f64 = 0.05;
+/// Writes that take so much longer than without a copy make it smaller, well before copies wait altogether;
+/// less than this is chance.
+const SHARE_AIM: f64 = 1.2;
+const SHARE_CHANCE: Duration = Duration::from_micros(200);
+/// What is left of it then; and what comes back with each reading that is well.
+const SHARE_CUT: f64 = 0.6;
+const SHARE_STEP: f64 = 0.03;
+
 /// Something that was read, and when.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reading<T> {
@@ -132,6 +144,19 @@ fn query(readings: &Readings, bounds: &ThrottleBounds, now: Instant) -> Option<S
     }
 }
 
+/// The part of the time that copies may work from now on: it falls quickly while writes are slower than
+/// without a copy, and comes back slowly. `share` is what it was; `copied`: there was a copy since the last
+/// reading, so that what was read says something of it.
+pub(super) fn next_share(share: f64, readings: &Readings, copied: bool) -> f64 {
+    let (Some((count, p99)), Some(usual)) = (readings.writes, readings.usual) else { return share };
+    if !copied || count < WRITES_MIN {
+        return share;
+    }
+    let bound = usual.mul_f64(SHARE_AIM).max(usual + SHARE_CHANCE);
+    let next = if p99 > bound { share * SHARE_CUT } else { share + SHARE_STEP };
+    next.clamp(SHARE_MIN, SHARE_MAX)
+}
+
 fn writes(readings: &Readings, bounds: &ThrottleBounds) -> Option<String> {
     let (count, p99) = readings.writes?;
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
@@ -225,5 +250,30 @@ mod tests {
         assert!(why(&with(1000, 16, 10), &bounds(), now).contains("without a copy it is 10.0 ms"));
         assert_eq!(decide(&with(1000, 3, 1), &bounds(), now), Verdict::Open, "nobody notices");
         assert_eq!(decide(&with(49, 500, 10), &bounds(), now), Verdict::Open, "too few to tell");
+    }
+
+    #[test]
+    fn a_copy_gives_way_quickly_and_comes_back_slowly() {
+        let now = Instant::now();
+        let with = |count, p99_ms| Readings {
+            writes: Some((count, Duration::from_millis(p99_ms))),
+            usual: Some(Duration::from_millis(10)),
+            ..well(now)
+        };
+        let mut share = SHARE_MAX;
+        let mut looks = 0;
+        while share > SHARE_MIN {
+            share = next_share(share, &with(300, 20), true);
+            looks += 1;
+        }
+        assert!(looks <= 6, "{looks}");
+        assert_eq!(next_share(share, &with(300, 20), true), SHARE_MIN, "it goes on, if slowly");
+        let back = next_share(share, &with(300, 10), true);
+        assert!(back > share && back < SHARE_MIN * 2.0, "{back}");
+        assert_eq!(next_share(SHARE_MAX, &with(300, 10), true), SHARE_MAX);
+        // What says nothing of the copy changes nothing.
+        assert_eq!(next_share(0.3, &with(300, 99), false), 0.3);
+        assert_eq!(next_share(0.3, &with(20, 99), true), 0.3);
+        assert_eq!(next_share(0.3, &Readings { usual: None, ..with(300, 99) }, true), 0.3);
     }
 }

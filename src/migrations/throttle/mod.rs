@@ -3,9 +3,13 @@
 //! `decide` is pure: readings and bounds in, a verdict out. `read` asks the servers once a second while there
 //! is a copy. A reading that is old closes, as one that is bad does: what is not known is not good. Applying
 //! changes is never asked about here, since a copy that falls behind its changes never ends.
+//!
+//! While copies may go on beside clients, they work for a part of the time only, the *share*: it falls as
+//! soon as writes become slower than they were without a copy, which is learnt all the time, and comes back
+//! slowly.
 
 mod decide;
 mod read;
 
 pub use read::{ClusterNews, ClusterSignals};
-pub(super) use read::{Throttle, Throttles};
+pub(super) use read::{Throttle, Throttles, keep_learning};

@@ -1,13 +1,13 @@
 //! Reading a cluster's signals, while something is copied there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::decide::{Reading, Readings, Verdict, decide};
+use super::decide::{Reading, Readings, SHARE_FIRST, SHARE_MAX, Verdict, decide, next_share};
 use crate::backend::direct::Direct;
 use crate::config::{Cluster, ThrottleBounds};
 use crate::health::{Class, HistogramReport, Meters, State};
@@ -16,6 +16,10 @@ use crate::migrations::run::Clusters;
 
 /// Between two readings.
 const READ_EVERY: Duration = Duration::from_secs(1);
+/// Between the first two: whether clients write is to be known when the first row is copied.
+const READ_FIRST: Duration = Duration::from_millis(150);
+/// Between two looks at what writes take on clusters where nothing is copied.
+const LEARN_EVERY: Duration = Duration::from_secs(1);
 /// A server that has not answered by then is not known.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 /// A look at writes that saw fewer is added to the next one, up to so many looks.
@@ -26,7 +30,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(5);
 /// How much of what is usual a new look without a copy replaces.
 const LEARNS: f64 = 0.2;
 /// More writes in a second than this are traffic that a copy should leave room for.
-const BUSY_WRITES: u64 = 5;
+const BUSY_WRITES: f64 = 5.0;
 
 /// What the detector and the ladder say of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub(in crate::migrations) struct Throttles {
     signals: Arc<dyn ClusterSignals>,
     meters: Arc<Meters>,
     by_cluster: Mutex<HashMap<ClusterName, Weak<Throttle>>>,
+    /// What writes take while nothing is copied. Written by [`keep_learning`].
+    learnt: Mutex<HashMap<ClusterName, Writes>>,
 }
 
 /// One cluster's throttle.
@@ -91,13 +97,20 @@ impl LastRead {
 }
 
 /// What a throttle knows between two readings.
-#[derive(Default)]
 struct Look {
     /// A chunk was copied since the last reading.
     copied: bool,
-    /// Writes in the last second.
-    writes: u64,
+    /// Writes per second; absent while it is not known.
+    rate: Option<f64>,
+    /// The part of the time that copies may work while clients write.
+    share: f64,
     last: LastRead,
+}
+
+impl Look {
+    fn new(rate: Option<f64>) -> Self {
+        Self { copied: false, rate, share: SHARE_FIRST, last: LastRead::default() }
+    }
 }
 
 impl Throttles {
@@ -106,26 +119,72 @@ impl Throttles {
         signals: Arc<dyn ClusterSignals>,
         meters: Arc<Meters>,
     ) -> Self {
-        Self { clusters, signals, meters, by_cluster: Mutex::default() }
+        Self { clusters, signals, meters, by_cluster: Mutex::default(), learnt: Mutex::default() }
     }
 
     /// A cluster's throttle; its signals are read as long as somebody has it.
     pub(in crate::migrations) fn of(self: &Arc<Self>, cluster: &ClusterName) -> Arc<Throttle> {
-        let mut all = self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        let learnt = self.learnt().get(cluster).map(Writes::learnt).unwrap_or_default();
+        let mut all = self.throttles();
         if let Some(throttle) = all.get(cluster).and_then(Weak::upgrade) {
             return throttle;
         }
         let now = Instant::now();
         let unknown = decide(&Readings::default(), &self.clusters.settings().throttle, now);
-        let throttle = Arc::new(Throttle { verdict: watch::Sender::new(unknown), look: Mutex::default() });
+        let look = Mutex::new(Look::new(learnt.rate));
+        let throttle = Arc::new(Throttle { verdict: watch::Sender::new(unknown), look });
         all.retain(|_, throttle| throttle.strong_count() > 0);
         all.insert(cluster.clone(), Arc::downgrade(&throttle));
-        tokio::spawn(keep_reading(self.clone(), cluster.clone(), Arc::downgrade(&throttle)));
+        let kept = Kept { writes: learnt, ..Kept::default() };
+        tokio::spawn(keep_reading(self.clone(), cluster.clone(), (Arc::downgrade(&throttle), kept)));
         throttle
+    }
+
+    /// Looks at what writes take, on clusters where nothing is copied.
+    fn learn(&self, now: Instant) {
+        let names = self.clusters.names();
+        let copying: HashSet<ClusterName> = {
+            let all = self.throttles();
+            all.iter().filter(|(_, one)| one.strong_count() > 0).map(|(name, _)| name.clone()).collect()
+        };
+        let mut learnt = self.learnt();
+        learnt.retain(|name, _| names.contains(name));
+        for name in names {
+            let latency = self.meters.of(&name).latency(Class::Write);
+            let is_copying = copying.contains(&name);
+            learnt.entry(name).or_default().learn(latency, is_copying, now);
+        }
+    }
+
+    /// Each change is whole, so a panic elsewhere does not spoil it.
+    fn throttles(&self) -> MutexGuard<'_, HashMap<ClusterName, Weak<Throttle>>> {
+        self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never taken with the other one's held.
+    fn learnt(&self) -> MutexGuard<'_, HashMap<ClusterName, Writes>> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Learns until dropped what writes take while nothing is copied, so that it is known when a copy begins: in
+/// the middle of one it cannot be learnt.
+pub(in crate::migrations) async fn keep_learning(throttles: Arc<Throttles>) {
+    let mut every = interval(LEARN_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        throttles.learn(Instant::now());
     }
 }
 
 impl Throttles {
+    /// Says whether clients are known to write on a cluster.
+    pub(in crate::migrations) fn is_busy(&self, cluster: &ClusterName) -> bool {
+        let rate = self.learnt().get(cluster).and_then(|writes| writes.rate);
+        rate.is_some_and(|rate| rate > BUSY_WRITES)
+    }
+
     /// Says whether the ladder or an operator holds schema changes back on a cluster.
     pub(in crate::migrations) fn is_lane_closed(&self, cluster: &ClusterName) -> bool {
         self.signals.news(cluster).is_some_and(|news| !news.is_lane_open)
@@ -159,9 +218,19 @@ impl Throttle {
         self.look().last
     }
 
-    /// Clients write on the cluster.
+    /// Clients write on the cluster, or may: it is not known yet.
     pub(in crate::migrations) fn is_busy(&self) -> bool {
-        self.look().writes > BUSY_WRITES
+        self.look().rate.is_none_or(|rate| rate > BUSY_WRITES)
+    }
+
+    /// The part of the time that copies may work while clients write, above 0 and below 1.
+    pub(in crate::migrations) fn share(&self) -> f64 {
+        self.look().share
+    }
+
+    /// How much of what it may be at most the share is.
+    pub(in crate::migrations) fn ease(&self) -> f64 {
+        self.share() / SHARE_MAX
     }
 
     /// Each change is whole, so a panic elsewhere does not spoil it.
@@ -179,18 +248,34 @@ struct Kept {
     readings: Readings,
 }
 
-async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle: Weak<Throttle>) {
-    let mut every = interval(READ_EVERY);
-    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut kept = Kept::default();
+async fn keep_reading(
+    throttles: Arc<Throttles>,
+    cluster: ClusterName,
+    (throttle, mut kept): (Weak<Throttle>, Kept),
+) {
+    let mut pause = READ_FIRST;
     loop {
-        every.tick().await;
-        let Some(throttle) = throttle.upgrade() else { return };
+        {
+            let Some(throttle) = throttle.upgrade() else { return };
+            throttles.take_reading(&cluster, &throttle, &mut kept).await;
+        }
+        tokio::time::sleep(std::mem::replace(&mut pause, READ_EVERY)).await;
+    }
+}
+
+impl Throttles {
+    async fn take_reading(&self, cluster: &ClusterName, throttle: &Throttle, kept: &mut Kept) {
         let copied = std::mem::take(&mut throttle.look().copied);
-        throttles.read(&cluster, &mut kept, copied).await;
-        throttle.look().writes = kept.writes.last;
-        let bounds = throttles.clusters.settings().throttle;
-        throttle.look().last = LastRead::of(&kept.readings, &bounds);
+        let beside = self.read(cluster, kept, copied).await;
+        let bounds = self.clusters.settings().throttle;
+        {
+            let mut look = throttle.look();
+            look.rate = kept.writes.rate;
+            look.last = LastRead::of(&kept.readings, &bounds);
+            if let Some(beside) = beside {
+                look.share = next_share(look.share, &kept.readings, beside);
+            }
+        }
         let verdict = decide(&kept.readings, &bounds, Instant::now());
         throttle.verdict.send_if_modified(|was| {
             let is_new = *was != verdict;
@@ -198,23 +283,24 @@ async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle:
             is_new
         });
     }
-}
 
-impl Throttles {
-    async fn read(&self, name: &ClusterName, kept: &mut Kept, copied: bool) {
+    /// Reads everything. Gives, if enough writes were seen to say what they take, whether that was beside a
+    /// copy.
+    async fn read(&self, name: &ClusterName, kept: &mut Kept, copied: bool) -> Option<bool> {
         let news = self.signals.news(name);
         kept.readings.state = news.map(|news| Reading::new(news.at, Ok((news.state, news.is_lane_open))));
         let latency = self.meters.of(name).latency(Class::Write);
-        kept.writes.take(latency, copied);
+        let beside = kept.writes.take(latency, copied, Instant::now());
         kept.readings.writes = kept.writes.seen;
         kept.readings.usual = kept.writes.usual;
         let Some(cluster) = self.clusters.cluster(name) else {
             kept.readings.state = None;
-            return;
+            return beside;
         };
         let bounds = self.clusters.settings().throttle;
         self.read_primary(&cluster, kept, &bounds).await;
         self.read_replicas(&cluster, kept, &bounds).await;
+        beside
     }
 
     async fn read_primary(&self, cluster: &Cluster, kept: &mut Kept, bounds: &ThrottleBounds) {
@@ -331,27 +417,48 @@ struct Writes {
     /// The 99th percentile while nothing is copied.
     usual: Option<Duration>,
     total: u64,
-    /// Writes since the look before.
-    last: u64,
+    /// When it was looked the last time.
+    looked: Option<Instant>,
+    /// Writes per second since the look before.
+    rate: Option<f64>,
 }
 
 impl Writes {
-    /// Looks; `copied` says whether something was copied since the look before.
-    fn take(&mut self, now: HistogramReport, copied: bool) {
+    /// What the beginning of a copy has of them.
+    fn learnt(&self) -> Self {
+        Self { usual: self.usual, rate: self.rate, ..Self::default() }
+    }
+
+    /// Looks where nothing is copied, or (`is_copying`) passes over what a copy disturbs.
+    fn learn(&mut self, now: HistogramReport, is_copying: bool, at: Instant) {
+        self.take(now, is_copying, at);
+        if is_copying {
+            // The next look begins behind it, however few writes this one saw.
+            (self.before, self.looks, self.copied) = (None, 0, false);
+        }
+    }
+
+    /// Looks; `copied` says whether something was copied since the look before. Gives, if enough writes were
+    /// seen by now, whether something was copied meanwhile.
+    fn take(&mut self, now: HistogramReport, copied: bool, at: Instant) -> Option<bool> {
         let total = now.count();
-        self.last = total.saturating_sub(self.total);
+        let last = total.saturating_sub(self.total);
         self.total = total;
+        let looked = self.looked.replace(at);
         let Some(before) = &self.before else {
-            self.last = 0;
             self.before = Some(now);
-            return;
+            return None;
         };
+        let seconds = looked.map_or(0.0, |looked| at.saturating_duration_since(looked).as_secs_f64());
+        if seconds > 0.0 {
+            self.rate = Some(last as f64 / seconds);
+        }
         self.copied |= copied;
         self.looks += 1;
         let between = now.since(before);
         let count = between.count();
         if count < WRITES_MIN && self.looks < LOOKS_MAX {
-            return;
+            return None;
         }
         let p99 = Duration::from_micros(between.quantile_us(0.99));
         self.seen = Some((count, p99));
@@ -361,7 +468,9 @@ impl Writes {
                 Some(usual) => usual.mul_f64(1.0 - LEARNS) + p99.mul_f64(LEARNS),
             });
         }
+        let beside = (count >= WRITES_MIN).then_some(self.copied);
         (self.before, self.looks, self.copied) = (Some(now), 0, false);
+        beside
     }
 }
 
@@ -372,25 +481,53 @@ mod tests {
 
     #[test]
     fn usual_is_learnt_only_while_nothing_is_copied() {
-        let histogram = Histogram::new();
+        let (histogram, began) = (Histogram::new(), Instant::now());
         let mut writes = Writes::default();
-        let second = |ms: u64, count: u64, copied: bool, writes: &mut Writes| {
+        let mut at = began;
+        let mut second = |ms: u64, count: u64, copied: bool, writes: &mut Writes| {
             (0..count).for_each(|_| histogram.record(Duration::from_millis(ms)));
-            writes.take(histogram.report(), copied);
+            at += Duration::from_secs(1);
+            writes.take(histogram.report(), copied, at)
         };
         second(100, 1000, false, &mut writes);
-        assert_eq!(writes.seen, None, "nothing to compare with");
-        second(10, 100, false, &mut writes);
+        assert_eq!((writes.seen, writes.rate), (None, None), "nothing to compare with");
+        assert_eq!(second(10, 100, false, &mut writes), Some(false));
         let usual = writes.usual.expect("learnt");
         assert!((9..=11).contains(&usual.as_millis()), "{usual:?}");
-        second(50, 100, true, &mut writes);
+        assert_eq!(second(50, 100, true, &mut writes), Some(true));
         assert_eq!(writes.usual, Some(usual), "a copy disturbs");
         assert!(writes.seen.is_some_and(|(count, p99)| count == 100 && p99.as_millis() > 40));
         // Few writes: looks are put together.
-        second(10, 20, false, &mut writes);
-        assert_eq!(writes.last, 20);
+        assert_eq!(second(10, 20, false, &mut writes), None);
+        assert_eq!(writes.rate, Some(20.0));
         assert!(writes.seen.is_some_and(|(count, _)| count == 100), "too few to tell");
-        second(10, 40, false, &mut writes);
+        assert_eq!(second(10, 40, false, &mut writes), Some(false));
         assert!(writes.seen.is_some_and(|(count, _)| count == 60));
+    }
+
+    #[test]
+    fn what_is_learnt_before_a_copy_is_known_when_it_begins() {
+        let (histogram, mut at) = (Histogram::new(), Instant::now());
+        let mut learnt = Writes::default();
+        let mut second = |ms: u64, is_copying: bool, learnt: &mut Writes| {
+            (0..200).for_each(|_| histogram.record(Duration::from_millis(ms)));
+            at += Duration::from_secs(2);
+            learnt.learn(histogram.report(), is_copying, at);
+        };
+        second(10, false, &mut learnt);
+        second(10, false, &mut learnt);
+        let usual = learnt.usual.expect("learnt");
+        // What a copy disturbed is not learnt, nor is the look that it began in.
+        second(90, true, &mut learnt);
+        second(90, false, &mut learnt);
+        assert_eq!(learnt.usual, Some(usual));
+        second(10, false, &mut learnt);
+        assert!(learnt.usual.is_some_and(|usual| usual.as_millis() <= 11), "{:?}", learnt.usual);
+        let begun = learnt.learnt();
+        assert_eq!((begun.usual, begun.rate), (learnt.usual, Some(100.0)));
+        let throttle =
+            |rate| Throttle { verdict: watch::Sender::new(Verdict::Open), look: Mutex::new(Look::new(rate)) };
+        assert!(throttle(None).is_busy(), "what is not known may be");
+        assert!(throttle(Some(100.0)).is_busy() && !throttle(Some(0.5)).is_busy());
     }
 }

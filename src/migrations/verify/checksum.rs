@@ -6,6 +6,9 @@ use crate::migrations::plan::{CopyPlan, KeyRange};
 /// swapped a value would cancel out.
 const SPREAD: u32 = 2_654_435_761;
 
+/// Columns whose NULLs are told in one number.
+const NULLS_MAX: usize = 32;
+
 /// Which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -45,8 +48,8 @@ impl CopyPlan {
         sql
     }
 
-    /// The CRC of a row's values with commas between; NULLs, which CONCAT_WS leaves out, are told by a row of
-    /// digits behind them. `_binary` keeps every text as its bytes.
+    /// The CRC of a row's values with commas between; NULLs, which CONCAT_WS leaves out, are told by numbers
+    /// behind them, a bit for each column. `_binary` keeps every text as its bytes.
     fn row_hash(&self, side: Side) -> String {
         let mut parts: Vec<String> = Vec::new();
         let mut nulls: Vec<String> = Vec::new();
@@ -60,8 +63,9 @@ impl CopyPlan {
                 nulls.push(format!("ISNULL({name})"));
             }
         }
-        if !nulls.is_empty() {
-            parts.push(format!("CONCAT({})", nulls.join(",")));
+        for some in nulls.chunks(NULLS_MAX) {
+            let bits = some.iter().enumerate().map(|(bit, is_null)| format!("{} * {is_null}", 1_u64 << bit));
+            parts.push(bits.collect::<Vec<_>>().join(" + "));
         }
         format!("CRC32(CONCAT_WS(_binary',',{}))", parts.join(","))
     }

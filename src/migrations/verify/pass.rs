@@ -15,8 +15,11 @@ use crate::migrations::plan::{CopyPlan, Key, KeyRange};
 
 /// Passes at most.
 const PASSES_MAX: u32 = 3;
-/// Rows of a range that is compared at once.
+/// Rows of a range that is compared at once, at most; and of the first one beside clients.
 const RANGE_ROWS: u64 = 50_000;
+const RANGE_ROWS_BESIDE_CLIENTS: u64 = 2_000;
+/// And at least.
+const RANGE_ROWS_MIN: u64 = 200;
 /// Longest that snapshots are kept while the pace does not let the comparison go on.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(5);
 /// Rounds of applying before the lock; if clients write faster than that, the lock is tried all the same.
@@ -30,6 +33,8 @@ const REPAIR_PAUSE: Duration = Duration::from_millis(100);
 struct Snapshots {
     source: Direct,
     target: Direct,
+    /// One that looks where ranges end, for which any moment will do.
+    scout: Direct,
 }
 
 /// A range that differs.
@@ -79,6 +84,8 @@ async fn compare(
     let mut total = 0;
     let mut after = None;
     let mut snapshots = None;
+    let mut planned = None;
+    let mut range_rows = if pace.workers() > 1 { RANGE_ROWS } else { RANGE_ROWS_BESIDE_CLIENTS };
     loop {
         let admitted = match timeout(SNAPSHOT_WAIT, pace.admit()).await {
             Ok(permission) => permission,
@@ -96,11 +103,19 @@ async fn compare(
             None => snapshots.insert(Snapshots::open(shared, lock_within).await?),
         };
         let started = Instant::now();
-        let range = pair.next_range(&shared.plan, after.take()).await?;
-        let (source, target) = pair.sums(&shared.plan, &range).await?;
+        let plan = &shared.plan;
+        let range = match planned.take() {
+            Some(range) => range,
+            None => next_range(&mut pair.scout, plan, after.take(), range_rows).await?,
+        };
+        let ahead = (pace.workers() > 1).then_some(range_rows);
+        let (source, target, next_planned) = pair.sums(plan, &range, ahead).await?;
+        planned = next_planned;
         total += source.rows;
         Counters::add(&shared.counters.rows_compared, source.rows);
-        pace.done(ChunkCost { rows: source.rows, bytes: 0, took: started.elapsed() });
+        let took = started.elapsed();
+        pace.done(ChunkCost { rows: source.rows, bytes: 0, took });
+        range_rows = next_rows(range_rows, took, pace.chunk_time());
         let next = range.through.clone();
         if source != target {
             differences.push(Difference { range, source, target });
@@ -132,7 +147,11 @@ impl Snapshots {
     /// Locks the source, waits until the shadow is equal to it, opens the snapshots, unlocks.
     async fn open(shared: &Arc<Shared>, within: Duration) -> Result<Self, EngineError> {
         let mut lock = shared.session().await?;
-        let mut pair = Self { source: shared.session().await?, target: shared.session().await? };
+        let mut pair = Self {
+            source: shared.session().await?,
+            target: shared.session().await?,
+            scout: shared.session().await?,
+        };
         let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
         for direct in [&mut pair.source, &mut pair.target] {
             run(direct, isolation, "opening a snapshot").await?;
@@ -173,26 +192,48 @@ impl Snapshots {
         Ok(())
     }
 
-    /// The range behind this key; all rows where the tables sort differently.
-    async fn next_range(&mut self, plan: &CopyPlan, after: Option<Key>) -> Result<KeyRange, EngineError> {
-        if !plan.key.sorts_alike {
-            return Ok(KeyRange::default());
-        }
-        let range = KeyRange { after, through: None };
-        let sql = plan.select_bound(&range, RANGE_ROWS);
-        let found = rows(&mut self.source, sql, "looking for the end of a range").await?;
-        let through = found.first().map(|row| plan.key_of_text(row)).transpose();
-        let through = through.map_err(|error| EngineError::TableChanged(error.to_string()))?;
-        Ok(KeyRange { through, ..range })
+    /// What both tables hold of a range: one behind the other; or (nobody else needs the server) both at
+    /// once, and beside it the range behind this one, of `ahead` rows.
+    async fn sums(
+        &mut self,
+        plan: &CopyPlan,
+        range: &KeyRange,
+        ahead: Option<u64>,
+    ) -> Result<(Sum, Sum, Option<KeyRange>), EngineError> {
+        let source = read_sum(&mut self.source, plan, Side::Source, range);
+        let target = read_sum(&mut self.target, plan, Side::Target, range);
+        let Some(rows) = ahead else { return Ok((source.await?, target.await?, None)) };
+        let scout = async {
+            let Some(key) = range.through.clone() else { return Ok(None) };
+            next_range(&mut self.scout, plan, Some(key), rows).await.map(Some)
+        };
+        let (source, target, next) = tokio::join!(source, target, scout);
+        Ok((source?, target?, next?))
     }
+}
 
-    async fn sums(&mut self, plan: &CopyPlan, range: &KeyRange) -> Result<(Sum, Sum), EngineError> {
-        let (source, target) = tokio::join!(
-            read_sum(&mut self.source, plan, Side::Source, range),
-            read_sum(&mut self.target, plan, Side::Target, range),
-        );
-        Ok((source?, target?))
+/// The range behind this key; all rows where the tables sort differently.
+async fn next_range(
+    direct: &mut Direct,
+    plan: &CopyPlan,
+    after: Option<Key>,
+    count: u64,
+) -> Result<KeyRange, EngineError> {
+    if !plan.key.sorts_alike {
+        return Ok(KeyRange::default());
     }
+    let range = KeyRange { after, through: None };
+    let sql = plan.select_bound(&range, count);
+    let found = rows(direct, sql, "looking for the end of a range").await?;
+    let through = found.first().map(|row| plan.key_of_text(row)).transpose();
+    let through = through.map_err(|error| EngineError::TableChanged(error.to_string()))?;
+    Ok(KeyRange { through, ..range })
+}
+
+/// Rows of the next range, so that it takes as long as it is meant to.
+fn next_rows(rows: u64, took: Duration, meant: Duration) -> u64 {
+    let factor = (meant.as_secs_f64() / took.as_secs_f64().max(1e-6)).clamp(0.25, 2.0);
+    ((rows as f64 * factor) as u64).clamp(RANGE_ROWS_MIN, RANGE_ROWS)
 }
 
 /// What a range of one table holds, as this connection sees it.
@@ -238,5 +279,20 @@ async fn repair(shared: &Arc<Shared>, range: KeyRange) -> Result<(), EngineError
         }
         attempts += 1;
         sleep(REPAIR_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_come_to_take_what_they_are_meant_to() {
+        let meant = Duration::from_millis(100);
+        assert_eq!(next_rows(2_000, meant, meant), 2_000);
+        assert_eq!(next_rows(2_000, meant * 2, meant), 1_000);
+        assert_eq!(next_rows(2_000, meant * 100, meant), 500, "not all at once");
+        assert_eq!(next_rows(300, meant * 100, meant), RANGE_ROWS_MIN);
+        assert_eq!(next_rows(RANGE_ROWS, Duration::ZERO, meant), RANGE_ROWS);
     }
 }

@@ -5,7 +5,7 @@
 //! it. What survives a crash is the shadow, its position, and the ranges recorded in the transactions of
 //! their rows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 
@@ -58,6 +58,8 @@ enum Sabotage {
     EarlyMax,
     /// Rows that the server copied by itself are committed, whatever came meanwhile.
     Unasked,
+    /// Changes of its range that are being applied count as if they waited.
+    Overtaken,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +74,9 @@ enum Copier {
     /// Registered; waits for its marker to be visible.
     Marking(ChunkId, Piece, u64),
     Read(ChunkId, Piece, Rows),
-    /// The server copies by itself: its statement has begun, and sees these rows.
+    /// The server is to copy by itself; the shadow has these keys of the range.
+    Present(ChunkId, Piece, BTreeSet<u32>),
+    /// Its statement has begun, and sees these rows, of which it leaves out those that were present.
     Filling(ChunkId, Piece, Rows),
     /// They are in the shadow, not committed.
     Filled(ChunkId, Piece, Rows),
@@ -112,7 +116,8 @@ struct World {
     copiers: Vec<Copier>,
     alone: VecDeque<Piece>,
     is_alone: bool,
-    batch: Option<Batch<Image, usize>>,
+    /// What is being applied, and the keys whose DELETE was there already and found no row.
+    batch: Option<(Batch<Image, usize>, BTreeSet<u32>)>,
     settling: Settling,
     start_marker: Option<u64>,
     failed: bool,
@@ -290,7 +295,7 @@ impl World {
     }
 
     fn apply(&mut self) {
-        let Some(batch) = self.batch.take() else {
+        let Some((batch, gone)) = self.batch.take() else {
             match self.settling {
                 Settling::No => {}
                 Settling::Chunks if self.book.chunks() == 0 => {
@@ -301,29 +306,25 @@ impl World {
                 Settling::Marker(marker) if self.book.marker() >= marker => {}
                 _ => return,
             }
-            self.batch = Some(self.book.take());
+            let batch = self.book.take();
+            let gone = self.delete_early(&batch);
+            self.batch = Some((batch, gone));
             return;
         };
         let ops = batch.ops.clone();
-        let meets = |(key, op): (&Key, &Op<Image>)| {
-            let unique = if let Op::Put(image) = op { image.0 } else { None };
-            self.meets_uncommitted(number(key), unique)
-        };
-        if ops.iter().any(meets) {
+        if ops.iter().any(|(key, op)| self.waits_for_rows(number(key), op, &gone)) {
             // It waits for the rows' locks.
-            self.batch = Some(batch);
+            self.batch = Some((batch, gone));
             return;
         }
         let is_done = self.transact(|rows| {
-            for key in ops.keys() {
-                rows.remove(&number(key));
+            for key in ops.keys().map(number).filter(|key| !gone.contains(key)) {
+                rows.remove(&key);
             }
-            for (key, op) in &ops {
-                if let Op::Put(image) = op {
-                    rows.insert(number(key), *image);
-                }
-            }
-            true
+            ops.iter().all(|(key, op)| match op {
+                Op::Put(image) => rows.insert(number(key), *image).is_none(),
+                Op::Delete => true,
+            })
         });
         if is_done {
             self.position = match self.sabotage {
@@ -339,6 +340,22 @@ impl World {
         self.settling = Settling::Chunks;
     }
 
+    /// The DELETEs of a batch are executed now, or with its rows. Gives the keys of which they found no row.
+    fn delete_early(&mut self, batch: &Batch<Image, usize>) -> BTreeSet<u32> {
+        let waits = batch.ops.iter().any(|(key, op)| self.waits_for_rows(number(key), op, &BTreeSet::new()));
+        if waits || self.dice(2) == 0 {
+            return BTreeSet::new();
+        }
+        batch.ops.keys().map(number).filter(|key| !self.shadow.contains_key(key)).collect()
+    }
+
+    fn waits_for_rows(&self, key: u32, op: &Op<Image>, gone: &BTreeSet<u32>) -> bool {
+        match op {
+            Op::Put(image) => self.meets_uncommitted(key, image.0),
+            Op::Delete => !gone.contains(&key) && self.meets_uncommitted(key, None),
+        }
+    }
+
     fn copy(&mut self, at: usize) {
         let copier = std::mem::replace(&mut self.copiers[at], Copier::Idle);
         self.copiers[at] = match copier {
@@ -348,21 +365,24 @@ impl World {
             {
                 Copier::Marking(id, piece, marker)
             }
-            Copier::Marking(id, piece, _) => {
-                let low = piece.range.after.as_ref().map(number);
-                let high = piece.range.through.as_ref().map(number);
-                let mut rows = self.rows_at(self.visible);
-                rows.retain(|key, _| {
-                    low.is_none_or(|low| *key > low) && high.is_none_or(|high| *key <= high)
-                });
-                match !self.is_alone && self.dice(2) == 0 {
-                    true => Copier::Filling(id, piece, rows),
-                    false => Copier::Read(id, piece, rows),
+            Copier::Marking(id, piece, _) => match !self.is_alone && self.dice(2) == 0 {
+                true => {
+                    let present = self.shadow.keys().copied().collect();
+                    Copier::Present(id, piece, present)
                 }
+                false => {
+                    let rows = self.visible_rows(&piece);
+                    Copier::Read(id, piece, rows)
+                }
+            },
+            Copier::Present(id, piece, present) => {
+                let mut rows = self.visible_rows(&piece);
+                rows.retain(|key, _| !present.contains(key));
+                Copier::Filling(id, piece, rows)
             }
             Copier::Filling(id, piece, rows) => self.fill(id, piece, rows),
             Copier::Filled(id, piece, rows) => {
-                if self.book.claim_whole(id) || self.sabotage == Sabotage::Unasked {
+                if self.claim_whole(id, &piece) {
                     Copier::Whole(id, piece, rows)
                 } else {
                     self.give_way(id, piece)
@@ -411,6 +431,28 @@ impl World {
                 Copier::Idle
             }
         };
+    }
+
+    /// Rows of a piece that a SELECT sees now.
+    fn visible_rows(&self, piece: &Piece) -> Rows {
+        let mut rows = self.rows_at(self.visible);
+        rows.retain(|row, _| piece.range.may_hold(&key(*row)));
+        rows
+    }
+
+    fn claim_whole(&mut self, id: ChunkId, piece: &Piece) -> bool {
+        match self.sabotage {
+            Sabotage::Unasked => {
+                self.book.claim_whole(id, |_| false);
+                true
+            }
+            Sabotage::Overtaken => {
+                let applying: Vec<Key> =
+                    self.batch.iter().flat_map(|(batch, _)| batch.ops.keys().cloned()).collect();
+                self.book.claim_whole(id, |key| piece.range.may_hold(key) && !applying.contains(key))
+            }
+            _ => self.book.claim_whole(id, |key| piece.range.may_hold(key)),
+        }
     }
 
     /// The server's own copy writes its rows, unless it meets others.
@@ -646,8 +688,8 @@ fn is_noticed(sabotage: Sabotage) -> bool {
 
 #[test]
 fn each_step_is_needed() {
-    use Sabotage::{Ahead, Early, EarlyMax, Unasked, Unclaimed, Unmarked};
-    for sabotage in [Unmarked, Unclaimed, Ahead, Early, EarlyMax, Unasked] {
+    use Sabotage::{Ahead, Early, EarlyMax, Overtaken, Unasked, Unclaimed, Unmarked};
+    for sabotage in [Unmarked, Unclaimed, Ahead, Early, EarlyMax, Unasked, Overtaken] {
         assert!(is_noticed(sabotage), "{sabotage:?} is not noticed");
     }
 }
