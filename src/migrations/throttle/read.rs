@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::decide::{Reading, Readings, Verdict, decide};
+use super::writes::{Calm, Writes};
 use crate::backend::direct::Direct;
 use crate::config::{Cluster, ThrottleBounds};
-use crate::health::{Class, HistogramReport, Meters, State};
+use crate::health::{Class, Meters, State};
 use crate::ids::{ClusterName, ServerId};
 use crate::migrations::run::Clusters;
 
@@ -18,13 +19,10 @@ use crate::migrations::run::Clusters;
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// A server that has not answered by then is not known.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
-/// A look at writes that saw fewer is added to the next one, up to so many looks.
-const WRITES_MIN: u64 = 50;
-const LOOKS_MAX: u32 = 5;
 /// A reading of a server that is older is not known any more.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
-/// How much of what is usual a new look without a copy replaces.
-const LEARNS: f64 = 0.2;
+/// What was learnt longer ago is not believed any more.
+const LEARNT_FOR: Duration = Duration::from_secs(3600);
 /// More writes in a second than this are traffic that a copy should leave room for.
 const BUSY_WRITES: u64 = 5;
 
@@ -53,6 +51,8 @@ pub(in crate::migrations) struct Throttles {
     signals: Arc<dyn ClusterSignals>,
     meters: Arc<Meters>,
     by_cluster: Mutex<HashMap<ClusterName, Weak<Throttle>>>,
+    /// What writes take while nothing is copied, and when that was learnt.
+    learnt: Mutex<HashMap<ClusterName, (Calm, Instant)>>,
 }
 
 /// One cluster's throttle.
@@ -64,7 +64,7 @@ pub(in crate::migrations) struct Throttle {
 /// What was read of a cluster last, for whoever paces more than single copies. What is not known is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in crate::migrations) struct LastRead {
-    /// What the slowest hundredth of the writes took.
+    /// What the slowest hundredth of the writes takes at the least, by what was seen of late; chance aside.
     pub(in crate::migrations) write_p99: Option<Duration>,
     /// The same while nothing is changed.
     pub(in crate::migrations) usual_write_p99: Option<Duration>,
@@ -75,14 +75,14 @@ pub(in crate::migrations) struct LastRead {
 }
 
 impl LastRead {
-    fn of(readings: &Readings, bounds: &ThrottleBounds) -> Self {
+    fn of(readings: &Readings, write_p99: Option<Duration>, bounds: &ThrottleBounds) -> Self {
         let known = |reading: &Option<Reading<u32>>| {
             reading.as_ref().filter(|reading| reading.at.elapsed() < KNOWN_FOR)?.value.as_ref().ok().copied()
         };
         let lags = readings.replicas.iter().filter(|(_, reading)| reading.at.elapsed() < KNOWN_FOR);
         let lag = lags.filter_map(|(_, reading)| reading.value.as_ref().ok().copied()).max();
         Self {
-            write_p99: readings.writes.map(|(_, p99)| p99),
+            write_p99,
             usual_write_p99: readings.usual,
             threads: known(&readings.threads_running).map(|threads| (threads, bounds.threads_running)),
             lag: lag.zip(bounds.replica_lag),
@@ -106,7 +106,7 @@ impl Throttles {
         signals: Arc<dyn ClusterSignals>,
         meters: Arc<Meters>,
     ) -> Self {
-        Self { clusters, signals, meters, by_cluster: Mutex::default() }
+        Self { clusters, signals, meters, by_cluster: Mutex::default(), learnt: Mutex::default() }
     }
 
     /// A cluster's throttle; its signals are read as long as somebody has it.
@@ -126,6 +126,48 @@ impl Throttles {
 }
 
 impl Throttles {
+    /// Something is copied on a cluster, or is about to be.
+    fn has(&self, cluster: &ClusterName) -> bool {
+        let all = self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(cluster).is_some_and(|throttle| throttle.strong_count() > 0)
+    }
+
+    /// What writes usually take on a cluster, as it was learnt not long ago.
+    fn learnt(&self, cluster: &ClusterName) -> Calm {
+        let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = learnt.get(cluster).filter(|(_, at)| at.elapsed() < LEARNT_FOR);
+        fresh.map(|(calm, _)| calm.clone()).unwrap_or_default()
+    }
+
+    fn learn(&self, cluster: &ClusterName, calm: &Calm) {
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        learnt.insert(cluster.clone(), (calm.clone(), Instant::now()));
+    }
+
+    /// What a sick cluster's writes take is not what they usually take.
+    fn is_sick(&self, cluster: &ClusterName) -> bool {
+        self.signals.news(cluster).is_none_or(|news| news.state != State::Healthy)
+    }
+
+    /// One look at the writes of every cluster on which nothing is copied.
+    fn learn_all(&self, writes: &mut HashMap<ClusterName, Writes>) {
+        let names = self.clusters.names();
+        writes.retain(|name, _| names.contains(name));
+        for name in names {
+            // Where something is copied its throttle learns, in the pauses.
+            if self.has(&name) {
+                writes.remove(&name);
+                continue;
+            }
+            let own = writes.entry(name.clone()).or_insert_with(|| Writes::new(self.learnt(&name)));
+            let is_sick = self.is_sick(&name);
+            own.take(self.meters.of(&name).latency(Class::Write), is_sick);
+            if !is_sick {
+                self.learn(&name, &own.calm);
+            }
+        }
+    }
+
     /// Says whether the ladder or an operator holds schema changes back on a cluster.
     pub(in crate::migrations) fn is_lane_closed(&self, cluster: &ClusterName) -> bool {
         self.signals.news(cluster).is_some_and(|news| !news.is_lane_open)
@@ -179,10 +221,22 @@ struct Kept {
     readings: Readings,
 }
 
+/// Learns what writes usually take while nothing is copied, so that it is known as soon as something is.
+pub(in crate::migrations) async fn keep_learning(throttles: Arc<Throttles>) {
+    let mut every = interval(READ_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut writes = HashMap::new();
+    loop {
+        every.tick().await;
+        throttles.learn_all(&mut writes);
+    }
+}
+
 async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle: Weak<Throttle>) {
     let mut every = interval(READ_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut kept = Kept::default();
+    kept.writes = Writes::new(throttles.learnt(&cluster));
     loop {
         every.tick().await;
         let Some(throttle) = throttle.upgrade() else { return };
@@ -190,7 +244,7 @@ async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle:
         throttles.read(&cluster, &mut kept, copied).await;
         throttle.look().writes = kept.writes.last;
         let bounds = throttles.clusters.settings().throttle;
-        throttle.look().last = LastRead::of(&kept.readings, &bounds);
+        throttle.look().last = LastRead::of(&kept.readings, kept.writes.at_least, &bounds);
         let verdict = decide(&kept.readings, &bounds, Instant::now());
         throttle.verdict.send_if_modified(|was| {
             let is_new = *was != verdict;
@@ -205,9 +259,13 @@ impl Throttles {
         let news = self.signals.news(name);
         kept.readings.state = news.map(|news| Reading::new(news.at, Ok((news.state, news.is_lane_open))));
         let latency = self.meters.of(name).latency(Class::Write);
-        kept.writes.take(latency, copied);
+        let is_disturbed = copied || self.is_sick(name);
+        kept.writes.take(latency, is_disturbed);
         kept.readings.writes = kept.writes.seen;
         kept.readings.usual = kept.writes.usual;
+        if !is_disturbed {
+            self.learn(name, &kept.writes.calm);
+        }
         let Some(cluster) = self.clusters.cluster(name) else {
             kept.readings.state = None;
             return;
@@ -317,80 +375,47 @@ impl Throttles {
     }
 }
 
-/// What writes took, look by look.
-#[derive(Default)]
-struct Writes {
-    /// The look that the next one is compared with.
-    before: Option<HistogramReport>,
-    /// Looks since then: too few writes were seen.
-    looks: u32,
-    /// Something was copied since then.
-    copied: bool,
-    /// Writes and their 99th percentile, of the last look that saw enough.
-    seen: Option<(u64, Duration)>,
-    /// The 99th percentile while nothing is copied.
-    usual: Option<Duration>,
-    total: u64,
-    /// Writes since the look before.
-    last: u64,
-}
-
-impl Writes {
-    /// Looks; `copied` says whether something was copied since the look before.
-    fn take(&mut self, now: HistogramReport, copied: bool) {
-        let total = now.count();
-        self.last = total.saturating_sub(self.total);
-        self.total = total;
-        let Some(before) = &self.before else {
-            self.last = 0;
-            self.before = Some(now);
-            return;
-        };
-        self.copied |= copied;
-        self.looks += 1;
-        let between = now.since(before);
-        let count = between.count();
-        if count < WRITES_MIN && self.looks < LOOKS_MAX {
-            return;
-        }
-        let p99 = Duration::from_micros(between.quantile_us(0.99));
-        self.seen = Some((count, p99));
-        if !self.copied && count >= WRITES_MIN {
-            self.usual = Some(match self.usual {
-                None => p99,
-                Some(usual) => usual.mul_f64(1.0 - LEARNS) + p99.mul_f64(LEARNS),
-            });
-        }
-        (self.before, self.looks, self.copied) = (Some(now), 0, false);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::Histogram;
+    use crate::health::{Ended, Statement};
 
-    #[test]
-    fn usual_is_learnt_only_while_nothing_is_copied() {
-        let histogram = Histogram::new();
-        let mut writes = Writes::default();
-        let second = |ms: u64, count: u64, copied: bool, writes: &mut Writes| {
-            (0..count).for_each(|_| histogram.record(Duration::from_millis(ms)));
-            writes.take(histogram.report(), copied);
+    struct Says(Mutex<State>);
+
+    impl ClusterSignals for Says {
+        fn news(&self, _cluster: &ClusterName) -> Option<ClusterNews> {
+            let state = *self.0.lock().unwrap();
+            Some(ClusterNews { at: Instant::now(), state, is_lane_open: true, is_drained: false })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_usual_is_known_before_anything_is_copied() {
+        let store = crate::topology::EmbeddedStore::in_memory().unwrap();
+        let snapshots = crate::topology::fixture::snapshots(&store).await;
+        let (began, says) = (Instant::now(), Arc::new(Says(Mutex::new(State::Healthy))));
+        let meters = Arc::new(Meters::new(began));
+        let clusters = Arc::new(Clusters::new(snapshots));
+        let throttles = Throttles::new(clusters, says.clone(), meters.clone());
+        let (c1, c2) = (ClusterName::new("c1"), ClusterName::new("c2"));
+        let mut writes = HashMap::new();
+        let mut look = |ms: u64| {
+            for owner in 0..100 {
+                let statement = Statement { class: Class::Write, digest: 7, owner };
+                let flight = meters.of(&c1).begin(statement, began);
+                flight.end(Ended::Well, began + Duration::from_millis(ms));
+            }
+            throttles.learn_all(&mut writes);
+            throttles.learnt(&c1).p99()
         };
-        second(100, 1000, false, &mut writes);
-        assert_eq!(writes.seen, None, "nothing to compare with");
-        second(10, 100, false, &mut writes);
-        let usual = writes.usual.expect("learnt");
+        assert_eq!(look(10), None, "nothing to compare with");
+        let usual = look(10).expect("learnt");
         assert!((9..=11).contains(&usual.as_millis()), "{usual:?}");
-        second(50, 100, true, &mut writes);
-        assert_eq!(writes.usual, Some(usual), "a copy disturbs");
-        assert!(writes.seen.is_some_and(|(count, p99)| count == 100 && p99.as_millis() > 40));
-        // Few writes: looks are put together.
-        second(10, 20, false, &mut writes);
-        assert_eq!(writes.last, 20);
-        assert!(writes.seen.is_some_and(|(count, _)| count == 100), "too few to tell");
-        second(10, 40, false, &mut writes);
-        assert!(writes.seen.is_some_and(|(count, _)| count == 60));
+        *says.0.lock().unwrap() = State::Suspect;
+        assert_eq!(look(500), Some(usual), "what a sick cluster takes is not usual");
+        *says.0.lock().unwrap() = State::Healthy;
+        let slower = look(100).expect("learnt");
+        assert!((90..=110).contains(&slower.as_millis()), "more than a hundredth: {slower:?}");
+        assert_eq!(throttles.learnt(&c2).p99(), None, "nobody writes there");
     }
 }
