@@ -106,7 +106,8 @@ impl Runner {
         };
         self.check_orders()?;
         self.await_lane(&record).await?;
-        let turn = self.take_turn(&record).await?;
+        // What is paced already is looked at first: only what is large waits for others.
+        let turn = if record.request.is_paced { None } else { Some(self.take_turn(&record).await?) };
         let throttle = self.shared.throttles.of(&record.request.cluster);
         match self.prepare(&record).await? {
             Way::Chunk(prepared) => {
@@ -114,6 +115,10 @@ impl Runner {
                 self.exchange_chunk(prepared).await
             }
             Way::Feed(prepared) => {
+                let turn = match turn {
+                    Some(turn) => turn,
+                    None => self.take_turn(&record).await?,
+                };
                 let engine = self.subscribe(&prepared).await?;
                 self.by_feed(&prepared, engine, (throttle, turn)).await
             }
@@ -154,7 +159,7 @@ impl Runner {
     }
 
     /// A small table that is postponed is not copied yet: others have its turn meanwhile.
-    async fn await_without(&self, turn: Turn, record: &Record) -> Result<Turn, Trouble> {
+    async fn await_without(&self, turn: Option<Turn>, record: &Record) -> Result<Option<Turn>, Trouble> {
         if !record.orders.is_postponed {
             return Ok(turn);
         }
