@@ -15,10 +15,10 @@ use super::execute::{LiveExecutor, MARK};
 use crate::backend::direct::Direct;
 use crate::health::{DDL_STATEMENT, State};
 use crate::ids::ClusterName;
-use crate::migrations::{ClusterNews, ClusterSignals};
 use crate::migrations::fleet::schedule::{Foreign, Reading};
 use crate::migrations::run::Clusters;
 use crate::migrations::throttle::{Throttle, Throttles};
+use crate::migrations::{ClusterNews, ClusterSignals};
 use crate::protocol::handshake::Flavour;
 
 /// Between two readings.
