@@ -63,6 +63,7 @@ fn order() -> (Order, Vec<Row>) {
         waves,
         user: UserName::new("app"),
         submitted: Moment(0),
+        again: None,
     };
     (order, rows)
 }

@@ -20,6 +20,7 @@ pub(super) fn request() -> MigrationRequest {
         prove: false,
         acknowledged: false,
         postponed: false,
+        is_paced: false,
         user: UserName::new("app"),
     }
 }

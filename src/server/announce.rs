@@ -146,6 +146,9 @@ fn event(row: &FleetRow, turn: FleetTurn, at: SystemTime) -> FleetEvent {
         (FleetTurn::Begun, _) => format!("{} databases: {}", counts.total(), row.statement),
         (FleetTurn::WaveDone, _) => format!("the wave {} begins; {done}", row.wave_name),
         (FleetTurn::Stopped, Phase::Stopped { why }) => format!("{why}; {done}"),
+        (FleetTurn::Ended, Phase::Refused { why }) => {
+            format!("refused when its turn came, nothing was changed: {why}")
+        }
         _ => done,
     };
     let by = match (turn, &row.phase) {

@@ -4,5 +4,6 @@
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses a part")]
 
 pub mod clients;
+pub mod fleet;
 pub mod raw;
 pub mod servers;

@@ -259,6 +259,7 @@ impl Fleet {
             prove: false,
             acknowledged: false,
             postponed,
+            is_paced: false,
             user: UserName::new("app"),
         }
     }

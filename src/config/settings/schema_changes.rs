@@ -75,15 +75,16 @@ const FLEET_CHANGES: Section = Section {
         Key::new(
             "at_once",
             Shape::Number(1, DATABASES_AT_ONCE_MAX),
-            "Databases of one cluster that are changed at once. How many of them copy, `at_once` above says.",
+            "Databases of one cluster that are changed at once. Of copies of more than one chunk, `at_once` \
+             above says how many.",
         )
-        .or("4"),
+        .or("8"),
         Key::new(
             "statements_per_second",
             Shape::Number(1, 10_000),
             "Schema changes that are sent to one cluster in a second; a copy counts as five.",
         )
-        .or("50"),
+        .or("100"),
         Key::new(
             "reads_per_second",
             Shape::Number(1, 100_000),

@@ -167,6 +167,7 @@ pub(super) fn order(id: &str, table: &str, waves: Vec<Wave>) -> Order {
         waves,
         user: UserName::new("app"),
         submitted: Moment(0),
+        again: None,
     }
 }
 

@@ -106,13 +106,18 @@ impl Runner {
         };
         self.check_orders()?;
         self.await_lane(&record).await?;
-        let turn = self.take_turn(&record).await?;
+        // What is paced already is looked at first: only what is large waits for others.
+        let turn = if record.request.is_paced { None } else { Some(self.take_turn(&record).await?) };
         match self.prepare(&record).await? {
             Way::Chunk(prepared, conn) => {
                 let (_turn, conn) = self.await_without((turn, conn), &record).await?;
                 self.exchange_chunk(prepared, conn).await
             }
             Way::Feed(prepared) => {
+                let turn = match turn {
+                    Some(turn) => turn,
+                    None => self.take_turn(&record).await?,
+                };
                 // Its first looks are over when the first row is copied.
                 let throttle = self.shared.throttles.of(&record.request.cluster);
                 let engine = self.subscribe(&prepared).await?;
@@ -158,9 +163,9 @@ impl Runner {
     /// meanwhile.
     async fn await_without(
         &self,
-        (turn, conn): (Turn, Direct),
+        (turn, conn): (Option<Turn>, Direct),
         record: &Record,
-    ) -> Result<(Turn, Direct), Trouble> {
+    ) -> Result<(Option<Turn>, Direct), Trouble> {
         if !record.orders.is_postponed {
             return Ok((turn, conn));
         }

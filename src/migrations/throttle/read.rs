@@ -1,6 +1,6 @@
 //! Reading a cluster's signals, while something is copied there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::decide::{Reading, Readings, SHARE_FIRST, SHARE_MAX, Verdict, decide, next_share};
+use super::writes::{Calm, Writes};
 use crate::backend::direct::Direct;
 use crate::config::{Cluster, ThrottleBounds};
-use crate::health::{Class, HistogramReport, Meters, State};
+use crate::health::{Class, Meters, State};
 use crate::ids::{ClusterName, ServerId};
 use crate::migrations::run::Clusters;
 
@@ -18,17 +19,12 @@ use crate::migrations::run::Clusters;
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Between the first two: whether clients write is to be known when the first row is copied.
 const READ_FIRST: Duration = Duration::from_millis(150);
-/// Between two looks at what writes take on clusters where nothing is copied.
-const LEARN_EVERY: Duration = Duration::from_secs(1);
 /// A server that has not answered by then is not known.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
-/// A look at writes that saw fewer is added to the next one, up to so many looks.
-const WRITES_MIN: u64 = 50;
-const LOOKS_MAX: u32 = 5;
 /// A reading of a server that is older is not known any more.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
-/// How much of what is usual a new look without a copy replaces.
-const LEARNS: f64 = 0.2;
+/// What was learnt longer ago is not believed any more.
+const LEARNT_FOR: Duration = Duration::from_secs(3600);
 /// More writes in a second than this are traffic that a copy should leave room for.
 const BUSY_WRITES: f64 = 5.0;
 
@@ -57,8 +53,17 @@ pub(in crate::migrations) struct Throttles {
     signals: Arc<dyn ClusterSignals>,
     meters: Arc<Meters>,
     by_cluster: Mutex<HashMap<ClusterName, Weak<Throttle>>>,
-    /// What writes take while nothing is copied. Written by [`keep_learning`].
-    learnt: Mutex<HashMap<ClusterName, Writes>>,
+    /// What is known of writes when a copy begins: in the middle of one it cannot be learnt.
+    learnt: Mutex<HashMap<ClusterName, Learnt>>,
+}
+
+/// What was learnt of a cluster's writes.
+#[derive(Debug, Default)]
+struct Learnt {
+    /// What they take while nothing is copied, and when that was learnt.
+    calm: Option<(Calm, Instant)>,
+    /// Writes per second; absent while it is not known.
+    rate: Option<f64>,
 }
 
 /// One cluster's throttle.
@@ -70,7 +75,7 @@ pub(in crate::migrations) struct Throttle {
 /// What was read of a cluster last, for whoever paces more than single copies. What is not known is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in crate::migrations) struct LastRead {
-    /// What the slowest hundredth of the writes took.
+    /// What the slowest hundredth of the writes takes at the least, by what was seen of late; chance aside.
     pub(in crate::migrations) write_p99: Option<Duration>,
     /// The same while nothing is changed.
     pub(in crate::migrations) usual_write_p99: Option<Duration>,
@@ -81,14 +86,14 @@ pub(in crate::migrations) struct LastRead {
 }
 
 impl LastRead {
-    fn of(readings: &Readings, bounds: &ThrottleBounds) -> Self {
+    fn of(readings: &Readings, write_p99: Option<Duration>, bounds: &ThrottleBounds) -> Self {
         let known = |reading: &Option<Reading<u32>>| {
             reading.as_ref().filter(|reading| reading.at.elapsed() < KNOWN_FOR)?.value.as_ref().ok().copied()
         };
         let lags = readings.replicas.iter().filter(|(_, reading)| reading.at.elapsed() < KNOWN_FOR);
         let lag = lags.filter_map(|(_, reading)| reading.value.as_ref().ok().copied()).max();
         Self {
-            write_p99: readings.writes.map(|(_, p99)| p99),
+            write_p99,
             usual_write_p99: readings.usual,
             threads: known(&readings.threads_running).map(|threads| (threads, bounds.threads_running)),
             lag: lag.zip(bounds.replica_lag),
@@ -124,65 +129,79 @@ impl Throttles {
 
     /// A cluster's throttle; its signals are read as long as somebody has it.
     pub(in crate::migrations) fn of(self: &Arc<Self>, cluster: &ClusterName) -> Arc<Throttle> {
-        let learnt = self.learnt().get(cluster).map(Writes::learnt).unwrap_or_default();
-        let mut all = self.throttles();
+        let writes = self.writes(cluster);
+        let mut all = self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(throttle) = all.get(cluster).and_then(Weak::upgrade) {
             return throttle;
         }
         let now = Instant::now();
         let unknown = decide(&Readings::default(), &self.clusters.settings().throttle, now);
-        let look = Mutex::new(Look::new(learnt.rate));
+        let look = Mutex::new(Look::new(writes.rate));
         let throttle = Arc::new(Throttle { verdict: watch::Sender::new(unknown), look });
         all.retain(|_, throttle| throttle.strong_count() > 0);
         all.insert(cluster.clone(), Arc::downgrade(&throttle));
-        let kept = Kept { writes: learnt, ..Kept::default() };
+        let kept = Kept { writes, ..Kept::default() };
         tokio::spawn(keep_reading(self.clone(), cluster.clone(), (Arc::downgrade(&throttle), kept)));
         throttle
-    }
-
-    /// Looks at what writes take, on clusters where nothing is copied.
-    fn learn(&self, now: Instant) {
-        let names = self.clusters.names();
-        let copying: HashSet<ClusterName> = {
-            let all = self.throttles();
-            all.iter().filter(|(_, one)| one.strong_count() > 0).map(|(name, _)| name.clone()).collect()
-        };
-        let mut learnt = self.learnt();
-        learnt.retain(|name, _| names.contains(name));
-        for name in names {
-            let latency = self.meters.of(&name).latency(Class::Write);
-            let is_copying = copying.contains(&name);
-            learnt.entry(name).or_default().learn(latency, is_copying, now);
-        }
-    }
-
-    /// Each change is whole, so a panic elsewhere does not spoil it.
-    fn throttles(&self) -> MutexGuard<'_, HashMap<ClusterName, Weak<Throttle>>> {
-        self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Never taken with the other one's held.
-    fn learnt(&self) -> MutexGuard<'_, HashMap<ClusterName, Writes>> {
-        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Learns until dropped what writes take while nothing is copied, so that it is known when a copy begins: in
-/// the middle of one it cannot be learnt.
-pub(in crate::migrations) async fn keep_learning(throttles: Arc<Throttles>) {
-    let mut every = interval(LEARN_EVERY);
-    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        every.tick().await;
-        throttles.learn(Instant::now());
     }
 }
 
 impl Throttles {
+    /// Something is copied on a cluster, or is about to be.
+    fn has(&self, cluster: &ClusterName) -> bool {
+        let all = self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(cluster).is_some_and(|throttle| throttle.strong_count() > 0)
+    }
+
+    /// What is known of a cluster's writes; what was learnt long ago is not.
+    fn writes(&self, cluster: &ClusterName) -> Writes {
+        let learnt = self.learnt();
+        let Some(Learnt { calm, rate }) = learnt.get(cluster) else { return Writes::default() };
+        let calm = calm.as_ref().filter(|(_, at)| at.elapsed() < LEARNT_FOR);
+        Writes::new(calm.map(|(calm, _)| calm.clone()).unwrap_or_default(), *rate)
+    }
+
+    fn learn(&self, cluster: &ClusterName, writes: &Writes, is_disturbed: bool) {
+        let mut learnt = self.learnt();
+        let learnt = learnt.entry(cluster.clone()).or_default();
+        learnt.rate = writes.rate;
+        if !is_disturbed {
+            learnt.calm = Some((writes.calm.clone(), Instant::now()));
+        }
+    }
+
+    /// Never taken with the other one's held. Each change is whole, so a panic elsewhere does not spoil it.
+    fn learnt(&self) -> MutexGuard<'_, HashMap<ClusterName, Learnt>> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says whether clients are known to write on a cluster.
     pub(in crate::migrations) fn is_busy(&self, cluster: &ClusterName) -> bool {
-        let rate = self.learnt().get(cluster).and_then(|writes| writes.rate);
+        let rate = self.learnt().get(cluster).and_then(|learnt| learnt.rate);
         rate.is_some_and(|rate| rate > BUSY_WRITES)
+    }
+
+    /// What a sick cluster's writes take is not what they usually take.
+    fn is_sick(&self, cluster: &ClusterName) -> bool {
+        self.signals.news(cluster).is_none_or(|news| news.state != State::Healthy)
+    }
+
+    /// One look at the writes of every cluster on which nothing is copied.
+    fn learn_all(&self, writes: &mut HashMap<ClusterName, Writes>) {
+        let names = self.clusters.names();
+        writes.retain(|name, _| names.contains(name));
+        self.learnt().retain(|name, _| names.contains(name));
+        for name in names {
+            // Where something is copied its throttle learns, in the pauses.
+            if self.has(&name) {
+                writes.remove(&name);
+                continue;
+            }
+            let own = writes.entry(name.clone()).or_insert_with(|| self.writes(&name));
+            let is_sick = self.is_sick(&name);
+            own.take(self.meters.of(&name).latency(Class::Write), is_sick, Instant::now());
+            self.learn(&name, own, is_sick);
+        }
     }
 
     /// Says whether the ladder or an operator holds schema changes back on a cluster.
@@ -248,6 +267,17 @@ struct Kept {
     readings: Readings,
 }
 
+/// Learns what writes usually take while nothing is copied, so that it is known as soon as something is.
+pub(in crate::migrations) async fn keep_learning(throttles: Arc<Throttles>) {
+    let mut every = interval(READ_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut writes = HashMap::new();
+    loop {
+        every.tick().await;
+        throttles.learn_all(&mut writes);
+    }
+}
+
 async fn keep_reading(
     throttles: Arc<Throttles>,
     cluster: ClusterName,
@@ -271,7 +301,7 @@ impl Throttles {
         {
             let mut look = throttle.look();
             look.rate = kept.writes.rate;
-            look.last = LastRead::of(&kept.readings, &bounds);
+            look.last = LastRead::of(&kept.readings, kept.writes.at_least, &bounds);
             if let Some(beside) = beside {
                 look.share = next_share(look.share, &kept.readings, beside);
             }
@@ -290,9 +320,11 @@ impl Throttles {
         let news = self.signals.news(name);
         kept.readings.state = news.map(|news| Reading::new(news.at, Ok((news.state, news.is_lane_open))));
         let latency = self.meters.of(name).latency(Class::Write);
-        let beside = kept.writes.take(latency, copied, Instant::now());
+        let is_disturbed = copied || self.is_sick(name);
+        let beside = kept.writes.take(latency, is_disturbed, Instant::now());
         kept.readings.writes = kept.writes.seen;
         kept.readings.usual = kept.writes.usual;
+        self.learn(name, &kept.writes, is_disturbed);
         let Some(cluster) = self.clusters.cluster(name) else {
             kept.readings.state = None;
             return beside;
@@ -403,131 +435,52 @@ impl Throttles {
     }
 }
 
-/// What writes took, look by look.
-#[derive(Default)]
-struct Writes {
-    /// The look that the next one is compared with.
-    before: Option<HistogramReport>,
-    /// Looks since then: too few writes were seen.
-    looks: u32,
-    /// Something was copied since then.
-    copied: bool,
-    /// Writes and their 99th percentile, of the last look that saw enough.
-    seen: Option<(u64, Duration)>,
-    /// The 99th percentile while nothing is copied.
-    usual: Option<Duration>,
-    total: u64,
-    /// When it was looked the last time.
-    looked: Option<Instant>,
-    /// Writes per second since the look before.
-    rate: Option<f64>,
-}
-
-impl Writes {
-    /// What the beginning of a copy has of them.
-    fn learnt(&self) -> Self {
-        Self { usual: self.usual, rate: self.rate, ..Self::default() }
-    }
-
-    /// Looks where nothing is copied, or (`is_copying`) passes over what a copy disturbs.
-    fn learn(&mut self, now: HistogramReport, is_copying: bool, at: Instant) {
-        self.take(now, is_copying, at);
-        if is_copying {
-            // The next look begins behind it, however few writes this one saw.
-            (self.before, self.looks, self.copied) = (None, 0, false);
-        }
-    }
-
-    /// Looks; `copied` says whether something was copied since the look before. Gives, if enough writes were
-    /// seen by now, whether something was copied meanwhile.
-    fn take(&mut self, now: HistogramReport, copied: bool, at: Instant) -> Option<bool> {
-        let total = now.count();
-        let last = total.saturating_sub(self.total);
-        self.total = total;
-        let looked = self.looked.replace(at);
-        let Some(before) = &self.before else {
-            self.before = Some(now);
-            return None;
-        };
-        let seconds = looked.map_or(0.0, |looked| at.saturating_duration_since(looked).as_secs_f64());
-        if seconds > 0.0 {
-            self.rate = Some(last as f64 / seconds);
-        }
-        self.copied |= copied;
-        self.looks += 1;
-        let between = now.since(before);
-        let count = between.count();
-        if count < WRITES_MIN && self.looks < LOOKS_MAX {
-            return None;
-        }
-        let p99 = Duration::from_micros(between.quantile_us(0.99));
-        self.seen = Some((count, p99));
-        if !self.copied && count >= WRITES_MIN {
-            self.usual = Some(match self.usual {
-                None => p99,
-                Some(usual) => usual.mul_f64(1.0 - LEARNS) + p99.mul_f64(LEARNS),
-            });
-        }
-        let beside = (count >= WRITES_MIN).then_some(self.copied);
-        (self.before, self.looks, self.copied) = (Some(now), 0, false);
-        beside
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::Histogram;
+    use crate::health::{Ended, Statement};
 
-    #[test]
-    fn usual_is_learnt_only_while_nothing_is_copied() {
-        let (histogram, began) = (Histogram::new(), Instant::now());
-        let mut writes = Writes::default();
-        let mut at = began;
-        let mut second = |ms: u64, count: u64, copied: bool, writes: &mut Writes| {
-            (0..count).for_each(|_| histogram.record(Duration::from_millis(ms)));
-            at += Duration::from_secs(1);
-            writes.take(histogram.report(), copied, at)
-        };
-        second(100, 1000, false, &mut writes);
-        assert_eq!((writes.seen, writes.rate), (None, None), "nothing to compare with");
-        assert_eq!(second(10, 100, false, &mut writes), Some(false));
-        let usual = writes.usual.expect("learnt");
-        assert!((9..=11).contains(&usual.as_millis()), "{usual:?}");
-        assert_eq!(second(50, 100, true, &mut writes), Some(true));
-        assert_eq!(writes.usual, Some(usual), "a copy disturbs");
-        assert!(writes.seen.is_some_and(|(count, p99)| count == 100 && p99.as_millis() > 40));
-        // Few writes: looks are put together.
-        assert_eq!(second(10, 20, false, &mut writes), None);
-        assert_eq!(writes.rate, Some(20.0));
-        assert!(writes.seen.is_some_and(|(count, _)| count == 100), "too few to tell");
-        assert_eq!(second(10, 40, false, &mut writes), Some(false));
-        assert!(writes.seen.is_some_and(|(count, _)| count == 60));
+    struct Says(Mutex<State>);
+
+    impl ClusterSignals for Says {
+        fn news(&self, _cluster: &ClusterName) -> Option<ClusterNews> {
+            let state = *self.0.lock().unwrap();
+            Some(ClusterNews { at: Instant::now(), state, is_lane_open: true, is_drained: false })
+        }
     }
 
-    #[test]
-    fn what_is_learnt_before_a_copy_is_known_when_it_begins() {
-        let (histogram, mut at) = (Histogram::new(), Instant::now());
-        let mut learnt = Writes::default();
-        let mut second = |ms: u64, is_copying: bool, learnt: &mut Writes| {
-            (0..200).for_each(|_| histogram.record(Duration::from_millis(ms)));
-            at += Duration::from_secs(2);
-            learnt.learn(histogram.report(), is_copying, at);
+    #[tokio::test]
+    async fn what_is_usual_is_known_before_anything_is_copied() {
+        let store = crate::topology::EmbeddedStore::in_memory().unwrap();
+        let snapshots = crate::topology::fixture::snapshots(&store).await;
+        let (began, says) = (Instant::now(), Arc::new(Says(Mutex::new(State::Healthy))));
+        let meters = Arc::new(Meters::new(began));
+        let clusters = Arc::new(Clusters::new(snapshots));
+        let throttles = Throttles::new(clusters, says.clone(), meters.clone());
+        let (c1, c2) = (ClusterName::new("c1"), ClusterName::new("c2"));
+        let mut writes = HashMap::new();
+        let mut look = |ms: u64| {
+            for owner in 0..100 {
+                let statement = Statement { class: Class::Write, digest: 7, owner };
+                let flight = meters.of(&c1).begin(statement, began);
+                flight.end(Ended::Well, began + Duration::from_millis(ms));
+            }
+            throttles.learn_all(&mut writes);
+            throttles.writes(&c1).usual
         };
-        second(10, false, &mut learnt);
-        second(10, false, &mut learnt);
-        let usual = learnt.usual.expect("learnt");
-        // What a copy disturbed is not learnt, nor is the look that it began in.
-        second(90, true, &mut learnt);
-        second(90, false, &mut learnt);
-        assert_eq!(learnt.usual, Some(usual));
-        second(10, false, &mut learnt);
-        assert!(learnt.usual.is_some_and(|usual| usual.as_millis() <= 11), "{:?}", learnt.usual);
-        let begun = learnt.learnt();
-        assert_eq!((begun.usual, begun.rate), (learnt.usual, Some(100.0)));
+        assert_eq!(look(10), None, "nothing to compare with");
+        let usual = look(10).expect("learnt");
+        assert!((9..=11).contains(&usual.as_millis()), "{usual:?}");
+        *says.0.lock().unwrap() = State::Suspect;
+        assert_eq!(look(500), Some(usual), "what a sick cluster takes is not usual");
+        *says.0.lock().unwrap() = State::Healthy;
+        let slower = look(100).expect("learnt");
+        assert!((90..=110).contains(&slower.as_millis()), "more than a hundredth: {slower:?}");
+        assert_eq!(throttles.writes(&c2).usual, None, "nobody writes there");
         let throttle =
             |rate| Throttle { verdict: watch::Sender::new(Verdict::Open), look: Mutex::new(Look::new(rate)) };
         assert!(throttle(None).is_busy(), "what is not known may be");
         assert!(throttle(Some(100.0)).is_busy() && !throttle(Some(0.5)).is_busy());
+        assert!(throttles.is_busy(&c1) && !throttles.is_busy(&c2));
     }
 }

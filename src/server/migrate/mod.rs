@@ -421,7 +421,7 @@ async fn status(link: &mut Link<'_>, id: &str, is_json: bool) -> Result<u8, Faul
 /// Every fleet migration that is not over, a bar each.
 async fn all_under_way(link: &mut Link<'_>, is_json: bool) -> Result<u8, Fault> {
     let rows = link.ask("SHOW MIGRATIONS WHERE kind = fleet").await?.rows;
-    let is_over = |row: &Cells| matches!(row.get("state"), Some("finished" | "cancelled"));
+    let is_over = |row: &Cells| matches!(row.get("state"), Some("finished" | "cancelled" | "refused"));
     let mut shown = 0;
     for row in rows.iter().filter(|row| !is_over(row)) {
         let Some(id) = row.get("id") else { continue };

@@ -61,6 +61,13 @@ pub(super) fn verdict(view: &View, end: End) -> String {
             let by = view.by.as_deref().unwrap_or("an operator");
             format!("fleet migration {id} was cancelled by {by}: {counts}; what is done stays")
         }
+        End::Incomplete if view.state == "refused" => {
+            let why = view.waits_for.as_deref().unwrap_or("it is not known why");
+            format!(
+                "fleet migration {id} was refused when its turn came, and nothing was changed: {why}\n\
+                 it had waited for another one of the same table, and was planned again behind that"
+            )
+        }
         End::Incomplete => format!(
             "fleet migration {id} is over, and not every database is changed: {counts}\n\
              `bulkhead migrate status {id}` says why; `bulkhead migrate retry {id}` tries again what failed"
@@ -259,6 +266,10 @@ mod tests {
         );
         let cancelled = View { state: "cancelled".into(), by: Some("ana".into()), ..failed };
         assert!(verdict(&cancelled, End::Incomplete).contains("was cancelled by ana"));
+        let why = Some("Unknown column 'a' in 'issues'".to_owned());
+        let refused = View { state: "refused".into(), is_over: true, waits_for: why, ..View::default() };
+        let said = verdict(&refused, End::Incomplete);
+        assert!(said.contains("nothing was changed: Unknown column 'a'"), "{said}");
         let stopped = View { waits_for: Some("3 databases of the canary failed".into()), ..sample() };
         let said = verdict(&stopped, End::Stopped);
         assert!(

@@ -100,7 +100,7 @@ impl View {
     pub(super) fn end(&self) -> Option<End> {
         match self.state.as_str() {
             "stopped" => Some(End::Stopped),
-            "cancelled" if self.is_over => Some(End::Incomplete),
+            "cancelled" | "refused" if self.is_over => Some(End::Incomplete),
             _ if !self.is_over => None,
             _ if self.failed > 0 || self.drifted > 0 => Some(End::Incomplete),
             _ => Some(End::Done),
@@ -166,6 +166,7 @@ pub(super) mod tests {
         assert_eq!(View { drifted: 1, ..over("finished") }.end(), Some(End::Incomplete));
         assert_eq!(View { skipped: 1, ..over("finished") }.end(), Some(End::Done));
         assert_eq!(over("cancelled").end(), Some(End::Incomplete));
+        assert_eq!(over("refused").end(), Some(End::Incomplete));
         // What was begun before is still coming to its end.
         assert_eq!(View { state: "cancelled".into(), ..sample() }.end(), None);
         assert_eq!(View { state: "stopped".into(), ..sample() }.end(), Some(End::Stopped));

@@ -146,6 +146,7 @@ impl Session {
             prove: site.said.ddl_prove,
             acknowledged: site.said.ddl_acknowledged,
             postponed: false,
+            is_paced: false,
             user: self.user.name.clone(),
         })
     }

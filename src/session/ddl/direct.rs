@@ -107,6 +107,7 @@ impl Session {
             prove: site.said.ddl_prove,
             acknowledged: true,
             postponed: false,
+            is_paced: false,
             user: self.user.name.clone(),
         };
         let (cluster, table) = (place.cluster.clone(), change.table.name.text.as_str());

@@ -1,14 +1,16 @@
 //! The embedded store: one redb file, one process.
 //!
-//! Calls run on the runtime's blocking threads, because a commit waits for the disk. The stored form of a
-//! value is its version (8 bytes, little-endian) and then the bytes.
+//! Calls run on the runtime's blocking threads, because a commit waits for the disk. Commits that come while
+//! one waits are written together behind it, each whole or not at all and with a version of its own: so many
+//! writers wait for the disk twice at most, and not for each other. The stored form of a value is its version
+//! (8 bytes, little-endian) and then the bytes.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     COMMIT_WRITES_MAX, Change, Expect, KEY_BYTES_MAX, Store, StoreError, StoreFuture, Versioned,
@@ -29,8 +31,16 @@ pub struct EmbeddedStore {
 
 struct Inner {
     database: Database,
+    /// Commits that nobody writes yet, in the order in which they came.
+    waiting: Mutex<Vec<Waiting>>,
     /// Held by a commit from its write to its last `try_send`, so that watchers see changes in order.
     watchers: Mutex<Vec<Watcher>>,
+}
+
+/// A commit that is to be written.
+struct Waiting {
+    writes: Vec<Write>,
+    told: oneshot::Sender<Result<u64, StoreError>>,
 }
 
 struct Watcher {
@@ -65,7 +75,7 @@ impl EmbeddedStore {
     }
 
     fn over(database: Database) -> Self {
-        let inner = Inner { database, watchers: Mutex::new(Vec::new()) };
+        let inner = Inner { database, waiting: Mutex::default(), watchers: Mutex::default() };
         Self { inner: Arc::new(inner), is_file: false }
     }
 
@@ -89,7 +99,15 @@ impl Store for EmbeddedStore {
     }
 
     fn commit(&self, writes: Vec<Write>) -> StoreFuture<'_, u64> {
-        self.run("write", move |inner| inner.commit(&writes))
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            check_bounds(&writes)?;
+            let (told, answer) = oneshot::channel();
+            inner.lock_waiting().push(Waiting { writes, told });
+            let written = tokio::task::spawn_blocking(move || inner.commit_waiting()).await;
+            written.map_err(failed("write"))?;
+            answer.await.map_err(failed("write"))?
+        })
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> StoreFuture<'a, Vec<(String, Versioned)>> {
@@ -136,30 +154,59 @@ impl Inner {
         Ok(found)
     }
 
-    fn commit(&self, writes: &[Write]) -> Result<u64, StoreError> {
-        check_bounds(writes)?;
+    /// Writes every commit that waits. Each caller runs this behind its own: whoever comes first writes all of
+    /// them, and the others find nothing left.
+    fn commit_waiting(&self) {
         let mut watchers = self.lock_watchers();
-        let version = self.write(writes)?;
-        watchers.retain(|watcher| watcher.notify(writes, version));
-        Ok(version)
+        let waiting = std::mem::take(&mut *self.lock_waiting());
+        if waiting.is_empty() {
+            return;
+        }
+        let outcomes = self.write(&waiting).unwrap_or_else(|error| {
+            // What failed once for all of them is told to each.
+            let again = || Err(StoreError::Failed { action: "write", reason: error.to_string() });
+            waiting.iter().map(|_| again()).collect()
+        });
+        for (Waiting { writes, told }, outcome) in waiting.into_iter().zip(outcomes) {
+            if let Ok(version) = outcome {
+                watchers.retain(|watcher| watcher.notify(&writes, version));
+            }
+            // Whoever asked may not wait any more.
+            let _ = told.send(outcome);
+        }
     }
 
-    fn write(&self, writes: &[Write]) -> Result<u64, StoreError> {
+    /// What becomes of each.
+    fn write(&self, waiting: &[Waiting]) -> Result<Vec<Result<u64, StoreError>>, StoreError> {
         let transaction = self.database.begin_write().map_err(failed("write"))?;
-        let version = {
-            let mut counters = transaction.open_table(COUNTERS).map_err(failed("write"))?;
-            let last = counters.get(LAST_VERSION).map_err(failed("write"))?.map_or(0, |guard| guard.value());
-            counters.insert(LAST_VERSION, last + 1).map_err(failed("write"))?;
-            last + 1
-        };
+        let mut outcomes = Vec::with_capacity(waiting.len());
         {
+            let mut counters = transaction.open_table(COUNTERS).map_err(failed("write"))?;
             let mut values = transaction.open_table(VALUES).map_err(failed("write"))?;
-            for write in writes {
-                apply(&mut values, write, version)?;
+            let last = counters.get(LAST_VERSION).map_err(failed("write"))?;
+            let mut last = last.map_or(0, |guard| guard.value());
+            for Waiting { writes, .. } in waiting {
+                if let Err(refused) = check_expected(&values, writes) {
+                    outcomes.push(Err(refused));
+                    continue;
+                }
+                last += 1;
+                writes.iter().try_for_each(|write| apply(&mut values, write, last))?;
+                outcomes.push(Ok(last));
             }
+            counters.insert(LAST_VERSION, last).map_err(failed("write"))?;
         }
-        transaction.commit().map_err(failed("write"))?;
-        Ok(version)
+        if outcomes.iter().any(Result::is_ok) {
+            transaction.commit().map_err(failed("write"))?;
+        } else {
+            transaction.abort().map_err(failed("write"))?;
+        }
+        Ok(outcomes)
+    }
+
+    fn lock_waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+        // A commit is pushed, or all are taken: the list is whole at any time.
+        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn lock_watchers(&self) -> std::sync::MutexGuard<'_, Vec<Watcher>> {
@@ -195,19 +242,28 @@ fn check_bounds(writes: &[Write]) -> Result<(), StoreError> {
     }
 }
 
+/// # Errors
+/// [`StoreError::Conflict`] with the first key that is not as its writer expects.
+fn check_expected(table: &redb::Table<'_, &str, &[u8]>, writes: &[Write]) -> Result<(), StoreError> {
+    for write in writes {
+        let key = write.key.as_str();
+        let current = match table.get(key).map_err(failed("write"))? {
+            Some(guard) => Some(unpack(key, guard.value())?.version),
+            None => None,
+        };
+        let expected = match write.expect {
+            Expect::Absent => None,
+            Expect::Version(version) => Some(version),
+        };
+        if current != expected {
+            return Err(StoreError::Conflict { key: write.key.clone() });
+        }
+    }
+    Ok(())
+}
+
 fn apply(table: &mut redb::Table<'_, &str, &[u8]>, write: &Write, version: u64) -> Result<(), StoreError> {
     let key = write.key.as_str();
-    let current = match table.get(key).map_err(failed("write"))? {
-        Some(guard) => Some(unpack(key, guard.value())?.version),
-        None => None,
-    };
-    let expected = match write.expect {
-        Expect::Absent => None,
-        Expect::Version(version) => Some(version),
-    };
-    if current != expected {
-        return Err(StoreError::Conflict { key: write.key.clone() });
-    }
     match &write.value {
         Some(value) => {
             let mut packed = Vec::with_capacity(VERSION_BYTES + value.len());

@@ -36,6 +36,43 @@ async fn a_commit_is_whole_or_nothing() {
     assert!(matches!(store.commit(vec![write("")]).await, Err(StoreError::Invalid { .. })));
 }
 
+/// Commits that come together share a write to the disk, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn commits_that_come_together_are_each_whole() {
+    const WRITERS: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let store = std::sync::Arc::new(EmbeddedStore::open(&folder.path().join("store")).unwrap());
+    let mut watch = store.watch("own/");
+    let mut tasks = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let write = |key: String| Write { key, value: Some(vec![7]), expect: Expect::Absent };
+            // Of each pair one claims what both want, and only that one leaves something.
+            let claim = format!("claim/{}", writer / 2);
+            store.commit(vec![write(format!("own/{writer:02}")), write(claim)]).await
+        });
+    }
+    let mut versions = std::collections::BTreeSet::new();
+    let mut conflicts = 0;
+    while let Some(committed) = tasks.join_next().await {
+        match committed.unwrap() {
+            Ok(version) => assert!(versions.insert(version), "{version} is there twice"),
+            Err(StoreError::Conflict { key }) if key.starts_with("claim/") => conflicts += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!((versions.len(), conflicts), (WRITERS / 2, WRITERS / 2));
+    let listed = store.list("own/").await.unwrap();
+    let kept: std::collections::BTreeSet<u64> = listed.iter().map(|(_, value)| value.version).collect();
+    assert_eq!((listed.len(), &kept), (WRITERS / 2, &versions));
+    let mut told = Vec::new();
+    while let Ok(change) = watch.try_recv() {
+        told.push(change.value.unwrap().version);
+    }
+    assert_eq!(told, versions.into_iter().collect::<Vec<_>>(), "in the order of their versions");
+}
+
 #[tokio::test]
 async fn list_and_watch_follow_a_prefix() {
     let store = EmbeddedStore::in_memory().unwrap();

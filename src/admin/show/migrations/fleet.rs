@@ -52,6 +52,7 @@ fn eta(row: &FleetRow) -> AdminValue {
 fn stage(row: &FleetRow) -> &'static str {
     match &row.stage {
         Stage::Queued { .. } => "queued",
+        Stage::Planning { .. } => "planning",
         Stage::Working => "working",
         Stage::Soaking { .. } => "soaking",
         Stage::WaitsForLater => "waits_for_later",
@@ -103,7 +104,7 @@ pub(super) fn facts(status: &FleetStatus) -> AdminTable {
 fn by(phase: &Phase) -> Option<String> {
     match phase {
         Phase::Paused { by } | Phase::Cancelled { by } => Some(by.to_string()),
-        Phase::Active | Phase::Stopped { .. } | Phase::Finished => None,
+        Phase::Active | Phase::Stopped { .. } | Phase::Refused { .. } | Phase::Finished => None,
     }
 }
 

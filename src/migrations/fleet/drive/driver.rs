@@ -11,7 +11,7 @@ use crate::ids::{ClusterName, MigrationId, UserName};
 use crate::migrations::Failure;
 use crate::migrations::fleet::ledger::{Book, BookError, Header, Moment, Order, Outcome, Row, encode_new};
 use crate::migrations::fleet::schedule::{
-    Act, Budget, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal,
+    Act, Afresh, Budget, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal, Unplanned,
 };
 
 /// Migrations that are over and are kept in the store; the oldest are removed at a start.
@@ -45,8 +45,22 @@ pub struct Turned {
     pub under_way: usize,
 }
 
-/// What an executor's task gives back: which row, whether it was a look, and what came of it.
+/// What became of a row.
 type Ended = (MigrationId, u32, Outcome);
+/// What came of planning again.
+type Planned = (MigrationId, Result<Afresh, Unplanned>);
+
+/// What an executor's task gives back.
+enum Told {
+    Row(Ended),
+    Plan(Box<Planned>),
+}
+
+/// What a task is about, for one that panicked.
+enum About {
+    Row(MigrationId, u32),
+    Plan(MigrationId),
+}
 
 /// Carries fleet migrations out. One per proxy; only the owner of the lease takes turns.
 pub struct Driver<E> {
@@ -55,13 +69,15 @@ pub struct Driver<E> {
     scheduler: Scheduler,
     /// Makes the scheduler anew after an error.
     make: Box<dyn Fn() -> Scheduler + Send + Sync>,
-    tasks: JoinSet<Ended>,
-    /// Which row a task is about, for one that panicked.
-    rows: BTreeMap<tokio::task::Id, (MigrationId, u32)>,
+    tasks: JoinSet<Told>,
+    about: BTreeMap<tokio::task::Id, About>,
     /// Rows that tasks of this process change or look at, across errors of the store.
     under_way: HashSet<(MigrationId, u32)>,
     /// Ended before, and not written down yet.
     ended: Vec<Ended>,
+    /// Migrations that tasks of this process plan again, across errors of the store.
+    planning: HashSet<MigrationId>,
+    planned: Vec<Planned>,
     /// Readings since the last turn.
     readings: BTreeMap<ClusterName, Reading>,
     /// Migrations that are over: their rows are read from the store when they are asked for.
@@ -78,9 +94,11 @@ impl<E: Executor> Driver<E> {
             scheduler: make(),
             make: Box::new(make),
             tasks: JoinSet::new(),
-            rows: BTreeMap::new(),
+            about: BTreeMap::new(),
             under_way: HashSet::new(),
             ended: Vec::new(),
+            planning: HashSet::new(),
+            planned: Vec::new(),
             readings: BTreeMap::new(),
             past: BTreeMap::new(),
             is_resumed: false,
@@ -124,7 +142,7 @@ impl<E: Executor> Driver<E> {
             );
         }
         while self.past.len() > ENDED_KEPT_MAX
-            && let Some((oldest, _)) = self.past.pop_first()
+            && let Some((_, oldest)) = self.past.pop_first()
         {
             self.book.remove(&oldest).await?;
         }
@@ -168,17 +186,21 @@ impl<E: Executor> Driver<E> {
     /// there after [`Driver::resume`], else nothing is.
     pub async fn submit(
         &mut self,
-        order: Order,
+        mut order: Order,
         rows: Vec<Row>,
         now: Moment,
     ) -> Result<MigrationId, DriverError> {
         self.check_resumed()?;
+        // Nobody plans an order again that has nobody before it.
+        let is_behind = self.scheduler.is_behind(&order);
+        order.again = order.again.filter(|again| again.is_due || is_behind);
         let turn = self.scheduler.admit(&order, &rows)?;
         if self.past.contains_key(&order.id) {
             return Err(SubmitRefusal::Taken(order.id).into());
         }
         let databases = u32::try_from(rows.len()).expect("the scheduler admits a million at most");
         let mut header = Header::new(order, databases, turn);
+        header.is_provisional = header.order.again.is_some();
         let id = header.order.id.clone();
         for part in encode_new(&header, &rows) {
             self.write(part).await?;
@@ -256,6 +278,9 @@ impl<E: Executor> Driver<E> {
         for (id, row, outcome) in &self.ended {
             events.extend(self.scheduler.ended(id, *row, outcome.clone(), now));
         }
+        for (id, planned) in std::mem::take(&mut self.planned) {
+            events.extend(self.take_plan(&id, planned, now).await?);
+        }
         let step = self.scheduler.step(places, now);
         events.extend(step.events.iter().cloned());
         let begun = step.acts.iter().filter(|act| matches!(act, Act::Change(_))).count();
@@ -266,6 +291,28 @@ impl<E: Executor> Driver<E> {
             self.put_away(event);
         }
         Ok(Turned { events, begun, under_way: self.under_way.len() })
+    }
+
+    /// Writes a new plan down: its rows as pages of another edition, then the header that says that these
+    /// hold. Cut short anywhere, it is planned once more.
+    async fn take_plan(
+        &mut self,
+        id: &MigrationId,
+        planned: Result<Afresh, Unplanned>,
+        now: Moment,
+    ) -> Result<Vec<Event>, DriverError> {
+        let afresh = match planned {
+            Ok(afresh) => afresh,
+            Err(why) => return Ok(self.scheduler.unplanned(id, why, now)),
+        };
+        let Some((header, rows)) = self.scheduler.planned(id, afresh, now) else { return Ok(Vec::new()) };
+        let old = header.edition - 1;
+        let [_, pages, whole] = encode_new(&header, &rows);
+        self.write(pages).await?;
+        self.write(whole).await?;
+        self.scheduler.insert(header, rows, |_| false, now);
+        self.book.remove_pages(id, old).await.inspect_err(|_| self.is_resumed = false)?;
+        Ok(Vec::new())
     }
 
     fn put_away(&mut self, event: &Event) {
@@ -314,6 +361,7 @@ impl<E: Executor> Driver<E> {
                 tokio::spawn(async move { executor.stop(work).await });
                 return;
             }
+            Act::Plan(order) => return self.plan(order),
             Act::Change(work) => (work, false),
             Act::Look(work) => (work, true),
         };
@@ -324,9 +372,22 @@ impl<E: Executor> Driver<E> {
         let told = id.clone();
         let handle = self.tasks.spawn(async move {
             let outcome = if is_look { executor.look(work).await } else { executor.change(work).await };
-            (told, row, outcome)
+            Told::Row((told, row, outcome))
         });
-        self.rows.insert(handle.id(), (id, row));
+        self.about.insert(handle.id(), About::Row(id, row));
+    }
+
+    fn plan(&mut self, order: Arc<Order>) {
+        let id = order.id.clone();
+        if !self.planning.insert(id.clone()) {
+            return;
+        }
+        let (executor, told) = (self.executor.clone(), id.clone());
+        let handle = self.tasks.spawn(async move {
+            let planned = executor.plan(order).await;
+            Told::Plan(Box::new((told, planned)))
+        });
+        self.about.insert(handle.id(), About::Plan(id));
     }
 
     /// Takes every task that has ended.
@@ -336,15 +397,29 @@ impl<E: Executor> Driver<E> {
         }
     }
 
-    fn take(&mut self, ended: Result<(tokio::task::Id, Ended), tokio::task::JoinError>) {
+    fn take(&mut self, ended: Result<(tokio::task::Id, Told), tokio::task::JoinError>) {
         let task = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(task, _)| *task);
-        let Some((id, row)) = self.rows.remove(&task) else { return };
-        let outcome = match ended {
-            Ok((_, (_, _, outcome))) => outcome,
+        let Some(about) = self.about.remove(&task) else { return };
+        match (about, ended) {
+            (_, Ok((_, Told::Row(ended)))) => self.take_row(ended),
+            (_, Ok((_, Told::Plan(planned)))) => self.take_planned(*planned),
             // What it had done by then is not known.
-            Err(error) => Outcome::Unknown(Failure::new(format!("the task ended: {error}"))),
-        };
-        self.under_way.remove(&(id.clone(), row));
-        self.ended.push((id, row, outcome));
+            (About::Row(id, row), Err(error)) => {
+                self.take_row((id, row, Outcome::Unknown(Failure::new(format!("the task ended: {error}")))));
+            }
+            (About::Plan(id), Err(error)) => {
+                self.take_planned((id, Err(Unplanned::Later(format!("the task ended: {error}")))));
+            }
+        }
+    }
+
+    fn take_row(&mut self, ended: Ended) {
+        self.under_way.remove(&(ended.0.clone(), ended.1));
+        self.ended.push(ended);
+    }
+
+    fn take_planned(&mut self, planned: Planned) {
+        self.planning.remove(&planned.0);
+        self.planned.push(planned);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use crate::migrations::fleet::ledger::Outcome;
-use crate::migrations::fleet::schedule::Work;
+use crate::migrations::fleet::ledger::{Order, Outcome};
+use crate::migrations::fleet::schedule::{Afresh, Unplanned, Work};
 
 /// What an executor's methods return.
 pub type ExecutorFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -28,4 +29,10 @@ pub trait Executor: Send + Sync + 'static {
     /// Stops a change that is under way, where that can be done without harm; its end is told by
     /// [`Executor::change`].
     fn stop(&self, work: Work) -> ExecutorFuture<'_, ()>;
+
+    /// Plans an order again, whose turn has come: looks at every database anew and sends nothing that changes
+    /// one. What was read before is not believed: others have changed the tables since.
+    ///
+    /// Cancel safety: safe.
+    fn plan(&self, order: Arc<Order>) -> ExecutorFuture<'_, Result<Afresh, Unplanned>>;
 }

@@ -7,22 +7,32 @@ use crate::ids::{MigrationId, UserName};
 use crate::migrations::Failure;
 use crate::migrations::fleet::fixture::{Dice, Fault, Here, TestStore, cluster, order, row, wave, well};
 use crate::migrations::fleet::ledger::{
-    Book, BookError, Header, Kind, Moment, Outcome, Phase, Row, encode_new,
+    Again, Book, BookError, Header, Kind, Moment, Order, Outcome, Phase, Record, Row, Standing, WavePlan,
+    encode_new,
 };
 use crate::migrations::fleet::schedule::{
-    Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Work,
+    Afresh, Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Unplanned, Work,
 };
 
 const CLUSTERS: usize = 3;
 
+/// A row of a migration.
+type Key = (MigrationId, u32);
+
+fn key(work: &Work) -> Key {
+    (work.order.id.clone(), work.row)
+}
+
 /// Servers that go on whatever becomes of the proxy.
 #[derive(Default)]
 struct Servers {
-    changed: BTreeSet<u32>,
-    at_work: BTreeSet<u32>,
+    changed: BTreeSet<Key>,
+    at_work: BTreeSet<Key>,
     sent: u32,
     faults: Option<Dice>,
-    stopped: BTreeSet<u32>,
+    stopped: BTreeSet<Key>,
+    /// Orders that were planned again.
+    plans: u32,
     /// What must not happen; a panic in a task would only be an outcome that is not known.
     violations: Vec<String>,
 }
@@ -53,12 +63,12 @@ impl Executor for FakeExecutor {
             }
             {
                 let mut servers = self.0.lock().unwrap();
-                if servers.changed.contains(&work.row) || !servers.at_work.insert(work.row) {
+                if servers.changed.contains(&key(&work)) || !servers.at_work.insert(key(&work)) {
                     servers.violations.push(format!("row {} is sent again", work.row));
                 }
                 servers.sent += 1;
             }
-            let (servers, row) = (self.0.clone(), work.row);
+            let (servers, row) = (self.0.clone(), key(&work));
             // The statement goes on when the process that sent it is gone.
             let statement = tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(300)).await;
@@ -67,8 +77,8 @@ impl Executor for FakeExecutor {
                 if fate == 1 || servers.stopped.contains(&row) {
                     return false;
                 }
-                if !servers.changed.insert(row) {
-                    servers.violations.push(format!("row {row} is changed twice"));
+                if !servers.changed.insert(row.clone()) {
+                    servers.violations.push(format!("row {row:?} is changed twice"));
                 }
                 true
             });
@@ -84,9 +94,9 @@ impl Executor for FakeExecutor {
 
     fn look(&self, work: Work) -> ExecutorFuture<'_, Outcome> {
         let servers = self.0.lock().unwrap();
-        let seen = if servers.at_work.contains(&work.row) {
+        let seen = if servers.at_work.contains(&key(&work)) {
             Outcome::StillRunning
-        } else if servers.changed.contains(&work.row) {
+        } else if servers.changed.contains(&key(&work)) {
             Outcome::Changed
         } else {
             Outcome::Unchanged
@@ -96,7 +106,27 @@ impl Executor for FakeExecutor {
 
     fn stop(&self, work: Work) -> ExecutorFuture<'_, ()> {
         Box::pin(async move {
-            self.0.lock().unwrap().stopped.insert(work.row);
+            self.0.lock().unwrap().stopped.insert(key(&work));
+        })
+    }
+
+    /// Fifteen databases are to be changed, the last first; of the others four are there, and no more.
+    fn plan(&self, order: Arc<Order>) -> ExecutorFuture<'_, Result<Afresh, Unplanned>> {
+        let mut servers = self.0.lock().unwrap();
+        servers.plans += 1;
+        let is_first = servers.plans == 1;
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            if is_first {
+                return Err(Unplanned::Later("no connection".to_owned()));
+            }
+            let there = |row: Row| Row { record: Record { standing: Standing::There, ..row.record }, ..row };
+            let todo = (0..15).rev().map(|at| row(at, at % CLUSTERS, u16::from(at < 12)));
+            Ok(Afresh {
+                order: Order { statements: 2, ..Order::clone(&order) },
+                rows: todo.collect(),
+                settled: (15..19).map(|at| there(row(at, at % CLUSTERS, 0))).collect(),
+            })
         })
     }
 }
@@ -120,7 +150,7 @@ fn rows(databases: usize) -> Vec<Row> {
     (0..databases).map(|at| row(at, at % CLUSTERS, wave_of(at))).collect()
 }
 
-fn an_order() -> crate::migrations::fleet::ledger::Order {
+fn an_order() -> Order {
     let soak = Duration::from_secs(1);
     order("0001", "issues", vec![wave("canary", 3, soak), wave("all", 1, soak)])
 }
@@ -152,10 +182,10 @@ async fn die(
 async fn drive(
     store: &TestStore,
     executor: &FakeExecutor,
-    mut driver: Driver<FakeExecutor>,
+    (mut driver, last): (Driver<FakeExecutor>, &str),
     mut dies: impl FnMut() -> bool,
 ) {
-    let id = MigrationId::new("0001");
+    let id = MigrationId::new(last);
     for process in 0..5_000 {
         match turn(&mut driver).await {
             Ok(_) if phase(&driver, &id) == Some(Phase::Finished) => return,
@@ -183,16 +213,18 @@ async fn check(store: &TestStore, executor: &FakeExecutor, databases: usize) {
     let mut book = Book::new(Arc::new(store.clone()), "reader");
     let (loaded, faults) = book.load().await.unwrap();
     assert!(faults.is_empty(), "{faults:?}");
-    let rows = book.rows(&loaded[0].header).await.unwrap();
-    assert_eq!(rows.len(), databases);
-    let servers = executor.0.lock().unwrap();
-    assert_eq!(servers.violations, Vec::<String>::new());
-    for (row, at) in rows.iter().zip(0..) {
-        let is_changed = servers.changed.contains(&at);
-        match row.record.standing.kind() {
-            Kind::Changed => assert!(is_changed, "row {at}"),
-            Kind::Failed => assert!(!is_changed, "row {at}"),
-            other => panic!("row {at} is {other:?}"),
+    for found in loaded {
+        let rows = book.rows(&found.header).await.unwrap();
+        assert_eq!(rows.len(), databases);
+        let servers = executor.0.lock().unwrap();
+        assert_eq!(servers.violations, Vec::<String>::new());
+        for (row, at) in rows.iter().zip(0..) {
+            let is_changed = servers.changed.contains(&(found.header.order.id.clone(), at));
+            match row.record.standing.kind() {
+                Kind::Changed => assert!(is_changed, "row {at}"),
+                Kind::Failed | Kind::There | Kind::Gone => assert!(!is_changed, "row {at}"),
+                other => panic!("row {at} is {other:?}"),
+            }
         }
     }
 }
@@ -242,7 +274,7 @@ async fn nothing_is_repeated_whichever_commit_fails() {
     quiet.resume(moment()).await.unwrap();
     quiet.submit(an_order(), rows(DATABASES), moment()).await.unwrap();
     let submitted = store.commits();
-    drive(&store, &executor, quiet, || false).await;
+    drive(&store, &executor, (quiet, "0001"), || false).await;
     let all = store.commits();
     assert!(all > submitted + 5, "{submitted} and {all} commits");
     for at in submitted..all {
@@ -259,7 +291,7 @@ async fn nothing_is_repeated_whichever_commit_fails() {
                     is_alive &= !dies_now;
                     dies_now
                 };
-                drive(&store, &executor, driver, dies_now).await;
+                drive(&store, &executor, (driver, "0001"), dies_now).await;
                 assert!(store.commits() > at, "the fault was met");
                 check(&store, &executor, DATABASES).await;
                 let sent = executor.0.lock().unwrap().sent;
@@ -267,6 +299,78 @@ async fn nothing_is_repeated_whichever_commit_fails() {
             }
         }
     }
+}
+
+/// One that has to wait for the first: same table.
+fn an_order_behind() -> Order {
+    let waves = WavePlan::default();
+    let again = Again { waves, failures_max: None, takes_drifted: false, is_due: false };
+    let statement = "ALTER TABLE issues MODIFY b BIGINT".to_owned();
+    Order { id: MigrationId::new("0002"), statement, again: Some(Box::new(again)), ..an_order() }
+}
+
+async fn two_in_a_row(store: &TestStore, executor: &FakeExecutor) -> Driver<FakeExecutor> {
+    let mut driver = driver(store, executor, "a");
+    driver.resume(moment()).await.unwrap();
+    driver.submit(an_order(), rows(20), moment()).await.unwrap();
+    let second = driver.submit(an_order_behind(), rows(20), moment()).await.unwrap();
+    assert!(driver.header(&second).unwrap().is_provisional);
+    driver
+}
+
+/// What waits behind another one of its table is planned again when its turn comes, and every commit of that
+/// may fail.
+#[tokio::test(start_paused = true)]
+async fn one_that_waited_is_planned_again_whichever_commit_fails() {
+    let (store, executor) = (TestStore::default(), FakeExecutor::default());
+    let mut first = two_in_a_row(&store, &executor).await;
+    while phase(&first, &MigrationId::new("0001")) != Some(Phase::Finished) {
+        turn(&mut first).await.unwrap();
+        first.wait(Duration::from_millis(100)).await;
+    }
+    let from = store.commits();
+    drive(&store, &executor, (first, "0002"), || false).await;
+    let to = store.commits();
+    assert_eq!(executor.0.lock().unwrap().plans, 2, "once it could not be, and then it was");
+    for at in from..to {
+        for (fault, dies) in
+            [(Fault::Lost, false), (Fault::Lost, true), (Fault::Unheard, false), (Fault::Unheard, true)]
+        {
+            let (store, executor) = (TestStore::default(), FakeExecutor::default());
+            let driver = two_in_a_row(&store, &executor).await;
+            store.fail_at(at, fault);
+            let mut is_alive = true;
+            let dies_now = || {
+                let dies_now = dies && is_alive && store.commits() == at + 1;
+                is_alive &= !dies_now;
+                dies_now
+            };
+            drive(&store, &executor, (driver, "0002"), dies_now).await;
+            assert!(store.commits() > at, "the fault was met");
+            check(&store, &executor, 20).await;
+            assert_eq!(executor.0.lock().unwrap().sent, 20 + 15, "commit {at}, {fault:?}, dies: {dies}");
+            let keys = store.keys();
+            let pages: Vec<&String> = keys.iter().filter(|key| key.contains("rows/0002")).collect();
+            assert_eq!(pages, ["fleet/rows/0002.1/00000"], "the old edition is gone");
+        }
+    }
+}
+
+/// What ended up with its databases as they should be has nothing to begin; what is refused begins nothing.
+#[tokio::test(start_paused = true)]
+async fn nobody_plans_again_what_had_nobody_before_it() {
+    let (store, executor) = (TestStore::default(), FakeExecutor::default());
+    let mut driver = driver(&store, &executor, "a");
+    driver.resume(moment()).await.unwrap();
+    let id = driver.submit(an_order_behind(), rows(5), moment()).await.unwrap();
+    let header = driver.header(&id).unwrap();
+    assert!(!header.is_provisional && header.order.again.is_none(), "{header:?}");
+    // The same, of a plan that was made while another one was ahead which has ended since.
+    let order = an_order_behind();
+    let again = order.again.map(|again| Box::new(Again { is_due: true, ..*again }));
+    let late = Order { id: MigrationId::new("0003"), tables: vec!["users".into()], again, ..an_order() };
+    let id = driver.submit(late, rows(5), moment()).await.unwrap();
+    assert!(driver.header(&id).unwrap().is_provisional);
 }
 
 /// A submission whose commits fail is there as a whole afterwards, or not at all.
@@ -305,7 +409,7 @@ async fn faults_of_all_kinds_repeat_nothing() {
             let at = store.commits() + usize::try_from(dice.roll(300)).unwrap();
             store.fail_at(at, if dice.roll(2) == 0 { Fault::Lost } else { Fault::Unheard });
         }
-        drive(&store, &executor, driver, || dice.roll(40) == 0).await;
+        drive(&store, &executor, (driver, "0001"), || dice.roll(40) == 0).await;
         check(&store, &executor, 60).await;
     }
 }

@@ -131,10 +131,13 @@ impl Book {
             .map_err(|error| BookError::Damaged { key: key.to_owned(), fault: error.into() })?;
         self.versions.insert(key.to_owned(), value.version);
         if !header.is_whole {
-            self.remove(&header.order.id).await?;
+            self.remove(&header).await?;
             return Ok(None);
         }
         let is_over = header.progress.ended.is_some();
+        if !is_over {
+            self.remove_other_editions(&header).await?;
+        }
         let rows = if is_over { Vec::new() } else { self.rows(&header).await? };
         Ok(Some(Loaded { header, rows }))
     }
@@ -145,11 +148,11 @@ impl Book {
     /// [`BookError::Store`]; [`BookError::Damaged`] and [`BookError::Torn`] when they are not as they were
     /// written.
     pub async fn rows(&mut self, header: &Header) -> Result<Vec<Row>, BookError> {
-        let id = &header.order.id;
+        let (id, edition) = (&header.order.id, header.edition);
         let mut rows = Vec::with_capacity(header.databases as usize);
         // Keys end in five digits, so all but the last digit are sixteen pages, and 1,024 rows, in a list.
         for part in 0..pages_for(header.databases).div_ceil(16) {
-            let prefix = format!("{}{part:04x}", rows_prefix(id));
+            let prefix = format!("{}{part:04x}", rows_prefix(id, edition));
             for (key, value) in self.store.list(&prefix).await? {
                 let page = decode_page(&value.value)
                     .map_err(|fault| BookError::Damaged { key: key.clone(), fault })?;
@@ -189,24 +192,46 @@ impl Book {
     ///
     /// # Errors
     /// As [`Book::write`].
-    pub async fn remove(&mut self, id: &MigrationId) -> Result<(), BookError> {
-        loop {
-            let first = self.some_pages(id).await?;
-            if first.is_empty() {
-                break;
-            }
-            for part in first.chunks(REMOVED_AT_ONCE) {
-                self.commit(part.iter().map(|key| (key.clone(), None)).collect()).await?;
-            }
-        }
+    pub async fn remove(&mut self, header: &Header) -> Result<(), BookError> {
+        let id = &header.order.id;
+        self.remove_other_editions(header).await?;
+        self.remove_pages(id, header.edition).await?;
         self.commit(vec![(header_key(id), None)]).await
     }
 
+    /// What is left of planning again that was cut short, before or behind the header's commit.
+    async fn remove_other_editions(&mut self, header: &Header) -> Result<(), BookError> {
+        let id = &header.order.id;
+        if let Some(before) = header.edition.checked_sub(1) {
+            self.remove_pages(id, before).await?;
+        }
+        if header.is_provisional {
+            self.remove_pages(id, header.edition + 1).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the pages of one edition, if there are any.
+    ///
+    /// # Errors
+    /// As [`Book::write`].
+    pub async fn remove_pages(&mut self, id: &MigrationId, edition: u16) -> Result<(), BookError> {
+        loop {
+            let some = self.some_pages(id, edition).await?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            for part in some.chunks(REMOVED_AT_ONCE) {
+                self.commit(part.iter().map(|key| (key.clone(), None)).collect()).await?;
+            }
+        }
+    }
+
     /// Keys of pages that are there; not all of them at once.
-    async fn some_pages(&mut self, id: &MigrationId) -> Result<Vec<String>, BookError> {
+    async fn some_pages(&mut self, id: &MigrationId, edition: u16) -> Result<Vec<String>, BookError> {
         // Five digits; by the first, so that a part is 65,536 pages at most. Most migrations have one part.
         for digit in 0..16 {
-            let listed = self.store.list(&format!("{}{digit:x}", rows_prefix(id))).await?;
+            let listed = self.store.list(&format!("{}{digit:x}", rows_prefix(id, edition))).await?;
             if !listed.is_empty() {
                 let keys = listed.into_iter().map(|(key, value)| {
                     self.versions.insert(key.clone(), value.version);
@@ -282,11 +307,11 @@ pub(crate) fn encode_header(header: &Header) -> Vec<u8> {
 /// The stored form of all that a new migration is, in the order in which it is to be written: the header that
 /// says that it is not whole, the pages, the header that says that it is.
 pub(crate) fn encode_new(header: &Header, rows: &[Row]) -> [Vec<(String, Vec<u8>)>; 3] {
-    let id = &header.order.id;
+    let (id, edition) = (&header.order.id, header.edition);
     let begun = Header { is_whole: false, ..header.clone() };
     let whole = Header { is_whole: true, ..header.clone() };
     let pages = rows.chunks(super::ROWS_PER_PAGE as usize).zip(0..);
-    let pages = pages.map(|(rows, page)| (page_key(id, page), super::encode_page(rows)));
+    let pages = pages.map(|(rows, page)| (page_key(id, edition, page), super::encode_page(rows)));
     [
         vec![(header_key(id), encode_header(&begun))],
         pages.collect(),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::Again;
 use super::record::{Counts, Moment};
-use crate::ids::{Keyspace, MigrationId, UserName};
+use crate::ids::{ClusterName, Keyspace, MigrationId, UserName};
 use crate::migrations::StatementSettings;
 use crate::migrations::fleet::definition::Fingerprint;
 
@@ -112,7 +113,7 @@ impl Pace {
     }
 }
 
-/// What was asked. Never changes.
+/// What was asked, as it was planned. Changes once at most: when it is planned again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Its id.
@@ -141,6 +142,9 @@ pub struct Order {
     pub user: UserName,
     /// When.
     pub submitted: Moment,
+    /// What it takes to plan it again; absent where that is never done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Box<Again>>,
 }
 
 /// Where a fleet migration stands.
@@ -164,6 +168,12 @@ pub enum Phase {
         /// Who.
         by: UserName,
     },
+    /// When its turn came it was planned again, and could not be carried out as its databases were by then.
+    /// Nothing was begun.
+    Refused {
+        /// Why.
+        why: String,
+    },
     /// Nothing is left to do.
     Finished,
 }
@@ -176,6 +186,7 @@ impl Phase {
             Self::Paused { .. } => "paused",
             Self::Stopped { .. } => "stopped",
             Self::Cancelled { .. } => "cancelled",
+            Self::Refused { .. } => "refused",
             Self::Finished => "finished",
         }
     }
@@ -200,6 +211,9 @@ pub struct Progress {
     pub ended: Option<Moment>,
     /// How many databases there were of each kind then.
     pub totals: Option<Counts>,
+    /// The same by cluster, and by wave within each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<(ClusterName, Vec<Counts>)>,
 }
 
 /// A fleet migration without its rows.
@@ -213,6 +227,13 @@ pub struct Header {
     pub databases: u32,
     /// All rows are written.
     pub is_whole: bool,
+    /// It was planned while another one that changes one of its tables was ahead of it. Nothing is begun
+    /// before it is planned again, when its turn has come.
+    #[serde(default)]
+    pub is_provisional: bool,
+    /// Which edition of its pages holds: counts up when it is planned again.
+    #[serde(default)]
+    pub edition: u16,
 }
 
 impl Header {
@@ -227,7 +248,9 @@ impl Header {
             pace: None,
             ended: None,
             totals: None,
+            parts: Vec::new(),
         };
-        Self { order: Arc::new(order), progress, databases, is_whole: false }
+        let order = Arc::new(order);
+        Self { order, progress, databases, is_whole: false, is_provisional: false, edition: 0 }
     }
 }

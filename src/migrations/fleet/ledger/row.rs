@@ -72,13 +72,16 @@ pub fn page_of(row: u32) -> u32 {
     row / ROWS_PER_PAGE
 }
 
-/// The store's key of a page.
-pub fn page_key(id: &MigrationId, page: u32) -> String {
-    format!("{}{page:05x}", rows_prefix(id))
+/// The store's key of a page of an edition.
+pub fn page_key(id: &MigrationId, edition: u16, page: u32) -> String {
+    format!("{}{page:05x}", rows_prefix(id, edition))
 }
 
-pub(super) fn rows_prefix(id: &MigrationId) -> String {
-    format!("fleet/rows/{id}/")
+pub(super) fn rows_prefix(id: &MigrationId, edition: u16) -> String {
+    match edition {
+        0 => format!("fleet/rows/{id}/"),
+        edition => format!("fleet/rows/{id}.{edition}/"),
+    }
 }
 
 /// The stored form of a page.

@@ -181,7 +181,7 @@ async fn a_hundred_thousand_rows_are_read_a_few_pages_at_a_time() {
     assert!(store.longest_list() <= 16, "{} keys in one list", store.longest_list());
     // One of them is removed whole.
     again.keep_lease().await.unwrap();
-    again.remove(&MigrationId::new("0001")).await.unwrap();
+    again.remove(&loaded[0].header).await.unwrap();
     assert_eq!(store.keys(), [LEASE_KEY]);
 }
 
@@ -196,10 +196,13 @@ async fn what_was_written_halfway_is_removed_and_what_is_torn_is_told() {
     book.write(pages).await.unwrap();
     let (header, rows) = big("0002", 200);
     write_all(&mut book, &header, &rows).await.unwrap();
-    store.delete_if(&page_key(&MigrationId::new("0002"), 1), version(&store, "0002", 1).await).await.unwrap();
+    store
+        .delete_if(&page_key(&MigrationId::new("0002"), 0, 1), version(&store, "0002", 1).await)
+        .await
+        .unwrap();
     let (header, rows) = big("0003", 200);
     write_all(&mut book, &header, &rows).await.unwrap();
-    let damaged = page_key(&MigrationId::new("0003"), 0);
+    let damaged = page_key(&MigrationId::new("0003"), 0, 0);
     let expect = crate::topology::Expect::Version(version(&store, "0003", 0).await);
     store.put_if(&damaged, b"{".to_vec(), expect).await.unwrap();
     let (header, rows) = big("0004", 1);
@@ -213,7 +216,7 @@ async fn what_was_written_halfway_is_removed_and_what_is_torn_is_told() {
 }
 
 async fn version(store: &TestStore, id: &str, page: u32) -> u64 {
-    store.get(&page_key(&MigrationId::new(id), page)).await.unwrap().unwrap().version
+    store.get(&page_key(&MigrationId::new(id), 0, page)).await.unwrap().unwrap().version
 }
 
 #[tokio::test]
@@ -226,8 +229,36 @@ async fn whoever_lost_the_lease_writes_nothing() {
     let mut second = Book::new(Arc::new(store.clone()), "b");
     assert!(second.keep_lease().await.unwrap());
     second.load().await.unwrap();
-    let key = page_key(&MigrationId::new("0001"), 0);
+    let key = page_key(&MigrationId::new("0001"), 0, 0);
     second.write(vec![(key.clone(), encode_page(&rows[..64]))]).await.unwrap();
     let refused = first.write(vec![(key, encode_page(&rows[..64]))]).await;
     assert!(matches!(refused, Err(BookError::NotOwner)), "{refused:?}");
+}
+
+/// Planned again and cut short: before the header says so the old edition holds, behind it the new one.
+#[tokio::test]
+async fn an_edition_holds_when_its_header_says_so() {
+    let store = TestStore::default();
+    let mut book = Book::new(Arc::new(store.clone()), "a");
+    book.keep_lease().await.unwrap();
+    let (header, old) = big("0001", 200);
+    let header = Header { is_provisional: true, ..header };
+    write_all(&mut book, &header, &old).await.unwrap();
+    let new: Vec<Row> = old.iter().take(70).rev().cloned().collect();
+    let planned = Header { is_provisional: false, edition: 1, databases: 70, ..header };
+    let [_, pages, whole] = encode_new(&planned, &new);
+    book.write(pages.clone()).await.unwrap();
+    let (loaded, faults) = book.load().await.unwrap();
+    assert!(faults.is_empty() && loaded[0].rows == old, "{faults:?}");
+    assert!(!store.keys().iter().any(|key| key.contains("0001.1")), "what was cut short is cleared away");
+    book.write(pages).await.unwrap();
+    book.write(whole).await.unwrap();
+    let (loaded, faults) = book.load().await.unwrap();
+    assert!(faults.is_empty() && loaded[0].rows == new, "{faults:?}");
+    assert_eq!(
+        store.keys(),
+        ["fleet/migrations/0001", "fleet/rows/0001.1/00000", "fleet/rows/0001.1/00001", LEASE_KEY]
+    );
+    book.remove(&loaded[0].header).await.unwrap();
+    assert_eq!(store.keys(), [LEASE_KEY]);
 }

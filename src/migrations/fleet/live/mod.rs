@@ -10,6 +10,7 @@
 //! - `survey`: what the databases are like, read gently.
 //! - `prepare`: from a request to a plan with its rows; `scratch` asks a server what a table would be.
 //! - `execute`: changes one database.
+//! - `passing`: refusals of servers after which another try may help.
 //! - `gauge`: how clusters are.
 //! - `newcomer`: what was decided for all is done to databases that are made later.
 //! - `turns`: the task that owns the driver; `shown`: what it shows.
@@ -23,6 +24,7 @@ mod door;
 mod execute;
 mod gauge;
 mod newcomer;
+mod passing;
 mod prepare;
 mod service;
 mod shown;

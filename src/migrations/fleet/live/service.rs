@@ -1,5 +1,6 @@
 //! The service: what doors call.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,19 +13,22 @@ use super::door::FleetPlan;
 use super::door::{DatabaseFilter, DatabaseRow, FleetEnded, FleetNotice, FleetRow, FleetStatus};
 use super::door::{FleetRequest, Submitted};
 use super::execute::LiveExecutor;
-use super::prepare::{Made, make_plan};
+use super::prepare::{Draft, Made, make_plan, provisional};
 use super::shown::Shown;
 use super::survey::Definitions;
 use super::turns::{Call, is_stopping, take_turns};
 use crate::drain::proxy_name;
 use crate::health::Meters;
-use crate::ids::{MigrationId, UserName};
-use crate::migrations::fleet::ledger::{Action, Moment, Order, Phase};
+use crate::ids::{Keyspace, MigrationId, UserName};
+use crate::migrations::fleet::ledger::{Action, Moment, Order, Phase, Row};
 use crate::migrations::fleet::schedule::{Command, LaneStatus, SubmitRefusal};
 use crate::migrations::ledger::new_id;
 use crate::migrations::{ClusterSignals, Migrations};
 use crate::topology::{SnapshotCell, Store};
 
+/// What a plan says of itself behind another migration of its table.
+const PLANNED_AGAIN: &str = "this is what it would do as the databases are now: it is planned again when its \
+                             turn comes";
 /// Calls that wait for the next turn.
 const CALLS_MAX: usize = 64;
 
@@ -72,7 +76,8 @@ impl Fleet {
     pub fn new(surroundings: FleetSurroundings) -> Self {
         let (calls, called) = mpsc::channel(CALLS_MAX);
         let definitions = Arc::<Definitions>::default();
-        let executor = LiveExecutor::new(surroundings.migrations.clone(), definitions.clone());
+        let (snapshots, migrations) = (surroundings.snapshots.clone(), surroundings.migrations.clone());
+        let executor = LiveExecutor::new(snapshots, migrations, definitions.clone());
         Self(Arc::new(Inner {
             surroundings,
             owner: proxy_name(),
@@ -112,14 +117,65 @@ impl Fleet {
     ///
     /// Cancel safety: safe.
     pub async fn plan(&self, request: &FleetRequest) -> Result<FleetPlan, FleetError> {
-        let mut plan = self.make(request).await?.plan;
+        let Made { mut plan, lacks, .. } = self.make(request).await?;
         let rows = self.rows();
         let open = rows.iter().rev().filter(|row| !row.is_over() && row.keyspace == plan.keyspace);
         let is_shared = |row: &&FleetRow| {
             plan.steps.iter().any(|step| row.tables.iter().any(|own| own.eq_ignore_ascii_case(&step.table)))
         };
         plan.behind = open.filter(is_shared).map(|row| row.id.clone()).collect();
+        if !plan.behind.is_empty() {
+            plan.warnings.push(PLANNED_AGAIN.to_owned());
+            if let Some(refused) = plan.refused.take_if(|_| lacks) {
+                plan.warnings
+                    .push(format!("as the databases are now it would be refused: {}", refused.message));
+            }
+        }
         Ok(plan)
+    }
+
+    /// The tables of a keyspace, in small letters, that migrations change which are not over.
+    fn open_tables(&self, keyspace: &Keyspace) -> BTreeSet<String> {
+        let shown = self.0.shown.load();
+        let open = shown.statuses.values().map(|status| &status.row);
+        let open = open.filter(|row| !row.is_over() && row.keyspace == *keyspace);
+        open.flat_map(|row| row.tables.iter().map(|table| table.to_lowercase())).collect()
+    }
+
+    /// What an order is made of. Behind another migration of one of the tables it is a provisional one: what
+    /// the databases are like now counts for nothing, but what the rules refuse is refused at once.
+    async fn draft(&self, request: &FleetRequest) -> Result<Drafted, FleetError> {
+        // Before the databases are read: one that ends meanwhile has changed what was read.
+        let open = self.open_tables(&request.keyspace);
+        let is_open = |table: &str| open.contains(&table.to_lowercase());
+        match self.make(request).await {
+            Ok(made) if !made.draft.steps.iter().any(|step| is_open(&step.table)) => {
+                if let Some(refused) = made.plan.refused {
+                    return Err(FleetError::Refused(refused));
+                }
+                let is_done = made.draft.rows.is_empty();
+                Ok(if is_done {
+                    Drafted::AllThere(made.plan.databases)
+                } else {
+                    Drafted::Todo(made.draft.into())
+                })
+            }
+            Ok(Made { plan, lacks, .. }) => {
+                if let Some(refused) = plan.refused.filter(|_| !lacks) {
+                    return Err(FleetError::Refused(refused));
+                }
+                self.provisional(request).await
+            }
+            Err(FleetError::NoTable { table, .. }) if is_open(&table) => self.provisional(request).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn provisional(&self, request: &FleetRequest) -> Result<Drafted, FleetError> {
+        let parts = &self.0.surroundings;
+        let clusters = &parts.migrations.shared().clusters;
+        let draft = provisional(&parts.snapshots.load(), clusters, request).await?;
+        Ok(Drafted::Todo(draft.into()))
     }
 
     async fn make(&self, request: &FleetRequest) -> Result<Made, FleetError> {
@@ -139,38 +195,13 @@ impl Fleet {
         if !self.0.surroundings.snapshots.load().config.schema_changes.is_enabled {
             return Err(FleetError::Off);
         }
-        let made = self.make(&request).await?;
-        if let Some(refused) = made.plan.refused {
-            return Err(FleetError::Refused(refused));
-        }
-        if made.rows.is_empty() {
-            return Ok(Submitted::AllThere { databases: made.plan.databases });
-        }
-        let now = SystemTime::now();
-        let mut tables: Vec<String> = Vec::new();
-        for step in &made.steps {
-            if !tables.iter().any(|known| known.eq_ignore_ascii_case(&step.table)) {
-                tables.push(step.table.clone());
-            }
-        }
-        let texts: Vec<&str> = made.steps.iter().map(|step| step.text.as_str()).collect();
-        let order = Order {
-            id: new_id(now),
-            keyspace: request.keyspace.clone(),
-            tables,
-            statement: texts.join("; "),
-            steps: made.steps,
-            settings: made.settings,
-            action: Action::Change,
-            prove: request.options.prove,
-            acknowledged: request.options.acknowledged,
-            statements: made.statements,
-            waves: made.plan.waves,
-            user: request.user.clone(),
-            submitted: Moment::from_wall(now),
+        let draft = match self.draft(&request).await? {
+            Drafted::Todo(draft) => *draft,
+            Drafted::AllThere(databases) => return Ok(Submitted::AllThere { databases }),
         };
+        let (order, rows) = order_of(&request, draft);
         let (id, keyspace, user) = (order.id.clone(), order.keyspace.clone(), order.user.clone());
-        let (pace, rows) = (request.options.pace, made.rows);
+        let pace = request.options.pace;
         let databases = rows.len();
         let order = Box::new(order);
         match self.call(|reply| Call::Submit { order, rows, pace, reply }).await {
@@ -294,11 +325,50 @@ impl Fleet {
     }
 }
 
+/// What is to be taken on.
+enum Drafted {
+    /// This.
+    Todo(Box<Draft>),
+    /// Nothing: so many databases are as the statements would make them.
+    AllThere(u32),
+}
+
+/// The order that a draft makes, with its rows.
+fn order_of(request: &FleetRequest, draft: Draft) -> (Order, Vec<Row>) {
+    let Draft { steps, statements, settings, again, waves, rows } = draft;
+    let mut tables: Vec<String> = Vec::new();
+    for step in &steps {
+        if !tables.iter().any(|known| known.eq_ignore_ascii_case(&step.table)) {
+            tables.push(step.table.clone());
+        }
+    }
+    let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+    let now = SystemTime::now();
+    let order = Order {
+        id: new_id(now),
+        keyspace: request.keyspace.clone(),
+        tables,
+        statement: texts.join("; "),
+        steps,
+        settings,
+        action: Action::Change,
+        prove: request.options.prove,
+        acknowledged: request.options.acknowledged,
+        statements,
+        waves,
+        user: request.user.clone(),
+        submitted: Moment::from_wall(now),
+        again: Some(Box::new(again)),
+    };
+    (order, rows)
+}
+
 /// The end of a migration, for whoever waits, if it has one.
 fn end_of(row: &FleetRow) -> Option<FleetEnded> {
     let counts = row.counts;
     match &row.phase {
         Phase::Stopped { why } => Some(FleetEnded::Stopped { why: why.clone(), counts }),
+        Phase::Refused { why } => Some(FleetEnded::Refused { why: why.clone() }),
         Phase::Finished if row.is_over() => Some(FleetEnded::Finished { counts }),
         Phase::Cancelled { by } if row.is_over() => Some(FleetEnded::Cancelled { by: by.clone(), counts }),
         _ => None,

@@ -8,7 +8,9 @@ use super::door::{DatabaseFilter, DatabaseRow, FleetClusterRow, FleetRow, FleetS
 use super::execute::LiveExecutor;
 use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::fleet::drive::Driver;
-use crate::migrations::fleet::ledger::{Action, Counts, Header, Kind, Moment, Order, Phase, Row, Standing};
+use crate::migrations::fleet::ledger::{
+    Action, Counts, Header, Kind, Moment, Order, Phase, Row, Standing, Wave,
+};
 use crate::migrations::fleet::schedule::{LaneStatus, Stage, Status};
 
 /// Troubled databases that are shown with a migration.
@@ -32,7 +34,7 @@ pub(super) fn of(driver: &Driver<LiveExecutor>, now: Moment) -> Shown {
     let by_name: HashMap<&ClusterName, &LaneStatus> =
         lanes.iter().map(|lane| (&lane.cluster, lane)).collect();
     let mut statuses: BTreeMap<MigrationId, FleetStatus> =
-        driver.past().map(|header| (header.order.id.clone(), past(header))).collect();
+        driver.past().map(|header| (header.order.id.clone(), past(header, &by_name))).collect();
     for status in scheduler.status(now) {
         let (Some(header), Some(rows)) = (scheduler.header(&status.id), scheduler.rows(&status.id)) else {
             continue;
@@ -52,7 +54,10 @@ fn settled<'a>(headers: impl Iterator<Item = &'a Header>) -> Vec<Arc<Order>> {
         let is_settled = match progress.phase {
             Phase::Finished => true,
             Phase::Active => progress.wave > 0,
-            Phase::Paused { .. } | Phase::Stopped { .. } | Phase::Cancelled { .. } => false,
+            Phase::Paused { .. }
+            | Phase::Stopped { .. }
+            | Phase::Cancelled { .. }
+            | Phase::Refused { .. } => false,
         };
         match &header.order.action {
             Action::Revert { of } => {
@@ -67,14 +72,20 @@ fn settled<'a>(headers: impl Iterator<Item = &'a Header>) -> Vec<Arc<Order>> {
     settled
 }
 
-/// One that is over, and whose rows are not in memory.
-fn past(header: &Header) -> FleetStatus {
+/// One that is over, and whose rows are not in memory: as it was at its end, and the lanes as they are now.
+fn past(header: &Header, lanes: &HashMap<&ClusterName, &LaneStatus>) -> FleetStatus {
     let counts = header.progress.totals.unwrap_or_default();
     let row = row_of(header, counts, Stage::Still, (0.0, None));
+    let part = |(cluster, waves): &(ClusterName, Vec<Counts>)| {
+        let lane = lanes.get(cluster).map_or_else(|| LaneStatus::unread(cluster), |lane| (*lane).clone());
+        FleetClusterRow { lane, waves: waves.clone() }
+    };
+    let mut clusters: Vec<FleetClusterRow> = header.progress.parts.iter().map(part).collect();
+    clusters.sort_by(|a, b| a.lane.cluster.cmp(&b.lane.cluster));
     FleetStatus {
         row,
-        waves: Vec::new(),
-        clusters: Vec::new(),
+        waves: waves_of(header, &clusters),
+        clusters,
         troubled: Vec::new(),
         later: BTreeMap::new(),
         pace: header.progress.pace,
@@ -96,12 +107,7 @@ fn present(
     };
     let mut clusters: Vec<FleetClusterRow> = status.clusters.iter().filter_map(part).collect();
     clusters.sort_by(|a, b| a.lane.cluster.cmp(&b.lane.cluster));
-    let waves = header.order.waves.iter().enumerate().map(|(at, wave)| {
-        let mut counts = Counts::default();
-        clusters.iter().filter_map(|part| part.waves.get(at)).for_each(|part| counts.plus(part));
-        WaveStatus { wave: wave.clone(), counts }
-    });
-    let waves = waves.collect();
+    let waves = waves_of(header, &clusters);
     let (troubled, later) = if counts.of(Kind::Failed) + counts.of(Kind::Drifted) + counts.of(Kind::Later) > 0
     {
         (troubled(rows), later(rows))
@@ -109,6 +115,17 @@ fn present(
         (Vec::new(), BTreeMap::new())
     };
     FleetStatus { row, waves, clusters, troubled, later, pace: header.progress.pace }
+}
+
+/// The waves, all clusters together.
+fn waves_of(header: &Header, clusters: &[FleetClusterRow]) -> Vec<WaveStatus> {
+    let wave = |(at, wave): (usize, &Wave)| {
+        let mut counts = Counts::default();
+        clusters.iter().filter_map(|part| part.waves.get(at)).for_each(|part| counts.plus(part));
+        WaveStatus { wave: wave.clone(), counts }
+    };
+    // Of one that ended before its parts were written down nothing is known by wave.
+    if clusters.is_empty() { Vec::new() } else { header.order.waves.iter().enumerate().map(wave).collect() }
 }
 
 fn troubled(rows: &[Row]) -> Vec<DatabaseRow> {
@@ -163,13 +180,19 @@ fn row_of(
 fn waits_for(header: &Header, status: &Status, now: Moment) -> Option<String> {
     match (&header.progress.phase, &status.stage) {
         (Phase::Paused { by }, _) => Some(format!("{by} paused it")),
-        (Phase::Stopped { why }, _) => Some(why.clone()),
+        (Phase::Stopped { why } | Phase::Refused { why }, _) => Some(why.clone()),
         (Phase::Cancelled { .. }, _) if header.progress.ended.is_none() => {
             Some("what is being changed comes to its end".to_owned())
         }
         (Phase::Cancelled { .. } | Phase::Finished, _) => None,
         (Phase::Active, Stage::Queued { behind }) => {
             Some(format!("fleet migration {behind} changes the same table"))
+        }
+        (Phase::Active, Stage::Planning { trouble: None }) => {
+            Some("its turn has come: what its databases are like is read again".to_owned())
+        }
+        (Phase::Active, Stage::Planning { trouble: Some(why) }) => {
+            Some(format!("its databases cannot be read, which is tried again: {why}"))
         }
         (Phase::Active, Stage::Soaking { until }) => {
             let left = until.since(now).as_secs();

@@ -8,7 +8,9 @@ mod waves;
 pub use estimate::{Costs, statements_of};
 pub use show::{to_json, to_text};
 pub use summary::{ClusterPlan, GroupPlan, Intent, Summary, Verdict, summarize};
-pub use waves::{Canary, Candidate, DATABASES_MAX, Ordering, WaveFault, WavePlan, lay_out};
+pub use waves::{Candidate, DATABASES_MAX, WaveFault, lay_out};
+
+pub use super::ledger::{Canary, Ordering, WavePlan};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,9 @@
 //! Which database comes in which wave, and in which order.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use crate::ids::{ClusterName, ShardName, WorkspaceId};
-use crate::migrations::fleet::ledger::{Record, Row, Wave};
+use crate::migrations::fleet::ledger::{Canary, Ordering, Record, Row, Wave, WavePlan};
 
 /// Most databases of one fleet migration.
 pub const DATABASES_MAX: usize = 1_000_000;
@@ -28,52 +27,6 @@ pub struct Candidate {
     pub cluster: ClusterName,
     /// Bytes of its tables, if that is known.
     pub bytes: Option<u64>,
-}
-
-/// The databases that are changed first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Canary {
-    /// These: databases or workspaces, by name.
-    Names(Vec<String>),
-    /// So many, from all clusters in turn.
-    Count(u32),
-}
-
-/// The order within a wave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ordering {
-    /// As the candidates are given.
-    AsGiven,
-    /// The smallest first; those of which the size is not known come last.
-    BySize,
-    /// These first, in this order (databases or workspaces), then the rest as they are given.
-    ByList(Vec<String>),
-}
-
-/// How databases are laid out in waves.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WavePlan {
-    /// The first wave.
-    pub canary: Canary,
-    /// The share of all databases that is done when each of the next waves is, rising, each above 0 and below
-    /// 1. All the rest is the last wave.
-    pub shares: Vec<f64>,
-    /// After each wave but the last, nothing is begun for so long.
-    pub soak: Duration,
-    /// The order within a wave.
-    pub ordering: Ordering,
-}
-
-impl Default for WavePlan {
-    /// Three databases, then 1 %, 10 %, all; five minutes after each.
-    fn default() -> Self {
-        Self {
-            canary: Canary::Count(3),
-            shares: vec![0.01, 0.1],
-            soak: Duration::from_secs(300),
-            ordering: Ordering::AsGiven,
-        }
-    }
 }
 
 /// Why databases cannot be laid out.

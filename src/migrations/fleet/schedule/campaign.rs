@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::again::Planning;
 use super::lane::Lane;
 use super::queue::Queue;
 use super::status::{ClusterStatus, Stage, Status};
@@ -43,6 +44,8 @@ pub(super) struct Campaign {
     dirty_pages: BTreeSet<u32>,
     per_second: f64,
     rated: Option<Moment>,
+    /// Of one that has to be planned again.
+    pub(super) planning: Planning,
 }
 
 impl Campaign {
@@ -61,6 +64,7 @@ impl Campaign {
             dirty_pages: BTreeSet::new(),
             per_second: 0.0,
             rated: None,
+            planning: Planning::default(),
         };
         for ((row, lane), at) in rows.iter().zip(&lanes).zip(0..) {
             let queue = campaign.queues.get_mut(lane).expect("made from the same lanes");
@@ -104,6 +108,11 @@ impl Campaign {
 
     pub(super) fn is_active(&self) -> bool {
         self.header.progress.phase == Phase::Active
+    }
+
+    /// Says whether it has to be planned again before anything is begun.
+    pub(super) fn is_provisional(&self) -> bool {
+        self.header.is_provisional
     }
 
     /// Says whether it is at rest for good, and no longer in the way of others.
@@ -306,23 +315,27 @@ impl Campaign {
         }
         let is_at_rest = self.queues.values().all(|queue| queue.occupied() == 0);
         if matches!(self.header.progress.phase, Phase::Cancelled { .. }) && is_at_rest {
-            return Some(self.end(now));
+            return Some(self.end(lanes, now));
         }
-        if !self.is_active() {
+        if !self.is_active() || self.is_provisional() {
             return None;
         }
         let counts = self.counts();
         if counts.over() == counts.total() {
             self.set_phase(Phase::Finished);
-            return Some(self.end(now));
+            return Some(self.end(lanes, now));
         }
         self.advance_wave(lanes, now)
     }
 
-    fn end(&mut self, now: Moment) -> Turn {
+    pub(super) fn end(&mut self, lanes: &[Lane], now: Moment) -> Turn {
         let totals = self.counts();
+        let part =
+            |(lane, queue): (&u16, &Queue)| (lanes[usize::from(*lane)].cluster.clone(), queue.counts.clone());
+        let parts = self.queues.iter().map(part).collect();
         let progress = self.progress();
         (progress.ended, progress.totals, progress.soaking) = (Some(now), Some(totals), None);
+        progress.parts = parts;
         Turn::Ended
     }
 
@@ -392,7 +405,7 @@ impl Campaign {
         for page in std::mem::take(&mut self.dirty_pages) {
             let start = (page * ROWS_PER_PAGE) as usize;
             let end = (start + ROWS_PER_PAGE as usize).min(self.rows.len());
-            out.push((page_key(self.id(), page), encode_page(&self.rows[start..end])));
+            out.push((page_key(self.id(), self.header.edition, page), encode_page(&self.rows[start..end])));
         }
         if std::mem::take(&mut self.is_header_dirty) {
             out.push((header_key(self.id()), encode_header(&self.header)));
@@ -427,6 +440,9 @@ impl Campaign {
         }
         if let Some(behind) = behind {
             return Stage::Queued { behind };
+        }
+        if self.is_provisional() {
+            return Stage::Planning { trouble: self.planning.trouble().map(str::to_owned) };
         }
         let wave = &self.header.order.waves[usize::from(self.header.progress.wave)];
         if let Some(since) = self.header.progress.soaking {

@@ -1,7 +1,8 @@
 //! What operators can do with a fleet migration.
 
+use super::act::{Act, Step, Work};
 use super::campaign::Campaign;
-use super::scheduler::{Act, Scheduler, Step, work};
+use super::scheduler::Scheduler;
 use crate::ids::{MigrationId, UserName};
 use crate::migrations::fleet::ledger::{
     Action, Kind, Moment, Order, OrderStep, Pace, Phase, Record, Row, StepKind, Transition, Wanted, Wave,
@@ -113,18 +114,20 @@ impl Scheduler {
             (Command::Cancel, Phase::Active | Phase::Paused { .. } | Phase::Stopped { .. }) => {
                 campaign.set_phase(Phase::Cancelled { by: by.clone() });
                 let running = campaign.rows_of(Kind::Running);
-                let acts = running.into_iter().map(|row| Act::Stop(work(campaign, row))).collect();
+                let acts = running.into_iter().map(|row| Act::Stop(Work::of(campaign, row))).collect();
                 return Ok(Step { acts, events: Vec::new() });
             }
             // Active, Paused, Stopped, Finished → Active
             (Command::RetryFailed, phase) if !matches!(phase, Phase::Cancelled { .. }) => {
                 retry_failed(campaign, turn, now)?;
             }
-            (Command::Skip { database }, phase) if !matches!(phase, Phase::Cancelled { .. }) => {
+            (Command::Skip { database }, phase)
+                if !matches!(phase, Phase::Cancelled { .. } | Phase::Refused { .. }) =>
+            {
                 return self.skip(id, database, now);
             }
             (Command::SetPace(pace), phase)
-                if !matches!(phase, Phase::Cancelled { .. } | Phase::Finished) =>
+                if !matches!(phase, Phase::Cancelled { .. } | Phase::Refused { .. } | Phase::Finished) =>
             {
                 if pace.is_some_and(|pace| !pace.is_valid()) {
                     return Err(Refusal::NoPace);
@@ -198,6 +201,7 @@ impl Scheduler {
             id: new,
             action: Action::Revert { of: id.clone() },
             steps,
+            again: None,
             waves: vec![wave("first of each cluster", 0, 0), wave("all", 1, 10)],
             user: by.clone(),
             submitted: now,
@@ -236,6 +240,7 @@ fn retry_failed(campaign: &mut Campaign, turn: u64, now: Moment) -> Result<(), R
         progress.turn = turn;
     }
     (progress.ended, progress.totals, progress.closings) = (None, None, 0);
+    progress.parts.clear();
     campaign.set_phase(Phase::Active);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bucket::Bucket;
-use super::reading::{Reading, Verdict, judge};
+use super::reading::{Reading, SLOW_WRITES, Verdict, judge};
 use crate::health::State;
 use crate::ids::ClusterName;
 use crate::migrations::fleet::ledger::Moment;
@@ -22,6 +22,11 @@ pub const HALVE_EVERY: Duration = Duration::from_secs(1);
 pub const RESUME_AFTER: Duration = Duration::from_secs(5);
 /// An older reading says nothing: the lane closes.
 pub const STALE_AFTER: Duration = Duration::from_secs(3);
+
+/// Writes that stay slow for so long at the smallest share may be slow by themselves.
+pub const STUCK_FOR: Duration = Duration::from_secs(60);
+/// Then nothing is begun for so long: what writes usually take is learnt anew.
+pub const LEARN_FOR: Duration = Duration::from_secs(8);
 
 /// What a cluster bears, whatever the keyspace.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +48,8 @@ pub enum Closed {
     Resuming,
     /// It is drained, or closed to schema changes.
     Drained,
+    /// Its writes stayed slow at the smallest share: it is looked whether they are without.
+    Learning,
 }
 
 impl Closed {
@@ -55,6 +62,7 @@ impl Closed {
             Self::Sick(_) => "it is suspect",
             Self::Resuming => "it was suspect a moment ago",
             Self::Drained => "it is drained",
+            Self::Learning => "what its writes usually take is learnt anew",
         }
     }
 }
@@ -93,6 +101,10 @@ pub(super) struct Lane {
     pub(super) turn: usize,
     /// Why the share was halved last.
     pub(super) worse: Option<&'static str>,
+    /// Writes are slow at the smallest share since.
+    stuck: Option<Moment>,
+    /// Nothing is begun until then.
+    learns_until: Moment,
 }
 
 impl Lane {
@@ -111,6 +123,8 @@ impl Lane {
             occupied: 0,
             turn: 0,
             worse: None,
+            stuck: None,
+            learns_until: Moment::default(),
         }
     }
 
@@ -164,13 +178,15 @@ impl Lane {
         match judge(&reading) {
             Verdict::Closed(why) => self.close(why),
             verdict if self.is_recovering => self.recover(verdict == Verdict::Well, now),
+            _ if now < self.learns_until => self.closed = Some(Closed::Learning),
             Verdict::Well => {
-                self.closed = None;
+                (self.closed, self.stuck) = (None, None);
                 self.grow(now);
             }
             Verdict::Worse(why) => {
                 self.closed = None;
                 self.halve(why, now);
+                self.learn_when_stuck(why, now);
             }
         }
         change(before, self.closed)
@@ -222,6 +238,19 @@ impl Lane {
         }
         // A second that was worse adds nothing.
         self.grown = now;
+    }
+
+    /// What is usual was learnt before: by now writes may be slower without any schema change, and would hold
+    /// them up for ever.
+    fn learn_when_stuck(&mut self, why: &'static str, now: Moment) {
+        if why != SLOW_WRITES || self.share > SHARE_MIN {
+            self.stuck = None;
+            return;
+        }
+        if now.since(*self.stuck.get_or_insert(now)) >= STUCK_FOR {
+            (self.stuck, self.learns_until) = (None, now.after(LEARN_FOR));
+            self.closed = Some(Closed::Learning);
+        }
     }
 
     /// Says whether something may be begun now.

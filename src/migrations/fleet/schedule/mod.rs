@@ -8,13 +8,17 @@
 //! - `lane`: one physical cluster: its budget, whatever the keyspaces on it, and whether it is open.
 //! - `campaign`: one fleet migration: its rows, waves and queues.
 //! - `scheduler`: picks, in turns: clusters by turns, and on each cluster the migrations by turns.
+//! - `again`: what waited behind another migration of its table is planned again when its turn comes.
 //! - `status`: what is shown.
 //!
 //! A lane is *open* or *closed*. It closes when its cluster is suspect or worse, is drained, or has not
 //! been read for [`STALE_AFTER`]; after it was suspect it opens again once it has been well for
 //! [`RESUME_AFTER`], at the smallest share of its budget. While it is open the share grows by the same step
-//! every second that is no worse than usual, and is halved by one that is.
+//! every second that is no worse than usual, and is halved by one that is. When writes stay slower than usual
+//! at the smallest share, nothing is begun for a moment, in which what is usual is learnt anew.
 
+mod act;
+mod again;
 mod bucket;
 mod campaign;
 mod command;
@@ -24,12 +28,14 @@ mod reading;
 mod scheduler;
 mod status;
 
+pub use act::{Act, Event, Place, Places, Step, Work};
+pub use again::{Afresh, PLAN_AGAIN, Unplanned};
 pub use command::{Command, Refusal};
-pub use lane::{Budget, Closed, GROW_BY, HALVE_EVERY, RESUME_AFTER, SHARE_MIN, STALE_AFTER};
-pub use reading::{Foreign, Reading, Verdict, judge};
-pub use scheduler::{
-    Act, Event, LATER_AGAIN, Limits, Place, Places, STARTS_MAX, Scheduler, Step, SubmitRefusal, Work,
+pub use lane::{
+    Budget, Closed, GROW_BY, HALVE_EVERY, LEARN_FOR, RESUME_AFTER, SHARE_MIN, STALE_AFTER, STUCK_FOR,
 };
+pub use reading::{Foreign, Reading, Verdict, judge};
+pub use scheduler::{LATER_AGAIN, Limits, STARTS_MAX, Scheduler, SubmitRefusal};
 pub use status::{ClusterStatus, LaneStatus, Stage, Status};
 
 #[cfg(test)]

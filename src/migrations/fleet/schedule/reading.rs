@@ -10,6 +10,9 @@ const WRITES_RATIO_MAX: f64 = 1.25;
 /// A difference smaller than this is noise, whatever the ratio.
 const WRITES_SLACK: Duration = Duration::from_micros(500);
 
+/// Why the pace is halved when writes are slow.
+pub(super) const SLOW_WRITES: &str = "writes take longer than usual";
+
 /// Schema changes by connections that bypass Bulkhead, as the processlist shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Foreign {
@@ -64,7 +67,7 @@ pub fn judge(reading: &Reading) -> Verdict {
         && now > usual.mul_f64(WRITES_RATIO_MAX)
         && now > usual + WRITES_SLACK
     {
-        return Verdict::Worse("writes take longer than usual");
+        return Verdict::Worse(SLOW_WRITES);
     }
     if reading.lag.is_some_and(|(lag, most)| lag > most) {
         return Verdict::Worse("a replica is behind");

@@ -1,15 +1,15 @@
 //! The state machine that says what to do now.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::act::{Act, Event, Place, Places, Step, Work};
 use super::campaign::{Campaign, Turn};
-use super::lane::{Budget, Change, Closed, Lane};
+use super::lane::{Budget, Change, Lane};
 use super::reading::Reading;
 use super::status::{LaneStatus, Status};
-use crate::ids::{ClusterName, MigrationId, ShardName, WorkspaceId};
-use crate::migrations::fleet::ledger::{Header, Kind, Moment, Order, Outcome, Row, Transition, Why};
+use crate::ids::{ClusterName, MigrationId};
+use crate::migrations::fleet::ledger::{Header, Kind, Moment, Order, Outcome, Row, Transition};
 
 /// What was left for later is looked at again after so long.
 pub const LATER_AGAIN: Duration = Duration::from_secs(30);
@@ -21,116 +21,10 @@ const LOOKS_AT_ONCE: usize = 16;
 const MOVES_MAX: usize = 256;
 /// Most databases of one fleet migration.
 const DATABASES_MAX: usize = 1_000_000;
-/// Bytes of one statement: a header is one value of the store.
+/// Bytes of one statement, and of names that are kept: a header is one value of the store.
 const STATEMENT_BYTES_MAX: usize = 256 << 10;
 /// Fleet migrations that are not over, at most.
 const MIGRATIONS_MAX: usize = 256;
-
-/// Where a database is and whether it may be touched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Where its row says.
-    Ready,
-    /// Somewhere else.
-    Elsewhere {
-        /// The shard.
-        shard: ShardName,
-        /// The cluster.
-        cluster: ClusterName,
-    },
-    /// It is to be left alone now.
-    Later(Why),
-    /// It is not there any more.
-    Gone,
-}
-
-/// Answers where databases are; asked before each is begun, so it must be quick.
-pub trait Places {
-    /// Where the database of a row is.
-    fn place(&self, order: &Order, row: &Row) -> Place;
-
-    /// Databases that came into being since the order was made, as rows of its last wave: asked when
-    /// everything else is done.
-    fn latecomers(&self, order: &Order, rows: &[Row]) -> Vec<Row> {
-        let _nobody_comes_late = (order, rows);
-        Vec::new()
-    }
-}
-
-/// What is to be done with one database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// The fleet migration.
-    pub order: Arc<Order>,
-    /// The row.
-    pub row: u32,
-    /// How often the database was begun, this time included.
-    pub attempt: u16,
-    /// The database on the server.
-    pub database: Box<str>,
-    /// Its workspace.
-    pub workspace: Option<WorkspaceId>,
-    /// The shard.
-    pub shard: ShardName,
-    /// The cluster.
-    pub cluster: ClusterName,
-}
-
-/// Something to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// Change the database; its row says *running*.
-    Change(Work),
-    /// Look what became of it.
-    Look(Work),
-    /// Stop changing it, if that still can be done; its end is told as any other.
-    Stop(Work),
-}
-
-/// Something to tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A wave has begun.
-    WaveBegan {
-        /// The migration.
-        id: MigrationId,
-        /// The wave, from 0.
-        wave: u16,
-    },
-    /// A migration stopped by itself.
-    Stopped {
-        /// The migration.
-        id: MigrationId,
-        /// Why.
-        why: String,
-    },
-    /// A migration is over.
-    Ended {
-        /// The migration.
-        id: MigrationId,
-    },
-    /// Nothing is begun on a cluster any more.
-    Closed {
-        /// The cluster.
-        cluster: ClusterName,
-        /// Why.
-        why: Closed,
-    },
-    /// Something may be begun on a cluster again.
-    Opened {
-        /// The cluster.
-        cluster: ClusterName,
-    },
-}
-
-/// What follows from being told something.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Step {
-    /// To be done, once what [`Scheduler::take_writes`] gives is written.
-    pub acts: Vec<Act>,
-    /// To be told.
-    pub events: Vec<Event>,
-}
 
 /// Bounds of one proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +52,12 @@ pub enum SubmitRefusal {
     /// The statement is too long.
     #[error("the statement has {0} bytes, at most {STATEMENT_BYTES_MAX}")]
     TooLong(usize),
+    /// It has to wait for another one, and the names of canaries and of the order are too many to be kept.
+    #[error(
+        "another fleet migration changes the table, and the {0} bytes of names that would have to be kept \
+         until it is over are more than {STATEMENT_BYTES_MAX}"
+    )]
+    TooManyNames(usize),
     /// Too many migrations.
     #[error("{MIGRATIONS_MAX} fleet migrations are not over")]
     TooMany,
@@ -177,7 +77,7 @@ pub struct Scheduler {
     owner: Box<str>,
     limits: Limits,
     budget: Budget,
-    lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Lane>,
     lane_of: HashMap<ClusterName, u16>,
     pub(super) campaigns: BTreeMap<MigrationId, Campaign>,
     /// The lane whose turn it is.
@@ -224,6 +124,10 @@ impl Scheduler {
         }
         if order.statement.len() > STATEMENT_BYTES_MAX {
             return Err(SubmitRefusal::TooLong(order.statement.len()));
+        }
+        let names = order.again.as_ref().map_or(0, |again| again.names_bytes());
+        if names > STATEMENT_BYTES_MAX {
+            return Err(SubmitRefusal::TooManyNames(names));
         }
         if let Some(row) = rows.iter().find(|row| usize::from(row.wave) >= order.waves.len()) {
             return Err(SubmitRefusal::NoWave(row.wave));
@@ -311,7 +215,8 @@ impl Scheduler {
             step.events.extend(self.lane_changed(lane, change, now));
         }
         for campaign in self.campaigns.values_mut() {
-            if campaign.is_active() && !campaign.is_over() && campaign.is_through() {
+            let is_going_on = campaign.is_active() && !campaign.is_over() && !campaign.is_provisional();
+            if is_going_on && campaign.is_through() {
                 let late = places.latecomers(campaign.order(), &campaign.rows);
                 let (lanes, lane_of, budget) = (&mut self.lanes, &mut self.lane_of, self.budget);
                 campaign.extend(late, |cluster| lane_in(lanes, lane_of, budget, cluster));
@@ -319,9 +224,10 @@ impl Scheduler {
             let turn = campaign.advance(&self.lanes, now);
             step.events.extend(turn.map(|turn| event(campaign.id(), turn)));
             while let Some(row) = campaign.look(now, LOOKS_AT_ONCE) {
-                step.acts.push(Act::Look(work(campaign, row)));
+                step.acts.push(Act::Look(Work::of(campaign, row)));
             }
         }
+        step.acts.extend(self.plan_those_due(now));
         let ready = self.ready();
         for id in &ready {
             self.take_back(id, places, now);
@@ -335,7 +241,7 @@ impl Scheduler {
     fn ready(&self) -> Vec<MigrationId> {
         let mut ready = Vec::new();
         for (campaign, behind) in self.in_turn() {
-            if behind.is_none() && campaign.is_active() {
+            if behind.is_none() && campaign.is_active() && !campaign.is_provisional() {
                 ready.push(campaign.id().clone());
             }
         }
@@ -343,7 +249,7 @@ impl Scheduler {
     }
 
     /// Those that are not over, by turn, each with the one that it waits for.
-    fn in_turn(&self) -> Vec<(&Campaign, Option<MigrationId>)> {
+    pub(super) fn in_turn(&self) -> Vec<(&Campaign, Option<MigrationId>)> {
         let mut open: Vec<&Campaign> =
             self.campaigns.values().filter(|campaign| !campaign.is_over()).collect();
         open.sort_by_key(|campaign| campaign.header.progress.turn);
@@ -449,7 +355,7 @@ impl Scheduler {
         campaign.change(row, &begin, now).expect("it was taken from those that wait");
         campaign.take(lane);
         self.lanes[usize::from(lane)].take(campaign.order().statements);
-        work(campaign, row)
+        Work::of(campaign, row)
     }
 
     /// The next row of a lane that may be touched now; those that may not are set aside on the way.
@@ -549,20 +455,6 @@ impl Scheduler {
             campaign.rows_of(Kind::Running).into_iter().map(|row| (campaign.id().clone(), row))
         });
         rows.collect()
-    }
-}
-
-/// What is to be done with a row.
-pub(super) fn work(campaign: &Campaign, row: u32) -> Work {
-    let known = &campaign.rows[row as usize];
-    Work {
-        order: campaign.order().clone(),
-        row,
-        attempt: known.record.attempts,
-        database: known.database.clone(),
-        workspace: known.workspace.clone(),
-        shard: known.shard.clone(),
-        cluster: known.cluster.clone(),
     }
 }
 

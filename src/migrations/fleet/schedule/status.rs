@@ -14,6 +14,11 @@ pub enum Stage {
         /// That one.
         behind: MigrationId,
     },
+    /// Its turn has come, and its databases are read: it was planned while another one changed the table.
+    Planning {
+        /// Why they could not be read; it is tried again.
+        trouble: Option<String>,
+    },
     /// Begins databases of the wave.
     Working,
     /// The wave is done; waits whether all stays well.
@@ -101,4 +106,20 @@ pub struct LaneStatus {
     pub foreign: u32,
     /// Why the share was halved last.
     pub worse: Option<&'static str>,
+}
+
+impl LaneStatus {
+    /// Of a cluster of which nothing is known.
+    pub(in crate::migrations::fleet) fn unread(cluster: &ClusterName) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            closed: Some(Closed::Unread),
+            share: 0.0,
+            at_once: 0,
+            statements_per_second: 0.0,
+            occupied: 0,
+            foreign: 0,
+            worse: None,
+        }
+    }
 }

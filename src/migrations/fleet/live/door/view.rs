@@ -160,6 +160,11 @@ pub enum FleetEnded {
         /// Its databases.
         counts: Counts,
     },
+    /// When its turn came it was planned again, and refused: nothing was begun.
+    Refused {
+        /// Why.
+        why: String,
+    },
     /// This proxy stops, or another one carries it out: it goes on.
     Elsewhere,
     /// There is no such migration, or not any more.
@@ -197,6 +202,10 @@ impl FleetEnded {
                     counts.done(),
                     counts.total()
                 ),
+            ),
+            Self::Refused { why } => error(
+                Code::FleetRefused,
+                format!("fleet migration {id}, planned again when its turn came: {why}; nothing was changed"),
             ),
             Self::Elsewhere => {
                 let message = format!("fleet migration {id} goes on without this session");

@@ -166,6 +166,7 @@ impl LiveExecutor {
             prove: statement.prove,
             acknowledged: statement.acknowledged,
             postponed: false,
+            is_paced: true,
             user: order.user.clone(),
         };
         let id = match self.migrations.submit(request).await {

@@ -22,16 +22,19 @@ pub(super) use self::direct::MARK;
 use self::hold::{Hold, Idle};
 use self::stand::{Stand, stand};
 use self::trouble::Trouble;
+use super::prepare::plan_again;
 use super::survey::Definitions;
 use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::fleet::drive::{Executor, ExecutorFuture};
-use crate::migrations::fleet::ledger::{Outcome, StepKind, Why};
-use crate::migrations::fleet::schedule::Work;
+use crate::migrations::fleet::ledger::{Order, Outcome, StepKind, Why};
+use crate::migrations::fleet::schedule::{Afresh, Unplanned, Work};
 use crate::migrations::run::Clusters;
 use crate::migrations::{Command, Failure, Migrations};
+use crate::topology::SnapshotCell;
 
 /// Changes databases on the servers of the present snapshot.
 pub(super) struct LiveExecutor {
+    snapshots: Arc<SnapshotCell>,
     clusters: Arc<Clusters>,
     migrations: Migrations,
     definitions: Arc<Definitions>,
@@ -68,9 +71,14 @@ impl Drop for Counted<'_> {
 }
 
 impl LiveExecutor {
-    pub(super) fn new(migrations: Migrations, definitions: Arc<Definitions>) -> Self {
+    pub(super) fn new(
+        snapshots: Arc<SnapshotCell>,
+        migrations: Migrations,
+        definitions: Arc<Definitions>,
+    ) -> Self {
         let clusters = migrations.shared().clusters.clone();
         Self {
+            snapshots,
             clusters,
             migrations,
             definitions,
@@ -226,6 +234,27 @@ impl Executor for LiveExecutor {
                     tracing::debug!(target: "bulkhead::fleet", %id, %error, "a copy is not stopped");
                 }
             }
+        })
+    }
+
+    fn plan(&self, order: Arc<Order>) -> ExecutorFuture<'_, Result<Afresh, Unplanned>> {
+        Box::pin(async move {
+            let id = order.id.clone();
+            let planned =
+                plan_again(&self.snapshots.load(), (&self.clusters, &self.definitions), &order).await;
+            match &planned {
+                Ok(afresh) => {
+                    let (databases, settled) = (afresh.rows.len(), afresh.settled.len());
+                    tracing::info!(
+                        target: "bulkhead::fleet",
+                        %id, databases, settled, "its turn has come, and it is planned again"
+                    );
+                }
+                Err(why) => {
+                    tracing::warn!(target: "bulkhead::fleet", %id, ?why, "its turn has come: not planned");
+                }
+            }
+            planned
         })
     }
 }

@@ -6,13 +6,10 @@ use crate::backend::direct::DirectError;
 use crate::error::Outcome as Sent;
 use crate::migrations::Failure;
 use crate::migrations::fleet::ledger::Outcome;
+use crate::migrations::fleet::live::passing::is_passing;
 use crate::migrations::run::Unreached;
 use crate::protocol::result::ServerError;
-use crate::schema::BUSY;
 
-/// A statement was ended (by KILL, by its time), the server has no connections left, or is read-only because
-/// another one takes its place: another try may help.
-const PASSING: [u16; 10] = [1040, 1053, 1203, 1290, 1317, 1792, 1836, 1969, 3024, 3100];
 /// The database or the table is not there any more.
 const GONE: [u16; 2] = [1049, 1146];
 
@@ -52,8 +49,7 @@ impl Trouble {
             return Self::Gone;
         }
         let failure = failure_of(error);
-        let is_passing = PASSING.contains(&error.errno) || BUSY.contains(&error.errno);
-        if is_passing { Self::Again(failure) } else { Self::Failed(failure) }
+        if is_passing(error) { Self::Again(failure) } else { Self::Failed(failure) }
     }
 
     pub(super) fn into_outcome(self) -> Outcome {

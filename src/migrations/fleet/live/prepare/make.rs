@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::planner::{Grounds, Mark, Planned, plan};
 use super::scratch::Scratch;
+use crate::config::FleetChanges;
 use crate::ids::ClusterName;
-use crate::migrations::fleet::ledger::{Moment, OrderStep, Record, Row, Standing, Wave};
+use crate::migrations::fleet::ledger::{Again, Moment, OrderStep, Record, Row, Standing, Wave};
 use crate::migrations::fleet::live::door::FleetError;
 use crate::migrations::fleet::live::door::FleetPlan;
 use crate::migrations::fleet::live::door::FleetRequest;
@@ -22,9 +23,21 @@ use crate::topology::Snapshot;
 /// A plan, and what an order is made of.
 pub(in crate::migrations::fleet::live) struct Made {
     pub(in crate::migrations::fleet::live) plan: FleetPlan,
+    pub(in crate::migrations::fleet::live) draft: Draft,
+    /// It is refused for naming what is not there: another migration may be about to make that.
+    pub(in crate::migrations::fleet::live) lacks: bool,
+    pub(super) targets: Vec<Target>,
+    /// What becomes of each target.
+    pub(super) marks: Vec<Mark>,
+}
+
+/// What an order and its rows are made of, beside the request.
+pub(in crate::migrations::fleet::live) struct Draft {
     pub(in crate::migrations::fleet::live) steps: Vec<OrderStep>,
     pub(in crate::migrations::fleet::live) statements: u16,
     pub(in crate::migrations::fleet::live) settings: StatementSettings,
+    pub(in crate::migrations::fleet::live) again: Again,
+    pub(in crate::migrations::fleet::live) waves: Vec<Wave>,
     pub(in crate::migrations::fleet::live) rows: Vec<Row>,
 }
 
@@ -57,6 +70,16 @@ pub(in crate::migrations::fleet::live) async fn make_plan(
         budget: budget_of(fleet),
     };
     let planned = plan(grounds, survey).await?;
+    let again = again_of(request, fleet);
+    let (waves, rows) = rows_of(&targets.all, &planned, &again)?;
+    let Planned { mut plan, steps, statements, marks, lacks, .. } = planned;
+    plan.waves.clone_from(&waves);
+    let draft = Draft { steps, statements, settings, again, waves, rows };
+    Ok(Made { plan, draft, lacks, targets: targets.all, marks })
+}
+
+/// How a request is to go: what it does not say is as the config says.
+pub(super) fn again_of(request: &FleetRequest, fleet: &FleetChanges) -> Again {
     let options = &request.options;
     let waves = WavePlan {
         canary: options.canary.clone().unwrap_or(Canary::Count(fleet.canary)),
@@ -64,10 +87,8 @@ pub(in crate::migrations::fleet::live) async fn make_plan(
         soak: options.soak.unwrap_or(fleet.soak),
         ordering: options.ordering.clone(),
     };
-    let (waves, rows) = rows_of(&targets.all, &planned, waves, options.failures_max)?;
-    let Planned { mut plan, steps, statements, .. } = planned;
-    plan.waves = waves;
-    Ok(Made { plan, steps, statements, settings, rows })
+    let (failures_max, takes_drifted) = (options.failures_max, options.takes_drifted);
+    Again { waves, failures_max, takes_drifted, is_due: false }
 }
 
 /// The names that statements are about, each once.
@@ -83,7 +104,7 @@ fn names_of(statements: &[Statement]) -> Vec<String> {
 
 /// The settings under which statements are read and carried out, and the version of the first server that
 /// answers.
-async fn ground(
+pub(super) async fn ground(
     clusters: &Clusters,
     targets: &Targets,
     request: &FleetRequest,
@@ -115,26 +136,20 @@ async fn ground(
 fn rows_of(
     targets: &[Target],
     planned: &Planned,
-    mut waves: WavePlan,
-    failures_max: Option<u32>,
+    again: &Again,
 ) -> Result<(Vec<Wave>, Vec<Row>), FleetError> {
+    let mut waves = again.waves.clone();
     let marked = || targets.iter().zip(&planned.marks).zip(&planned.bytes);
     let is_due = |mark: &Mark| matches!(mark, Mark::Todo | Mark::Unread(_));
     let candidates: Vec<Candidate> = marked()
         .filter(|((_, mark), _)| is_due(mark))
-        .map(|((target, _), bytes)| Candidate {
-            database: target.database.clone(),
-            workspace: target.workspace.clone(),
-            shard: target.shard.clone(),
-            cluster: target.cluster.clone(),
-            bytes: *bytes,
-        })
+        .map(|((target, _), bytes)| candidate(target, *bytes))
         .collect();
     forget_done(targets, &planned.marks, &mut waves)?;
     let (mut laid, mut rows) = lay_out(candidates, &waves)?;
     let drifted: Vec<Row> = marked()
         .filter_map(|((target, mark), _)| match mark {
-            Mark::Drifted(why) => Some(left(target, why)),
+            Mark::Drifted(why) => Some(settled(target, Standing::Drifted, Some(why))),
             _ => None,
         })
         .collect();
@@ -152,10 +167,25 @@ fn rows_of(
     }
     let last = u16::try_from(laid.len().saturating_sub(1)).unwrap_or(u16::MAX);
     rows.extend(drifted.into_iter().map(|row| Row { wave: last, ..row }));
-    if let Some(failures_max) = failures_max {
-        laid.iter_mut().for_each(|wave| wave.failures_max = failures_max);
-    }
+    bear(&mut laid, again);
     Ok((laid, rows))
+}
+
+/// What each wave bears, where the request says so.
+pub(super) fn bear(waves: &mut [Wave], again: &Again) {
+    if let Some(failures_max) = again.failures_max {
+        waves.iter_mut().for_each(|wave| wave.failures_max = failures_max);
+    }
+}
+
+pub(super) fn candidate(target: &Target, bytes: Option<u64>) -> Candidate {
+    Candidate {
+        database: target.database.clone(),
+        workspace: target.workspace.clone(),
+        shard: target.shard.clone(),
+        cluster: target.cluster.clone(),
+        bytes,
+    }
 }
 
 /// Canaries and listed databases that are done already, or drifted, are no longer asked for; those that are
@@ -189,16 +219,16 @@ fn forget_done(targets: &[Target], marks: &[Mark], waves: &mut WavePlan) -> Resu
     Ok(())
 }
 
-/// A database that is left as it is.
-fn left(target: &Target, why: &str) -> Row {
+/// A database of which nothing is to come.
+pub(super) fn settled(target: &Target, standing: Standing, why: Option<&str>) -> Row {
     let ended = Some(Moment::from_wall(std::time::SystemTime::now()));
-    let failure = Some(Box::new(Failure::new(why)));
+    let failure = why.map(|why| Box::new(Failure::new(why)));
     Row {
         database: target.database.clone(),
         workspace: target.workspace.clone(),
         shard: target.shard.clone(),
         cluster: target.cluster.clone(),
         wave: 0,
-        record: Record { standing: Standing::Drifted, ended, failure, ..Record::WAITING },
+        record: Record { standing, ended, failure, ..Record::WAITING },
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Planned {
     pub(super) marks: Vec<Mark>,
     /// Bytes of each target's tables, where that is known.
     pub(super) bytes: Vec<Option<u64>>,
+    /// It is refused for naming what is not there: another migration may be about to make that.
+    pub(super) lacks: bool,
 }
 
 /// What is planned with.
@@ -77,6 +79,7 @@ struct Planner<'a> {
     made: HashSet<usize>,
     clusters: BTreeMap<ClusterName, ClusterPlan>,
     refused: Option<ClientError>,
+    lacks: bool,
     statements: u16,
     breaks_code: bool,
 }
@@ -97,6 +100,7 @@ pub(super) async fn plan(grounds: Grounds<'_>, survey: Survey) -> Result<Planned
         made: HashSet::new(),
         clusters: BTreeMap::new(),
         refused: None,
+        lacks: false,
         statements: 0,
         breaks_code: false,
     };
@@ -214,7 +218,8 @@ impl Planner<'_> {
         let (Some(group), Some(change), None) = (refused, &statement.change, &self.refused) else { return };
         let asked = Asked { text: statement.text.as_bytes(), change: change.clone(), mode: statement.mode };
         let table = Table { definition: Some(&group.definition.table), server: group.definition.server };
-        let own = refuse::names_nothing(&group.decision).then(|| refuse::error_of_nothing(&asked, table));
+        self.lacks = refuse::names_nothing(&group.decision);
+        let own = self.lacks.then(|| refuse::error_of_nothing(&asked, table));
         let standing = crate::ddl::Standing::InUse;
         self.refused = Some(own.flatten().unwrap_or_else(|| refuse::refusal(&group.decision, standing)));
     }
@@ -285,9 +290,10 @@ impl Planner<'_> {
         let text = statements[at].text.clone();
         let cluster = self.cluster_of(from, name).ok_or_else(|| unfit("no database has it".to_owned()))?;
         let settings = self.grounds.settings;
-        let scratch = self.scratch(&cluster).await.map_err(unfit)?;
+        let scratch = self.scratch(&cluster).await?;
         let server = scratch.server();
-        let made = scratch.altered(from, &[&text], settings).await.map_err(unfit)?;
+        let made = scratch.altered(from, &[&text], settings).await;
+        let made = made.map_err(|untold| untold.into_error(unfit))?;
         let made = made.into_iter().next_back().unwrap_or_default();
         let made = self.grounds.definitions.read(&made, server);
         Ok(Ok(made.map_err(|fault| unfit(fault.to_string()))?))
@@ -300,10 +306,10 @@ impl Planner<'_> {
     }
 
     /// The connection that tries statements out on a cluster.
-    async fn scratch(&mut self, cluster: &ClusterName) -> Result<&mut Scratch, String> {
+    async fn scratch(&mut self, cluster: &ClusterName) -> Result<&mut Scratch, FleetError> {
         if !self.scratch.contains_key(cluster) {
-            let scratch = Scratch::open(self.grounds.clusters, cluster).await?;
-            self.scratch.insert(cluster.clone(), scratch);
+            let scratch = Scratch::open(self.grounds.clusters, cluster).await;
+            self.scratch.insert(cluster.clone(), scratch.map_err(FleetError::Unread)?);
         }
         Ok(self.scratch.get_mut(cluster).expect("it was inserted"))
     }
@@ -406,10 +412,11 @@ impl Planner<'_> {
         let mut made = HashMap::new();
         for (cluster, target) in samples {
             let settings = self.grounds.settings;
-            let scratch = self.scratch(&cluster).await.map_err(unfit)?;
+            let scratch = self.scratch(&cluster).await?;
             let server = scratch.server();
             let asked = (statement.table.as_str(), statement.text.as_str());
-            let text = scratch.created(&target.database, asked, settings).await.map_err(unfit)?;
+            let text = scratch.created(&target.database, asked, settings).await;
+            let text = text.map_err(|untold| untold.into_error(unfit))?;
             let definition = self.grounds.definitions.read(&text, server);
             made.insert(cluster, definition.map_err(|fault| unfit(fault.to_string()))?);
         }
@@ -501,6 +508,7 @@ impl Planner<'_> {
             statements: self.statements.max(1),
             marks: self.marks,
             bytes: self.bytes,
+            lacks: self.lacks,
         }
     }
 

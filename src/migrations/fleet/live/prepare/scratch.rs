@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::backend::direct::Direct;
+use crate::backend::direct::{Direct, DirectError};
 use crate::ids::ClusterName;
 use crate::migrations::engine::client_settings;
 use crate::migrations::fleet::definition::Definition;
+use crate::migrations::fleet::live::door::FleetError;
+use crate::migrations::fleet::live::passing::is_passing;
 use crate::migrations::ledger::tables;
 use crate::migrations::run::Clusters;
 use crate::migrations::{ARTIFACTS, StatementSettings};
@@ -26,6 +28,39 @@ const CREATE_TEMPORARY: &str = "CREATE TEMPORARY TABLE ";
 /// As definitions are looked at.
 const LOOKING: &str = "SET NAMES utf8mb4, SESSION sql_mode = '', SESSION sql_quote_show_create = 1, \
                        SESSION lock_wait_timeout = 5";
+
+/// Why a server did not tell what a table would be.
+#[derive(Debug)]
+pub(super) enum Untold {
+    /// It could not be asked, or not now: in words.
+    Unasked(String),
+    /// It said that it cannot be: in words.
+    Refused(String),
+}
+
+impl Untold {
+    /// What whoever asked for the plan is told; `unfit` makes an error of a server's refusal.
+    pub(super) fn into_error(self, unfit: impl FnOnce(String) -> FleetError) -> FleetError {
+        match self {
+            Self::Unasked(why) => FleetError::Unread(why),
+            Self::Refused(why) => unfit(why),
+        }
+    }
+}
+
+impl From<DirectError> for Untold {
+    fn from(error: DirectError) -> Self {
+        let is_answer = matches!(&error, DirectError::Refused(refusal) if !is_passing(refusal));
+        let words = error.to_string();
+        if is_answer { Self::Refused(words) } else { Self::Unasked(words) }
+    }
+}
+
+impl From<&str> for Untold {
+    fn from(why: &str) -> Self {
+        Self::Refused(why.to_owned())
+    }
+}
 
 /// A connection that tries statements out.
 pub(super) struct Scratch {
@@ -54,7 +89,7 @@ impl Scratch {
     /// In words.
     pub(super) async fn settings(&mut self) -> Result<StatementSettings, String> {
         let question = "SELECT @@global.sql_mode, @@global.time_zone";
-        let rows = timeout(WITHIN, self.direct.query(question)).await.map_err(|_| late())?;
+        let rows = timeout(WITHIN, self.direct.query(question)).await.map_err(|_| late_words())?;
         let rows = rows.map_err(|error| error.to_string())?;
         let text = |at| rows.first().and_then(|row| row.text(at));
         Ok(StatementSettings {
@@ -68,13 +103,13 @@ impl Scratch {
     /// What a table of this definition is after each of the statements.
     ///
     /// # Errors
-    /// In words: also what a server's temporary tables cannot have (partitions, foreign keys).
+    /// [`Untold`]: also what a server's temporary tables cannot have (partitions, foreign keys).
     pub(super) async fn altered(
         &mut self,
         before: &Definition,
         statements: &[&str],
         settings: &StatementSettings,
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Vec<String>, Untold> {
         let asked = self.try_altered(before, statements, settings);
         timeout(WITHIN, asked).await.map_err(|_| late())?
     }
@@ -84,10 +119,10 @@ impl Scratch {
         before: &Definition,
         statements: &[&str],
         settings: &StatementSettings,
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Vec<String>, Untold> {
         let table = identifier(&before.table.name.name.text);
         let rest = before.text.strip_prefix(CREATE).ok_or("its definition is no CREATE TABLE")?;
-        tables::make(&mut self.direct).await.map_err(|error| error.to_string())?;
+        tables::make(&mut self.direct).await?;
         self.run(LOOKING).await?;
         self.run(&format!("USE {ARTIFACTS}")).await?;
         self.run(&format!("DROP TEMPORARY TABLE IF EXISTS {table}")).await?;
@@ -108,13 +143,13 @@ impl Scratch {
     /// What CREATE TABLE makes in a database that does not have the table.
     ///
     /// # Errors
-    /// In words.
+    /// [`Untold`].
     pub(super) async fn created(
         &mut self,
         database: &str,
         (table, statement): (&str, &str),
         settings: &StatementSettings,
-    ) -> Result<String, String> {
+    ) -> Result<String, Untold> {
         let mode = SqlMode { server: self.server(), ..SqlMode::default() }.with_names(&settings.sql_mode);
         let temporary = as_temporary(statement, mode).ok_or("it is no CREATE TABLE")?;
         let asked = async {
@@ -132,16 +167,15 @@ impl Scratch {
         timeout(WITHIN, asked).await.map_err(|_| late())?
     }
 
-    async fn shown(&mut self, table: &str) -> Result<String, String> {
-        let rows = self.direct.query(format!("SHOW CREATE TABLE {table}")).await;
-        let rows = rows.map_err(|error| error.to_string())?;
+    async fn shown(&mut self, table: &str) -> Result<String, Untold> {
+        let rows = self.direct.query(format!("SHOW CREATE TABLE {table}")).await?;
         let text = rows.first().and_then(|row| row.text(1)).ok_or("the server shows no definition")?;
         let rest = text.strip_prefix(CREATE_TEMPORARY).ok_or("the table is not a temporary one")?;
         Ok(format!("{CREATE}{rest}"))
     }
 
-    async fn run(&mut self, statement: &str) -> Result<(), String> {
-        self.direct.execute(statement).await.map(drop).map_err(|error| error.to_string())
+    async fn run(&mut self, statement: &str) -> Result<(), Untold> {
+        Ok(self.direct.execute(statement).await.map(drop)?)
     }
 
     pub(super) async fn close(self) {
@@ -149,7 +183,11 @@ impl Scratch {
     }
 }
 
-fn late() -> String {
+fn late() -> Untold {
+    Untold::Unasked(late_words())
+}
+
+fn late_words() -> String {
     format!("no answer within {} s", WITHIN.as_secs())
 }
 

@@ -14,6 +14,7 @@ use crate::backend::direct::{Direct, DirectError};
 use crate::ids::ClusterName;
 use crate::migrations::fleet::definition::Definition;
 use crate::migrations::run::Clusters;
+use crate::protocol::handshake::Flavour;
 use crate::sql::ServerVersion;
 use crate::sql::quote::{identifier, string};
 
@@ -229,6 +230,13 @@ impl Reader {
         let opened = self.clusters.open(&cluster, &cluster.primary).await;
         let mut direct = opened.map_err(|error| error.to_string())?;
         direct.execute(SETTINGS).await.map_err(|error| error.to_string())?;
+        if direct.flavour() == Flavour::MySql {
+            // Else sizes may be a day old. Servers of before 8.0 do not know it, and keep none.
+            match direct.execute("SET SESSION information_schema_stats_expiry = 0").await {
+                Err(error) if error.is_lost() => return Err(error.to_string()),
+                _ => {}
+            }
+        }
         Ok(direct)
     }
 }

@@ -37,6 +37,34 @@ fn nothing_is_begun_where_health_is_not_known() {
 }
 
 #[test]
+fn what_is_usual_is_learnt_anew_where_writes_stay_slow() {
+    let mut bench = Bench::new(1, Budget { at_once: 16, statements_per_second: 160.0 });
+    many(&mut bench, 20_000);
+    let usual = |ms| {
+        move |_: usize, reading: Reading| Reading {
+            write_p99: Some(Duration::from_millis(20)),
+            usual_write_p99: Some(Duration::from_millis(ms)),
+            ..reading
+        }
+    };
+    // A minute at the smallest share, which is reached after some seconds.
+    bench.run(590, usual(10));
+    assert_eq!((bench.lane(0).closed, bench.lane(0).share), (None, SHARE_MIN));
+    bench.run(50, usual(10));
+    assert_eq!(bench.lane(0).closed, Some(Closed::Learning));
+    let begun = bench.begun.len();
+    bench.run(30, usual(10));
+    assert_eq!(bench.begun.len(), begun, "nothing is begun meanwhile");
+    // It was nothing but the day: the writes are slow without a migration too.
+    bench.run(600, usual(20));
+    assert_eq!((bench.lane(0).closed, bench.lane(0).share), (None, 1.0));
+    // Closed by a cluster's health all the same.
+    let sick = |_: usize, reading: Reading| Reading { state: State::Suspect, ..reading };
+    bench.run(1, sick);
+    assert_eq!(bench.lane(0).closed, Some(Closed::Sick(State::Suspect)));
+}
+
+#[test]
 fn the_pace_grows_by_steps_and_is_halved() {
     let budget = Budget { at_once: 16, statements_per_second: 160.0 };
     let mut bench = Bench::new(1, budget);

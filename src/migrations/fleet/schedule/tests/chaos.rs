@@ -180,7 +180,7 @@ impl World {
         let header: Header = serde_json::from_slice(&self.disk[&header_key(id)]).unwrap();
         let mut rows = Vec::new();
         for page in 0..pages_for(header.databases) {
-            rows.extend(decode_page(&self.disk[&page_key(id, page)]).unwrap());
+            rows.extend(decode_page(&self.disk[&page_key(id, 0, page)]).unwrap());
         }
         let mut scheduler = Scheduler::new(&format!("p{}", self.process), self.budget, Limits::default());
         // Failures that were not written down are tried again: that is not known to be of no use.
@@ -287,7 +287,7 @@ fn play(seed: u64, databases: usize, clusters: usize, at_once: u32, rate: f64) {
                     let outcome = world.look(work.row);
                     scheduler.ended(&id, work.row, outcome, world.now);
                 }
-                Act::Stop(_) => {}
+                Act::Stop(_) | Act::Plan(_) => {}
             }
         }
         if scheduler.header(&id).unwrap().progress.phase == Phase::Finished {

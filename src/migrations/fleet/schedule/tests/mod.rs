@@ -1,5 +1,6 @@
 //! The scheduler on a clock that the tests step.
 
+mod again;
 mod budgets;
 mod chaos;
 mod waves;
