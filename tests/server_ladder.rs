@@ -25,7 +25,8 @@ const WRITE_EVERY: Duration = Duration::from_millis(100);
 const LEARNT_AFTER: Duration = Duration::from_secs(22);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Ends a wait for what never comes, seconds. How soon a cluster is contained is shown by the replay of a bad day.
+/// Ends a wait for what never comes, seconds. How soon a cluster is contained is shown by the replay of a bad
+/// day.
 const PATIENCE_S: u64 = 180;
 
 fn setup(first: &Cluster, second: &Cluster, more: &str) -> Setup {
