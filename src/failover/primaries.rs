@@ -1,9 +1,9 @@
 //! The memory of who is primary: what the config names, overridden by what the store holds.
 //!
 //! One key per cluster, `clusters/NAME/primary`, written before anything is done for a failover and again
-//! after. A restart and a reload lead to the server that it names. Which server is the primary is a fact of the
-//! servers, so a config that names another one moves nothing: a warning says how to make them agree. A record
-//! of a server that the config no longer lists means nothing.
+//! after. A restart and a reload lead to the server that it names. Which server is the primary is a fact of
+//! the servers, so a config that names another one moves nothing: a warning says how to make them agree. A
+//! record of a server that the config no longer lists means nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
