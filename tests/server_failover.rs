@@ -375,7 +375,8 @@ async fn an_errant_replica_is_refused_mariadb() {
     errant(Flavour::MariaDb).await;
 }
 
-/// Two proxies on one store: one fails over, the other follows and sends nothing to the former primary either.
+/// Two proxies on one store: one fails over, the other follows and sends nothing to the former primary
+/// either.
 #[tokio::test]
 #[ignore = "needs servers: make test"]
 async fn another_proxy_follows_a_failover_within_two_seconds() {

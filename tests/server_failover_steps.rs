@@ -189,8 +189,8 @@ fn point_of(point: Reached) -> String {
     format!("failover:{}", point.name())
 }
 
-/// Clients that write one row after the other through the proxy, whatever becomes of it, and remember what was
-/// acknowledged.
+/// Clients that write one row after the other through the proxy, whatever becomes of it, and remember what
+/// was acknowledged.
 struct Writers {
     stop: Arc<AtomicBool>,
     running: Vec<JoinHandle<Vec<u64>>>,

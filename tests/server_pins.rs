@@ -52,7 +52,8 @@ async fn held(other: &mut Conn, is_held: bool, what: &str) {
     }
 }
 
-/// Runs a statement; as often as there is no connection for it, unless it is to be told that. Gives the errno.
+/// Runs a statement; as often as there is no connection for it, unless it is to be told that. Gives the
+/// errno.
 async fn had(conn: &mut Conn, sql: &str, is_told: bool) -> u16 {
     let began = Instant::now();
     loop {

@@ -120,8 +120,8 @@ async fn end_clients(conn: &mut Conn, own_user: &str) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Ends all other connections of Bulkhead's own login, but replication's, and waits until they are gone: what a
-/// proxy that ended has sent is done by then, or never will be. Gives what the server says after that.
+/// Ends all other connections of Bulkhead's own login, but replication's, and waits until they are gone: what
+/// a proxy that ended has sent is done by then, or never will be. Gives what the server says after that.
 ///
 /// # Errors
 /// It does not answer, or they are not gone within the bound.

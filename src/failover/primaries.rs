@@ -1,9 +1,9 @@
 //! The memory of who is primary: what the config names, overridden by what the store holds.
 //!
-//! One key per cluster, `clusters/NAME/primary`, written before anything is done for a failover and again after. A
-//! restart and a reload lead to the server that it names. Which server is the primary is a fact of the
-//! servers, so a config that names another one moves nothing: a warning says how to make them agree. A record
-//! of a server that the config no longer lists means nothing.
+//! One key per cluster, `clusters/NAME/primary`, written before anything is done for a failover and again
+//! after. A restart and a reload lead to the server that it names. Which server is the primary is a fact of
+//! the servers, so a config that names another one moves nothing: a warning says how to make them agree. A
+//! record of a server that the config no longer lists means nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,8 +36,8 @@ pub struct Record {
     /// undone.
     #[serde(default)]
     pub reopens: bool,
-    /// After a failover: servers in use whose replication is as it was before; the new primary is one while it
-    /// knows what it replicated from.
+    /// After a failover: servers in use whose replication is as it was before; the new primary is one while
+    /// it knows what it replicated from.
     #[serde(default)]
     pub unsettled: Vec<ServerId>,
     /// Bulkhead left them behind itself, so that it also fences them and makes them follow when they are

@@ -1,4 +1,5 @@
-//! What is done about what was seen: leading to another primary, taking back the servers that were left behind.
+//! What is done about what was seen: leading to another primary, taking back the servers that were left
+//! behind.
 
 use super::carry::HELD_FOR;
 use super::decide::{Before, Judgement, judge};
