@@ -59,10 +59,10 @@ impl Runner {
         if record.reverts.is_some() {
             return self.prepare_revert(&mut conn, record, &table.source).await.map(Way::Feed);
         }
-        let resumes = record.step > Step::Subscribe;
-        if let Some(known) = record.definitions.as_ref().filter(|_| resumes)
-            && without_counter(&known.before) != without_counter(&table.source.shown)
-        {
+        // Of one chunk nothing is recorded: a shadow that waited for an operator is made anew.
+        let known = record.definitions.as_ref().filter(|_| record.step > Step::Subscribe);
+        let resumes = known.is_some();
+        if known.is_some_and(|known| without_counter(&known.before) != without_counter(&table.source.shown)) {
             return Err(Trouble::failed("the definition of the table was changed by another statement"));
         }
         let record = &self.make_homes(&mut conn, record, &table).await?;
