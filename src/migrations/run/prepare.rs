@@ -40,7 +40,7 @@ pub(super) struct Prepared {
 /// Which way the rows go.
 pub(super) enum Way {
     /// All at once, under a lock, on the connection that made the shadow.
-    Chunk(Prepared, Direct),
+    Chunk(Prepared, Box<Direct>),
     /// By ranges, with the feed of changes.
     Feed(Prepared),
 }
@@ -74,7 +74,7 @@ impl Runner {
         let Source { shown: before, rows_estimated, .. } = table.source;
         let prepared = Prepared { plan: Arc::new(plan), before: before.clone(), resumes, replay_from: None };
         if is_chunk {
-            return Ok(Way::Chunk(prepared, conn));
+            return Ok(Way::Chunk(prepared, Box::new(conn)));
         }
         let after = definition_of(&mut conn, &names(record).target()).await?;
         self.update(|record| {

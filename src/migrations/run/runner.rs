@@ -158,14 +158,14 @@ impl Runner {
     /// meanwhile.
     async fn await_without(
         &self,
-        (turn, conn): (Turn, Direct),
+        (turn, conn): (Turn, Box<Direct>),
         record: &Record,
-    ) -> Result<(Turn, Direct), Trouble> {
+    ) -> Result<(Turn, Box<Direct>), Trouble> {
         if !record.orders.is_postponed {
             return Ok((turn, conn));
         }
         drop(turn);
-        conn.close().await;
+        (*conn).close().await;
         self.await_orders().await?;
         // It may have grown meanwhile, beyond what is copied under a lock.
         Err(Trouble::Passing("it waited for an operator, and is looked at again".to_owned()))
