@@ -13,7 +13,7 @@ const ATTEMPTS_MAX: u32 = 3;
 impl Runner {
     /// Copies and exchanges the table. A shadow that an attempt has filled is made anew by the next round,
     /// which begins from the request.
-    pub(super) async fn exchange_chunk(&self, prepared: Prepared, conn: Direct) -> Result<(), Trouble> {
+    pub(super) async fn exchange_chunk(&self, prepared: Prepared, conn: Box<Direct>) -> Result<(), Trouble> {
         let filled = Filled::Chunk(&prepared.plan, Some(conn));
         let swapped = self.exchange(filled, &prepared.before).await;
         match swapped {

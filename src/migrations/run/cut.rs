@@ -27,7 +27,7 @@ pub(super) enum Filled<'a> {
     /// The last changes.
     Feed(&'a mut Engine),
     /// The whole table, on the connection that made the shadow. One attempt: the shadow holds rows behind it.
-    Chunk(&'a CopyPlan, Option<Direct>),
+    Chunk(&'a CopyPlan, Option<Box<Direct>>),
 }
 
 impl Runner {
@@ -63,9 +63,9 @@ impl Runner {
             Filled::Feed(_) => None,
             Filled::Chunk(_, conn) => conn.take(),
         };
-        if let Some(why) = self.look_for_blockers(&record, ready.as_mut()).await? {
+        if let Some(why) = self.look_for_blockers(&record, ready.as_deref_mut()).await? {
             if let Some(conn) = ready {
-                conn.close().await;
+                (*conn).close().await;
             }
             return Ok(End::Again(why));
         }
@@ -95,7 +95,7 @@ impl Runner {
             Filled::Chunk(plan, _) => Fill::Chunk(plan),
         };
         let _exchanging = self.shared.exchanging();
-        match cutover::attempt(&at, &gate, &mut fill, ready).await {
+        match cutover::attempt(&at, &gate, &mut fill, ready.map(|conn| *conn)).await {
             Ok(end) => Ok(end),
             Err(CutError::Lost(why)) => {
                 tracing::warn!(id = %self.id, why, "a connection was lost; the server is asked");

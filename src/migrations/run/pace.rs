@@ -18,7 +18,7 @@ const WORKERS: usize = 4;
 const WORKERS_BESIDE_CLIENTS: usize = 1;
 /// Time that a chunk is meant to take while clients write, at most and at least.
 const CHUNK_TIME_BESIDE_CLIENTS: Duration = Duration::from_millis(100);
-const CHUNK_TIME_MIN: Duration = Duration::from_millis(20);
+const CHUNK_TIME_MIN: Duration = Duration::from_millis(50);
 /// And else.
 const CHUNK_TIME: Duration = Duration::from_millis(800);
 /// While clients write, a copy rests behind each chunk, so that it works for its share of the time; never

@@ -40,7 +40,7 @@ pub(super) struct Prepared {
 /// Which way the rows go.
 pub(super) enum Way {
     /// All at once, under a lock, on the connection that made the shadow.
-    Chunk(Prepared, Direct),
+    Chunk(Prepared, Box<Direct>),
     /// By ranges, with the feed of changes.
     Feed(Prepared),
 }
@@ -59,10 +59,10 @@ impl Runner {
         if record.reverts.is_some() {
             return self.prepare_revert(&mut conn, record, &table.source).await.map(Way::Feed);
         }
-        let resumes = record.step > Step::Subscribe;
-        if let Some(known) = record.definitions.as_ref().filter(|_| resumes)
-            && without_counter(&known.before) != without_counter(&table.source.shown)
-        {
+        // Of one chunk nothing is recorded: a shadow that waited for an operator is made anew.
+        let known = record.definitions.as_ref().filter(|_| record.step > Step::Subscribe);
+        let resumes = known.is_some();
+        if known.is_some_and(|known| without_counter(&known.before) != without_counter(&table.source.shown)) {
             return Err(Trouble::failed("the definition of the table was changed by another statement"));
         }
         let record = &self.make_homes(&mut conn, record, &table).await?;
@@ -74,7 +74,7 @@ impl Runner {
         let Source { shown: before, rows_estimated, .. } = table.source;
         let prepared = Prepared { plan: Arc::new(plan), before: before.clone(), resumes, replay_from: None };
         if is_chunk {
-            return Ok(Way::Chunk(prepared, conn));
+            return Ok(Way::Chunk(prepared, Box::new(conn)));
         }
         let after = definition_of(&mut conn, &names(record).target()).await?;
         self.update(|record| {

@@ -163,14 +163,14 @@ impl Runner {
     /// meanwhile.
     async fn await_without(
         &self,
-        (turn, conn): (Option<Turn>, Direct),
+        (turn, conn): (Option<Turn>, Box<Direct>),
         record: &Record,
-    ) -> Result<(Option<Turn>, Direct), Trouble> {
+    ) -> Result<(Option<Turn>, Box<Direct>), Trouble> {
         if !record.orders.is_postponed {
             return Ok((turn, conn));
         }
         drop(turn);
-        conn.close().await;
+        (*conn).close().await;
         self.await_orders().await?;
         // It may have grown meanwhile, beyond what is copied under a lock.
         Err(Trouble::Passing("it waited for an operator, and is looked at again".to_owned()))
