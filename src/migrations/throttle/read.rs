@@ -235,8 +235,7 @@ pub(in crate::migrations) async fn keep_learning(throttles: Arc<Throttles>) {
 async fn keep_reading(throttles: Arc<Throttles>, cluster: ClusterName, throttle: Weak<Throttle>) {
     let mut every = interval(READ_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut kept = Kept::default();
-    kept.writes = Writes::new(throttles.learnt(&cluster));
+    let mut kept = Kept { writes: Writes::new(throttles.learnt(&cluster)), ..Kept::default() };
     loop {
         every.tick().await;
         let Some(throttle) = throttle.upgrade() else { return };
