@@ -12,9 +12,9 @@ use mysql_async::{Conn, Row};
 pub const WORKSPACES: usize = 60;
 const VSCHEMA: &str = "layout = \"database_per_workspace\"\ndatabase = \"ws_{workspace_id}\"\n\
                        template = \"template.sql\"\n";
-pub const ISSUES: &str = "CREATE TABLE issues (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, title VARCHAR(50) NOT \
-                      NULL, votes INT NOT NULL DEFAULT 0, KEY by_votes (votes)) \
-                      DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
+pub const ISSUES: &str = "CREATE TABLE issues (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, title \
+                          VARCHAR(50) NOT NULL, votes INT NOT NULL DEFAULT 0, KEY by_votes (votes)) \
+                          DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
 pub const WIDEN: &str = "ALTER TABLE issues MODIFY votes BIGINT NOT NULL DEFAULT 0";
 /// A fleet migration of all of them ends within this, also on a busy machine.
 pub const WITHIN: Duration = Duration::from_secs(180);

@@ -167,7 +167,10 @@ fn row_of(
         counts,
         per_second,
         remaining,
-        waits_for: None,
+        waits_for: match &progress.phase {
+            Phase::Refused { why } => Some(why.clone()),
+            _ => None,
+        },
         is_mixed: counts.done() > 0 && old > 0,
         reverts: match &order.action {
             Action::Revert { of } => Some(of.clone()),
