@@ -1,8 +1,9 @@
 //! Whether copies may go on: one answer per cluster, for all of its migrations.
 //!
 //! `decide` is pure: readings and bounds in, a verdict out. `read` asks the servers once a second while there
-//! is a copy; what writes usually take is learnt all the time, from what passes through the proxy. A reading that is old closes, as one that is bad does: what is not known is not good. Applying
-//! changes is never asked about here, since a copy that falls behind its changes never ends.
+//! is a copy. What writes usually take is learnt all the time, from what passes through the proxy (`writes`).
+//! A reading that is old closes, as one that is bad does: what is not known is not good. Applying changes is
+//! never asked about here, since a copy that falls behind its changes never ends.
 
 mod decide;
 mod read;
