@@ -31,8 +31,8 @@ pub struct MigrationRequest {
     pub acknowledged: bool,
     /// The tables are not exchanged before an operator says so.
     pub postponed: bool,
-    /// Whoever asks bounds how many there are at once on a cluster, as a fleet migration does by its budget: a
-    /// table of one chunk takes no turn of `at_once` then, which is meant for copies that last.
+    /// Whoever asks bounds how many there are at once on a cluster, as a fleet migration does by its budget:
+    /// a table of one chunk takes no turn of `at_once` then, which is meant for copies that last.
     #[serde(default)]
     pub is_paced: bool,
     /// Who asked.

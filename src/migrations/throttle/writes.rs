@@ -2,8 +2,8 @@
 //!
 //! A second on a quiet cluster has fifty writes: the slowest hundredth of them is half a write, and its time
 //! is chance. So what is compared with the usual is what the slowest hundredth takes *at the least*: the time
-//! that more writes exceeded than a hundredth of them would by chance. Where all writes are slow four of fifty
-//! tell; where a few more are slow than usual, ten looks together, or thirty.
+//! that more writes exceeded than a hundredth of them would by chance. Where all writes are slow four of
+//! fifty tell; where a few more are slow than usual, ten looks together, or thirty.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

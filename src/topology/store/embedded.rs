@@ -154,8 +154,8 @@ impl Inner {
         Ok(found)
     }
 
-    /// Writes every commit that waits. Each caller runs this behind its own: whoever comes first writes all of
-    /// them, and the others find nothing left.
+    /// Writes every commit that waits. Each caller runs this behind its own: whoever comes first writes all
+    /// of them, and the others find nothing left.
     fn commit_waiting(&self) {
         let mut watchers = self.lock_watchers();
         let waiting = std::mem::take(&mut *self.lock_waiting());

@@ -129,7 +129,7 @@ pub enum Event {
 /// What follows from being told something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// To be done, once what [`Scheduler::take_writes`] gives is written.
+    /// To be done, once what [`take_writes`](super::Scheduler::take_writes) gives is written.
     pub acts: Vec<Act>,
     /// To be told.
     pub events: Vec<Event>,
