@@ -31,7 +31,7 @@ const AROUND: Duration = Duration::from_millis(150);
 /// And this many rounds, however slow the machine is: what a case says of its writes is so by then.
 const ROUNDS_BEFORE: u64 = 2;
 /// No case takes longer.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How the engine's sessions take values: as they are.
 const PLAIN_MODE: &str = "SET SESSION time_zone = '+00:00', SESSION sql_mode = \
                           'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'";

@@ -35,7 +35,7 @@ pub(super) fn version(direct: &Direct) -> ServerVersion {
     ServerVersion::parse(&direct.version().text).unwrap_or_default()
 }
 
-/// See [`super::look`].
+/// See [`super::look()`].
 pub(super) async fn look(admin: &mut Direct, names: &Names) -> Result<Source, EngineError> {
     let bytes = show_create(admin, &names.source()).await?;
     // Else MySQL's sizes may be a day old.

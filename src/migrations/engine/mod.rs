@@ -2,7 +2,7 @@
 //!
 //! One [`Engine`] per migration. Its life, as `run` drives it; every step may be repeated after a crash:
 //!
-//! 1. [`look`] at the table; [`make_shadow`]: refuses what cannot be copied, makes the empty shadow, gives
+//! 1. [`look()`] at the table; [`make_shadow`]: refuses what cannot be copied, makes the empty shadow, gives
 //!    the [`CopyPlan`].
 //! 2. [`Engine::start`]: subscribes to the table's changes and applies them from then on, in the background,
 //!    until the engine is dropped or [`Engine::stop`]ped.

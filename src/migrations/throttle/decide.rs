@@ -19,7 +19,7 @@ const WRITES_MIN: u64 = 50;
 /// The part of the time that a copy may work while clients write: at first, at most, and at least.
 pub(super) const SHARE_FIRST: f64 = 0.35;
 pub(super) const SHARE_MAX: f64 = 0.65;
-const SHARE_MIN: f64 = 0.15;
+const SHARE_MIN: f64 = 0.25;
 /// Writes that take so much longer than without a copy make it smaller, well before copies wait altogether;
 /// less than this is chance.
 const SHARE_AIM: f64 = 1.2;
