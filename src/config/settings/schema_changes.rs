@@ -78,13 +78,13 @@ const FLEET_CHANGES: Section = Section {
             "Databases of one cluster that are changed at once. Of copies of more than one chunk, `at_once` \
              above says how many.",
         )
-        .or("8"),
+        .or("2"),
         Key::new(
             "statements_per_second",
             Shape::Number(1, 10_000),
             "Schema changes that are sent to one cluster in a second; a copy counts as five.",
         )
-        .or("100"),
+        .or("40"),
         Key::new(
             "reads_per_second",
             Shape::Number(1, 100_000),
