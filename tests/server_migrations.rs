@@ -272,6 +272,7 @@ async fn cancelled_in_each_state_nothing_is_left() {
         fleet.pause_offline(&paused).await;
         fleet.launch(None);
         assert_eq!(fleet.wait_for(&postponed, "postponed").await, "postponed", "{flavour:?}");
+        assert_eq!(fleet.wait_for(&paused, "copying").await, "copying", "{flavour:?}");
         assert_eq!(fleet.fact(&paused, "waits_for").await, "paused by an operator", "{flavour:?}");
         fleet.stop();
         let held = fleet.submit("held", WIDEN, false).await;

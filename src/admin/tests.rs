@@ -282,7 +282,6 @@ impl MigrationsView for FixedMigrations {
             statement: "ALTER TABLE issues MODIFY number BIGINT".into(),
             state: migrations::State::Copying,
             step: "copy",
-            is_paused: false,
             throttled: Some("Threads_running is 80, above 64".into()),
             progress: Progress {
                 rows_copied: 250_000,

@@ -13,7 +13,7 @@ use super::error::{CommandError, SubmitError};
 use super::ledger::{FIRST_EPOCH, Ledger, NotBegun, Record, new_id};
 use super::request::{Command, MigrationRequest};
 use super::retire;
-use super::run::{Clusters, Parts, Shared, Step, carry_out};
+use super::run::{Clusters, Parts, Shared, Step, carry_out, held_by};
 use super::throttle::{ClusterSignals, Throttles, keep_learning};
 use super::view::{Ended, Failure, MigrationRow, State};
 use crate::drain::{Lease, SharedLease, proxy_name};
@@ -262,9 +262,9 @@ impl Migrations {
     fn row_of(&self, record: &Record) -> MigrationRow {
         let live = self.0.shared.live(&record.id);
         let mut progress = record.progress;
-        let mut throttled = None;
+        let mut throttled = held_by(&record.orders, SystemTime::now());
         if let Some(live) = live {
-            throttled = live.throttled;
+            throttled = live.throttled.or(throttled);
             if live.progress.rows_copied > 0 {
                 progress = live.progress;
                 progress.rows_estimated = record.progress.rows_estimated;
@@ -279,7 +279,6 @@ impl Migrations {
             statement: record.request.text.clone(),
             state: record.state,
             step: record.step_name(),
-            is_paused: record.orders.is_paused,
             throttled,
             progress,
             user: record.request.user.clone(),

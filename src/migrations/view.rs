@@ -193,9 +193,7 @@ pub struct MigrationRow {
     pub state: State,
     /// The step that it is at: one of `run`'s named steps.
     pub step: &'static str,
-    /// Paused by an operator.
-    pub is_paused: bool,
-    /// Why the copy waits, if it does.
+    /// Why the copy waits, or will when it comes to it: operators' orders first.
     pub throttled: Option<String>,
     /// How far it is.
     pub progress: Progress,

@@ -20,6 +20,7 @@ mod step;
 mod trouble;
 
 pub(super) use clusters::{Clusters, Unreached};
+pub(super) use pace::held_by;
 pub(super) use revert::put_back;
 pub(super) use runner::carry_out;
 pub(super) use shared::{Parts, Shared};

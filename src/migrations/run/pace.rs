@@ -91,7 +91,7 @@ fn rest_behind(took: Duration, share: f64) -> Duration {
 }
 
 /// Why operators hold a migration; `None`: they do not.
-pub(super) fn held_by(orders: &Orders, now: SystemTime) -> Option<String> {
+pub(in crate::migrations) fn held_by(orders: &Orders, now: SystemTime) -> Option<String> {
     if orders.is_paused {
         return Some("paused by an operator".to_owned());
     }

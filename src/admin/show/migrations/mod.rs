@@ -159,10 +159,7 @@ fn waits_for(row: &MigrationRow) -> Option<String> {
     if row.state.is_over() {
         return row.message.clone();
     }
-    row.throttled
-        .clone()
-        .or_else(|| row.is_paused.then(|| "paused".to_owned()))
-        .or_else(|| row.message.clone())
+    row.throttled.clone().or_else(|| row.message.clone())
 }
 
 fn seconds(duration: Duration) -> AdminValue {
