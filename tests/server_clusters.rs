@@ -27,7 +27,7 @@ async fn follows_and_recovers(flavour: Flavour) {
 }
 
 async fn wait_for_rows(conn: &mut mysql_async::Conn, sql: &str, expected: u64) {
-    for _ in 0..200 {
+    for _ in 0..1200 {
         let found: Result<Option<u64>, _> = conn.query_first(sql).await;
         if matches!(found, Ok(Some(count)) if count == expected) {
             return;

@@ -18,6 +18,8 @@ use mysql_async::{Conn, Error};
 use tokio::task::JoinHandle;
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What comes is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two writes of a client: without it, what a replica can follow would be tried, not the switchover.
 const WRITE_EVERY: Duration = Duration::from_millis(4);
 
@@ -82,7 +84,7 @@ impl Site {
     async fn until(&self, what: &str, is_it: impl Fn(&PrimaryRow) -> bool) -> Duration {
         let began = Instant::now();
         while !is_it(&self.row()) {
-            assert!(began.elapsed() < Duration::from_secs(20), "{what}: {:?}", self.row());
+            assert!(began.elapsed() < PATIENCE, "{what}: {:?}", self.row());
             tokio::time::sleep(LOOK_EVERY).await;
         }
         began.elapsed()
@@ -140,9 +142,9 @@ async fn until_value(cluster: &Cluster, role: Role, sql: &str, expected: &str) {
             if matches!(&found, Ok(Some(found)) if found == expected) {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_secs(20), "{sql} on {role:?} is {found:?}");
+            assert!(began.elapsed() < PATIENCE, "{sql} on {role:?} is {found:?}");
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "{role:?} does not answer");
+        assert!(began.elapsed() < PATIENCE, "{role:?} does not answer");
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

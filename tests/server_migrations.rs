@@ -31,6 +31,8 @@ const MANY: u32 = 4_000;
 const FEW: u32 = 200;
 /// Clients are held for one attempt of an exchange (`swap_within`, 3 s), not until its table is free.
 const HELD_MAX: Duration = Duration::from_secs(20);
+/// What comes is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
@@ -363,7 +365,7 @@ async fn a_full_disk_ends_it_and_nothing_is_lost() {
         );
         let began = Instant::now();
         while fleet.fact(&copied, "waits_for").await != "paused by an operator" {
-            assert!(began.elapsed() < Duration::from_secs(60), "{}", fleet.tell(&copied).await);
+            assert!(began.elapsed() < PATIENCE, "{}", fleet.tell(&copied).await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let mut root = fleet.root().await;
@@ -661,7 +663,7 @@ async fn a_binary_log_that_was_purged_meanwhile_ends_it() {
             if files.len() == 1 {
                 break;
             }
-            assert!(began.elapsed() < Duration::from_secs(30), "the files go");
+            assert!(began.elapsed() < PATIENCE, "the files go");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         fleet.launch(None);
@@ -690,7 +692,7 @@ async fn go_on_behind_a_switchover(flavour: Flavour) {
     fleet.admin(&format!("FAILOVER CLUSTER c1 TO '127.0.0.1:{to}' WHY 'a test'")).await;
     let began = Instant::now();
     while client.query_drop("UPDATE t SET s = 'behind' WHERE id BETWEEN 200 AND 299").await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{flavour:?}: writes go on");
+        assert!(began.elapsed() < PATIENCE, "{flavour:?}: writes go on");
         client = fleet.client().await;
     }
     fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
@@ -768,7 +770,7 @@ async fn a_revert_that_is_cancelled_early_can_be_asked_for_again() {
         assert_eq!(fleet.wait_for(&back, "cancelled").await, "cancelled", "{}", fleet.tell(&back).await);
         let began = Instant::now();
         while fleet.artifacts().await != [format!("old_{id}")] {
-            assert!(began.elapsed() < Duration::from_secs(10), "{flavour:?}: {:?}", fleet.artifacts().await);
+            assert!(began.elapsed() < PATIENCE, "{flavour:?}: {:?}", fleet.artifacts().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let mut client = fleet.client().await;

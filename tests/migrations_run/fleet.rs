@@ -391,7 +391,7 @@ impl Fleet {
         let began = Instant::now();
         loop {
             let found = self.artifacts().await;
-            if found.is_empty() || began.elapsed() > Duration::from_secs(10) {
+            if found.is_empty() || began.elapsed() > WITHIN {
                 return found;
             }
             tokio::time::sleep(LOOK_EVERY).await;
