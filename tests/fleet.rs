@@ -105,6 +105,7 @@ impl Simulation {
         Reading {
             at: self.now,
             state: if is_sick { State::Suspect } else { State::Healthy },
+            is_stalling: at == 3 && (2998..3000).contains(&second),
             is_drained: at == 7 && (1000..2000).contains(&second),
             write_p99: Some(Duration::from_millis(if is_slow { 30 } else { 8 })),
             usual_write_p99: Some(Duration::from_millis(8)),

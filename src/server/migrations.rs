@@ -7,7 +7,7 @@ use super::announce::LaneLog;
 use super::health::Board;
 use crate::admission::Admissions;
 use crate::drain::{Covers, GateState, Scope};
-use crate::health::Meters;
+use crate::health::{Meters, Signal};
 use crate::ids::ClusterName;
 use crate::migrations::fleet::live::{Fleet, FleetSurroundings};
 use crate::migrations::{ClusterNews, ClusterSignals, GatedTable, Migrations, Surroundings, TableGate};
@@ -68,6 +68,12 @@ fn scope(table: &GatedTable) -> Scope {
     }
 }
 
+/// Says whether writes stall by these signals. Slow ones do not: a schema change's pace goes by their times.
+fn is_stalling(raised: impl IntoIterator<Item = Signal>) -> bool {
+    let stalls = [Signal::OverdueWrites, Signal::WriteErrors, Signal::Heartbeat];
+    raised.into_iter().any(|signal| stalls.contains(&signal))
+}
+
 impl TableGate for Beside {
     fn hold(&self, table: &GatedTable, within: Duration) {
         self.set(table, GateState::Buffering { until: Instant::now() + within });
@@ -80,8 +86,13 @@ impl TableGate for Beside {
 
 impl ClusterSignals for Beside {
     fn news(&self, cluster: &ClusterName) -> Option<ClusterNews> {
-        let (at, state, is_drained) = self.board.state(cluster)?;
         let is_lane_open = !self.admissions.of(cluster).is_ddl_closed();
-        Some(ClusterNews { at, state, is_lane_open, is_drained })
+        self.board.look(cluster, |at, row| ClusterNews {
+            at,
+            state: row.state,
+            is_stalling: is_stalling(row.evidence.iter().map(|evidence| evidence.signal)),
+            is_lane_open,
+            is_drained: row.decision.stage.is_drain(),
+        })
     }
 }

@@ -52,7 +52,13 @@ struct Well;
 
 impl ClusterSignals for Well {
     fn news(&self, _: &ClusterName) -> Option<ClusterNews> {
-        Some(ClusterNews { at: Instant::now(), state: State::Healthy, is_lane_open: true, is_drained: false })
+        Some(ClusterNews {
+            at: Instant::now(),
+            state: State::Healthy,
+            is_stalling: false,
+            is_lane_open: true,
+            is_drained: false,
+        })
     }
 }
 

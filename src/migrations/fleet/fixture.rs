@@ -176,6 +176,7 @@ pub(super) fn well(at: Moment) -> Reading {
     Reading {
         at,
         state: State::Healthy,
+        is_stalling: false,
         is_drained: false,
         write_p99: Some(Duration::from_millis(10)),
         usual_write_p99: Some(Duration::from_millis(10)),

@@ -35,6 +35,9 @@ pub struct ClusterNews {
     pub at: Instant,
     /// Its state.
     pub state: State,
+    /// Writes of several clients, or the heartbeat, go unanswered or fail. It may be over in a moment: the
+    /// state says so only when it lasts.
+    pub is_stalling: bool,
     /// Schema changes are let through.
     pub is_lane_open: bool,
     /// It is drained, or being drained.
@@ -445,7 +448,8 @@ mod tests {
     impl ClusterSignals for Says {
         fn news(&self, _cluster: &ClusterName) -> Option<ClusterNews> {
             let state = *self.0.lock().unwrap();
-            Some(ClusterNews { at: Instant::now(), state, is_lane_open: true, is_drained: false })
+            let at = Instant::now();
+            Some(ClusterNews { at, state, is_stalling: false, is_lane_open: true, is_drained: false })
         }
     }
 

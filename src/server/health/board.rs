@@ -6,7 +6,6 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 use crate::admin::{ClustersView, HealthRow};
-use crate::health::State;
 use crate::ids::ClusterName;
 
 /// The rows of the last look, and when it was.
@@ -18,13 +17,17 @@ impl Board {
         self.0.store(Arc::new(Some((Instant::now(), rows))));
     }
 
-    /// A cluster's state, whether it is drained or being drained, and when it was looked at; `None` before
-    /// the first look at it.
-    pub(in crate::server) fn state(&self, cluster: &ClusterName) -> Option<(Instant, State, bool)> {
+    /// What is told of a cluster by its row, and by when that was looked at; `None` before the first look at
+    /// it.
+    pub(in crate::server) fn look<T>(
+        &self,
+        cluster: &ClusterName,
+        tell: impl FnOnce(Instant, &HealthRow) -> T,
+    ) -> Option<T> {
         let last = self.0.load();
         let (at, rows) = Option::as_ref(&last)?;
         let row = rows.iter().find(|row| row.cluster == *cluster)?;
-        Some((*at, row.state, row.decision.stage.is_drain()))
+        Some(tell(*at, row))
     }
 }
 

@@ -156,6 +156,7 @@ fn read(
     Some(Reading {
         at: gauged.clock.now(),
         state: news.state,
+        is_stalling: news.is_stalling,
         is_drained: is_closed(&news),
         write_p99: last.write_p99,
         usual_write_p99: last.usual_write_p99,

@@ -42,6 +42,8 @@ pub struct Budget {
 pub enum Closed {
     /// It has not been read for a while, or never.
     Unread,
+    /// Writes go unanswered, and it is not suspect yet.
+    Stalling,
     /// It is suspect or worse.
     Sick(State),
     /// It was, and has to be well for a while.
@@ -60,6 +62,7 @@ impl Closed {
             Self::Sick(State::Degraded) => "it is degraded",
             Self::Sick(State::Down) => "it is down",
             Self::Sick(_) => "it is suspect",
+            Self::Stalling => "its writes are not answered",
             Self::Resuming => "it was suspect a moment ago",
             Self::Drained => "it is drained",
             Self::Learning => "what its writes usually take is learnt anew",

@@ -29,6 +29,8 @@ pub struct Reading {
     pub at: Moment,
     /// What the detector says.
     pub state: State,
+    /// Writes of several clients, or the heartbeat, go unanswered or fail, which is not its state yet.
+    pub is_stalling: bool,
     /// An operator or the ladder has drained it, or has closed it to schema changes.
     pub is_drained: bool,
     /// The slowest hundredth of the writes of late.
@@ -62,6 +64,9 @@ pub fn judge(reading: &Reading) -> Verdict {
     }
     if reading.state > State::Healthy {
         return Verdict::Closed(Closed::Sick(reading.state));
+    }
+    if reading.is_stalling {
+        return Verdict::Closed(Closed::Stalling);
     }
     if let (Some(now), Some(usual)) = (reading.write_p99, reading.usual_write_p99)
         && now > usual.mul_f64(WRITES_RATIO_MAX)

@@ -131,6 +131,13 @@ fn it_closes_at_suspect_and_resumes_gently() {
     bench.run(100, as_it_is);
     let share = bench.lane(1).share;
     assert!((0.5..0.6).contains(&share), "ten seconds later: {share}");
+    // Writes that are not answered close it before it is suspect; where that was all, it goes on at once.
+    let (since, share) = (bench.now, bench.lane(1).share);
+    let stalls = |at: usize, reading: Reading| Reading { is_stalling: at == 1, ..reading };
+    bench.run(5, stalls);
+    assert_eq!((bench.lane(1).closed, statements(&bench, 1, since)), (Some(Closed::Stalling), 0));
+    bench.run(1, as_it_is);
+    assert!(bench.lane(1).closed.is_none() && bench.lane(1).share >= share);
     // Drained while it was sick: it has to be well for as long afterwards.
     bench.run(5, sick);
     bench.run(5, |_, reading| Reading { is_drained: true, ..reading });
