@@ -223,6 +223,27 @@ async fn several_statements_are_one_plan() {
     assert_eq!(stand.types("issues", "a"), BTreeMap::from([("bigint".to_owned(), 60)]));
     assert_eq!(stand.types("titles", "a"), BTreeMap::from([("bigint".to_owned(), 60)]));
     assert_eq!(stand.types("tags", "name"), BTreeMap::from([("varchar".to_owned(), 60)]));
+    // A view that is there is done if it is the same, and somebody else's if not.
+    for cluster in &stand.clusters {
+        let first =
+            cluster.sql("SELECT MIN(table_schema) FROM information_schema.tables WHERE table_name = 'tags'");
+        cluster
+            .sql(&format!("CREATE VIEW {0}.short AS SELECT {0}.issues.title FROM {0}.issues", first.trim()));
+    }
+    let plain = "CREATE VIEW short AS SELECT title, a FROM issues";
+    let id = stand.submit(plain, "DRIFTED WAVES '20'").await;
+    stand.until(&id, "finished").await;
+    let some = BTreeMap::from([("changed".to_owned(), 57), ("drifted".to_owned(), 3)]);
+    assert_eq!(stand.counts(&id).await, some);
+    assert_eq!(stand.types("short", "a"), BTreeMap::from([("bigint".to_owned(), 57)]));
+    let id = stand.submit(plain, "DRIFTED WAVES '20'").await;
+    stand.until(&id, "finished").await;
+    let none = BTreeMap::from([("there".to_owned(), 57), ("drifted".to_owned(), 3)]);
+    assert_eq!(stand.counts(&id).await, none);
+    for cluster in &stand.clusters {
+        let twins = "SELECT COUNT(*) FROM information_schema.views WHERE table_schema = 'zz_bulkhead'";
+        assert_eq!(cluster.sql(twins).trim(), "0");
+    }
     // Put away, and kept for a time.
     let id = stand.submit("DROP VIEW titles; DROP TABLE tags", "ACKNOWLEDGED DRIFTED WAVES '20'").await;
     stand.until(&id, "finished").await;

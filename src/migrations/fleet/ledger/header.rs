@@ -43,7 +43,7 @@ pub enum StepKind {
     CreateTable,
     /// DROP TABLE: renamed away, and dropped later.
     DropTable,
-    /// CREATE OR REPLACE VIEW: may be repeated without harm.
+    /// CREATE VIEW, which replaces nothing unless it says OR REPLACE.
     CreateView,
     /// DROP VIEW.
     DropView,

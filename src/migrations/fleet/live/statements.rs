@@ -1,5 +1,7 @@
 //! The statements of a request, read: what can be carried out in many databases. Pure.
 
+use std::ops::Range;
+
 use super::door::FleetError;
 use crate::migrations::fleet::ledger::StepKind;
 use crate::schema::read_asked;
@@ -99,43 +101,78 @@ fn kind_of(change: &TableChange) -> Result<StepKind, String> {
     }
 }
 
-/// CREATE OR REPLACE VIEW and DROP VIEW.
+/// CREATE VIEW and DROP VIEW.
 fn read_view(text: &str, mode: SqlMode) -> Result<Statement, String> {
-    const OTHER: &str = "only ALTER TABLE, CREATE and DROP INDEX, CREATE and DROP TABLE, CREATE OR REPLACE \
-                         VIEW and DROP VIEW are carried out in many databases";
-    let words = head(text.as_bytes(), mode);
-    let word = |at: usize| words.get(at).map(|(word, _)| word.as_str()).unwrap_or_default();
-    let view = words.iter().position(|(word, _)| word == "VIEW").ok_or(OTHER)?;
-    let kind = match (word(0), word(1), word(2)) {
-        ("CREATE", "OR", "REPLACE") => StepKind::CreateView,
-        ("CREATE", ..) => {
-            return Err("say CREATE OR REPLACE VIEW: a view that is there may be another one".to_owned());
-        }
-        ("DROP", "VIEW", _) => StepKind::DropView,
+    const OTHER: &str = "only ALTER TABLE, CREATE and DROP INDEX, CREATE and DROP TABLE, CREATE VIEW and \
+                         DROP VIEW are carried out in many databases";
+    let view = ViewParts::read(text, mode).ok_or(OTHER)?;
+    let kind = match view.verb.as_str() {
+        "CREATE" => StepKind::CreateView,
+        "DROP" => StepKind::DropView,
         _ => return Err(OTHER.to_owned()),
     };
-    let mut lexer = Lexer::new(text.as_bytes(), mode);
-    let after = words[view].1;
-    let mut names: Vec<(TokenKind, String)> = Vec::new();
-    loop {
-        let token = lexer.next_token();
-        if token.kind == TokenKind::End || names.len() >= 5 {
-            break;
-        }
-        if token.span.start as usize > after {
-            let shown = String::from_utf8_lossy(token.span.of(text.as_bytes())).into_owned();
-            names.push((token.kind, shown));
-        }
-    }
-    let is = |at: usize, word: &str| names.get(at).is_some_and(|(_, text)| text.eq_ignore_ascii_case(word));
-    let skip = if is(0, "IF") && is(1, "EXISTS") { 2 } else { 0 };
-    let name = names.get(skip).ok_or("the view's name is missing")?;
-    if is(skip + 1, ".") || is(skip + 1, ",") {
+    let name = view.name.ok_or("the view's name is missing")?;
+    if view.is_qualified_or_listed {
         return Err("name one view, without its database".to_owned());
     }
-    let table = unquoted(&name.1);
+    let table = unquoted(&text[name]);
     let text = text.trim().trim_end_matches(';').trim_end().to_owned();
     Ok(Statement { text, kind, table, change: None, mode })
+}
+
+/// A `CREATE VIEW` that leaves alone what is there, as one that puts the same view under another name, over
+/// whatever has that; `None` for every other statement.
+pub(super) fn twin_of_view(text: &str, mode: SqlMode, name: &str) -> Option<String> {
+    let view = ViewParts::read(text, mode).filter(|view| view.verb == "CREATE" && !view.replaces)?;
+    let between = &text[view.behind_verb..view.behind_view];
+    Some(format!("CREATE OR REPLACE{between} {name}{}", &text[view.name?.end..]))
+}
+
+/// Where the parts of a statement about a view are, as bytes of its text.
+struct ViewParts {
+    /// Its first word, in capitals.
+    verb: String,
+    behind_verb: usize,
+    behind_view: usize,
+    /// It says OR REPLACE.
+    replaces: bool,
+    name: Option<Range<usize>>,
+    is_qualified_or_listed: bool,
+}
+
+impl ViewParts {
+    /// `None` when no view is meant.
+    fn read(text: &str, mode: SqlMode) -> Option<Self> {
+        let words = head(text.as_bytes(), mode);
+        let (view, begins) = words.iter().find(|(word, _)| word == "VIEW")?;
+        let (verb, verb_begins) = words.first()?;
+        let behind_view = begins + view.len();
+        let mut lexer = Lexer::new(text.as_bytes(), mode);
+        let mut names: Vec<Range<usize>> = Vec::new();
+        loop {
+            let token = lexer.next_token();
+            if token.kind == TokenKind::End || names.len() >= 6 {
+                break;
+            }
+            if token.span.start as usize >= behind_view {
+                names.push(token.span.start as usize..token.span.end as usize);
+            }
+        }
+        let shown = |at: usize| names.get(at).and_then(|span| text.get(span.clone()));
+        let is = |at: usize, word: &str| shown(at).is_some_and(|text| text.eq_ignore_ascii_case(word));
+        let skipped = match (is(0, "IF"), is(1, "NOT"), is(1, "EXISTS") || is(2, "EXISTS")) {
+            (true, not, true) => 2 + usize::from(not),
+            _ => 0,
+        };
+        Some(Self {
+            verb: verb.clone(),
+            behind_verb: verb_begins + verb.len(),
+            behind_view,
+            replaces: matches!(words.get(1..3), Some([(or, _), (replace, _)]) if or == "OR" && replace == "REPLACE"),
+            name: shown(skipped).and_then(|_| names.get(skipped).cloned()),
+            is_qualified_or_listed: is(skipped + 1, ".") || is(skipped + 1, ","),
+        })
+    }
 }
 
 /// The first words in capitals, each with where it begins; up to VIEW.
@@ -191,6 +228,8 @@ mod tests {
             ("DROP TABLE IF EXISTS t", StepKind::DropTable, "t"),
             ("CREATE OR REPLACE VIEW `v` AS SELECT 1", StepKind::CreateView, "v"),
             ("create or replace sql security invoker view v as select 1", StepKind::CreateView, "v"),
+            ("CREATE VIEW v AS SELECT 1", StepKind::CreateView, "v"),
+            ("CREATE VIEW IF NOT EXISTS v AS SELECT 1", StepKind::CreateView, "v"),
             ("DROP VIEW IF EXISTS v", StepKind::DropView, "v"),
         ] {
             let (found, name, _) = read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -198,6 +237,24 @@ mod tests {
         }
         let (_, _, text) = read("/* Rails */ ALTER TABLE a ADD b INT ;").unwrap();
         assert_eq!(text, "ALTER TABLE a ADD b INT");
+    }
+
+    #[test]
+    fn a_view_can_be_made_under_another_name() {
+        let twin = |text: &str| twin_of_view(text, SqlMode::default(), "`x`.`y`");
+        for (text, wanted) in [
+            ("CREATE VIEW v AS SELECT 1 AS v", "CREATE OR REPLACE VIEW `x`.`y` AS SELECT 1 AS v"),
+            ("create view `vi``ew`(a) as select 1", "CREATE OR REPLACE view `x`.`y`(a) as select 1"),
+            (
+                "CREATE /* a view */ ALGORITHM = MERGE SQL SECURITY INVOKER VIEW IF NOT EXISTS v AS SELECT 1",
+                "CREATE OR REPLACE /* a view */ ALGORITHM = MERGE SQL SECURITY INVOKER VIEW `x`.`y` AS SELECT 1",
+            ),
+        ] {
+            assert_eq!(twin(text).as_deref(), Some(wanted), "{text}");
+        }
+        for text in ["CREATE OR REPLACE VIEW v AS SELECT 1", "DROP VIEW v", "SELECT 1", "CREATE VIEW", ""] {
+            assert_eq!(twin(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -213,7 +270,9 @@ mod tests {
             "CREATE TABLE a LIKE b",
             "CREATE OR REPLACE TABLE a (b INT)",
             "CREATE TEMPORARY TABLE a (b INT)",
-            "CREATE VIEW v AS SELECT 1",
+            "ALTER VIEW v AS SELECT 1",
+            "CREATE VIEW v, w AS SELECT 1",
+            "CREATE VIEW ws_1.v AS SELECT 1",
             "CREATE OR REPLACE VIEW ws_1.v AS SELECT 1",
             "DROP VIEW v, w",
             "UPDATE issues SET a = 1",

@@ -13,7 +13,7 @@ pub struct FleetRequest {
     /// The keyspace, whatever its layout: the databases of its workspaces, of its shards, or its one.
     pub keyspace: Keyspace,
     /// The statements, in order, in UTF-8: each one of ALTER TABLE, CREATE INDEX, DROP INDEX, CREATE TABLE,
-    /// DROP TABLE, CREATE OR REPLACE VIEW, DROP VIEW, and each of one table or view whose name says no
+    /// DROP TABLE, CREATE VIEW, DROP VIEW, and each of one table or view whose name says no
     /// database. In each database they are carried out one after the other.
     pub statements: Vec<String>,
     /// What the statements mean depends on.

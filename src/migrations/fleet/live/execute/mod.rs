@@ -6,6 +6,7 @@
 //! - `alter`: ALTER TABLE and the like: decided with the live definition, then direct or by copy.
 //! - `direct`: on the server itself, with an assertion and a bounded wait.
 //! - `whole`: tables and views that are made and dropped.
+//! - `twin`: whether a view that is there is the one that a statement makes.
 //! - `trouble`: what errors mean for the database.
 
 mod alter;
@@ -13,6 +14,7 @@ mod direct;
 mod hold;
 mod stand;
 mod trouble;
+mod twin;
 mod whole;
 
 use std::collections::{BTreeMap, HashSet};
@@ -23,7 +25,7 @@ use self::hold::{Hold, Idle};
 use self::stand::{Stand, stand};
 use self::trouble::Trouble;
 use super::prepare::plan_again;
-use super::survey::Definitions;
+use super::survey::{Definitions, Found};
 use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::fleet::drive::{Executor, ExecutorFuture};
 use crate::migrations::fleet::ledger::{Order, Outcome, StepKind, Why};
@@ -138,12 +140,12 @@ impl LiveExecutor {
         let step = &work.order.steps[at];
         self.definitions.forget((&work.cluster, &work.database, &step.table));
         let found = hold.find(&self.definitions, &step.table).await?;
-        match stand(&work.order.steps, at, &found) {
+        match self.settled_stand(work, at, (&found, hold)).await? {
             Stand::There => return Ok(Done::There),
             Stand::Missing => return Ok(Done::Ends(Outcome::Gone)),
             Stand::Odd(like) => return Ok(Done::Ends(Outcome::Drifted(like))),
             Stand::Unread(why) => return Err(Trouble::again(why)),
-            Stand::Todo => {}
+            Stand::Todo | Stand::View => {}
         }
         let clears = self.migrations.active_on_table(&work.cluster, &work.database, &step.table);
         if let Some(other) = clears {
@@ -158,6 +160,19 @@ impl LiveExecutor {
         };
         self.definitions.forget((&work.cluster, &work.database, &step.table));
         Ok(done)
+    }
+
+    /// Where a database stands before a step; of a view, after a comparison with what the step makes.
+    async fn settled_stand(
+        &self,
+        work: &Work,
+        at: usize,
+        (found, hold): (&Found, &mut Hold),
+    ) -> Result<Stand, Trouble> {
+        match stand(&work.order.steps, at, found) {
+            Stand::View => twin::compare(work, &work.order.steps[at], hold).await,
+            stand => Ok(stand),
+        }
     }
 
     /// What became of a database that was begun once.
@@ -176,9 +191,9 @@ impl LiveExecutor {
         for (at, step) in order.steps.iter().enumerate() {
             self.definitions.forget((&work.cluster, &work.database, &step.table));
             let found = hold.find(&self.definitions, &step.table).await?;
-            match stand(&order.steps, at, &found) {
+            match self.settled_stand(work, at, (&found, &mut hold)).await? {
                 Stand::There => {}
-                Stand::Todo => {
+                Stand::Todo | Stand::View => {
                     outcome = Outcome::Unchanged;
                     break;
                 }

@@ -11,6 +11,8 @@ pub(super) enum Stand {
     Todo,
     /// It is done.
     There,
+    /// A view is there: done, if it is the one that the step makes.
+    View,
     /// The plan does not know what is there; in words, what it is like.
     Odd(String),
     /// The database is not there, or not the table that the step changes.
@@ -26,9 +28,8 @@ pub(super) fn stand(steps: &[OrderStep], at: usize, found: &Found) -> Stand {
     let have: Option<Fingerprint> = match (step.kind, found) {
         (_, Found::Gone) => return Stand::Missing,
         (_, Found::Unread(why)) => return Stand::Unread(why.clone()),
-        (StepKind::CreateView, Found::Missing | Found::View) | (StepKind::DropView, Found::View) => {
-            return Stand::Todo;
-        }
+        (StepKind::CreateView, Found::View) => return Stand::View,
+        (StepKind::CreateView, Found::Missing) | (StepKind::DropView, Found::View) => return Stand::Todo,
         (StepKind::DropView, Found::Missing) => return Stand::There,
         (StepKind::CreateView | StepKind::DropView, Found::Defined(_)) => {
             return Stand::Odd("it is a table".to_owned());
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!((stand(&drop, 0, &a), stand(&drop, 0, &missing)), (Stand::Todo, Stand::There));
         assert!(matches!(stand(&drop, 0, &table("x")), Stand::Odd(_)), "only what the plan knows");
         let view = [step(StepKind::CreateView, &[])];
-        assert_eq!((stand(&view, 0, &missing), stand(&view, 0, &Found::View)), (Stand::Todo, Stand::Todo));
+        assert_eq!((stand(&view, 0, &missing), stand(&view, 0, &Found::View)), (Stand::Todo, Stand::View));
         let view = [step(StepKind::DropView, &[])];
         assert_eq!((stand(&view, 0, &missing), stand(&view, 0, &Found::View)), (Stand::There, Stand::Todo));
     }
