@@ -14,7 +14,7 @@ mod writers;
 
 use std::time::{Duration, Instant};
 
-use bulkhead::migrations::{Ended, State, Step};
+use bulkhead::migrations::{Ended, MigrationRequest, State, Step};
 use common::clients::{run, value};
 use common::servers::{Flavour, Role};
 use fleet::{Fleet, WIDEN};
@@ -115,13 +115,17 @@ async fn a_process_that_ends_at_any_step_is_followed_by_one_that_goes_on_mariadb
 
 async fn end_at_every_step(flavour: Flavour) {
     let mut fleet = Fleet::start("steps", flavour).await;
-    for rows in [MANY, FEW] {
+    // One chunk needs no feed; of a fleet's nothing is written down between its beginning and its end.
+    for (rows, is_paced) in [(MANY, false), (FEW, false), (FEW, true)] {
         for (at, step) in Step::ALL.into_iter().enumerate() {
-            // One chunk needs no feed.
             let is_feeds = matches!(step, Step::Subscribe | Step::Copy | Step::Index | Step::Verify);
             for side in ["before", "after"] {
                 if rows == MANY || !is_feeds {
-                    end_at(&mut fleet, (&format!("t{at}{side}{rows}"), rows), (side, step)).await;
+                    let table = format!("t{at}{side}{rows}{is_paced}");
+                    let is_postponed = step == Step::Await;
+                    let request = Fleet::request(&table, WIDEN, is_postponed);
+                    let request = MigrationRequest { is_paced, ..request };
+                    end_at(&mut fleet, (request, rows), (side, step)).await;
                 }
             }
         }
@@ -130,13 +134,13 @@ async fn end_at_every_step(flavour: Flavour) {
 
 /// A process ends at one point; the next one goes on; the table is changed, has every row, and nothing is
 /// left.
-async fn end_at(fleet: &mut Fleet, (table, rows): (&str, u32), (side, step): (&str, Step)) {
-    let point = format!("{side}:{}", step.name());
+async fn end_at(fleet: &mut Fleet, (request, rows): (MigrationRequest, u32), (side, step): (&str, Step)) {
+    let point = format!("{side}:{} {}", step.name(), request.table);
+    let (table, is_postponed) = (&request.table.clone(), request.postponed);
     fleet.make_table(table, rows).await;
     let before = fleet.sum(table).await;
-    let is_postponed = step == Step::Await;
-    let id = fleet.submit(table, WIDEN, is_postponed).await;
-    fleet.launch(Some(&point));
+    let id = fleet.submit_as(request).await;
+    fleet.launch(Some(&format!("{side}:{}", step.name())));
     if is_postponed && side == "after" {
         fleet.wait_for_or_gone(&id, "postponed").await;
         // The process may have stopped before it answers.

@@ -204,6 +204,11 @@ impl Fleet {
     ) -> String {
         let request =
             MigrationRequest { database: database.to_owned(), ..Self::request(table, text, postponed) };
+        self.submit_as(request).await
+    }
+
+    /// The same, whatever is asked for.
+    pub(crate) async fn submit_as(&mut self, request: MigrationRequest) -> String {
         let service = self.service().await;
         service.submit(request).await.expect("it is taken on").to_string()
     }
