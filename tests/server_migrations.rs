@@ -230,6 +230,69 @@ async fn a_holder_of_the_table_delays_the_exchange_and_nothing_else() {
     }
 }
 
+/// Of a fleet's small copies nothing is entered into the cluster's ledger before their end; who shares no store
+/// is kept out all the same, by a lock or by what it has entered itself.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_small_copy_of_a_fleet_meets_those_that_share_no_store() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("light", flavour).await;
+        let mut root = fleet.root().await;
+        fleet.make_ledger(&mut root).await;
+        let mut ids = Vec::new();
+        for table in ["t", "u", "v"] {
+            fleet.make_table(table, FEW).await;
+            let request = MigrationRequest { is_paced: true, ..Fleet::request(table, WIDEN, false) };
+            ids.push(fleet.submit_as(request).await);
+        }
+        // Another Bulkhead is about to claim one of them, and has claimed the other.
+        let claim =
+            |table: &str| format!("{:032x}", xxhash_rust::xxh3::xxh3_128(format!("app\0{table}").as_bytes()));
+        let lock = format!("'bulkhead_table_{}'", claim("t"));
+        assert_eq!(value(&mut root, &format!("SELECT GET_LOCK({lock}, 0)")).await, 1);
+        let entered = format!(
+            "INSERT INTO zz_bulkhead.migrations (id, table_schema, table_name, active, state, step, statement, \
+             submitted_utc, changed_utc) VALUES ('00000000deadbeef', 'app', 'u', x'{}', 'copying', 'copy', '', '', '')",
+            claim("u")
+        );
+        run(&mut root, &entered).await;
+        fleet.launch(None);
+        assert_eq!(
+            fleet.wait_for(&ids[1], "failed").await,
+            "failed",
+            "{flavour:?}: {}",
+            fleet.tell(&ids[1]).await
+        );
+        assert!(fleet.tell(&ids[1]).await.contains("00000000deadbeef"), "{}", fleet.tell(&ids[1]).await);
+        assert!(fleet.waits(&ids[0]).await, "{flavour:?}: {}", fleet.tell(&ids[0]).await);
+        assert_eq!(fleet.type_of("t", "n").await, "int", "{flavour:?}");
+        run(&mut root, &format!("DO RELEASE_LOCK({lock})")).await;
+        assert_eq!(
+            fleet.wait_for(&ids[0], "done").await,
+            "done",
+            "{flavour:?}: {}",
+            fleet.tell(&ids[0]).await
+        );
+        assert_eq!(
+            fleet.wait_for(&ids[2], "done").await,
+            "done",
+            "{flavour:?}: {}",
+            fleet.tell(&ids[2]).await
+        );
+        // The ends are told to the cluster, and nothing is claimed any more but by the other one.
+        for (id, state) in [(&ids[0], "done"), (&ids[1], "failed"), (&ids[2], "done")] {
+            let told = format!(
+                "SELECT COUNT(*) FROM zz_bulkhead.migrations WHERE id = '{id}' AND state = '{state}' AND active IS NULL"
+            );
+            let began = Instant::now();
+            while value(&mut root, &told).await != 1 {
+                assert!(began.elapsed() < Duration::from_secs(60), "{flavour:?}: {id} is not told");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn force_ends_holders_but_no_holder_of_table_locks() {

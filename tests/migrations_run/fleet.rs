@@ -269,6 +269,17 @@ impl Fleet {
         }
     }
 
+    /// Makes the cluster's ledger, as the first migration of all does: one of a table that is not there.
+    pub(crate) async fn make_ledger(&mut self, root: &mut Conn) {
+        let id = self.submit("not_there", "ALTER TABLE t ADD COLUMN x INT", false).await;
+        self.launch(None);
+        self.wait_for(&id, "failed").await;
+        self.stop();
+        let made = "SELECT COUNT(*) FROM zz_bulkhead.migrations";
+        let rows: Option<i64> = root.query_first(made).await.expect("the ledger is there");
+        assert_eq!(rows, Some(1));
+    }
+
     pub(crate) async fn root(&self) -> Conn {
         self.cluster.connect(Role::Primary, "root").await
     }
