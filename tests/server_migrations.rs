@@ -230,8 +230,8 @@ async fn a_holder_of_the_table_delays_the_exchange_and_nothing_else() {
     }
 }
 
-/// Of a fleet's small copies nothing is entered into the cluster's ledger before their end; who shares no store
-/// is kept out all the same, by a lock or by what it has entered itself.
+/// Of a fleet's small copies nothing is entered into the cluster's ledger before their end; who shares no
+/// store is kept out all the same, by a lock or by what it has entered itself.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn a_small_copy_of_a_fleet_meets_those_that_share_no_store() {
@@ -251,8 +251,9 @@ async fn a_small_copy_of_a_fleet_meets_those_that_share_no_store() {
         let lock = format!("'bulkhead_table_{}'", claim("t"));
         assert_eq!(value(&mut root, &format!("SELECT GET_LOCK({lock}, 0)")).await, 1);
         let entered = format!(
-            "INSERT INTO zz_bulkhead.migrations (id, table_schema, table_name, active, state, step, statement, \
-             submitted_utc, changed_utc) VALUES ('00000000deadbeef', 'app', 'u', x'{}', 'copying', 'copy', '', '', '')",
+            "INSERT INTO zz_bulkhead.migrations (id, table_schema, table_name, active, state, step, \
+             statement, submitted_utc, changed_utc) \
+             VALUES ('00000000deadbeef', 'app', 'u', x'{}', 'copying', 'copy', '', '', '')",
             claim("u")
         );
         run(&mut root, &entered).await;
@@ -282,7 +283,8 @@ async fn a_small_copy_of_a_fleet_meets_those_that_share_no_store() {
         // The ends are told to the cluster, and nothing is claimed any more but by the other one.
         for (id, state) in [(&ids[0], "done"), (&ids[1], "failed"), (&ids[2], "done")] {
             let told = format!(
-                "SELECT COUNT(*) FROM zz_bulkhead.migrations WHERE id = '{id}' AND state = '{state}' AND active IS NULL"
+                "SELECT COUNT(*) FROM zz_bulkhead.migrations WHERE id = '{id}' AND state = '{state}' \
+                 AND active IS NULL"
             );
             let began = Instant::now();
             while value(&mut root, &told).await != 1 {

@@ -76,8 +76,8 @@ impl Gauges {
         }
     }
 
-    /// The readings since the last time. A cluster that was closed to schema changes since its reading, or has
-    /// become sick, is told of as that: whoever froze it sees nothing begun any more.
+    /// The readings since the last time. A cluster that was closed to schema changes since its reading, or
+    /// has become sick, is told of as that: whoever froze it sees nothing begun any more.
     pub(super) fn take(&mut self) -> HashMap<ClusterName, Reading> {
         let mut fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
         self.taken.retain(|cluster, _| self.tasks.contains_key(cluster));
