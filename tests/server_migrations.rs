@@ -14,7 +14,7 @@ mod writers;
 
 use std::time::{Duration, Instant};
 
-use bulkhead::migrations::{Ended, State, Step};
+use bulkhead::migrations::{Ended, MigrationRequest, State, Step};
 use common::clients::{run, value};
 use common::servers::{Flavour, Role};
 use fleet::{Fleet, WIDEN};
@@ -117,13 +117,17 @@ async fn a_process_that_ends_at_any_step_is_followed_by_one_that_goes_on_mariadb
 
 async fn end_at_every_step(flavour: Flavour) {
     let mut fleet = Fleet::start("steps", flavour).await;
-    for rows in [MANY, FEW] {
+    // One chunk needs no feed; of a fleet's nothing is written down between its beginning and its end.
+    for (rows, is_paced) in [(MANY, false), (FEW, false), (FEW, true)] {
         for (at, step) in Step::ALL.into_iter().enumerate() {
-            // One chunk needs no feed.
             let is_feeds = matches!(step, Step::Subscribe | Step::Copy | Step::Index | Step::Verify);
             for side in ["before", "after"] {
                 if rows == MANY || !is_feeds {
-                    end_at(&mut fleet, (&format!("t{at}{side}{rows}"), rows), (side, step)).await;
+                    let table = format!("t{at}{side}{rows}{is_paced}");
+                    let is_postponed = step == Step::Await;
+                    let request = Fleet::request(&table, WIDEN, is_postponed);
+                    let request = MigrationRequest { is_paced, ..request };
+                    end_at(&mut fleet, (request, rows), (side, step)).await;
                 }
             }
         }
@@ -132,13 +136,13 @@ async fn end_at_every_step(flavour: Flavour) {
 
 /// A process ends at one point; the next one goes on; the table is changed, has every row, and nothing is
 /// left.
-async fn end_at(fleet: &mut Fleet, (table, rows): (&str, u32), (side, step): (&str, Step)) {
-    let point = format!("{side}:{}", step.name());
+async fn end_at(fleet: &mut Fleet, (request, rows): (MigrationRequest, u32), (side, step): (&str, Step)) {
+    let point = format!("{side}:{} {}", step.name(), request.table);
+    let (table, is_postponed) = (&request.table.clone(), request.postponed);
     fleet.make_table(table, rows).await;
     let before = fleet.sum(table).await;
-    let is_postponed = step == Step::Await;
-    let id = fleet.submit(table, WIDEN, is_postponed).await;
-    fleet.launch(Some(&point));
+    let id = fleet.submit_as(request).await;
+    fleet.launch(Some(&format!("{side}:{}", step.name())));
     if is_postponed && side == "after" {
         fleet.wait_for_or_gone(&id, "postponed").await;
         // The process may have stopped before it answers.
@@ -225,6 +229,71 @@ async fn a_holder_of_the_table_delays_the_exchange_and_nothing_else() {
         }
         run(&mut holder, "COMMIT").await;
         assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+    }
+}
+
+/// Of a fleet's small copies nothing is entered into the cluster's ledger before their end; who shares no
+/// store is kept out all the same, by a lock or by what it has entered itself.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_small_copy_of_a_fleet_meets_those_that_share_no_store() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("light", flavour).await;
+        let mut root = fleet.root().await;
+        fleet.make_ledger(&mut root).await;
+        let mut ids = Vec::new();
+        for table in ["t", "u", "v"] {
+            fleet.make_table(table, FEW).await;
+            let request = MigrationRequest { is_paced: true, ..Fleet::request(table, WIDEN, false) };
+            ids.push(fleet.submit_as(request).await);
+        }
+        // Another Bulkhead is about to claim one of them, and has claimed the other.
+        let claim =
+            |table: &str| format!("{:032x}", xxhash_rust::xxh3::xxh3_128(format!("app\0{table}").as_bytes()));
+        let lock = format!("'bulkhead_table_{}'", claim("t"));
+        assert_eq!(value(&mut root, &format!("SELECT GET_LOCK({lock}, 0)")).await, 1);
+        let entered = format!(
+            "INSERT INTO zz_bulkhead.migrations (id, table_schema, table_name, active, state, step, \
+             statement, submitted_utc, changed_utc) \
+             VALUES ('00000000deadbeef', 'app', 'u', x'{}', 'copying', 'copy', '', '', '')",
+            claim("u")
+        );
+        run(&mut root, &entered).await;
+        fleet.launch(None);
+        assert_eq!(
+            fleet.wait_for(&ids[1], "failed").await,
+            "failed",
+            "{flavour:?}: {}",
+            fleet.tell(&ids[1]).await
+        );
+        assert!(fleet.tell(&ids[1]).await.contains("00000000deadbeef"), "{}", fleet.tell(&ids[1]).await);
+        assert!(fleet.waits(&ids[0]).await, "{flavour:?}: {}", fleet.tell(&ids[0]).await);
+        assert_eq!(fleet.type_of("t", "n").await, "int", "{flavour:?}");
+        run(&mut root, &format!("DO RELEASE_LOCK({lock})")).await;
+        assert_eq!(
+            fleet.wait_for(&ids[0], "done").await,
+            "done",
+            "{flavour:?}: {}",
+            fleet.tell(&ids[0]).await
+        );
+        assert_eq!(
+            fleet.wait_for(&ids[2], "done").await,
+            "done",
+            "{flavour:?}: {}",
+            fleet.tell(&ids[2]).await
+        );
+        // The ends are told to the cluster, and nothing is claimed any more but by the other one.
+        for (id, state) in [(&ids[0], "done"), (&ids[1], "failed"), (&ids[2], "done")] {
+            let told = format!(
+                "SELECT COUNT(*) FROM zz_bulkhead.migrations WHERE id = '{id}' AND state = '{state}' \
+                 AND active IS NULL"
+            );
+            let began = Instant::now();
+            while value(&mut root, &told).await != 1 {
+                assert!(began.elapsed() < Duration::from_secs(60), "{flavour:?}: {id} is not told");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
     }
 }
 

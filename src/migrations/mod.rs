@@ -30,6 +30,7 @@ mod request;
 mod retire;
 mod run;
 mod service;
+mod tell;
 #[cfg(test)]
 mod testing;
 mod throttle;

@@ -103,7 +103,7 @@ async fn retire(shared: &Shared, record: &Record) -> Result<(), String> {
     let changed = shared.ledger.update(&record.id, |record| record.kept = None);
     let changed = changed.await.map_err(|error| error.to_string())?;
     if let Some(record) = changed {
-        tables::update(&mut conn, &record, SystemTime::now()).await.map_err(|error| error.to_string())?;
+        tables::end(&mut conn, &record, SystemTime::now()).await.map_err(|error| error.to_string())?;
     }
     conn.close().await;
     tracing::info!(id = %record.id, table = record.old(), "an old table is dropped");

@@ -14,6 +14,7 @@ use super::ledger::{FIRST_EPOCH, Ledger, NotBegun, Record, new_id};
 use super::request::{Command, MigrationRequest};
 use super::retire;
 use super::run::{Clusters, Parts, Shared, Step, carry_out, held_by};
+use super::tell::keep_telling;
 use super::throttle::{ClusterSignals, Throttles, keep_learning};
 use super::view::{Ended, Failure, MigrationRow, State};
 use crate::drain::{Lease, SharedLease, proxy_name};
@@ -114,6 +115,7 @@ impl Migrations {
         let stopping = self.0.is_stopping.subscribe();
         background.spawn(shared.ledger.clone().keep(self.0.owned.clone(), stopping));
         background.spawn(retire::keep_retiring(shared.clone()));
+        background.spawn(keep_telling(shared.clone()));
         background.spawn(keep_learning(shared.throttles.clone()));
         background.spawn(carry_all_out(shared.clone()));
         Ok(())

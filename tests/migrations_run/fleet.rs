@@ -210,6 +210,11 @@ impl Fleet {
     ) -> String {
         let request =
             MigrationRequest { database: database.to_owned(), ..Self::request(table, text, postponed) };
+        self.submit_as(request).await
+    }
+
+    /// The same, whatever is asked for.
+    pub(crate) async fn submit_as(&mut self, request: MigrationRequest) -> String {
         let service = self.service().await;
         service.submit(request).await.expect("it is taken on").to_string()
     }
@@ -268,6 +273,17 @@ impl Fleet {
             is_paced: false,
             user: UserName::new("app"),
         }
+    }
+
+    /// Makes the cluster's ledger, as the first migration of all does: one of a table that is not there.
+    pub(crate) async fn make_ledger(&mut self, root: &mut Conn) {
+        let id = self.submit("not_there", "ALTER TABLE t ADD COLUMN x INT", false).await;
+        self.launch(None);
+        self.wait_for(&id, "failed").await;
+        self.stop();
+        let made = "SELECT COUNT(*) FROM zz_bulkhead.migrations";
+        let rows: Option<i64> = root.query_first(made).await.expect("the ledger is there");
+        assert_eq!(rows, Some(1));
     }
 
     pub(crate) async fn root(&self) -> Conn {

@@ -9,8 +9,10 @@ usage() {
     cat <<'EOF'
 usage: tests/rails/run.sh [--layout unsharded|use|comment|all] [--only plain|proxy] [-- minitest options…]
        tests/rails/run.sh --direct URL [--layout …]      a plain server of yours: mysql2://user:password@host:port
-       tests/rails/run.sh --proxy URL [--layout …]       a Bulkhead of yours, with the keyspaces app_test (unsharded)
-                                                         and workspaces (database_per_workspace, 1 to 50)
+       tests/rails/run.sh --proxy URL [--layout …]       a Bulkhead of yours, with the keyspaces app_test (unsharded),
+                                                         workspaces (database_per_workspace, 1 to 50) and
+                                                         offices (the same, 1 to 6, databases office_1 and on, with
+                                                         app/db/offices.sql as its template)
 
 Without a URL it starts a plain server, two shard clusters and Bulkhead itself, and runs the same specs on both.
 Layouts: unsharded (one database), use (a database per workspace, chosen by USE), comment (the same, chosen by
@@ -50,7 +52,7 @@ run_specs() {
     output=$(mktemp "$STAND_DIR/specs.XXXXXX")
     (
         cd "$HERE/app"
-        export DATABASE_URL=$3/$database WORKSPACE_LAYOUT=$2 WORKSPACE_PLAIN=0 RAILS_ENV=test
+        export DATABASE_URL=$3/$database WORKSPACE_LAYOUT=$2 WORKSPACE_PLAIN=0 RAILS_ENV=test OFFICES
         [[ $target == proxy ]] || export WORKSPACE_PLAIN=1
         [[ -z ${SPEC_LOG:-} ]] || export TRACKER_LOG=$SPEC_LOG
         timeout 900 ruby -W0 -Itest test/all.rb "${spec_options[@]}"
@@ -72,7 +74,7 @@ make_plain_databases() {
     ruby -W0 -r uri -r mysql2 - "$1" "$WORKSPACES" <<'EOF'
 url = URI(ARGV[0])
 client = Mysql2::Client.new(host: url.host, port: url.port, username: url.user, password: url.password)
-names = %w[app_test workspaces] + (1..Integer(ARGV[1])).map { |id| "ws_#{id}" }
+names = %w[app_test workspaces offices] + (1..Integer(ARGV[1])).map { |id| "ws_#{id}" }
 names.each { |name| client.query("CREATE DATABASE IF NOT EXISTS `#{name}`") }
 EOF
 }
@@ -88,7 +90,7 @@ if [[ -n $direct || -n $proxy ]]; then
 else
     account=mysql2://$STAND_USER:$STAND_PASSWORD@127.0.0.1
     if [[ $only != proxy ]]; then
-        start_plain app_test workspaces
+        start_plain app_test workspaces offices
         RESTART_COMMAND=$(restart_command plain)
         export RESTART_COMMAND
         for chosen in "${layouts[@]}"; do run_specs plain "$chosen" "$account:$PLAIN_PORT"; done

@@ -7,6 +7,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../docker/lib.sh"
 
 CLUSTER=$ROOT/docker/mysql/cluster.sh
 WORKSPACES=50
+# Workspaces of the keyspace `offices`, all of which are changed at once.
+OFFICES=${OFFICES:-6}
 # The account the suites log in with, on the plain server and at Bulkhead alike.
 STAND_USER=app
 STAND_PASSWORD=stand-secret
@@ -59,8 +61,8 @@ start_plain() {
     } | root_sql plain
 }
 
-# start_proxied KEYSPACE…: two clusters, and Bulkhead with these unsharded keyspaces on the first and the keyspace
-# `workspaces` spread over both.
+# start_proxied KEYSPACE…: two clusters, and Bulkhead with these unsharded keyspaces on the first and the keyspaces
+# `workspaces` and `offices` spread over both.
 start_proxied() {
     local bulkhead
     bulkhead=$(bulkhead_binary)
@@ -70,7 +72,8 @@ start_proxied() {
     for name in "$@"; do echo "CREATE DATABASE $name;"; done | root_sql c1
     write_bulkhead_config "$@"
     export STAND_PASSWORD SHARD_PASSWORD=shard-app SHARD_ADMIN_PASSWORD=shard-admin
-    make_workspaces "$bulkhead"
+    make_workspaces "$bulkhead" workspaces ws "$WORKSPACES"
+    make_workspaces "$bulkhead" offices office "$OFFICES"
     start_bulkhead "$bulkhead"
 }
 
@@ -130,14 +133,22 @@ password_env = "SHARD_PASSWORD"
 [clusters.c2.admin]
 user = "bulkhead_admin"
 password_env = "SHARD_ADMIN_PASSWORD"
+[schema_changes.fleet]
+soak = "0s"
+statements_per_second = 200
 [keyspaces.workspaces]
 shards = { "ws-a" = "c1", "ws-b" = "c2" }
+[keyspaces.offices]
+shards = { "office-a" = "c1", "office-b" = "c2" }
 EOF
         for name in "$@"; do printf '[keyspaces.%s]\nshards = { "-" = "c1" }\n' "$name"; done
     } >"$STAND_DIR/bulkhead.toml"
     for name in "$@"; do echo 'layout = "unsharded"' >"$STAND_DIR/vschema/$name.toml"; done
     printf '%s\n' 'layout = "database_per_workspace"' 'database = "ws_{workspace_id}"' \
         >"$STAND_DIR/vschema/workspaces.toml"
+    printf '%s\n' 'layout = "database_per_workspace"' 'database = "office_{workspace_id}"' 'template = "offices.sql"' \
+        >"$STAND_DIR/vschema/offices.toml"
+    cp "$(dirname "${BASH_SOURCE[0]}")/app/db/offices.sql" "$STAND_DIR/vschema/"
 }
 
 # start_bulkhead BINARY: waits until it listens.
@@ -160,18 +171,19 @@ stop_bulkhead() {
     bulkhead_pid=""
 }
 
-# make_workspaces BINARY: every other workspace on the second cluster: its database, and its entry in the directory.
+# make_workspaces BINARY KEYSPACE PREFIX COUNT: every other workspace on the second cluster: its database, and its
+# entry in the directory.
 make_workspaces() {
     local id name
     for name in 1 2; do
-        for id in $(seq "$name" 2 "$WORKSPACES"); do echo "CREATE DATABASE ws_$id;"; done | root_sql "c$name"
+        for id in $(seq "$name" 2 "$4"); do echo "CREATE DATABASE $3_$id;"; done | root_sql "c$name"
     done
     {
         echo "workspace,shard"
-        for id in $(seq "$WORKSPACES"); do
-            if [[ $((id % 2)) -eq 1 ]]; then echo "$id,ws-a"; else echo "$id,ws-b"; fi
+        for id in $(seq "$4"); do
+            if [[ $((id % 2)) -eq 1 ]]; then echo "$id,$3-a"; else echo "$id,$3-b"; fi
         done
-    } | "$1" workspace import --config "$STAND_DIR/bulkhead.toml" workspaces >"$STAND_DIR/import.log" 2>&1 ||
+    } | "$1" workspace import --config "$STAND_DIR/bulkhead.toml" "$2" >"$STAND_DIR/import.log" 2>&1 ||
         die "the workspaces were not imported: $(cat "$STAND_DIR/import.log")"
 }
 

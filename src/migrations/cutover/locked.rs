@@ -54,10 +54,13 @@ pub(super) async fn exchange(
     pass(at, Side::Before, Step::Unlock);
     gate.open();
     // When this is lost the server lets the locks go with the connection.
-    let _ = conn.execute("UNLOCK TABLES").await;
+    let unlocked = conn.execute("UNLOCK TABLES").await;
     let took = began.elapsed();
     pass(at, Side::After, Step::Unlock);
-    conn.close().await;
+    match unlocked {
+        Ok(_) => at.sessions.give(conn).await,
+        Err(_) => conn.close().await,
+    }
     Ok(End::Swapped(Swapped { took, position, rows }))
 }
 

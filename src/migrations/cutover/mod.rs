@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use super::engine::{self, Endpoint, Engine, EngineError, fill_single_chunk};
 use super::ledger::{Fence, Part, end_holders};
 use super::plan::{CopyPlan, Names};
-use super::run::{FailPoints, Side, Step};
+use super::run::{FailPoints, Sessions, Side, Step};
 use crate::backend::direct::{Direct, DirectError};
 use crate::ids::MigrationId;
 use crate::protocol::handshake::Flavour;
@@ -52,6 +52,8 @@ pub(super) struct Attempt<'a> {
     /// Statements are held no longer, and no lock is waited for longer.
     pub(super) within: Duration,
     pub(super) fail_points: &'a FailPoints,
+    /// Where a connection goes that is needed no more.
+    pub(super) sessions: &'a Sessions,
 }
 
 /// What is done under the lock.

@@ -13,6 +13,8 @@ pub(in crate::migrations) enum Standing {
     Swapped,
     /// The old one: the shadow is there.
     NotSwapped,
+    /// The old one, and there is no shadow: none was made yet, or somebody dropped it.
+    Untouched,
     /// There is no table of the client's name, and it was not put aside: somebody dropped or renamed it.
     Dropped,
     /// Neither can be said; in words, what is there.
@@ -37,6 +39,7 @@ pub(in crate::migrations) async fn standing(
     Ok(match (client.is_some(), shadow.is_some(), old.is_some()) {
         (true, false, true) => Standing::Swapped,
         (true, true, false) => Standing::NotSwapped,
+        (true, false, false) => Standing::Untouched,
         (false, true, false) => Standing::Dropped,
         (client, shadow, old) => {
             let word = |is_there| if is_there { "is there" } else { "is not there" };

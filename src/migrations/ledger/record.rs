@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::FIRST_EPOCH;
 use crate::ids::{MigrationId, UserName};
 use crate::migrations::ARTIFACTS;
 use crate::migrations::request::MigrationRequest;
@@ -140,6 +141,22 @@ impl Record {
     /// Says whether whoever took it up under this epoch may write about it.
     pub(in crate::migrations) fn is_under(&self, epoch: u64) -> bool {
         self.epoch == epoch && !self.state.is_over()
+    }
+
+    /// Says whether it is one of a fleet's copies that may be of one chunk: there are thousands of them, so
+    /// nothing is written of it between its beginning and its end, neither in the store nor on the cluster.
+    /// Not so any more once it is known to be larger.
+    pub(in crate::migrations) fn is_light(&self) -> bool {
+        self.request.is_paced && self.reverts.is_none() && self.definitions.is_none()
+    }
+
+    /// Says whether the tables may have been exchanged by whoever carried it out before. A light one does not
+    /// say so by its step.
+    pub(in crate::migrations) fn may_be_swapped(&self) -> bool {
+        let was_taken_up_before = self.epoch > FIRST_EPOCH;
+        self.state == State::Unknown
+            || self.step.may_be_swapped()
+            || (self.is_light() && was_taken_up_before && self.step <= Step::Await)
     }
 
     /// Name of its shadow table.

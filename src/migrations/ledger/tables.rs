@@ -16,6 +16,8 @@ const ER_DUP_ENTRY: u16 = 1062;
 const ER_BAD_DB: u16 = 1049;
 /// "Table doesn't exist".
 const ER_NO_SUCH_TABLE: u16 = 1146;
+/// A claim is entered within this time, seconds; a change of one chunk may be over by then, too.
+const TABLE_WAIT_S: u32 = 2;
 /// Longest message written down, in characters.
 const MESSAGE_CHARS_MAX: usize = 1000;
 
@@ -76,6 +78,8 @@ pub(in crate::migrations) enum Claimed {
     Ours,
     /// Another one's, which is not over as far as the cluster knows.
     By(MigrationId),
+    /// That of a connection which is about to enter a claim, or carries out a change of one chunk.
+    Held,
 }
 
 /// Enters a migration, and claims its table; makes the ledger where there is none.
@@ -87,9 +91,65 @@ pub(in crate::migrations) async fn claim(
     record: &Record,
     now: std::time::SystemTime,
 ) -> Result<Claimed, DirectError> {
+    if !hold_table(conn, record).await? {
+        return Ok(Claimed::Held);
+    }
+    let claimed = enter(conn, record, now).await?;
+    conn.query(format!("SELECT RELEASE_LOCK({})", lock_name(record))).await?;
+    Ok(claimed)
+}
+
+/// Claims the table for as long as the connection lives, and writes nothing: whoever enters a claim takes the
+/// same lock first, so one that is not there now does not come before this connection ends.
+///
+/// # Errors
+/// As the server says.
+pub(in crate::migrations) async fn claim_here(
+    conn: &mut Direct,
+    record: &Record,
+) -> Result<Claimed, DirectError> {
+    if !hold_table(conn, record).await? {
+        return Ok(Claimed::Held);
+    }
+    match holder(conn, record).await {
+        Err(error) if is_missing(&error) => make(conn).await.map(|()| Claimed::Ours),
+        holder => Ok(holder?.map_or(Claimed::Ours, Claimed::By)),
+    }
+}
+
+async fn hold_table(conn: &mut Direct, record: &Record) -> Result<bool, DirectError> {
+    let question = format!("SELECT GET_LOCK({}, {TABLE_WAIT_S})", lock_name(record));
+    Ok(conn.query(question).await?.first().and_then(|row| row.number::<u8>(0)) == Some(1))
+}
+
+/// The lock that stands for a table: 64 characters at most, as MySQL wants it.
+fn lock_name(record: &Record) -> String {
+    string(&format!("bulkhead_table_{:032x}", fingerprint(record)))
+}
+
+/// The other migration that has entered a claim on the table.
+async fn holder(conn: &mut Direct, record: &Record) -> Result<Option<MigrationId>, DirectError> {
+    let question = format!(
+        "SELECT id FROM {ARTIFACTS}.migrations WHERE active = x'{:032x}' AND id <> '{}'",
+        fingerprint(record),
+        record.id
+    );
+    Ok(conn.query(question).await?.first().and_then(|row| row.text(0)).map(MigrationId::new))
+}
+
+/// Neither the database nor the ledger's table is there: nothing was ever changed on the cluster.
+fn is_missing(error: &DirectError) -> bool {
+    matches!(error.errno(), Some(ER_BAD_DB | ER_NO_SUCH_TABLE))
+}
+
+async fn enter(
+    conn: &mut Direct,
+    record: &Record,
+    now: std::time::SystemTime,
+) -> Result<Claimed, DirectError> {
     let inserted = match conn.execute(insert(record, now)).await {
         // Looked for only when it is missed: that is once in a cluster's life.
-        Err(error) if matches!(error.errno(), Some(ER_BAD_DB | ER_NO_SUCH_TABLE)) => {
+        Err(error) if is_missing(&error) => {
             make(conn).await?;
             conn.execute(insert(record, now)).await
         }
@@ -98,45 +158,46 @@ pub(in crate::migrations) async fn claim(
     match inserted {
         Ok(_) => Ok(Claimed::Ours),
         Err(error) if error.errno() == Some(ER_DUP_ENTRY) => {
-            let holder = format!(
-                "SELECT id FROM {ARTIFACTS}.migrations WHERE active = x'{:032x}' AND id <> '{}'",
-                fingerprint(record),
-                record.id
-            );
-            let holder = conn.query(holder).await?.first().and_then(|row| row.text(0));
-            if let Some(holder) = holder {
-                return Ok(Claimed::By(MigrationId::new(holder)));
+            if let Some(holder) = holder(conn, record).await? {
+                return Ok(Claimed::By(holder));
             }
             // Its own row, of an earlier attempt.
-            update(conn, record, now).await?;
+            let (set, id) = (assignments(record, now), &record.id);
+            conn.execute(format!("UPDATE {ARTIFACTS}.migrations SET {set} WHERE id = '{id}'")).await?;
             Ok(Claimed::Ours)
         }
         Err(error) => Err(error),
     }
 }
 
-/// Brings the row of a migration up to date; one that is over gives its claim up.
+/// Writes the end of a migration into its row, or enters it where there is none; its claim is given up.
 ///
 /// # Errors
 /// As the server says.
-pub(in crate::migrations) async fn update(
+pub(in crate::migrations) async fn end(
     conn: &mut Direct,
     record: &Record,
     now: std::time::SystemTime,
 ) -> Result<(), DirectError> {
-    let columns = [
-        ("active", active(record)),
-        ("state", string(record.state.name())),
-        ("step", string(record.step.name())),
-        ("owner", optional(record.owner.as_deref())),
-        ("message", optional(message(record).as_deref())),
-        ("changed_utc", string(&utc(now))),
-        ("keep_until_utc", optional(record.kept.as_ref().map(|kept| utc(kept.until)).as_deref())),
-    ];
-    let columns = columns.map(|(name, value)| format!("{name} = {value}")).join(", ");
-    let id = &record.id;
-    conn.execute(format!("UPDATE {ARTIFACTS}.migrations SET {columns} WHERE id = '{id}'")).await?;
-    Ok(())
+    // It claims nothing any more, so the only row in its way is its own.
+    let text = format!("{} ON DUPLICATE KEY UPDATE {}", insert(record, now), assignments(record, now));
+    conn.execute(text).await.map(drop)
+}
+
+/// The same for several, in one transaction.
+///
+/// # Errors
+/// As the server says; none of them is written then.
+pub(in crate::migrations) async fn end_all(
+    conn: &mut Direct,
+    records: &[std::sync::Arc<Record>],
+    now: std::time::SystemTime,
+) -> Result<(), DirectError> {
+    conn.execute("BEGIN").await?;
+    for record in records {
+        end(conn, record, now).await?;
+    }
+    conn.execute("COMMIT").await.map(drop)
 }
 
 /// Takes the claim of a migration that is over, as its own store knows, or that is known to nobody.
@@ -265,17 +326,30 @@ fn insert(record: &Record, now: std::time::SystemTime) -> String {
         ("id", string(record.id.as_str())),
         ("table_schema", string(&request.database)),
         ("table_name", string(&request.table)),
+        ("statement", string(&request.text)),
+        ("submitted_utc", string(&utc(record.submitted))),
+    ];
+    let all = || columns.iter().cloned().chain(changing(record, now));
+    let names: Vec<&str> = all().map(|(name, _)| name).collect();
+    let values: Vec<String> = all().map(|(_, value)| value).collect();
+    format!("INSERT INTO {ARTIFACTS}.migrations ({}) VALUES ({})", names.join(", "), values.join(", "))
+}
+
+fn assignments(record: &Record, now: std::time::SystemTime) -> String {
+    changing(record, now).map(|(name, value)| format!("{name} = {value}")).join(", ")
+}
+
+/// The columns that change in a migration's life.
+fn changing(record: &Record, now: std::time::SystemTime) -> [(&'static str, String); 7] {
+    [
         ("active", active(record)),
         ("state", string(record.state.name())),
         ("step", string(record.step.name())),
         ("owner", optional(record.owner.as_deref())),
-        ("statement", string(&request.text)),
-        ("submitted_utc", string(&utc(record.submitted))),
+        ("message", optional(message(record).as_deref())),
         ("changed_utc", string(&utc(now))),
-    ];
-    let names = columns.each_ref().map(|(name, _)| *name).join(", ");
-    let values = columns.map(|(_, value)| value).join(", ");
-    format!("INSERT INTO {ARTIFACTS}.migrations ({names}) VALUES ({values})")
+        ("keep_until_utc", optional(record.kept.as_ref().map(|kept| utc(kept.until)).as_deref())),
+    ]
 }
 
 fn active(record: &Record) -> String {

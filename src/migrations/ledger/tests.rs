@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::*;
 use crate::drain::Lease;
 use crate::ids::UserName;
+use crate::migrations::run::Step;
 use crate::migrations::testing;
 use crate::migrations::view::State;
 use crate::topology::EmbeddedStore;
@@ -109,6 +110,34 @@ async fn who_begins_one_has_taken_it_up() {
     let late = here.take_up(&second.id).await.unwrap().unwrap().epoch;
     assert!(!here.is_current(&second.id, late).await.unwrap(), "which is what a connection asks first");
     assert!(here.update_as(&second.id, late, |record| record.attempts = 9).await.unwrap().is_none());
+}
+
+/// Nothing is written of a light one before its end: from its second life on the server is asked.
+#[test]
+fn a_light_one_may_have_been_exchanged_by_whoever_had_it_before() {
+    let mut record = testing::record(new_id(SystemTime::now()));
+    for epoch in 0..3 {
+        record.epoch = epoch;
+        assert!(!record.may_be_swapped(), "others say so by their step");
+    }
+    record.request.is_paced = true;
+    record.epoch = FIRST_EPOCH;
+    assert!(record.is_light() && !record.may_be_swapped());
+    record.epoch += 1;
+    assert!(record.may_be_swapped());
+    let of = |change: fn(&mut Record)| {
+        let mut other = record.clone();
+        change(&mut other);
+        (other.is_light(), other.may_be_swapped())
+    };
+    assert_eq!(of(|record| record.reverts = Some(MigrationId::new("1"))), (false, false));
+    let larger = of(|record| {
+        let (before, after) = (String::new(), String::new());
+        record.definitions = Some(Definitions { before, after });
+    });
+    assert_eq!(larger, (false, false), "it goes by its steps, as it turned out to be large");
+    assert_eq!(of(|record| record.step = Step::Gate), (true, true));
+    assert_eq!(of(|record| record.state = State::Unknown), (true, true));
 }
 
 #[tokio::test]

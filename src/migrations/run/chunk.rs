@@ -16,14 +16,19 @@ impl Runner {
     pub(super) async fn exchange_chunk(&self, prepared: Prepared, conn: Box<Direct>) -> Result<(), Trouble> {
         let filled = Filled::Chunk(&prepared.plan, Some(conn));
         let swapped = self.exchange(filled, &prepared.before).await;
-        match swapped {
-            Ok(swapped) => self.settle(&swapped).await,
-            Err(Trouble::Passing(why)) => {
-                self.update(|record| record.step = Step::Shadow).await?;
-                Err(Trouble::Passing(why))
-            }
-            Err(trouble) => Err(trouble),
+        let trouble = match swapped {
+            Ok(swapped) => return self.settle(&swapped).await,
+            Err(trouble) => trouble,
+        };
+        if let Trouble::Passing(_) = &trouble {
+            self.update(|record| {
+                record.step = Step::Shadow;
+                // Of others that was written as the attempt was begun.
+                record.attempts += u32::from(record.is_light());
+            })
+            .await?;
         }
+        Err(trouble)
     }
 }
 

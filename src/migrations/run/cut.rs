@@ -1,5 +1,6 @@
 //! Attempts to exchange the tables, until one succeeds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::runner::{Runner, names};
@@ -70,7 +71,7 @@ impl Runner {
             return Ok(End::Again(why));
         }
         // From here on the tables may be exchanged, whatever becomes of this proxy.
-        let record = self.begin_with(Step::Gate, |record| record.attempts += 1).await?;
+        let record = self.begin_exchange(matches!(filled, Filled::Chunk(..))).await?;
         let gate = Gate::new(self.shared.gate.clone(), gated(&record));
         let (endpoint, names) = (self.endpoint(&record)?, names(&record));
         if let Filled::Feed(engine) = filled
@@ -89,6 +90,7 @@ impl Runner {
             before,
             within: self.shared.clusters.settings().swap_within,
             fail_points: &self.shared.fail_points,
+            sessions: &self.shared.sessions,
         };
         let mut fill = match filled {
             Filled::Feed(engine) => Fill::Changes(engine),
@@ -106,6 +108,17 @@ impl Runner {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Writes down that an exchange is begun. Of a light one only this process has to know: the next one asks
+    /// the server in any case.
+    async fn begin_exchange(&self, is_chunk: bool) -> Result<Arc<Record>, Trouble> {
+        let record = self.record()?;
+        if is_chunk && record.is_light() {
+            self.check_orders()?;
+            return Ok(Arc::new(Record { step: Step::Gate, ..Record::clone(&record) }));
+        }
+        self.begin_with(Step::Gate, |record| record.attempts += 1).await
     }
 
     /// Why an attempt is not worth making; holders that may be ended are, when an operator forces it. Looked

@@ -37,6 +37,15 @@ pub(super) struct Prepared {
     pub(super) replay_from: Option<Position>,
 }
 
+/// How long a claim on a table lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lasts {
+    /// Until it is given up: it is entered into the cluster's ledger.
+    Written,
+    /// As long as the connection, and nothing is written.
+    Connection,
+}
+
 /// Which way the rows go.
 pub(super) enum Way {
     /// All at once, under a lock, on the connection that made the shadow.
@@ -49,9 +58,13 @@ impl Runner {
     /// From the request to an empty shadow, or to the one that is there.
     pub(super) async fn prepare(&self, record: &Record) -> Result<Way, Trouble> {
         self.shared.fail_points.pass(Side::Before, Step::Claim);
-        let mut conn = self.session(record).await?;
+        let mut conn = match self.shared.sessions.take(&self.endpoint(record)?).await {
+            Some(waiting) => waiting,
+            None => self.session(record).await?,
+        };
         self.fence().hold(&mut conn, Part::Main).await?;
-        self.claim(&mut conn, record).await?;
+        let lasts = if record.is_light() { Lasts::Connection } else { Lasts::Written };
+        self.claim(&mut conn, record, lasts).await?;
         self.shared.fail_points.pass(Side::After, Step::Claim);
         self.shared.fail_points.pass(Side::Before, Step::Inspect);
         let table = inspect(&mut conn, &names(record)).await?;
@@ -68,6 +81,9 @@ impl Runner {
         let record = &self.make_homes(&mut conn, record, &table).await?;
         let is_chunk = table.is_chunk && !resumes && !has_had_its_attempts(record.attempts);
         if !is_chunk {
+            if record.is_light() {
+                self.claim(&mut conn, record, Lasts::Written).await?;
+            }
             self.begin(if resumes { record.step } else { Step::Shadow }).await?;
         }
         let plan = self.shadow(&mut conn, record, (&table.source, resumes, is_chunk)).await?;
@@ -106,13 +122,20 @@ impl Runner {
         Ok(record)
     }
 
-    /// Enters the migration into the cluster's ledger. A claim of one that is over, as far as the store
-    /// knows, is taken.
-    async fn claim(&self, conn: &mut Direct, record: &Record) -> Result<(), Trouble> {
+    /// Claims the table on the cluster, by its ledger or for as long as the connection lives. A claim of one
+    /// that is over, as far as the store knows, is taken.
+    async fn claim(&self, conn: &mut Direct, record: &Record, lasts: Lasts) -> Result<(), Trouble> {
         for _ in 0..2 {
-            let holder = match tables::claim(conn, record, SystemTime::now()).await? {
+            let claimed = match lasts {
+                Lasts::Written => tables::claim(conn, record, SystemTime::now()).await?,
+                Lasts::Connection => tables::claim_here(conn, record).await?,
+            };
+            let holder = match claimed {
                 Claimed::Ours => return Ok(()),
                 Claimed::By(holder) => holder,
+                Claimed::Held => {
+                    return Err(Trouble::Passing("another change of the table is at work".to_owned()));
+                }
             };
             if !self.is_over(&holder) {
                 return Err(busy(&holder));

@@ -15,7 +15,7 @@ use crate::drain::Ownership;
 use crate::ids::MigrationId;
 use crate::migrations::cutover::{Standing, Swapped, standing};
 use crate::migrations::engine::{self, Endpoint, Engine, EngineError, Pace, Permission};
-use crate::migrations::ledger::{Fence, Kept, Part, Record, end_holders, tables};
+use crate::migrations::ledger::{FIRST_EPOCH, Fence, Kept, Part, Record, end_holders, tables};
 use crate::migrations::plan::Names;
 use crate::migrations::throttle::Throttle;
 use crate::migrations::view::{Failure, State};
@@ -95,7 +95,7 @@ impl Runner {
             return Ok(());
         }
         let record = self.take_up().await?;
-        let record = if record.step.may_be_swapped() || record.state == State::Unknown {
+        let record = if record.may_be_swapped() {
             let swapped = self.was_swapped(&record).await;
             if swapped.map_err(|trouble| given_up(trouble, &record))? {
                 return self.settle(&Swapped { took: Duration::ZERO, position: None, rows: None }).await;
@@ -263,6 +263,14 @@ impl Runner {
             match self.ask_standing(record).await {
                 Ok(Standing::Swapped) => return Ok(true),
                 Ok(Standing::NotSwapped) => return Ok(false),
+                Ok(Standing::Untouched)
+                    if record.state != State::Unknown && !record.step.may_be_swapped() =>
+                {
+                    return Ok(false);
+                }
+                Ok(Standing::Untouched) => {
+                    why = "neither the shadow table nor the old table is there".to_owned()
+                }
                 Ok(Standing::Dropped) => {
                     return Err(Trouble::failed("the table was dropped by another statement"));
                 }
@@ -360,7 +368,7 @@ impl Runner {
                 None => tables::drop_table(&mut conn, &record.home(), &record.shadow()).await?,
             }
             tables::drop_own_databases(&mut conn, record).await?;
-            tables::update(&mut conn, record, SystemTime::now()).await?;
+            tables::end(&mut conn, record, SystemTime::now()).await?;
             engine::forget(&mut conn, &record.id).await?;
             conn.close().await;
             Ok::<(), Trouble>(())
@@ -372,10 +380,15 @@ impl Runner {
 
     /// Brings the cluster's copy of the record of a migration that is over up to date; it only informs.
     pub(super) async fn write_on_cluster(&self, record: &Record) {
+        // What an attempt before it may have left behind on the cluster is cleared away by itself.
+        let has_left_something = record.has_own_databases || record.epoch > FIRST_EPOCH;
+        if record.is_light() && !has_left_something {
+            return self.shared.tell_later(record);
+        }
         let written = async {
             let mut conn = self.session(record).await?;
             tables::drop_own_databases(&mut conn, record).await?;
-            tables::update(&mut conn, record, SystemTime::now()).await?;
+            tables::end(&mut conn, record, SystemTime::now()).await?;
             engine::forget(&mut conn, &record.id).await?;
             conn.close().await;
             Ok::<(), Trouble>(())

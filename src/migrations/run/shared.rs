@@ -7,15 +7,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 use super::clusters::Clusters;
+use super::sessions::Sessions;
 use super::step::FailPoints;
 use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::changes::Feeds;
 use crate::migrations::engine::ChunkCost;
-use crate::migrations::ledger::{Ledger, Owned};
+use crate::migrations::ledger::{Ledger, Owned, Record};
 use crate::migrations::service::TableGate;
 use crate::migrations::throttle::Throttles;
 use crate::migrations::view::Progress;
 
+/// Ends that one cluster is to be told of, at most.
+const UNTOLD_MAX: usize = 1_000;
 /// How much of a rate a new chunk replaces.
 const LEARNS: f64 = 0.2;
 
@@ -31,6 +34,9 @@ pub(in crate::migrations) struct Shared {
     owned: Owned,
     live: Mutex<HashMap<MigrationId, Live>>,
     turns: Mutex<HashMap<ClusterName, Turns>>,
+    pub(in crate::migrations) sessions: Sessions,
+    /// Ends that the clusters' own ledgers are still to be told of.
+    untold: Mutex<HashMap<ClusterName, Vec<MigrationId>>>,
     /// Exchanges under way.
     exchanges: watch::Sender<usize>,
 }
@@ -82,8 +88,25 @@ impl Shared {
             owned,
             live: Mutex::default(),
             turns: Mutex::default(),
+            sessions: Sessions::default(),
+            untold: Mutex::default(),
             exchanges: watch::Sender::new(0),
         }
+    }
+
+    /// Leaves it to [`crate::migrations::tell`] to tell the cluster of an end, with others.
+    pub(super) fn tell_later(&self, record: &Record) {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = untold.entry(record.request.cluster.clone()).or_default();
+        // Whoever cannot be told for long is told when the old table is dropped.
+        if waiting.len() < UNTOLD_MAX {
+            waiting.push(record.id.clone());
+        }
+    }
+
+    /// Takes the ends that clusters are to be told of.
+    pub(in crate::migrations) fn take_untold(&self) -> HashMap<ClusterName, Vec<MigrationId>> {
+        std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts an exchange.

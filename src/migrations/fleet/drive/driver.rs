@@ -34,6 +34,11 @@ pub enum DriverError {
     NotResumed,
 }
 
+/// What ended waits so long for something else that is to be written, as the next database's beginning: each
+/// commit is waited for by the disk. Until then its row says that it is running, and whoever reads that after
+/// a crash looks what became of it.
+const ENDS_WAIT: Duration = Duration::from_millis(300);
+
 /// What a turn came to.
 #[derive(Debug, Default)]
 pub struct Turned {
@@ -75,6 +80,10 @@ pub struct Driver<E> {
     under_way: HashSet<(MigrationId, u32)>,
     /// Ended before, and not written down yet.
     ended: Vec<Ended>,
+    /// How many of them the scheduler has heard of; it hears of none twice.
+    heard: usize,
+    /// Since when some of them are not written down.
+    unwritten: Option<Moment>,
     /// Migrations that tasks of this process plan again, across errors of the store.
     planning: HashSet<MigrationId>,
     planned: Vec<Planned>,
@@ -97,6 +106,8 @@ impl<E: Executor> Driver<E> {
             about: BTreeMap::new(),
             under_way: HashSet::new(),
             ended: Vec::new(),
+            heard: 0,
+            unwritten: None,
             planning: HashSet::new(),
             planned: Vec::new(),
             readings: BTreeMap::new(),
@@ -126,6 +137,7 @@ impl<E: Executor> Driver<E> {
         }
         let (loaded, faults) = self.book.load().await?;
         self.scheduler = (self.make)();
+        self.heard = 0;
         self.past.clear();
         for found in loaded {
             let id = found.header.order.id.clone();
@@ -275,22 +287,37 @@ impl<E: Executor> Driver<E> {
             events.extend(self.scheduler.read(&cluster, reading, now));
         }
         self.collect();
-        for (id, row, outcome) in &self.ended {
+        for (id, row, outcome) in &self.ended[self.heard..] {
             events.extend(self.scheduler.ended(id, *row, outcome.clone(), now));
         }
+        self.heard = self.ended.len();
         for (id, planned) in std::mem::take(&mut self.planned) {
             events.extend(self.take_plan(&id, planned, now).await?);
         }
         let step = self.scheduler.step(places, now);
         events.extend(step.events.iter().cloned());
         let begun = step.acts.iter().filter(|act| matches!(act, Act::Change(_))).count();
+        let is_news = !step.acts.is_empty() || !events.is_empty();
+        if !is_news && self.ends_may_wait(now) {
+            return Ok(Turned { events, begun, under_way: self.under_way.len() });
+        }
         self.follow(step).await?;
+        (self.unwritten, self.heard) = (None, 0);
         // Written down: what ended is not told again, and the rows of what is over are not kept.
         self.ended.clear();
         for event in &events {
             self.put_away(event);
         }
         Ok(Turned { events, begun, under_way: self.under_way.len() })
+    }
+
+    /// Says whether nothing has to be written yet but what has ended.
+    fn ends_may_wait(&mut self, now: Moment) -> bool {
+        if self.ended.is_empty() {
+            return false;
+        }
+        let since = *self.unwritten.get_or_insert(now);
+        now.since(since) < ENDS_WAIT
     }
 
     /// Writes a new plan down: its rows as pages of another edition, then the header that says that these

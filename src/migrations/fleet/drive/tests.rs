@@ -264,6 +264,42 @@ async fn every_database_is_changed_once() {
     assert_eq!(executor.changed(), 100);
 }
 
+/// What ended is written with what is begun next, or a little later; the process may die before that.
+#[tokio::test(start_paused = true)]
+async fn ends_wait_for_a_commit_and_none_is_lost() {
+    for dies in [false, true] {
+        let (store, executor) = (TestStore::default(), FakeExecutor::default());
+        let mut driver = driver(&store, &executor, "a");
+        driver.resume(moment()).await.unwrap();
+        let id = driver.submit(an_order(), rows(4), moment()).await.unwrap();
+        let changed =
+            |rows: &[Row]| rows.iter().filter(|row| row.record.standing.kind() == Kind::Changed).count();
+        // The canaries; behind them nothing is begun for a second.
+        while changed(driver.scheduler().rows(&id).unwrap()) < 3 {
+            turn(&mut driver).await.unwrap();
+            driver.wait(Duration::from_millis(10)).await;
+        }
+        let header = driver.header(&id).unwrap().clone();
+        let mut reader = Book::new(Arc::new(store.clone()), "reader");
+        assert!(changed(&reader.rows(&header).await.unwrap()) < 3, "the last end waits");
+        if dies {
+            driver = die(&store, &executor, driver, 1).await;
+            driver.resume(moment()).await.unwrap();
+        } else {
+            let commits = store.commits();
+            for _ in 0..40 {
+                turn(&mut driver).await.unwrap();
+                driver.wait(Duration::from_millis(10)).await;
+            }
+            assert_eq!(changed(&reader.rows(&header).await.unwrap()), 3);
+            assert!(store.commits() <= commits + 2, "together");
+        }
+        drive(&store, &executor, (driver, "0001"), || false).await;
+        check(&store, &executor, 4).await;
+        assert_eq!((executor.changed(), executor.0.lock().unwrap().sent), (4, 4), "dies: {dies}");
+    }
+}
+
 /// The store fails at every single commit, applied or not, and the process dies with it or does not.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_repeated_whichever_commit_fails() {

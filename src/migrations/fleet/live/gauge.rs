@@ -76,25 +76,32 @@ impl Gauges {
         }
     }
 
-    /// The readings since the last time. A cluster that was closed to schema changes since its reading is
-    /// told of as that: whoever froze it sees nothing begun any more.
+    /// The readings since the last time. A cluster that was closed to schema changes since its reading, or
+    /// has become sick, is told of as that: whoever froze it sees nothing begun any more.
     pub(super) fn take(&mut self) -> HashMap<ClusterName, Reading> {
         let mut fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
         self.taken.retain(|cluster, _| self.tasks.contains_key(cluster));
         for cluster in self.tasks.keys() {
-            let is_closed = self.gauged.signals.news(cluster).is_some_and(|news| is_closed(&news));
-            match (fresh.get_mut(cluster), self.taken.get(cluster)) {
-                (Some(reading), _) => reading.is_drained |= is_closed,
-                (None, Some(last)) if is_closed && !last.is_drained => {
-                    let foreign = Foreign { begun: 0, ..last.foreign };
-                    fresh.insert(cluster.clone(), Reading { is_drained: true, foreign, ..*last });
-                }
-                _ => {}
+            let Some(news) = self.gauged.signals.news(cluster) else { continue };
+            if let Some(reading) = brought_up(fresh.get(cluster), self.taken.get(cluster), &news) {
+                fresh.insert(cluster.clone(), reading);
             }
         }
         self.taken.extend(fresh.iter().map(|(cluster, reading)| (cluster.clone(), *reading)));
         fresh
     }
+}
+
+/// The reading that is to be told of, if it is another one than `fresh`: what is worse by now than it says.
+fn brought_up(fresh: Option<&Reading>, last: Option<&Reading>, news: &ClusterNews) -> Option<Reading> {
+    // What the last one said of others' schema changes is counted already.
+    let known = fresh
+        .copied()
+        .or_else(|| last.map(|last| Reading { foreign: Foreign { begun: 0, ..last.foreign }, ..*last }))?;
+    let is_drained = known.is_drained || is_closed(news);
+    let state = known.state.max(news.state);
+    let is_worse = is_drained != known.is_drained || state != known.state;
+    is_worse.then_some(Reading { is_drained, state, ..known })
 }
 
 /// Drained, or closed by order. The ladder closes the lane of a cluster that is suspect, too: that is its
@@ -229,6 +236,29 @@ fn listing(has_threads: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migrations::fleet::fixture::well;
+    use crate::migrations::fleet::ledger::Moment;
+
+    #[test]
+    fn what_became_worse_is_told_of_at_once() {
+        let last = Reading { foreign: Foreign { running: 2, begun: 1 }, ..well(Moment(1)) };
+        let news =
+            |state, is_lane_open| ClusterNews { at: Instant::now(), state, is_lane_open, is_drained: false };
+        assert_eq!(brought_up(None, None, &news(State::Suspect, true)), None, "nothing was read yet");
+        assert_eq!(brought_up(None, Some(&last), &news(State::Healthy, true)), None);
+        let foreign = Foreign { running: 2, begun: 0 };
+        let sick = Reading { state: State::Suspect, foreign, ..last };
+        assert_eq!(brought_up(None, Some(&last), &news(State::Suspect, true)), Some(sick));
+        let closed = Reading { is_drained: true, foreign, ..last };
+        assert_eq!(brought_up(None, Some(&last), &news(State::Healthy, false)), Some(closed));
+        // A fresh one is told of as it is, or worse; never better.
+        assert_eq!(
+            brought_up(Some(&last), None, &news(State::Suspect, true)).map(|at| at.foreign.begun),
+            Some(1)
+        );
+        assert_eq!(brought_up(Some(&sick), Some(&last), &news(State::Healthy, true)), None);
+        assert_eq!(brought_up(None, Some(&sick), &news(State::Suspect, true)), None, "it was told before");
+    }
 
     #[test]
     fn own_statements_are_not_others() {

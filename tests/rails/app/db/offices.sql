@@ -1,0 +1,6 @@
+CREATE TABLE desks (
+  id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  label VARCHAR(40) NOT NULL,
+  number INT NOT NULL DEFAULT 0,
+  KEY index_desks_on_label (label)
+) DEFAULT CHARSET=utf8mb4;
