@@ -123,6 +123,11 @@ pub(super) async fn attempt(
     };
     let under_lock = can_rename_under_lock(&locker);
     if let Fill::Changes(engine) = fill {
+        // The less has come since the last look, the less is left to do under the lock.
+        match engine.drain(at.within).await {
+            Err(error) if error.is_passing() => return Ok(End::Again(error.to_string())),
+            drained => drained?,
+        }
         engine.park().await?;
     }
     let ended = if under_lock {
