@@ -288,6 +288,7 @@ impl Migrations {
             submitted: record.submitted,
             swapped: record.swapped,
             swap_took: record.swap_took,
+            verify_held: record.verify_held,
             attempts: record.attempts,
             ended: record.ended,
             retires: record.kept.as_ref().map(|kept| kept.until),

@@ -207,6 +207,8 @@ pub struct MigrationRow {
     pub swapped: Option<SystemTime>,
     /// How long the exchange held the table's statements.
     pub swap_took: Option<Duration>,
+    /// Longest that the table's writers had to wait for the beginning of a comparison.
+    pub verify_held: Option<Duration>,
     /// How often it tried to exchange the tables.
     pub attempts: u32,
     /// When it ended.

@@ -52,7 +52,8 @@ pub(in crate::config) const SCHEMA_CHANGES: Section = Section {
             "max_write_p99",
             Shape::Duration(0),
             "The copy waits while the slowest hundredth of the cluster's writes takes longer; 0s: not asked. \
-             Whatever is said here, it waits while writes take four times as long as without a copy.",
+             Whatever is said here, it waits while writes take twice as long as without a copy, chance \
+             aside.",
         )
         .or("0s"),
         Key::new(

@@ -9,7 +9,7 @@ use super::{
     under_lock,
 };
 use crate::backend::direct::{Direct, DirectError};
-use crate::migrations::engine::EngineError;
+use crate::migrations::engine::{EngineError, Laps};
 use crate::migrations::run::{Side, Step};
 
 /// Locks, fills, exchanges, unlocks.
@@ -22,8 +22,8 @@ pub(super) async fn exchange(
     pass(at, Side::Before, Step::Gate);
     gate.hold(at.within);
     pass(at, Side::After, Step::Gate);
-    let began = Instant::now();
-    let deadline = began + at.within;
+    let mut laps = Laps::begin();
+    let deadline = laps.began() + at.within;
     pass(at, Side::Before, Step::Lock);
     let lock = format!("LOCK TABLES {} WRITE, {} WRITE", at.names.source(), at.names.target());
     match timeout_at(deadline.into(), conn.execute(lock)).await {
@@ -36,7 +36,8 @@ pub(super) async fn exchange(
         }
     }
     pass(at, Side::After, Step::Lock);
-    let rows = match fill_locked(at, &mut conn, fill, deadline).await {
+    laps.end("lock");
+    let rows = match fill_locked(at, &mut conn, (fill, &mut laps), deadline).await {
         Ok(rows) => rows,
         Err(error) => return after_failed_fill(at, conn, error).await,
     };
@@ -48,32 +49,37 @@ pub(super) async fn exchange(
         Err(_) => return Err(CutError::Lost("no answer in time".to_owned())),
     }
     pass(at, Side::After, Step::Swap);
+    laps.end("rename");
     // Still locked: the new table has no change yet, so from here on all of them are its own. The engine is
     // parked and takes none of them for the old one's; behind the RENAME nothing here is a failure any more.
     let position = timeout_at(deadline.into(), position(&mut conn)).await.unwrap_or_default();
+    laps.end("position");
     pass(at, Side::Before, Step::Unlock);
     gate.open();
     // When this is lost the server lets the locks go with the connection.
     let unlocked = conn.execute("UNLOCK TABLES").await;
-    let took = began.elapsed();
+    laps.end("unlock");
     pass(at, Side::After, Step::Unlock);
+    tracing::debug!(id = %at.id, %laps, "exchanged the tables");
     match unlocked {
         Ok(_) => at.sessions.give(conn).await,
         Err(_) => conn.close().await,
     }
-    Ok(End::Swapped(Swapped { took, position, rows }))
+    Ok(End::Swapped(Swapped { took: laps.total(), position, rows }))
 }
 
 async fn fill_locked(
     at: &Attempt<'_>,
     conn: &mut Direct,
-    fill: &mut Fill<'_>,
+    (fill, laps): (&mut Fill<'_>, &mut Laps),
     deadline: Instant,
 ) -> Result<Option<u64>, CutError> {
     check_definition(at, conn).await?;
+    laps.end("definition");
     pass(at, Side::Before, Step::Drain);
     let rows = under_lock(fill, conn, deadline).await?;
     pass(at, Side::After, Step::Drain);
+    laps.end("fill");
     Ok(rows)
 }
 

@@ -36,6 +36,8 @@ use crate::sql::quote::identifier;
 const RENAME_UNDER_LOCK: (u16, u16, u16) = (8, 0, 13);
 /// A lock that is held by a connection nobody hears of any more is let go after so many times the bound.
 const IDLE_TIMES: u32 = 3;
+/// What has come is applied in this part of the bound, before the gate is closed.
+const NEAR_PART: u32 = 4;
 /// Least value of the servers' lock_wait_timeout, in seconds.
 const LOCK_WAIT_S_MIN: u64 = 1;
 
@@ -125,6 +127,13 @@ pub(super) async fn attempt(
     };
     let under_lock = can_rename_under_lock(&locker);
     if let Fill::Changes(engine) = fill {
+        // The less has come since the last look, the less is left to do under the lock. Where clients write
+        // faster than that is applied, it takes the gate to come to an end.
+        match engine.drain(at.within / NEAR_PART).await {
+            Ok(()) | Err(EngineError::Late { .. }) => {}
+            Err(error) if error.is_passing() => return Ok(End::Again(error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
         engine.park().await?;
     }
     let ended = if under_lock {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::backend::direct::{Direct, DirectError, Kill, OkEnd};
 use crate::ids::MigrationId;
-use crate::migrations::engine::EngineError;
+use crate::migrations::engine::{EngineError, Laps};
 use crate::migrations::ledger::{Part, end_holders};
 use crate::migrations::run::{Side, Step};
 use crate::sql::quote::identifier;
@@ -52,8 +52,8 @@ pub(super) async fn exchange(
     pass(at, Side::Before, Step::Gate);
     gate.hold(at.within);
     pass(at, Side::After, Step::Gate);
-    let began = Instant::now();
-    let deadline = began + at.within;
+    let mut laps = Laps::begin();
+    let deadline = laps.began() + at.within;
     if let Err(error) = lock(at, &mut locker, deadline).await {
         // Should the lock be had after all, nobody is to keep it.
         let is_lost = locker.is_lost();
@@ -64,7 +64,9 @@ pub(super) async fn exchange(
         drop_sentry(at, renamer).await;
         return not_locked(error);
     }
+    laps.end("lock");
     let filled = fill_locked(at, &mut locker, fill, deadline).await;
+    laps.end("fill");
     let (rows, position) = match filled {
         Ok(filled) => filled,
         Err(error) => {
@@ -74,11 +76,15 @@ pub(super) async fn exchange(
         }
     };
     let swapped = swap(at, gate, &mut locker, &mut renamer, deadline).await;
+    laps.end("rename");
     if !matches!(swapped, Err(CutError::Lost(_)) | Ok(None)) {
         drop_sentry(at, renamer).await;
     }
     match swapped? {
-        None => Ok(End::Swapped(Swapped { took: began.elapsed(), position, rows })),
+        None => {
+            tracing::debug!(id = %at.id, %laps, "exchanged the tables");
+            Ok(End::Swapped(Swapped { took: laps.total(), position, rows }))
+        }
         Some(why) => Ok(End::Again(why)),
     }
 }

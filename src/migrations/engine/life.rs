@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::EngineError;
+use super::laps::Laps;
 use super::late::{self, Beside, Built};
 use super::pace::{Pace, Permission};
 use super::records::{Records, Single};
@@ -54,6 +55,8 @@ pub struct Verified {
     pub passes: u32,
     /// Ranges repaired.
     pub repaired: usize,
+    /// Longest that writers had to wait for the beginning of a pass, of this try or an earlier one.
+    pub held: Duration,
 }
 
 /// A batch that is being applied under the lock. Given up in the middle (time is over, the connection is
@@ -255,7 +258,10 @@ impl Engine {
     }
 
     /// Until everything in front of a marker that is written now is applied.
-    async fn drain(&self, within: Duration) -> Result<(), EngineError> {
+    ///
+    /// # Errors
+    /// [`EngineError::Late`] and what ended the applying.
+    pub(crate) async fn drain(&self, within: Duration) -> Result<(), EngineError> {
         let shared = &self.shared;
         let what = "applying changes";
         let late = || EngineError::Late { what, within };
@@ -317,18 +323,24 @@ impl Engine {
             direct.close().await;
             return Ok(());
         };
-        let deadline = Instant::now() + within;
-        match timeout_at(deadline, self.drain_through(locked)).await {
+        let (deadline, mut laps) = (Instant::now() + within, Laps::begin());
+        match timeout_at(deadline, self.drain_through(locked, &mut laps)).await {
             Ok(result) => result?,
             Err(_) => return Err(EngineError::Late { what: "applying the last changes", within }),
         }
-        shadow::carry_counter(locked, &self.shared.plan.names).await
+        laps.end("commit");
+        shadow::carry_counter(locked, &self.shared.plan.names).await?;
+        laps.end("counter");
+        tracing::debug!(table = self.shared.plan.names.source(), %laps, "applied the last changes");
+        Ok(())
     }
 
-    async fn drain_through(&self, locked: &mut Direct) -> Result<(), EngineError> {
+    async fn drain_through(&self, locked: &mut Direct, laps: &mut Laps) -> Result<(), EngineError> {
         let shared = &self.shared;
         let marker = shared.mark().await?;
+        laps.end("marker");
         shared.wait(|state| (state.book.marker() >= marker).then_some(())).await?;
+        laps.end("feed");
         let batch = shared.wait(|state| (state.book.chunks() == 0).then(|| state.book.take())).await?;
         let taken = Taken { shared, batch: Some(batch) };
         if taken.batch.as_ref().is_none_or(|batch| batch.ops.is_empty()) {
@@ -341,6 +353,7 @@ impl Engine {
             Some(batch) => apply_batch(locked, &shared.plan, batch, None).await,
             None => Ok(()),
         };
+        laps.end("rows");
         let what = "applying the last changes";
         let ended = match &done {
             Ok(()) => locked.execute("COMMIT").await,

@@ -20,6 +20,7 @@
 //! the feed; after any error the client's table is as it was.
 
 mod error;
+mod laps;
 mod late;
 mod life;
 mod look;
@@ -36,6 +37,7 @@ pub use look::Source;
 pub use pace::{ChunkCost, Pace, Permission};
 pub use session::{open_session, settle_session};
 
+pub(crate) use laps::Laps;
 pub(crate) use session::{meaning, rows, run};
 pub(crate) use shadow::client_settings;
 pub(crate) use shared::{Counters, Image, OpenChunk, Settling, Shared, State, weigh};

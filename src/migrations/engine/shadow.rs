@@ -34,9 +34,7 @@ pub(super) async fn make(
         Records::new(request.id, request.epoch).enter(admin).await?;
     }
     run(admin, "SET NAMES utf8mb4", "making the shadow table").await?;
-    // A large table is copied for longer than the other way takes.
-    let is_small = request.late_indexes_bytes_max == 0;
-    let is_changed = is_small && temporary::make(admin, request, &statements).await?;
+    let is_changed = temporary::make(admin, request, &statements).await?;
     let target = request.names.target();
     if !is_changed {
         create(admin, &target, &statements.create).await?;

@@ -65,6 +65,8 @@ pub(crate) struct Counters {
     pub(crate) rows_compared: AtomicU64,
     pub(crate) settled: AtomicU64,
     pub(crate) alone: AtomicU64,
+    /// Longest that a comparison made writers wait, us.
+    longest_hold_us: AtomicU64,
 }
 
 impl Counters {
@@ -82,6 +84,17 @@ impl Counters {
 
     pub(crate) fn get(counter: &AtomicU64) -> u64 {
         counter.load(Ordering::Relaxed)
+    }
+
+    /// Writers had to wait so long for a comparison.
+    pub(crate) fn note_hold(&self, held: Duration) {
+        let us = u64::try_from(held.as_micros()).unwrap_or(u64::MAX);
+        self.longest_hold_us.fetch_max(us, Ordering::Relaxed);
+    }
+
+    /// The longest of them.
+    pub(crate) fn longest_hold(&self) -> Duration {
+        Duration::from_micros(Self::get(&self.longest_hold_us))
     }
 }
 

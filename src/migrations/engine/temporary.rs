@@ -1,9 +1,10 @@
-//! The shadow of a small table, by way of a temporary one.
+//! The shadow table, by way of a temporary one.
 //!
 //! To change an empty InnoDB table is to make another one, rename it and drop the first, and each of that is
-//! flushed: for a small table it takes most of the time. A temporary table costs next to nothing and is not
-//! in the binary log. So the client's statement is run on a temporary copy of the table, and the shadow is
-//! made at once as that looks then: it is still the server that says what the statement means.
+//! flushed: a tenth of a second, which for a small table is most of the time. A temporary table costs next to
+//! nothing and is not in the binary log. So the client's statement is run on a temporary copy of the table,
+//! and the shadow is made at once as that looks then: it is still the server that says what the statement
+//! means.
 //!
 //! Not where a temporary table is not like others (partitions are not possible, some options neither), nor
 //! where what SHOW CREATE TABLE prints may not be what was said (defaults of bytes). What the server refuses

@@ -39,6 +39,9 @@ pub(in crate::migrations) struct Record {
     pub(in crate::migrations) ended: Option<SystemTime>,
     pub(in crate::migrations) swapped: Option<SystemTime>,
     pub(in crate::migrations) swap_took: Option<Duration>,
+    /// Longest that the comparison made writers wait; absent before there was one.
+    #[serde(default)]
+    pub(in crate::migrations) verify_held: Option<Duration>,
     pub(in crate::migrations) attempts: u32,
     /// Rows at the end of the copy.
     pub(in crate::migrations) rows: u64,
@@ -108,6 +111,7 @@ impl Record {
             ended: None,
             swapped: None,
             swap_took: None,
+            verify_held: None,
             attempts: 0,
             rows: 0,
             failure: None,

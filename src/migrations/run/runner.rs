@@ -225,7 +225,11 @@ impl Runner {
                 Err(error) => return Err(self.why_ended(error)),
             }
         };
-        self.update(|record| record.rows = verified.rows).await?;
+        self.update(|record| {
+            record.rows = verified.rows;
+            record.verify_held = Some(verified.held);
+        })
+        .await?;
         self.finish(Step::Verify, engine).await;
         Ok(())
     }

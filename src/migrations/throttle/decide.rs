@@ -8,10 +8,11 @@ use crate::ids::ServerId;
 
 /// A reading that is older says nothing any more.
 const FRESH: Duration = Duration::from_secs(5);
-/// Copies wait altogether when writes take so many times as long as without one; up to that their share gives
-/// way. One that waited at every slower second would come to nothing on a busy machine.
-const SLOWER_MAX: f64 = 4.0;
-/// Below this the difference is mostly chance.
+/// Copies wait altogether when writes surely take so many times as long as without one, chance aside; up to
+/// that their share gives way. By the percentile of a single look, which is half chance, a copy would wait
+/// at every other one, or would have to be let on at several times this.
+const SLOWER_MAX: f64 = 2.0;
+/// Less than this is left to the share.
 const UNNOTICED: Duration = Duration::from_millis(20);
 /// Fewer writes have no 99th percentile.
 const WRITES_MIN: u64 = 50;
@@ -57,6 +58,8 @@ pub(super) struct Readings {
     pub(super) query: Option<Reading<f64>>,
     /// The writes of the last second or more: how many, and what the slowest hundredth took.
     pub(super) writes: Option<(u64, Duration)>,
+    /// What the slowest hundredth of them takes at the least, of late: chance aside.
+    pub(super) writes_at_least: Option<Duration>,
     /// What the slowest hundredth usually takes when nothing is copied.
     pub(super) usual: Option<Duration>,
 }
@@ -159,17 +162,19 @@ pub(super) fn next_share(share: f64, readings: &Readings, copied: bool) -> f64 {
 }
 
 fn writes(readings: &Readings, bounds: &ThrottleBounds) -> Option<String> {
-    let (count, p99) = readings.writes?;
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
-    if let Some(bound) = bounds.write_p99.filter(|bound| count > 0 && p99 > *bound) {
+    if let (Some(bound), Some((count, p99))) = (bounds.write_p99, readings.writes)
+        && count > 0
+        && p99 > bound
+    {
         return Some(format!("p99 of writes is {:.1} ms, above {:.1} ms", ms(p99), ms(bound)));
     }
-    let usual = readings.usual.filter(|_| count >= WRITES_MIN)?;
+    let (at_least, usual) = readings.writes_at_least.zip(readings.usual)?;
     let bound = usual.mul_f64(SLOWER_MAX).max(usual + UNNOTICED);
-    (p99 > bound).then(|| {
+    (at_least > bound).then(|| {
         format!(
-            "p99 of writes is {:.1} ms, above {:.1} ms: without a copy it is {:.1} ms",
-            ms(p99),
+            "p99 of writes is {:.1} ms at least, above {:.1} ms: without a copy it is {:.1} ms",
+            ms(at_least),
             ms(bound),
             ms(usual)
         )
@@ -242,15 +247,22 @@ mod tests {
     #[test]
     fn writes_are_compared_with_what_they_take_without_a_copy() {
         let now = Instant::now();
-        let with = |count, p99_ms, usual_ms| Readings {
-            writes: Some((count, Duration::from_millis(p99_ms))),
-            usual: Some(Duration::from_millis(usual_ms)),
+        let with = |at_least_ms: Option<u64>, usual_ms: Option<u64>| Readings {
+            writes_at_least: at_least_ms.map(Duration::from_millis),
+            usual: usual_ms.map(Duration::from_millis),
             ..well(now)
         };
-        assert_eq!(decide(&with(1000, 39, 10), &bounds(), now), Verdict::Open);
-        assert!(why(&with(1000, 41, 10), &bounds(), now).contains("without a copy it is 10.0 ms"));
-        assert_eq!(decide(&with(1000, 20, 1), &bounds(), now), Verdict::Open, "it is chance");
-        assert_eq!(decide(&with(49, 500, 10), &bounds(), now), Verdict::Open, "too few to tell");
+        assert_eq!(decide(&with(Some(79), Some(40)), &bounds(), now), Verdict::Open);
+        assert!(
+            why(&with(Some(81), Some(40)), &bounds(), now).contains("without a copy it is 40.0 ms"),
+            "twice as long"
+        );
+        assert_eq!(decide(&with(Some(20), Some(1)), &bounds(), now), Verdict::Open, "left to the share");
+        assert!(why(&with(Some(22), Some(1)), &bounds(), now).contains("above 21.0 ms"));
+        assert_eq!(decide(&with(Some(500), None), &bounds(), now), Verdict::Open, "nothing to compare with");
+        // The percentile of one look says nothing by itself.
+        let look = Readings { writes: Some((60, Duration::from_millis(500))), ..with(Some(12), Some(10)) };
+        assert_eq!(decide(&look, &bounds(), now), Verdict::Open, "it may be chance");
     }
 
     #[test]

@@ -326,6 +326,7 @@ impl Throttles {
         let is_disturbed = copied || self.is_sick(name);
         let beside = kept.writes.take(latency, is_disturbed, Instant::now());
         kept.readings.writes = kept.writes.seen;
+        kept.readings.writes_at_least = kept.writes.at_least;
         kept.readings.usual = kept.writes.usual;
         self.learn(name, &kept.writes, is_disturbed);
         let Some(cluster) = self.clusters.cluster(name) else {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use super::checksum::{Side, Sum};
 use crate::backend::direct::Direct;
 use crate::migrations::copy::{Fate, Piece, Replace, copy_alone};
 use crate::migrations::engine::{
-    ChunkCost, Counters, EngineError, Pace, Permission, Shared, State, Verified, rows, run,
+    ChunkCost, Counters, EngineError, Laps, Pace, Permission, Shared, State, Verified, rows, run,
 };
 use crate::migrations::plan::{CopyPlan, Key, KeyRange};
 
@@ -28,6 +28,7 @@ const CATCH_UPS_MAX: u32 = 20;
 const REPAIR_ATTEMPTS: u32 = 20;
 /// Pause between them.
 const REPAIR_PAUSE: Duration = Duration::from_millis(100);
+const LOCKING: &str = "locking the table for a moment";
 
 /// Two connections that see both tables as of one moment, one for each table.
 struct Snapshots {
@@ -58,7 +59,8 @@ pub(crate) async fn verify(
         shared.counters.rows_compared.store(0, std::sync::atomic::Ordering::Relaxed);
         let (rows, differences) = compare(shared, pace, lock_within).await?;
         let Some(first) = differences.first() else {
-            return Ok(Verified { rows, passes: pass, repaired });
+            let held = shared.counters.longest_hold();
+            return Ok(Verified { rows, passes: pass, repaired, held });
         };
         if pass == PASSES_MAX {
             let (source, target) = (first.source, first.target);
@@ -144,7 +146,8 @@ async fn catch_up(shared: &Arc<Shared>, within: Duration) -> Result<(), EngineEr
 }
 
 impl Snapshots {
-    /// Locks the source, waits until the shadow is equal to it, opens the snapshots, unlocks.
+    /// Locks the source, waits until the shadow is equal to it, opens the snapshots, unlocks. Writers wait
+    /// from the moment that the lock is asked for: what can be prepared is, before that.
     async fn open(shared: &Arc<Shared>, within: Duration) -> Result<Self, EngineError> {
         let mut lock = shared.session().await?;
         let mut pair = Self {
@@ -156,40 +159,61 @@ impl Snapshots {
         for direct in [&mut pair.source, &mut pair.target] {
             run(direct, isolation, "opening a snapshot").await?;
         }
-        let what = "locking the table for a moment";
         catch_up(shared, within).await?;
         let seconds = within.as_secs().clamp(1, 3600);
         // A lock whose holder is not heard of any more ends soon.
         let bounds = format!("SET SESSION lock_wait_timeout = {seconds}, wait_timeout = {}", seconds * 3);
-        run(&mut lock, bounds, what).await?;
-        let locked = run(&mut lock, format!("LOCK TABLES {} READ", shared.plan.names.source()), what).await;
+        run(&mut lock, bounds, LOCKING).await?;
+        let mut laps = Laps::begin();
+        let opened = pair.open_locked(shared, (&mut lock, within), &mut laps).await;
+        shared.counters.note_hold(laps.total());
+        tracing::debug!(table = shared.plan.names.source(), %laps, "locked the table for snapshots");
+        lock.close().await;
+        opened.map(|()| pair)
+    }
+
+    async fn open_locked(
+        &mut self,
+        shared: &Arc<Shared>,
+        (lock, within): (&mut Direct, Duration),
+        laps: &mut Laps,
+    ) -> Result<(), EngineError> {
+        let locked = run(lock, format!("LOCK TABLES {} READ", shared.plan.names.source()), LOCKING).await;
+        laps.end("lock");
         match locked {
             Err(EngineError::Server { source, .. }) if source.errno() == Some(1205) => {
-                return Err(EngineError::Late { what, within });
+                return Err(EngineError::Late { what: LOCKING, within });
             }
             other => other?,
         };
-        let opened = pair.open_under_lock(shared, within).await;
-        let unlocked = run(&mut lock, "UNLOCK TABLES", what).await;
-        lock.close().await;
+        let opened = self.open_under_lock(shared, within, laps).await;
+        let unlocked = run(lock, "UNLOCK TABLES", LOCKING).await;
+        laps.end("unlock");
         opened?;
-        unlocked?;
-        Ok(pair)
+        unlocked.map(drop)
     }
 
-    async fn open_under_lock(&mut self, shared: &Arc<Shared>, within: Duration) -> Result<(), EngineError> {
-        let drained = async {
-            let marker = shared.mark().await?;
-            shared
-                .wait(|state| (state.book.marker() >= marker && state.book.is_drained()).then_some(()))
-                .await
-        };
+    async fn open_under_lock(
+        &mut self,
+        shared: &Arc<Shared>,
+        within: Duration,
+        laps: &mut Laps,
+    ) -> Result<(), EngineError> {
         let what = "applying the last changes under the lock";
-        timeout(within, drained).await.map_err(|_| EngineError::Late { what, within })??;
-        for direct in [&mut self.source, &mut self.target] {
-            run(direct, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", what).await?;
-        }
-        Ok(())
+        let late = || EngineError::Late { what, within };
+        let deadline = tokio::time::Instant::now() + within;
+        let marked = timeout_at(deadline, shared.mark()).await;
+        laps.end("marker");
+        let marker = marked.map_err(|_| late())??;
+        let is_equal = |state: &mut State| state.book.marker() >= marker && state.book.is_drained();
+        let drained = timeout_at(deadline, shared.wait(|state| is_equal(state).then_some(()))).await;
+        laps.end("changes");
+        drained.map_err(|_| late())??;
+        let begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+        let (source, target) =
+            tokio::join!(run(&mut self.source, begin, what), run(&mut self.target, begin, what));
+        laps.end("snapshots");
+        source.and(target).map(drop)
     }
 
     /// What both tables hold of a range: one behind the other; or (nobody else needs the server) both at

@@ -138,7 +138,8 @@ fn facts(row: &MigrationRow) -> Vec<(&'static str, Option<String>)> {
             progress.remaining().filter(|_| !row.state.is_over()).map(|left| left.as_secs().to_string()),
         ),
         ("attempts", Some(row.attempts.to_string())),
-        ("swap_ms", row.swap_took.map(|took| format!("{:.1}", took.as_secs_f64() * 1000.0))),
+        ("verify_held_ms", row.verify_held.map(ms)),
+        ("swap_ms", row.swap_took.map(ms)),
         ("carried_out_by", row.owner.clone()),
         ("submitted", Some(utc(row.submitted))),
         ("swapped", at(row.swapped)),
@@ -160,6 +161,10 @@ fn waits_for(row: &MigrationRow) -> Option<String> {
         return row.message.clone();
     }
     row.throttled.clone().or_else(|| row.message.clone())
+}
+
+fn ms(duration: Duration) -> String {
+    format!("{:.1}", duration.as_secs_f64() * 1000.0)
 }
 
 fn seconds(duration: Duration) -> AdminValue {
