@@ -99,9 +99,9 @@ fn brought_up(fresh: Option<&Reading>, last: Option<&Reading>, news: &ClusterNew
         .copied()
         .or_else(|| last.map(|last| Reading { foreign: Foreign { begun: 0, ..last.foreign }, ..*last }))?;
     let is_drained = known.is_drained || is_closed(news);
-    let state = known.state.max(news.state);
-    let is_worse = is_drained != known.is_drained || state != known.state;
-    is_worse.then_some(Reading { is_drained, state, ..known })
+    let is_stalling = known.is_stalling || news.is_stalling;
+    let worse = Reading { is_drained, is_stalling, state: known.state.max(news.state), ..known };
+    (worse != known).then_some(worse)
 }
 
 /// Drained, or closed by order. The ladder closes the lane of a cluster that is suspect, too: that is its
@@ -242,8 +242,10 @@ mod tests {
     #[test]
     fn what_became_worse_is_told_of_at_once() {
         let last = Reading { foreign: Foreign { running: 2, begun: 1 }, ..well(Moment(1)) };
-        let news =
-            |state, is_lane_open| ClusterNews { at: Instant::now(), state, is_lane_open, is_drained: false };
+        let news = |state, is_lane_open| {
+            let (at, is_stalling, is_drained) = (Instant::now(), false, false);
+            ClusterNews { at, state, is_stalling, is_lane_open, is_drained }
+        };
         assert_eq!(brought_up(None, None, &news(State::Suspect, true)), None, "nothing was read yet");
         assert_eq!(brought_up(None, Some(&last), &news(State::Healthy, true)), None);
         let foreign = Foreign { running: 2, begun: 0 };
@@ -251,6 +253,9 @@ mod tests {
         assert_eq!(brought_up(None, Some(&last), &news(State::Suspect, true)), Some(sick));
         let closed = Reading { is_drained: true, foreign, ..last };
         assert_eq!(brought_up(None, Some(&last), &news(State::Healthy, false)), Some(closed));
+        let stalls = ClusterNews { is_stalling: true, ..news(State::Healthy, true) };
+        let stalling = Reading { is_stalling: true, foreign, ..last };
+        assert_eq!(brought_up(None, Some(&last), &stalls), Some(stalling));
         // A fresh one is told of as it is, or worse; never better.
         assert_eq!(
             brought_up(Some(&last), None, &news(State::Suspect, true)).map(|at| at.foreign.begun),
