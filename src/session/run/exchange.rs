@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::error::{ClientError, Code, Outcome};
-use crate::execute::{self, Answer, Rechain, RelayError, Stop};
+use crate::execute::{self, Answer, Collected, Rechain, RelayError, Stop};
 use crate::plan::Pins;
 use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::command;
@@ -127,7 +127,11 @@ impl Session {
     }
 
     /// Collects the answer of the one command that was queued.
-    pub(in crate::session) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
+    pub(in crate::session) async fn collect(
+        &mut self,
+        held: &mut Held,
+        kind: CommandKind,
+    ) -> Flow<Collected> {
         let deadline = self.statement_deadline(Instant::now());
         let connection = &mut *held.checkout;
         self.tracker.start(kind, connection.capabilities());
@@ -141,30 +145,36 @@ impl Session {
                 _ = client.watch_close() => Stop::Left,
             }
         });
-        let error = match execute::collect(connection, &mut self.tracker, stop).await {
+        let admission = self.entrance.of(&self.services.admissions, &held.cluster);
+        let memory = Some(admission.memory());
+        let error = match execute::collect(connection, &mut self.tracker, memory, stop).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let RelayError::Stopped(why) = error else {
-            let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
-            let lost = ClientError::new(Code::ShardConnectionLost, message);
-            return Err(Failure::Unusable(lost.with_outcome(Outcome::Unknown)));
+        let failure = match error {
+            RelayError::Memory(_) => Failure::Unusable(admission.refuse_answer()),
+            RelayError::Stopped(Stop::Deadline) => {
+                Failure::Unusable(ClientError::of(Code::QueryTimeout).with_outcome(Outcome::Unknown))
+            }
+            RelayError::Stopped(Stop::Killed | Stop::TooLarge) => Failure::End(Ended::Killed),
+            RelayError::Stopped(Stop::Left) => {
+                Failure::End(Ended::Client(FrameError::Closed { mid_packet: false }))
+            }
+            error => {
+                let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
+                let lost = ClientError::new(Code::ShardConnectionLost, message);
+                return Err(Failure::Unusable(lost.with_outcome(Outcome::Unknown)));
+            }
         };
         // The connection is given up; what runs on the server must not go on.
         if let Err(error) = held.checkout.killer().kill_query().await {
             tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
         }
-        Err(match why {
-            Stop::Deadline => {
-                Failure::Unusable(ClientError::of(Code::QueryTimeout).with_outcome(Outcome::Unknown))
-            }
-            Stop::Killed | Stop::TooLarge => Failure::End(Ended::Killed),
-            Stop::Left => Failure::End(Ended::Client(FrameError::Closed { mid_packet: false })),
-        })
+        Err(failure)
     }
 
     /// Sends one text and collects its answer; an ERR packet is a refusal.
-    pub(in crate::session) async fn ask(&mut self, held: &mut Held, text: &[u8]) -> Flow<Vec<u8>> {
+    pub(in crate::session) async fn ask(&mut self, held: &mut Held, text: &[u8]) -> Flow<Collected> {
         let payload = command::query_payload(text, &[], held.checkout.capabilities());
         held.checkout.queue_command(&payload);
         let answer = self.collect(held, CommandKind::Query).await?;
@@ -281,7 +291,7 @@ pub(in crate::session) async fn read_ping(held: &mut Held) -> Result<ResponseEnd
     let mut ping = ResponseTracker::new();
     ping.start(CommandKind::Simple, connection.capabilities());
     let stop = pin!(stop_at(Instant::now() + PING_WAIT));
-    execute::collect(connection, &mut ping, stop).await?;
+    execute::collect(connection, &mut ping, None, stop).await?;
     Ok(ping.take_end())
 }
 
