@@ -1,16 +1,16 @@
 //! How many bytes are held on somebody's behalf: a number, its bound, and guards that give back.
 //!
 //! Nothing is allocated here. Whoever keeps bytes holds as many of a [`Memory`] first, and gets a [`Holding`]
-//! or is told that it is full. **Invariant**: what is used is the sum of the holdings that are alive, so it is
-//! zero when all are dropped, whether their tasks ended, were cancelled or panicked.
+//! or is told that it is full. **Invariant**: what is used is the sum of the holdings that are alive, so it
+//! is zero when all are dropped, whether their tasks ended, were cancelled or panicked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thiserror::Error;
 
-/// What one statement may keep without holding any of a [`Memory`], bytes: the buffers that its session and its
-/// connection have anyway.
+/// What one statement may keep without holding any of a [`Memory`], bytes: the buffers that its session and
+/// its connection have anyway.
 pub const OWN_BYTES: usize = 16 << 10;
 
 /// A bounded number of bytes.
@@ -225,7 +225,8 @@ mod tests {
                     Move::Grow(..) | Move::Drop(_) => 0,
                 };
                 prop_assert_eq!(memory.used(), sum(&held));
-                prop_assert!(memory.used() <= before.max(memory.bytes_max()), "added {} over the bound", asked);
+                let most = before.max(memory.bytes_max());
+                prop_assert!(memory.used() <= most, "added {} over the bound", asked);
             }
             held.clear();
             prop_assert_eq!(memory.used(), 0);

@@ -168,8 +168,8 @@ impl Admission {
         Entry::Refused(refusal)
     }
 
-    /// An answer that was being collected cannot be held: what the client is told, and that is counted. Whether
-    /// its statement was applied is not known.
+    /// An answer that was being collected cannot be held: what the client is told. It is counted.
+    /// Whether its statement was applied is not known.
     pub fn refuse_answer(&self) -> ClientError {
         self.count_refused(Class::Read, Why::Memory);
         Refusal::MEMORY.of_answer(&self.cluster)

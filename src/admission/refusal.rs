@@ -121,8 +121,8 @@ impl Refusal {
     pub(super) fn of_answer(&self, cluster: &ClusterName) -> ClientError {
         let (why, ms) = (self.why.name(), self.retry_after.as_millis());
         let message = format!(
-            "the answer was given up, as many bytes are held for the shard as may be (cluster {cluster}; reason \
-             {why}; retry after {ms} ms)"
+            "the answer was given up, as many bytes are held for the shard as may be (cluster {cluster}; \
+             reason {why}; retry after {ms} ms)"
         );
         ClientError::new(self.why.code(), message).with_outcome(Outcome::Unknown)
     }

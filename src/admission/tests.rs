@@ -547,7 +547,8 @@ proptest! {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
         runtime.block_on(async {
-            let mut clients = Clients { admission: admission_with(300_000), tasks: Vec::new(), flying: Arc::default() };
+            let (admission, flying) = (admission_with(300_000), Arc::default());
+            let mut clients = Clients { admission, tasks: Vec::new(), flying };
             for what in moves {
                 clients.play(what).await;
             }

@@ -61,12 +61,12 @@ impl DerefMut for Collected {
     }
 }
 
-/// Collects the answer to the one command that was queued on `connection`, as wire bytes. They are held of the
-/// cluster's `memory`; absent: for commands that are answered by OK or ERR.
+/// Collects the answer to the one command that was queued on `connection`, as wire bytes. They are held of
+/// the cluster's `memory`; absent: for commands that are answered by OK or ERR.
 ///
 /// # Errors
-/// As `super::relay`; an answer beyond [`COLLECT_BYTES_MAX`] is [`RelayError::TooLarge`], one that cannot be held
-/// [`RelayError::Memory`]. The connection is then in mid-answer.
+/// As `super::relay`; an answer beyond [`COLLECT_BYTES_MAX`] is [`RelayError::TooLarge`], one that cannot be
+/// held [`RelayError::Memory`]. The connection is then in mid-answer.
 pub async fn collect<S: Future<Output = Stop>>(
     connection: &mut Connection,
     tracker: &mut ResponseTracker,

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Elsewhere these are called closed, open and half-open, and half of the readers take that the other way
-//! round. While a server is left alone nobody waits for it; the pause over, one attempt is made, and the others
-//! are told of the failure before it until that one has ended. Each server has a breaker of its own, so a
-//! replica that is down says nothing about its primary.
+//! round. While a server is left alone nobody waits for it; the pause over, one attempt is made, and the
+//! others are told of the failure before it until that one has ended. Each server has a breaker of its own,
+//! so a replica that is down says nothing about its primary.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::admission::Admitted;
 use crate::backend::{ApplyError, Behind, Wanted};
 use crate::error::{ClientError, Code, Outcome};
-use crate::execute::{Collected, Rechain, RelayError, Stop};
+use crate::execute::{RelayError, Stop};
 use crate::health;
 use crate::ids::{ClusterName, Role};
 use crate::memory::OWN_BYTES;
@@ -13,9 +13,7 @@ use crate::plan::{Pins, Route, TransactionEffect};
 use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
 use crate::protocol::errors::ProtocolError;
-use crate::protocol::packet::HEADER_BYTES;
 use crate::protocol::response::{CommandKind, ResponseEnd};
-use crate::protocol::result::ERR_BYTE;
 use crate::sql::{self, StatementKind};
 
 use crate::session::Session;
@@ -544,22 +542,6 @@ impl Session {
                 "slow statement"
             );
         }
-    }
-
-    /// Sends the collected answer to a SET.
-    pub(in crate::session) async fn send_set_answer(&mut self, answer: Collected) -> Flow {
-        let seen = self.state_view().of_one(&answer);
-        self.send_collected(seen.map_or(answer, Collected::from)).await
-    }
-
-    /// Sends an answer that was collected, renumbered where it is one of several.
-    pub(in crate::session) async fn send_collected(&mut self, mut answer: Collected) -> Flow {
-        self.answer_failed = answer.get(HEADER_BYTES) == Some(&ERR_BYTE);
-        let mut rechain = Rechain::new(self.client.sequence(), self.more_results, self.capabilities);
-        rechain.rewrite(&mut answer, true);
-        self.client.queue_raw(&answer);
-        self.client.set_sequence(rechain.sequence());
-        Ok(self.client.flush().await?)
     }
 }
 

@@ -13,9 +13,9 @@ use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::command;
 use crate::protocol::errors::FrameError;
 use crate::protocol::framed::Framed;
-use crate::protocol::packet;
+use crate::protocol::packet::{self, HEADER_BYTES};
 use crate::protocol::response::{CommandKind, ResponseEnd, ResponseTracker, StateView};
-use crate::protocol::result::{ServerError, parse_text_row};
+use crate::protocol::result::{ERR_BYTE, ServerError, parse_text_row};
 
 use crate::session::Session;
 use crate::session::alarm::Alarm;
@@ -192,6 +192,22 @@ impl Session {
         let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at)).ok_or_else(bad)?;
         let value = parse_text_row(row, 1).map_err(|_| bad())?.first().copied().flatten();
         value.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| bad())).transpose()
+    }
+
+    /// Sends the collected answer to a SET.
+    pub(in crate::session) async fn send_set_answer(&mut self, answer: Collected) -> Flow {
+        let seen = self.state_view().of_one(&answer);
+        self.send_collected(seen.map_or(answer, Collected::from)).await
+    }
+
+    /// Sends an answer that was collected, renumbered where it is one of several.
+    pub(in crate::session) async fn send_collected(&mut self, mut answer: Collected) -> Flow {
+        self.answer_failed = answer.get(HEADER_BYTES) == Some(&ERR_BYTE);
+        let mut rechain = Rechain::new(self.client.sequence(), self.more_results, self.capabilities);
+        rechain.rewrite(&mut answer, true);
+        self.client.queue_raw(&answer);
+        self.client.set_sequence(rechain.sequence());
+        Ok(self.client.flush().await?)
     }
 
     /// When a statement that begins now is to have ended.
