@@ -25,6 +25,7 @@ pub mod clock;
 pub mod fail_point;
 pub mod gtid;
 pub mod ids;
+pub mod memory;
 pub mod redact;
 
 pub mod error;

@@ -533,3 +533,64 @@ async fn kill_query_ends_a_statement_that_waits_and_nothing_is_sent() {
     assert_eq!(first.await.expect("it ends").1.0, 0);
     assert_eq!(value(&mut conn, "SELECT COUNT(*) FROM issues").await, 0);
 }
+
+/// The bytes held for the first cluster.
+async fn memory_of(admin: &mut Conn, cluster: &str) -> u64 {
+    let sql = format!("SHOW ADMISSION WHERE cluster = {cluster} AND class = write");
+    let row: mysql_async::Row = admin.query_first(&sql).await.expect("works").expect("a row");
+    row.get("memory").expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_stalled_clusters_statements_are_bounded_in_memory() {
+    const TEXT: usize = 1 << 20;
+    let mut stand = Stand::start("[clusters.c1.permits]\nmemory = \"256MiB\"\n").await;
+    stand.one.sql("CREATE TABLE ws_1.texts (id INT PRIMARY KEY, t MEDIUMTEXT)");
+    stand.other.sql("CREATE TABLE ws_3.texts (id INT PRIMARY KEY, t MEDIUMTEXT)");
+    let insert = |id: u32, bytes: usize| format!("INSERT INTO texts VALUES ({id}, '{}')", "x".repeat(bytes));
+    let (mut idle, mut other) = (stand.client(1).await, stand.client(3).await);
+    run(&mut stand.admin, "SET GATE CLUSTER c1 BUFFERING FOR 600").await;
+    // The gate itself holds 64 MiB; each of these is counted twice, and the account is full before that.
+    let mut running = Vec::new();
+    for id in 0..7 {
+        running.push(begin(stand.client(1).await, insert(id, 8 * TEXT)));
+        stand.wait_held("c1", u64::from(id) + 1).await;
+    }
+    let full = memory_of(&mut stand.admin, "c1").await;
+    assert!(full > 7 * 16 * TEXT as u64, "{full}");
+    // A read is not held at the gate; it is large, and there is no room for it.
+    let large = format!("SELECT LENGTH('{}')", "x".repeat(40 * TEXT));
+    let mut reader = stand.client(1).await;
+    let lock = stand.client(1).await;
+    let blocked = begin(lock, format!("SELECT SLEEP(3600), '{}'", "y".repeat(40 * TEXT)));
+    let began = Instant::now();
+    while memory_of(&mut stand.admin, "c1").await < full + 80 * TEXT as u64 {
+        assert!(began.elapsed() < PATIENCE, "the slow read is not counted");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let told = refused(&mut reader, &large).await;
+    assert!(is_told(&told, RETRY, "E5012 shard_memory_full"), "{}: {}", told.0, told.1);
+    for word in ["on cluster c1", "reason memory", "retry after 1000 ms", "nothing was sent"] {
+        assert!(told.1.contains(word), "no {word:?} in {}", told.1);
+    }
+    // Small statements of the cluster, and large ones of the other, go on.
+    assert_eq!(value(&mut reader, "SELECT 1 + 1").await, 2);
+    assert_eq!(value(&mut idle, "SELECT COUNT(*) FROM texts").await, 0);
+    for id in 0..3 {
+        run(&mut other, &insert(id, 8 * TEXT)).await;
+    }
+    assert!(running.iter().all(|task| !task.is_finished()));
+    run(&mut stand.admin, "SET GATE CLUSTER c1 OPEN").await;
+    for task in running {
+        let (_, told, _) = task.await.expect("the client goes on");
+        assert_eq!(told.0, 0, "{told:?}");
+    }
+    // A client that leaves gives back what was held for it.
+    blocked.abort();
+    stand.wait_for("c1", "memory", 0).await;
+    stand.wait_for("c2", "memory", 0).await;
+    assert_eq!(stand.one.sql("SELECT COUNT(*) FROM ws_1.texts").trim(), "7");
+    assert_eq!(refused(&mut reader, &large).await.0, 0);
+    stand.wait_for("c1", "memory", 0).await;
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::fixture::FixedFleet;
 use super::*;
 use crate::admission::{Admissions, Request, WorkspaceLimitsBook};
-use crate::backend::{Counters, PoolStats};
+use crate::backend::{BreakerState, Counters, PoolStats};
 use crate::config::Config;
 use crate::drain::{
     ActEnd, Action, Because, By, Command, Covers, Decision, Entry, Event, GateState, How, Lane, Notice,
@@ -72,12 +72,14 @@ impl PoolsView for FixedPools {
             waiting: 0,
             max_connections: 100,
             counters: Counters { checkouts: 40, opened: 5, waits: 2, wait_us: 3000, ..Counters::default() },
+            breaker: BreakerState::Working,
             backoff: None,
             last_error: None,
         };
         let sick = PoolStats {
             idle: 0,
             busy: 0,
+            breaker: BreakerState::LeftAlone,
             backoff: Some(Duration::from_secs(4)),
             last_error: Some("connection refused".into()),
             ..pool("c2", Role::Primary, 13320)

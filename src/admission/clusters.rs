@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::entry::Admission;
+use super::entry::{Admission, Bounds};
 use super::request::{owner_of, workspace_key};
 use super::view::AdmissionView;
 use crate::config::{Cluster, Config, PermitSettings, WorkspaceDefaults};
@@ -23,7 +23,7 @@ pub struct Admissions {
 /// What new admissions begin with. Its lock is held while one is made.
 #[derive(Debug, Default)]
 struct Settings {
-    limits: BTreeMap<ClusterName, [PermitLimits; 2]>,
+    bounds: BTreeMap<ClusterName, Bounds>,
     own: BTreeMap<(Keyspace, WorkspaceId), WorkspaceLimits>,
 }
 
@@ -51,15 +51,15 @@ impl Admissions {
     /// Follows a new configuration. What is in flight, waits or is held stays.
     pub fn configure(&self, config: &Config) {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        settings.limits = config
+        settings.bounds = config
             .clusters
             .iter()
-            .map(|(name, cluster)| (name.clone(), limits_of(cluster, config.limits)))
+            .map(|(name, cluster)| (name.clone(), bounds_of(cluster, config)))
             .collect();
         let now = super::now();
         for (cluster, admission) in self.by_cluster.load().iter() {
-            if let Some(limits) = settings.limits.get(cluster) {
-                admission.configure(*limits, now);
+            if let Some(bounds) = settings.bounds.get(cluster) {
+                admission.configure(*bounds, now);
             }
         }
     }
@@ -89,7 +89,7 @@ impl Admissions {
     /// How the configured clusters' admissions are, in order of names.
     pub fn views(&self) -> Vec<AdmissionView> {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        let names: Vec<ClusterName> = settings.limits.keys().cloned().collect();
+        let names: Vec<ClusterName> = settings.bounds.keys().cloned().collect();
         drop(settings);
         names.iter().map(|name| self.of(name).view()).collect()
     }
@@ -97,9 +97,12 @@ impl Admissions {
 
 impl Settings {
     fn admission(&self, cluster: &ClusterName) -> Arc<Admission> {
-        let unknown = || limits_from(&PermitSettings::DEFAULT, [100, 100], WorkspaceDefaults::default());
-        let limits = self.limits.get(cluster).copied().unwrap_or_else(unknown);
-        let admission = Arc::new(Admission::new(cluster.clone(), limits, super::now()));
+        let unknown = || Bounds {
+            permits: limits_from(&PermitSettings::DEFAULT, [100, 100], WorkspaceDefaults::default()),
+            memory: PermitSettings::DEFAULT.memory_bytes_max(0),
+        };
+        let bounds = self.bounds.get(cluster).copied().unwrap_or_else(unknown);
+        let admission = Arc::new(Admission::new(cluster.clone(), bounds, super::now()));
         for ((keyspace, workspace), limits) in &self.own {
             if let Some(key) = workspace_key(keyspace, owner_of(workspace)) {
                 admission.limit_workspace(key, Some(*limits));
@@ -107,6 +110,11 @@ impl Settings {
         }
         admission
     }
+}
+
+fn bounds_of(cluster: &Cluster, config: &Config) -> Bounds {
+    let memory = cluster.permits.memory_bytes_max(config.listen.max_allowed_packet);
+    Bounds { permits: limits_of(cluster, config.limits), memory }
 }
 
 /// The bounds of a cluster's writes and reads. Unless told otherwise as many statements may be in flight as

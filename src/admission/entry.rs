@@ -10,8 +10,10 @@ use super::queue::{Asked, ClassQueue, Queued};
 use super::refusal::{Refusal, Why};
 use super::request::Request;
 use crate::drain::{Action, Covers, GateState, Permit, PermitLimits, Scope, WorkspaceLimits};
+use crate::error::ClientError;
 use crate::health::Class;
 use crate::ids::ClusterName;
+use crate::memory::{Holding, Memory};
 
 /// Told to who wanted to change a schema: the lane opens ten seconds after the cluster is well, at the
 /// earliest.
@@ -19,6 +21,15 @@ const RETRY_AFTER_DDL: Duration = Duration::from_secs(10);
 
 /// More than any bound.
 const NOT_DRAINED: u64 = u64::MAX;
+
+/// What a cluster's statements may come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Of writes and of reads.
+    pub(super) permits: [PermitLimits; 2],
+    /// Bytes held for the cluster.
+    pub(super) memory: usize,
+}
 
 /// One cluster's admission. Shares nothing with another's.
 #[derive(Debug)]
@@ -28,6 +39,7 @@ pub struct Admission {
     writes: ClassQueue,
     reads: ClassQueue,
     lane: DdlLane,
+    memory: Arc<Memory>,
     /// How far replicas are behind while the cluster is drained, ms; [`NOT_DRAINED`] otherwise.
     replicas_behind_ms: AtomicU64,
     /// By class and [`Why`], since the start.
@@ -49,15 +61,16 @@ pub enum Entry {
 }
 
 impl Admission {
-    /// All gates open, nothing in flight; the bounds are of writes and of reads.
-    pub(super) fn new(cluster: ClusterName, limits: [PermitLimits; 2], now: Instant) -> Self {
-        let [writes, reads] = limits;
+    /// All gates open, nothing in flight.
+    pub(super) fn new(cluster: ClusterName, bounds: Bounds, now: Instant) -> Self {
+        let [writes, reads] = bounds.permits;
         Self {
             cluster,
             gates: GateBook::default(),
             writes: ClassQueue::new(writes, now),
             reads: ClassQueue::new(reads, now),
             lane: DdlLane::default(),
+            memory: Memory::new(bounds.memory),
             replicas_behind_ms: AtomicU64::new(NOT_DRAINED),
             refused: Default::default(),
             held: AtomicU64::new(0),
@@ -69,8 +82,56 @@ impl Admission {
         &self.cluster
     }
 
+    /// Bytes held for the cluster.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
     /// Asks for a statement to be admitted.
     pub fn enter(self: &Arc<Self>, request: &Request<'_>, now: Instant) -> Entry {
+        self.enter_again(request, None, now)
+    }
+
+    /// Asks for a statement to be admitted that has waited: `kept` is what is held for it since.
+    pub fn enter_again(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        kept: Option<Holding>,
+        now: Instant,
+    ) -> Entry {
+        let mut memory = kept.filter(|kept| kept.is_of(&self.memory));
+        let bytes_held = request.bytes_held();
+        if bytes_held > 0 && !self.holds(&mut memory, bytes_held) {
+            return self.refuse(request.class, Refusal::MEMORY);
+        }
+        let entry = self.let_in(request, now);
+        let has_to_wait = matches!(entry, Entry::Waits(_) | Entry::Held(_));
+        if has_to_wait && !self.holds(&mut memory, request.bytes_waiting()) {
+            // Its place goes with the guard.
+            drop(entry);
+            return self.refuse(request.class, Refusal::MEMORY);
+        }
+        match entry {
+            Entry::In(admitted) if bytes_held > 0 => Entry::In(admitted.keep(memory)),
+            Entry::Waits(queued) => Entry::Waits(queued.keep(memory, bytes_held > 0)),
+            Entry::Held(held) => Entry::Held(held.keep(memory)),
+            other => other,
+        }
+    }
+
+    /// Holds at least so many bytes; false when that is more than may be held.
+    fn holds(&self, memory: &mut Option<Holding>, bytes: usize) -> bool {
+        match memory {
+            Some(held) => held.grow_to(bytes).is_ok(),
+            None => {
+                *memory = self.memory.hold(bytes).ok();
+                memory.is_some()
+            }
+        }
+    }
+
+    /// As [`Admission::enter`], by gates and permits alone.
+    fn let_in(self: &Arc<Self>, request: &Request<'_>, now: Instant) -> Entry {
         if request.changes_schema && self.is_ddl_closed() {
             return self.refuse(request.class, Refusal { why: Why::DdlLane, retry_after: RETRY_AFTER_DDL });
         }
@@ -105,6 +166,13 @@ impl Admission {
     fn refuse(&self, class: Class, refusal: Refusal) -> Entry {
         self.count_refused(class, refusal.why);
         Entry::Refused(refusal)
+    }
+
+    /// An answer that was being collected cannot be held: what the client is told. It is counted.
+    /// Whether its statement was applied is not known.
+    pub fn refuse_answer(&self) -> ClientError {
+        self.count_refused(Class::Read, Why::Memory);
+        Refusal::MEMORY.of_answer(&self.cluster)
     }
 
     /// Carries out an action that touches no server; others are not its business.
@@ -157,9 +225,11 @@ impl Admission {
         self.lane.is_closed()
     }
 
-    /// A place among the schema changes that wait for the lane to open; `None` when as many wait as may.
-    pub fn wait_for_lane(self: &Arc<Self>) -> Option<LaneWait> {
-        let wait = LaneWait::enter(Arc::clone(self))?;
+    /// A place among the schema changes that wait for the lane to open, for one of so many bytes; `None` when
+    /// as many wait, or are held in memory, as may.
+    pub fn wait_for_lane(self: &Arc<Self>, bytes: usize) -> Option<LaneWait> {
+        let memory = self.memory.hold(bytes).ok()?;
+        let wait = LaneWait::enter(Arc::clone(self), memory)?;
         self.held.fetch_add(1, Ordering::Relaxed);
         Some(wait)
     }
@@ -180,9 +250,10 @@ impl Admission {
         Seat { admission: Arc::clone(self), workspace }
     }
 
-    /// Sets other bounds of writes and reads; what is in flight or waits stays.
-    pub(super) fn configure(self: &Arc<Self>, limits: [PermitLimits; 2], now: Instant) {
-        for (class, limits) in [Class::Write, Class::Read].into_iter().zip(limits) {
+    /// Sets other bounds; what is in flight, waits or is held stays.
+    pub(super) fn configure(self: &Arc<Self>, bounds: Bounds, now: Instant) {
+        self.memory.set_bytes_max(bounds.memory);
+        for (class, limits) in [Class::Write, Class::Read].into_iter().zip(bounds.permits) {
             self.queue(class).change(self, class, |permits| {
                 permits.configure(limits);
                 permits.pump(now)
@@ -263,16 +334,28 @@ pub struct Admitted {
     permit: Option<Permit>,
     /// Changes of gates that were looked at.
     gates_seen: u64,
+    /// What is held for it, if it is large.
+    memory: Option<Holding>,
 }
 
 impl Admitted {
     pub(super) fn new(admission: &Arc<Admission>, class: Class, permit: Permit) -> Self {
-        Self { admission: Arc::clone(admission), class, permit: Some(permit), gates_seen: 0 }
+        Self { admission: Arc::clone(admission), class, permit: Some(permit), gates_seen: 0, memory: None }
     }
 
     pub(super) fn seen(mut self, gates_seen: u64) -> Self {
         self.gates_seen = gates_seen;
         self
+    }
+
+    pub(super) fn keep(mut self, memory: Option<Holding>) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// What is held for the statement, for when it asks anew.
+    pub fn take_memory(&mut self) -> Option<Holding> {
+        self.memory.take()
     }
 
     /// See [`Admission::drains`].

@@ -12,6 +12,7 @@ use super::refusal::{Refusal, Why};
 use super::request::Request;
 use crate::drain::{Covers, GateState, Gates, Ruling, Scope};
 use crate::ids::ClusterName;
+use crate::memory::Holding;
 use crate::topology::Shard;
 
 /// Told to who was held until its time was over.
@@ -142,6 +143,7 @@ pub struct Held {
     shard: Option<Arc<Shard>>,
     until: Instant,
     woken: oneshot::Receiver<()>,
+    memory: Option<Holding>,
 }
 
 /// How the wait at a gate ended.
@@ -162,7 +164,19 @@ impl Held {
         woken: oneshot::Receiver<()>,
     ) -> Self {
         let (bytes, shard) = (request.visit().bytes, request.shards.first().cloned());
-        Self { admission: Arc::clone(admission), number, scope, bytes, shard, until, woken }
+        let admission = Arc::clone(admission);
+        Self { admission, number, scope, bytes, shard, until, woken, memory: None }
+    }
+
+    /// Keeps what is held for the statement meanwhile.
+    pub(super) fn keep(mut self, memory: Option<Holding>) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// What is held for the statement, for when it asks anew.
+    pub fn take_memory(&mut self) -> Option<Holding> {
+        self.memory.take()
     }
 
     /// The cluster that it is held from.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::entry::Admission;
 use crate::drain::Lane;
+use crate::memory::Holding;
 
 /// Schema changes that wait for one cluster's lane; more are refused at once.
 const WAITING_MAX: u32 = 1024;
@@ -40,14 +41,15 @@ impl DdlLane {
 #[derive(Debug)]
 pub struct LaneWait {
     admission: Arc<Admission>,
+    _memory: Holding,
 }
 
 impl LaneWait {
-    pub(super) fn enter(admission: Arc<Admission>) -> Option<Self> {
+    pub(super) fn enter(admission: Arc<Admission>, memory: Holding) -> Option<Self> {
         let waiting = &admission.lane().waiting;
         let may = |count: u32| (count < WAITING_MAX).then_some(count + 1);
         waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).ok()?;
-        Some(Self { admission })
+        Some(Self { admission, _memory: memory })
     }
 
     /// Waits until the lane is open. The caller bounds the time.

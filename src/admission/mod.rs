@@ -6,6 +6,10 @@
 //! three are guards: dropped, they give back what they have. No lock is held while anything waits, and
 //! nothing changeable is shared between clusters.
 //!
+//! **Memory**: what is held for a cluster's statements is counted ([`Admission::memory`]): a statement from
+//! when it asks if it is large, and while it waits in any case. What is held goes along from guard to guard,
+//! so one that was held and asks anew is not refused for want of it.
+//!
 //! **Order**: a statement that has its permit was let through by the gates as they were when it got it. So
 //! once a gate is closed, who reads the number in flight and finds none knows that none will follow.
 
@@ -29,7 +33,7 @@ pub use limits::{LimitError, OWN_LIMITS_MAX, WorkspaceLimitsBook};
 pub use queue::{Queued, Turn};
 pub use refusal::{Refusal, Why};
 pub use request::{Request, owner_of, workspace_key};
-pub use view::{AdmissionView, ClassView, GateView};
+pub use view::{AdmissionView, ClassView, GateView, MemoryView};
 
 use std::time::Instant;
 

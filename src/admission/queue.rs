@@ -10,6 +10,7 @@ use super::refusal::{Refusal, Why};
 use crate::drain::{Answer, Ask, Due, Permit, PermitLimits, Permits, Ticket};
 use crate::health::Class;
 use crate::ids::NameMap;
+use crate::memory::Holding;
 
 /// A statement that waits looks this often whether the limit has grown meanwhile (a ramp grows by the clock,
 /// and what is in flight may be stuck), and whether it may still wait so long.
@@ -119,6 +120,8 @@ pub struct Queued {
     until: Instant,
     turn: oneshot::Receiver<Admitted>,
     gates_seen: u64,
+    memory: Option<Holding>,
+    memory_stays: bool,
 }
 
 /// How the wait for a permit ended.
@@ -141,7 +144,28 @@ impl Queued {
         gates_seen: u64,
     ) -> Self {
         let admission = Arc::clone(admission);
-        Self { admission, class, workspace, ticket, until, turn, gates_seen }
+        Self {
+            admission,
+            class,
+            workspace,
+            ticket,
+            until,
+            turn,
+            gates_seen,
+            memory: None,
+            memory_stays: false,
+        }
+    }
+
+    /// Keeps what is held for the statement while it waits; it stays held when its turn comes, or not.
+    pub(super) fn keep(mut self, memory: Option<Holding>, stays: bool) -> Self {
+        (self.memory, self.memory_stays) = (memory, stays);
+        self
+    }
+
+    /// What is held for the statement, for when it asks anew.
+    pub fn take_memory(&mut self) -> Option<Holding> {
+        self.memory.take()
     }
 
     /// Waits for the turn, for a bounded time. To be called once.
@@ -155,7 +179,10 @@ impl Queued {
                     drop(admitted);
                     return Turn::Changed;
                 }
-                Ok(Ok(admitted)) => return Turn::In(admitted.seen(self.gates_seen)),
+                Ok(Ok(admitted)) => {
+                    let memory = self.memory.take().filter(|_| self.memory_stays);
+                    return Turn::In(admitted.seen(self.gates_seen).keep(memory));
+                }
                 Ok(Err(_)) => return Turn::Refused(self.late()),
                 Err(_) if super::now() >= self.until => return Turn::Refused(self.late()),
                 Err(_) => {

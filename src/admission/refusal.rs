@@ -28,11 +28,13 @@ pub enum Why {
     NoFreePermit,
     /// Its workspace has as many statements in flight, waiting or per second as it may.
     WorkspaceLimit,
+    /// As many bytes are held for the cluster as may be.
+    Memory,
 }
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DdlLane,
         Self::Refused,
         Self::Drained,
@@ -42,6 +44,7 @@ impl Why {
         Self::Late,
         Self::NoFreePermit,
         Self::WorkspaceLimit,
+        Self::Memory,
     ];
 
     /// Name for people and metrics.
@@ -56,6 +59,7 @@ impl Why {
             Self::Late => "late",
             Self::NoFreePermit => "no_free_permit",
             Self::WorkspaceLimit => "workspace_limit",
+            Self::Memory => "memory",
         }
     }
 
@@ -69,6 +73,7 @@ impl Why {
             Self::Late => Code::ShardQueueLate,
             Self::NoFreePermit => Code::ShardLimited,
             Self::WorkspaceLimit => Code::WorkspaceLimit,
+            Self::Memory => Code::ShardMemoryFull,
         }
     }
 }
@@ -98,6 +103,9 @@ impl Refusal {
     /// Gates changed faster than the statement could follow.
     pub const GATES_UNSTEADY: Self = Self { why: Why::HeldTooLong, retry_after: Duration::from_secs(1) };
 
+    /// As many bytes are held for the cluster as may be.
+    pub const MEMORY: Self = Self { why: Why::Memory, retry_after: Duration::from_secs(1) };
+
     /// What the client is told: the shard, the reason, when to try again.
     pub fn error(&self, cluster: &ClusterName, shard: Option<&Shard>) -> ClientError {
         let (code, ms) = (self.why.code(), self.retry_after.as_millis().max(1));
@@ -108,5 +116,14 @@ impl Refusal {
         let message =
             format!("{} ({place}; reason {}; retry after {ms} ms)", code.sentence(), self.why.name());
         ClientError::new(code, message).with_outcome(Outcome::NotSent)
+    }
+    /// The same of an answer that was on its way: the statement had been sent.
+    pub(super) fn of_answer(&self, cluster: &ClusterName) -> ClientError {
+        let (why, ms) = (self.why.name(), self.retry_after.as_millis());
+        let message = format!(
+            "the answer was given up, as many bytes are held for the shard as may be (cluster {cluster}; \
+             reason {why}; retry after {ms} ms)"
+        );
+        ClientError::new(self.why.code(), message).with_outcome(Outcome::Unknown)
     }
 }

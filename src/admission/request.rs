@@ -7,12 +7,15 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use crate::drain::{Ask, Scope, Visit};
 use crate::health::Class;
 use crate::ids::{ClusterName, Keyspace, TableName, WorkspaceId};
+use crate::memory::OWN_BYTES;
 use crate::plan::Tables;
 use crate::sql::SqlMode;
 use crate::topology::Shard;
 
 /// What a statement keeps in memory beside its own bytes while it waits: its session's buffers.
 const BYTES_BESIDE: usize = 1 << 10;
+/// A statement on its way is there as it was received and as it is sent.
+const COPIES: usize = 2;
 
 /// A statement that asks to be admitted to one cluster.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +42,21 @@ pub struct Request<'a> {
     pub text: &'a [u8],
     /// How the text is read.
     pub mode: SqlMode,
-    /// Bytes of it that stay in memory while it waits.
+    /// Bytes of it that stay in memory until it has ended.
     pub bytes: usize,
 }
 
 impl Request<'_> {
+    /// Bytes that are held for it from the start: none of what fits its session's own buffers.
+    pub(super) fn bytes_held(&self) -> usize {
+        if self.bytes <= OWN_BYTES { 0 } else { self.bytes.saturating_mul(COPIES) + BYTES_BESIDE }
+    }
+
+    /// Bytes that are held for it while it waits.
+    pub(super) fn bytes_waiting(&self) -> usize {
+        self.bytes_held().max(self.bytes + BYTES_BESIDE)
+    }
+
     pub(super) fn ask(&self) -> Ask {
         Ask {
             workspace: self.workspace,

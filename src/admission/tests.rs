@@ -14,6 +14,7 @@ use crate::drain::{
 };
 use crate::health::Class;
 use crate::ids::{ClusterName, Keyspace, ShardName, TableName, WorkspaceId};
+use crate::memory::{Holding, OWN_BYTES};
 use crate::plan::Tables;
 use crate::sql::{ClientCharset, ServerVersion, SqlMode};
 use crate::topology::{EmbeddedStore, Shard, Store};
@@ -54,8 +55,16 @@ const WRITE: Request<'static> = Request {
 const READ: Request<'static> = Request { class: Class::Read, may_write: false, ..WRITE };
 const WITHIN: Request<'static> = Request { is_in_transaction: true, has_connection: true, ..WRITE };
 
+/// More than any test holds that is not about it.
+const MEMORY: usize = 1 << 30;
+
 fn admission() -> Arc<Admission> {
-    Arc::new(Admission::new(ClusterName::new("c1"), [LIMITS; 2], now()))
+    admission_with(MEMORY)
+}
+
+fn admission_with(memory: usize) -> Arc<Admission> {
+    let bounds = super::entry::Bounds { permits: [LIMITS; 2], memory };
+    Arc::new(Admission::new(ClusterName::new("c1"), bounds, now()))
 }
 
 fn let_in(admission: &Arc<Admission>, request: &Request<'_>) -> Admitted {
@@ -112,6 +121,64 @@ async fn permits_come_back_in_turn_whether_landed_or_dropped() {
     assert_eq!(in_flight(&admission), 4);
     drop(waiting);
     assert_eq!((in_flight(&admission), admission.view().classes[0].waiting), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_in_memory_is_bounded_and_comes_back() {
+    let large = Request { bytes: 2 * OWN_BYTES, ..WRITE };
+    let small = Request { bytes: OWN_BYTES, ..WRITE };
+    // Two large ones on their way, each there twice, and something beside.
+    let admission = admission_with(10 * OWN_BYTES);
+    let used = || admission.memory().used();
+    let small_ones: Vec<_> = (0..2).map(|_| let_in(&admission, &small)).collect();
+    assert_eq!(used(), 0, "what fits a session's own buffers is not counted");
+    let first = let_in(&admission, &large);
+    let second = let_in(&admission, &Request { is_in_transaction: true, ..large });
+    assert!(used() > 8 * OWN_BYTES, "{}", used());
+    assert_eq!(refused(&admission, &large), Why::Memory);
+    assert_eq!(refused(&admission, &Request { class: Class::Read, ..large }), Why::Memory);
+    // What waits is counted, however small.
+    let waiting = queued(&admission, &small);
+    let before = used();
+    assert_eq!(refused(&admission, &small), Why::Memory);
+    assert_eq!((used(), admission.view().classes[0].waiting), (before, 1), "its place was given up");
+    drop(let_in(&admission, &Request { is_in_transaction: true, ..small }));
+    drop((first, waiting));
+    second.land(Some(1.0), false, now());
+    drop(small_ones);
+    let view = admission.view();
+    assert_eq!((view.memory.used, view.classes[0].waiting, in_flight(&admission)), (0, 0, 0));
+    assert!(view.memory.peak > 9 * OWN_BYTES && view.memory.peak <= view.memory.bytes_max);
+    let refused = view.classes.map(|class| class.refused[Why::Memory as usize].1);
+    assert_eq!(refused, [2, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_held_in_memory_goes_along() {
+    let admission = admission_with(8 * OWN_BYTES);
+    let large = Request { bytes: 2 * OWN_BYTES, ..WRITE };
+    gate(&admission, WriteGate::Buffering);
+    let mut waiting = held(&admission, &large);
+    let before = admission.memory().used();
+    assert!(before > 4 * OWN_BYTES);
+    assert_eq!(refused(&admission, &large), Why::Memory);
+    assert_eq!(admission.view().held().0, 1);
+    gate(&admission, WriteGate::Open);
+    assert_eq!(waiting.released().await, Released::Again);
+    let kept = waiting.take_memory();
+    drop(waiting);
+    // Others come first; it is let in with what it has.
+    let _other = let_in(&admission, &Request { bytes: OWN_BYTES + 1, ..READ });
+    let again = Request { was_held: true, ..large };
+    let Entry::In(mut admitted) = admission.enter_again(&again, kept, now()) else { panic!("it was held") };
+    let kept = admitted.take_memory();
+    assert_eq!(kept.as_ref().map(Holding::bytes), Some(before));
+    drop(admitted);
+    // What is held of another cluster is no use here.
+    let elsewhere = admission_with(2 * OWN_BYTES);
+    assert!(matches!(elsewhere.enter_again(&again, kept, now()), Entry::Refused(Refusal::MEMORY)));
+    drop(_other);
+    assert_eq!((admission.memory().used(), elsewhere.memory().used()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -365,7 +432,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     ]);
     let permits = prop::sample::select(vec![PermitsHeld::Free, PermitsHeld::Few, PermitsHeld::Ramping]);
     let one = prop_oneof![
-        8 => (0..4_u64, prop::bool::weighted(0.15), 0..5000_usize)
+        8 => (0..4_u64, prop::bool::weighted(0.15), 0..40_000_usize)
             .prop_map(|(workspace, within, bytes)| Move::Ask { workspace, within, bytes }),
         5 => any::<usize>().prop_map(|which| Move::Land { which }),
         3 => any::<usize>().prop_map(|which| Move::Leave { which }),
@@ -467,6 +534,7 @@ impl Clients {
         let view = self.admission.view();
         assert_eq!((view.classes[0].in_flight, view.classes[0].waiting, view.held()), (0, 0, (0, 0)));
         assert_eq!((view.classes[0].waiting_bytes, view.gates), (0, Vec::new()));
+        assert_eq!(view.memory.used, 0);
         assert_eq!(self.admission.queue(Class::Write).lock().permits.workspaces(), 0);
         drop(let_in(&self.admission, &WRITE));
     }
@@ -479,7 +547,8 @@ proptest! {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
         runtime.block_on(async {
-            let mut clients = Clients { admission: admission(), tasks: Vec::new(), flying: Arc::default() };
+            let (admission, flying) = (admission_with(300_000), Arc::default());
+            let mut clients = Clients { admission, tasks: Vec::new(), flying };
             for what in moves {
                 clients.play(what).await;
             }

@@ -17,12 +17,25 @@ pub struct AdmissionView {
     pub is_ddl_closed: bool,
     /// Writes, then reads.
     pub classes: [ClassView; 2],
+    /// Bytes held for it now, at most since the start, and the bound.
+    pub memory: MemoryView,
     /// Gates that are not open, in order of their scopes.
     pub gates: Vec<GateView>,
     /// Statements that were held since the start.
     pub held_total: u64,
     /// How often the cluster was drained since the start.
     pub drains: u64,
+}
+
+/// Bytes held for one cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryView {
+    /// Now.
+    pub used: usize,
+    /// The most at once since the start.
+    pub peak: usize,
+    /// The bound.
+    pub bytes_max: usize,
 }
 
 /// Permits of one class.
@@ -81,10 +94,16 @@ impl Admission {
             cluster: self.cluster().clone(),
             is_ddl_closed: self.is_ddl_closed(),
             classes: [Class::Write, Class::Read].map(|class| self.class_view(class)),
+            memory: self.memory_view(),
             gates: closed,
             held_total: self.held_total(),
             drains: self.drains(),
         }
+    }
+
+    fn memory_view(&self) -> MemoryView {
+        let memory = self.memory();
+        MemoryView { used: memory.used(), peak: memory.peak(), bytes_max: memory.bytes_max() }
     }
 
     fn class_view(&self, class: Class) -> ClassView {

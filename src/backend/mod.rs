@@ -5,12 +5,13 @@
 //! connection, nor whether a statement is sent again: a [`Checkout`] error means that nothing was sent.
 //!
 //! States of a connection: *opening* → *busy* (lent) ⇄ *idle*; a dirty one is reset between busy and idle;
-//! any → closed. Of a server: working, or left alone for a while after failures (each doubles the pause).
+//! any → closed. Of a server: working, left alone after failures, retrying (`books/breaker.rs`).
 //!
 //! Invariants: connections and waiters are bounded per server; no lock is held across an await; nothing that
 //! changes is shared between clusters; a connection is lent only to sessions whose capabilities it was opened
 //! with.
 
+mod books;
 mod connection;
 mod control;
 mod delta;
@@ -22,12 +23,11 @@ mod pools;
 mod prepared;
 mod set_up;
 mod settings;
-mod state;
-mod stats;
 
 #[cfg(test)]
 mod tests;
 
+pub use books::{BreakerState, Counters, PoolStats, WAIT_BUCKETS_US};
 pub use connection::{Behind, Connection};
 pub use control::{KillError, Killer};
 pub use delta::{LoginTraits, has_odd_default, settings_delta};
@@ -39,4 +39,3 @@ pub use settings::{
     STATE_TRACKING, SessionSettings, SettingChange, UTF8MB4_GENERAL_CI, UnstableSetting, stable_literal,
     text_of_literal,
 };
-pub use stats::{Counters, PoolStats, WAIT_BUCKETS_US};

@@ -1,6 +1,6 @@
 //! The pool of one server: lends connections, opens a few at a time, bounds who waits.
 //!
-//! The books are in [`super::state`]; here are the lock around them, the waiting and the opening. The lock is
+//! The books are in [`super::books`]; here are the lock around them, the waiting and the opening. The lock is
 //! never held across an await, nor while a connection or a grant is dropped.
 
 use std::fmt;
@@ -13,12 +13,11 @@ use tokio::sync::oneshot;
 use tokio::time::{timeout, timeout_at};
 
 use super::Wanted;
+use super::books::{Due, PoolState, PoolStats, Taken};
 use super::connection::Connection;
 use super::control::{Control, Killer};
-use super::error::{CheckoutError, OpenFailure, Whereabouts};
+use super::error::{CheckoutError, OpenError, OpenFailure, Whereabouts};
 use super::open::Opener;
-use super::state::{Due, PoolState, Taken};
-use super::stats::PoolStats;
 use crate::config::PoolLimits;
 
 const COM_QUIT: u8 = 0x01;
@@ -51,10 +50,7 @@ pub(super) struct OpenPermit {
 impl Drop for OpenPermit {
     fn drop(&mut self) {
         if !self.is_used {
-            self.pool.change(|state, due| {
-                state.opening -= 1;
-                state.pump(due);
-            });
+            self.pool.change(PoolState::opening_over);
         }
     }
 }
@@ -188,16 +184,20 @@ impl Pool {
         wanted: &Wanted<'_>,
     ) -> Result<Checkout, CheckoutError> {
         let started = Instant::now();
-        let remembered = {
-            let state = self.lock();
-            state.barred.clone().or_else(|| state.backoff.current(started))
-        };
-        if let Some(failure) = remembered {
+        let failure = self.lock().closed_to_attempts(started);
+        if let Some(failure) = failure {
             return Err(self.at.open_failed(failure));
         }
         let opening = self.opener.open(wanted.class, wanted.settings);
         let Ok(opened) = timeout_at((started + wanted.within).into(), opening).await else {
-            self.lock().counters.timeouts += 1;
+            let cause = Arc::new(OpenError::Timeout { within: wanted.within });
+            let pause = {
+                let mut state = self.lock();
+                state.counters.timeouts += 1;
+                state.open_failed(&cause)
+            };
+            drop(permit);
+            self.pump_after(pause);
             return Err(self.at.timed_out(started.elapsed()));
         };
         match opened {
@@ -253,9 +253,9 @@ impl Pool {
         });
     }
 
-    /// The server is being left alone after failures.
+    /// The server is left alone after failures, or one attempt shows whether it is back.
     pub(super) fn is_failing(&self) -> bool {
-        self.lock().backoff.current(Instant::now()).is_some()
+        self.lock().is_failing(Instant::now())
     }
 
     /// Statements that use this server or wait for it.
@@ -302,7 +302,7 @@ impl Pool {
 
     pub(super) fn stats(&self) -> PoolStats {
         let state = self.lock();
-        let pause = state.backoff.pause(Instant::now());
+        let (breaker, backoff, last_error) = state.breaker(Instant::now());
         let mut counters = state.counters;
         counters.kills = self.control.kills();
         PoolStats {
@@ -315,8 +315,9 @@ impl Pool {
             waiting: state.waiters.len(),
             max_connections: state.max,
             counters,
-            backoff: pause.as_ref().map(|(left, _)| *left).filter(|left| !left.is_zero()),
-            last_error: pause.map(|(_, cause)| cause),
+            breaker,
+            backoff,
+            last_error,
         }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use thiserror::Error;
 
+use super::books::PoolStats;
 use super::connection::ProvenSettings;
 use super::control::Control;
 use super::error::{CheckoutError, Whereabouts};
@@ -20,7 +21,6 @@ use super::open::Opener;
 use super::pool::{Checkout, Pool};
 use super::set_up::StoredFunctions;
 use super::settings::SessionSettings;
-use super::stats::PoolStats;
 use crate::config::{self, Cluster, Config, Login};
 use crate::ids::{ClusterName, NameMap, Role, ServerId, WorkerId};
 use crate::protocol::capability::Capabilities;

@@ -494,6 +494,9 @@ async fn failing_servers_are_left_alone() {
     assert!(again.to_string().contains("c1") && again.to_string().contains(&port.to_string()), "{again}");
     assert_eq!(pools.stats()[0].counters.open_errors, 1);
     assert!(pools.stats()[0].backoff.is_some());
+    assert_eq!(pools.stats()[0].breaker, BreakerState::LeftAlone);
+    assert_eq!((pools.stats()[0].counters.trips, pools.stats()[0].counters.refused_at_once), (1, 1));
+    assert_eq!(pools.stats()[1].breaker, BreakerState::Working, "a server of its own, though the same");
     assert_eq!(client.checkout_within(Role::Replica, 500).await.unwrap_err().code(), Code::ShardUnreachable);
     assert_eq!(client.checkout_within(Role::Replica, 500).await.unwrap_err().code(), Code::NoReplica);
 }

@@ -8,12 +8,16 @@ use crate::redact::Secret;
 
 use super::decode::Object;
 use super::failover::{self, Failover};
-use super::keys::{Key, Section, Shape};
+use super::keys::{Key, Section, Shape, size_text};
 use super::ladder::{RUNGS, Rungs};
 use super::secrets::{self, Given};
 
 /// Most server connections of one pool.
 const POOL_CONNECTIONS_MAX: u64 = 100_000;
+/// Bytes held for a cluster at most, unless packets are large.
+const MEMORY_BYTES: usize = 256 << 20;
+/// A statement and its long parameter data, each as it was received and as it is sent.
+const PACKETS_HELD: usize = 4;
 /// Largest weight of a shard.
 const WEIGHT_MAX: u64 = 10_000;
 
@@ -128,6 +132,13 @@ const PERMITS: Section = Section {
         .or("2000"),
         Key::new("queue_bytes", Shape::Size(1 << 10, 1 << 40), "Bytes of those.").or("64MiB"),
         Key::new("wait", Shape::Duration(1), "No statement waits longer for its turn.").or("5s"),
+        Key::new(
+            "memory",
+            Shape::Size(1 << 20, 1 << 40),
+            "Bytes held for the cluster, writes and reads together: statements that wait or are held, large \
+             ones on their way, answers that are collected. At least four times listen.max_allowed_packet; \
+             without it 256MiB, or four times that.",
+        ),
     ],
 };
 
@@ -233,6 +244,8 @@ pub struct PermitSettings {
     pub queue_bytes: usize,
     /// No statement waits longer.
     pub wait: Duration,
+    /// Bytes held for the cluster; absent: see [`PermitSettings::memory_bytes_max`].
+    pub memory: Option<usize>,
 }
 
 impl PermitSettings {
@@ -244,7 +257,14 @@ impl PermitSettings {
         queue: 2000,
         queue_bytes: 64 << 20,
         wait: Duration::from_secs(5),
+        memory: None,
     };
+
+    /// Bytes held for the cluster at most, where clients may send packets of so many bytes.
+    pub fn memory_bytes_max(&self, packet_bytes_max: usize) -> usize {
+        let least = packet_bytes_max.saturating_mul(PACKETS_HELD);
+        self.memory.unwrap_or_else(|| MEMORY_BYTES.max(least))
+    }
 }
 
 /// One MySQL replication group.
@@ -387,6 +407,28 @@ impl PermitSettings {
             queue: object.number_u32("queue"),
             queue_bytes: usize::try_from(object.size("queue_bytes")).unwrap_or(usize::MAX),
             wait: object.duration("wait"),
+            memory: object
+                .has("memory")
+                .then(|| usize::try_from(object.size("memory")).unwrap_or(usize::MAX))
+                .filter(|bytes| *bytes > 0),
+        }
+    }
+}
+
+/// Every cluster's memory holds the largest statement: one that can never be held would be told to come again
+/// for ever.
+pub(super) fn check_memory(root: &Object<'_>, packet_bytes_max: usize) {
+    for (_, _, cluster) in root.named("clusters") {
+        let Some(permits) = cluster.section("permits") else { continue };
+        let least = packet_bytes_max.saturating_mul(PACKETS_HELD);
+        let given = PermitSettings::decode(&permits).memory;
+        if given.is_some_and(|bytes| bytes < least) {
+            let (packet, least) = (size_text(packet_bytes_max as u64), size_text(least as u64));
+            let message = format!(
+                "a statement of listen.max_allowed_packet ({packet}) is held up to {PACKETS_HELD} times: at \
+                 least {least}"
+            );
+            root.fault(permits.place_of("memory").error(message));
         }
     }
 }

@@ -112,7 +112,8 @@ impl Shape {
     }
 }
 
-fn size_text(bytes: u64) -> String {
+/// A size as a file would give it.
+pub(super) fn size_text(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.iter().find(|(factor, _)| bytes >= *factor && bytes.is_multiple_of(*factor)) {
         Some((factor, unit)) => format!("{}{unit}", bytes / factor),

@@ -114,6 +114,7 @@ fn decode(decoder: &Decoder<'_>) -> Option<Config> {
     check_heartbeat(&root, health.as_ref(), &keyspaces);
     if let (Some(listen), Some(admin)) = (&listen, &admin) {
         check_addresses(&root, listen, admin);
+        fleet::check_memory(&root, listen.max_allowed_packet);
     }
     Some(Config {
         path: root.file().to_owned(),

@@ -116,6 +116,7 @@ codes! {
     5009 ShardQueueLate "shard_queue_late", 1205 "HY000", Shard Later, "the statement waited too long for its turn at the shard; nothing was sent", "run it again after the time given; see `SHOW ADMISSION` on the admin port";
     5010 ShardLimited "shard_limited", 1205 "HY000", Shard Later, "the shard is not well and takes few statements at once; nothing was sent", "run it again after the time given; see `SHOW ADMISSION` on the admin port";
     5011 WorkspaceLimit "workspace_limit", 1205 "HY000", Client Later, "the workspace has as many statements at the shard as it may; nothing was sent", "run it again after the time given; see `SHOW WORKSPACE LIMITS` on the admin port";
+    5012 ShardMemoryFull "shard_memory_full", 1205 "HY000", Shard Later, "as many bytes are held for the shard as may be; nothing was sent", "run it again after the time given; see `memory` in `SHOW ADMISSION` on the admin port";
     5003 UserBusy "user_busy", 1226 "42000", Proxy FreshConnection, "the user has too many statements in flight", "raise the user's max_in_flight";
     5004 TransactionTimeout "transaction_timeout", 1205 "HY000", Proxy Never, "the transaction ran longer than allowed and was rolled back", "raise timeouts.transaction";
     5005 TooManyPrepared "too_many_prepared", 1461 "42000", Client Never, "too many prepared statements in this session", "close statements that are no longer used";

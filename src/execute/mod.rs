@@ -6,6 +6,6 @@ mod collect;
 mod rechain;
 mod relay;
 
-pub use collect::{COLLECT_BYTES_MAX, collect};
+pub use collect::{COLLECT_BYTES_MAX, Collected, collect};
 pub use rechain::Rechain;
 pub use relay::{Answer, RelayError, Stop, relay};

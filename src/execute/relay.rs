@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::backend::Connection;
+use crate::memory::Full;
 use crate::protocol::errors::{FrameError, ProtocolError};
 use crate::protocol::framed::Framed;
 use crate::protocol::response::{Advance, CommandKind, ResponseTracker, StateView};
@@ -49,6 +50,9 @@ pub enum RelayError {
         /// The bound.
         bytes_max: usize,
     },
+    /// The answer is more than may be held for the cluster.
+    #[error("the answer cannot be held: {0}")]
+    Memory(#[source] Full),
     /// The server asked for a file that nobody was asked to send.
     #[error("the server asks for a client's file")]
     UnaskedFile,

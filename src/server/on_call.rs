@@ -243,6 +243,8 @@ fn put_cluster(text: &mut String, row: &Row) {
     let (limit, flying, waiting, held) = (of("limit"), of("in_flight"), of("waiting"), of("held"));
     let permits = format!("permits {} ({flying} of {limit} in flight, {waiting} wait)", of("permits"));
     line("gates", format!("ddl {}   {permits}   writes {} ({held} held)", of("ddl"), of("gate")));
+    let memory = format!("{} of {} bytes held", of("memory"), of("memory_max"));
+    line("limits", format!("{memory}   connections {}", of("breaker")));
     if cell(row, "worst_signal").is_some() {
         let (signal, value, unit) = (of("worst_signal"), of("value"), of("unit"));
         line("worst", format!("{signal} {value} {unit} (from {})", of("threshold")));

@@ -48,7 +48,7 @@ impl Session {
         // What was held has waited since.
         let now = if self.asks_anew { Instant::now() } else { self.seen_at };
         let admission = self.entrance.of(&self.services.admissions, &place.cluster);
-        match admission.enter(&request, now) {
+        match admission.enter_again(&request, self.carried.take(), now) {
             Entry::In(admitted) => Ok(Some(admitted)),
             entry => {
                 let entered = Box::pin(self.wait_to_enter(entry, job, place)).await;
@@ -69,7 +69,7 @@ impl Session {
         if !admission.is_ddl_closed() || until <= Instant::now() {
             return Ok(());
         }
-        let Some(wait) = admission.wait_for_lane() else { return Ok(()) };
+        let Some(wait) = admission.wait_for_lane(job.text.len()) else { return Ok(()) };
         let mut waiting = self.entry.waiting();
         tokio::select! {
             biased;
@@ -99,19 +99,23 @@ impl Session {
             }
             let request = Request { was_held: true, ..self.request(job, place) };
             let admission = self.entrance.of(&self.services.admissions, &place.cluster);
-            entry = admission.enter(&request, Instant::now());
+            entry = admission.enter_again(&request, self.carried.take(), Instant::now());
         }
         Err(told(Refusal::GATES_UNSTEADY, place).into())
     }
 
     async fn wait_for_turn(&mut self, mut queued: Queued) -> Flow<Turn> {
         let mut waiting = self.entry.waiting();
-        tokio::select! {
+        let turn = tokio::select! {
             biased;
-            turn = queued.turn() => Ok(turn),
-            error = self.client.watch_close() => Err(error.into()),
-            stopped = waiting.stopped() => Err(stopped.into()),
+            turn = queued.turn() => turn,
+            error = self.client.watch_close() => return Err(error.into()),
+            stopped = waiting.stopped() => return Err(stopped.into()),
+        };
+        if let Turn::Changed = turn {
+            self.carried = queued.take_memory();
         }
+        Ok(turn)
     }
 
     /// Waits until the gate that holds a statement is changed.
@@ -124,23 +128,34 @@ impl Session {
             stopped = waiting.stopped() => return Err(stopped.into()),
         };
         match released {
-            Released::Again => Ok(()),
+            Released::Again => {
+                self.carried = held.take_memory();
+                Ok(())
+            }
             Released::Refused(refusal) => Err(refusal.error(held.cluster(), shard.or(held.shard())).into()),
         }
     }
 
     /// Asks for a statement that runs at several places: one permit on each cluster, for its parts run one
     /// after another. Always in the order of names, so that two such statements cannot wait for each other.
-    pub(super) async fn admit_all(&mut self, job: &Job<'_>, places: &[&Place]) -> Flow<Vec<Admitted>> {
+    /// `places`: where, and the bytes of what is sent there.
+    pub(super) async fn admit_all(
+        &mut self,
+        job: &Job<'_>,
+        places: &[(&Place, usize)],
+    ) -> Flow<Vec<Admitted>> {
         let mut places = places.to_vec();
-        places.sort_by(|a, b| a.cluster.cmp(&b.cluster));
+        places.sort_by(|(a, _), (b, _)| a.cluster.cmp(&b.cluster));
         let mut admitted = Vec::with_capacity(places.len());
-        for of_cluster in places.chunk_by(|a, b| a.cluster == b.cluster) {
-            let shards = of_cluster.iter().filter_map(|place| place.shard.clone()).collect::<Vec<_>>();
-            let place = of_cluster[0];
-            let request = Request { shards: &shards, workspace: Some(WIDE), ..self.request(job, place) };
+        for of_cluster in places.chunk_by(|(a, _), (b, _)| a.cluster == b.cluster) {
+            let shards = of_cluster.iter().filter_map(|(place, _)| place.shard.clone()).collect::<Vec<_>>();
+            let (place, whole) = (of_cluster[0].0, self.request(job, of_cluster[0].0));
+            // What was received is there once, whatever it was split into.
+            let received = if admitted.is_empty() { whole.bytes } else { 0 };
+            let bytes = of_cluster.iter().map(|(_, bytes)| bytes).sum::<usize>() + received;
+            let request = Request { shards: &shards, workspace: Some(WIDE), bytes, ..whole };
             let admission = self.entrance.of(&self.services.admissions, &place.cluster);
-            match admission.enter(&request, Instant::now()) {
+            match admission.enter_again(&request, self.carried.take(), Instant::now()) {
                 Entry::In(one) => admitted.push(one),
                 Entry::Refused(refusal) => return Err(told(refusal, place).into()),
                 Entry::Held(held) => return Err(Failure::Anew(Some(Box::new(held)))),

@@ -75,6 +75,7 @@ impl Session {
             meter: NearMeter::default(),
             entrance: NearAdmission::default(),
             asks_anew: false,
+            carried: None,
             waits: None,
             state,
             alarm: Alarm::default(),
@@ -123,6 +124,7 @@ impl Session {
         }
         self.more_results = false;
         self.asks_anew = false;
+        self.carried = None;
         match result {
             Ok(()) => {}
             Err(Failure::Refused(error) | Failure::Retry(error) | Failure::Unusable(error)) => {

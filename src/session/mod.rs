@@ -42,6 +42,7 @@ use crate::config::User;
 use crate::error::Code;
 use crate::health::NearMeter;
 use crate::ids::WorkerId;
+use crate::memory::Holding;
 use crate::protocol::auth::Nonce;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::framed::Framed;
@@ -76,6 +77,8 @@ struct Session {
     entrance: NearAdmission,
     /// The statement that is being worked on was held at a gate.
     asks_anew: bool,
+    /// What is held in memory for it since.
+    carried: Option<Holding>,
     /// What it has waited for so far, as a schema change.
     waits: Option<Box<Waits>>,
     state: State,

@@ -131,6 +131,7 @@ impl Session {
     pub(super) async fn repeat(&mut self, mut asked: Asked<'_>) -> Flow {
         let (mut attempt, mut anew) = (1, 0);
         self.asks_anew = false;
+        self.carried = None;
         self.waits = None;
         loop {
             let done = match &mut asked {

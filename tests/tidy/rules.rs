@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("clock", 0),
     ("fail_point", 0),
     ("gtid", 0),
+    ("memory", 0),
     ("redact", 0),
     ("error", 1),
     ("config", 2),

@@ -203,7 +203,7 @@ fn admission(out: &mut Text, views: &[AdmissionView]) {
         }
     }
     type Whole = fn(&AdmissionView) -> u64;
-    let values: [(&str, &str, &str, Whole); 6] = [
+    let values: [(&str, &str, &str, Whole); 9] = [
         (
             "bulkhead_admission_gate",
             "gauge",
@@ -217,6 +217,15 @@ fn admission(out: &mut Text, views: &[AdmissionView]) {
         ("bulkhead_admission_held_bytes", "gauge", "Bytes of those.", |view| view.held().1 as u64),
         ("bulkhead_admission_held_total", "counter", "Statements that were held.", |view| view.held_total),
         ("bulkhead_admission_drains_total", "counter", "Drains of the cluster.", |view| view.drains),
+        ("bulkhead_admission_memory_bytes", "gauge", "Bytes held for the cluster.", |view| {
+            view.memory.used as u64
+        }),
+        ("bulkhead_admission_memory_peak_bytes", "gauge", "The most of those at once since start.", |view| {
+            view.memory.peak as u64
+        }),
+        ("bulkhead_admission_memory_max_bytes", "gauge", "Bytes that may be held.", |view| {
+            view.memory.bytes_max as u64
+        }),
     ];
     for (name, kind, help, value) in values {
         out.head(name, kind, help);
@@ -445,7 +454,7 @@ fn pools(out: &mut Text, pools: &[PoolStats]) {
         }
     }
     type Value = fn(&PoolStats) -> u64;
-    let values: [(&str, &str, &str, Value); 9] = [
+    let values: [(&str, &str, &str, Value); 11] = [
         ("bulkhead_pool_max_connections", "gauge", "Bound of the connections.", |p| p.max_connections as u64),
         ("bulkhead_pool_waiting", "gauge", "Statements that wait for a connection.", |p| p.waiting as u64),
         ("bulkhead_pool_opened_total", "counter", "Connections opened.", |p| p.counters.opened),
@@ -456,9 +465,21 @@ fn pools(out: &mut Text, pools: &[PoolStats]) {
         ("bulkhead_pool_queue_full_total", "counter", "Statements refused: too many wait.", |p| {
             p.counters.queue_full
         }),
-        ("bulkhead_pool_left_alone", "gauge", "1 while the server is left alone after failures.", |p| {
-            u64::from(p.backoff.is_some())
+        ("bulkhead_pool_trips_total", "counter", "Times that the server began to be left alone.", |p| {
+            p.counters.trips
         }),
+        (
+            "bulkhead_pool_refused_at_once_total",
+            "counter",
+            "Statements told at once of a failure before them.",
+            |p| p.counters.refused_at_once,
+        ),
+        (
+            "bulkhead_pool_breaker",
+            "gauge",
+            "0 working, 1 retrying, 2 left alone after failures (closed, half-open, open elsewhere).",
+            |p| p.breaker as u64,
+        ),
     ];
     for (name, kind, help, value) in values {
         out.head(name, kind, help);

@@ -20,6 +20,8 @@ pub(super) fn pools(context: &AdminContext) -> AdminTable {
         ("opened", Number),
         ("closed", Number),
         ("open_errors", Number),
+        ("trips", Number),
+        ("refused_at_once", Number),
         ("stale", Number),
         ("evicted", Number),
         ("resets", Number),
@@ -50,6 +52,8 @@ fn pool_row(pool: &PoolStats) -> Vec<AdminValue> {
         counters.opened.into(),
         counters.closed.into(),
         counters.open_errors.into(),
+        counters.trips.into(),
+        counters.refused_at_once.into(),
         counters.stale.into(),
         counters.evicted.into(),
         counters.resets.into(),
@@ -77,16 +81,11 @@ pub(super) fn servers(context: &AdminContext) -> AdminTable {
         ("last_error", Text),
     ]);
     for pool in sorted(context) {
-        let state = match (&pool.backoff, &pool.last_error) {
-            (Some(_), _) => "left_alone",
-            (None, Some(_)) => "retrying",
-            (None, None) => "working",
-        };
         table.push([
             AdminValue::text(&pool.cluster),
             AdminValue::text(&pool.server),
             AdminValue::text(pool.role),
-            state.into(),
+            pool.breaker.name().into(),
             (pool.idle + pool.busy).into(),
             pool.busy.into(),
             pool.waiting.into(),

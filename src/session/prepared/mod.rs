@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::backend::{Prepared as ServerPrepared, PreparedKey, TextHash};
 use crate::error::{ClientError, Code};
+use crate::execute::Collected;
 use crate::ids::NameMap;
 use crate::plan::{Destination, LocalAnswer, Plan};
 use crate::protocol::binary::{ParameterTypes, Parameters};
@@ -202,7 +203,7 @@ impl Session {
         held: &mut Held,
         place: &Place,
         text: &[u8],
-    ) -> Flow<(Vec<u8>, Option<ServerPrepared>)> {
+    ) -> Flow<(Collected, Option<ServerPrepared>)> {
         self.apply_state(held, place).await?;
         held.checkout.queue_command(&command::string_payload(code::STMT_PREPARE, text));
         let answer = self.collect(held, CommandKind::Prepare).await?;
@@ -378,6 +379,7 @@ impl Session {
             // The session's settings are queued already: nobody else may have them.
             .map_err(|_| Failure::Unusable(ClientError::of(Code::NotSupported)))?;
         connection.queue_command(&self.outgoing);
+        self.give_back_outgoing();
         self.last_executed = prepared.id;
         Ok(answers)
     }
@@ -389,7 +391,7 @@ impl Session {
         held: &mut Held,
         place: &Place,
         (text, params): (&[u8], &[u16]),
-    ) -> Flow<Vec<u8>> {
+    ) -> Flow<Collected> {
         let key = self.prepared_key(TextHash::of(text), place);
         let prepared = match held.checkout.prepared(key) {
             Some(prepared) => prepared,

@@ -5,16 +5,15 @@ use std::time::{Duration, Instant};
 use crate::admission::Admitted;
 use crate::backend::{ApplyError, Behind, Wanted};
 use crate::error::{ClientError, Code, Outcome};
-use crate::execute::{Rechain, RelayError, Stop};
+use crate::execute::{RelayError, Stop};
 use crate::health;
 use crate::ids::{ClusterName, Role};
+use crate::memory::OWN_BYTES;
 use crate::plan::{Pins, Route, TransactionEffect};
 use crate::protocol::capability::{CLASS_MASK, StatusFlags};
 use crate::protocol::command;
 use crate::protocol::errors::ProtocolError;
-use crate::protocol::packet::HEADER_BYTES;
 use crate::protocol::response::{CommandKind, ResponseEnd};
-use crate::protocol::result::ERR_BYTE;
 use crate::sql::{self, StatementKind};
 
 use crate::session::Session;
@@ -69,6 +68,7 @@ impl Session {
         // Gates may have changed while the pool had no connection.
         let is_stale = !has_connection && admitted.as_ref().is_some_and(Admitted::is_stale);
         if is_stale && !matches!(job.payload, Payload::Raw(_)) {
+            self.carried = admitted.and_then(|mut admitted| admitted.take_memory());
             held.checkout.checkin();
             return Err(Failure::Anew(None));
         }
@@ -213,12 +213,20 @@ impl Session {
                 self.outgoing.clear();
                 command::put_query(&mut self.outgoing, text, attributes, connection.capabilities());
                 connection.queue_command(&self.outgoing);
+                self.give_back_outgoing();
             }
             Payload::Raw(payload) => connection.queue_command(payload),
             Payload::Execute(_) => {}
         }
         self.tracker.start(job.kind, connection.capabilities());
         Ok(answers)
+    }
+
+    /// Gives the memory of a large command back: it is queued, and the session's own copy is enough.
+    pub(in crate::session) fn give_back_outgoing(&mut self) {
+        if self.outgoing.capacity() > OWN_BYTES {
+            self.outgoing = Vec::new();
+        }
     }
 
     /// Queues a COM_PING behind a query whose rows end in a packet that does not tell of changed state, where
@@ -534,22 +542,6 @@ impl Session {
                 "slow statement"
             );
         }
-    }
-
-    /// Sends the collected answer to a SET.
-    pub(in crate::session) async fn send_set_answer(&mut self, answer: Vec<u8>) -> Flow {
-        let seen = self.state_view().of_one(&answer);
-        self.send_collected(seen.unwrap_or(answer)).await
-    }
-
-    /// Sends an answer that was collected, renumbered where it is one of several.
-    pub(in crate::session) async fn send_collected(&mut self, mut answer: Vec<u8>) -> Flow {
-        self.answer_failed = answer.get(HEADER_BYTES) == Some(&ERR_BYTE);
-        let mut rechain = Rechain::new(self.client.sequence(), self.more_results, self.capabilities);
-        rechain.rewrite(&mut answer, true);
-        self.client.queue_raw(&answer);
-        self.client.set_sequence(rechain.sequence());
-        Ok(self.client.flush().await?)
     }
 }
 

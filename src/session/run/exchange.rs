@@ -7,15 +7,15 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::error::{ClientError, Code, Outcome};
-use crate::execute::{self, Answer, Rechain, RelayError, Stop};
+use crate::execute::{self, Answer, Collected, Rechain, RelayError, Stop};
 use crate::plan::Pins;
 use crate::protocol::capability::{Capabilities, StatusFlags};
 use crate::protocol::command;
 use crate::protocol::errors::FrameError;
 use crate::protocol::framed::Framed;
-use crate::protocol::packet;
+use crate::protocol::packet::{self, HEADER_BYTES};
 use crate::protocol::response::{CommandKind, ResponseEnd, ResponseTracker, StateView};
-use crate::protocol::result::{ServerError, parse_text_row};
+use crate::protocol::result::{ERR_BYTE, ServerError, parse_text_row};
 
 use crate::session::Session;
 use crate::session::alarm::Alarm;
@@ -127,7 +127,11 @@ impl Session {
     }
 
     /// Collects the answer of the one command that was queued.
-    pub(in crate::session) async fn collect(&mut self, held: &mut Held, kind: CommandKind) -> Flow<Vec<u8>> {
+    pub(in crate::session) async fn collect(
+        &mut self,
+        held: &mut Held,
+        kind: CommandKind,
+    ) -> Flow<Collected> {
         let deadline = self.statement_deadline(Instant::now());
         let connection = &mut *held.checkout;
         self.tracker.start(kind, connection.capabilities());
@@ -141,30 +145,36 @@ impl Session {
                 _ = client.watch_close() => Stop::Left,
             }
         });
-        let error = match execute::collect(connection, &mut self.tracker, stop).await {
+        let admission = self.entrance.of(&self.services.admissions, &held.cluster);
+        let memory = Some(admission.memory());
+        let error = match execute::collect(connection, &mut self.tracker, memory, stop).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let RelayError::Stopped(why) = error else {
-            let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
-            let lost = ClientError::new(Code::ShardConnectionLost, message);
-            return Err(Failure::Unusable(lost.with_outcome(Outcome::Unknown)));
+        let failure = match error {
+            RelayError::Memory(_) => Failure::Unusable(admission.refuse_answer()),
+            RelayError::Stopped(Stop::Deadline) => {
+                Failure::Unusable(ClientError::of(Code::QueryTimeout).with_outcome(Outcome::Unknown))
+            }
+            RelayError::Stopped(Stop::Killed | Stop::TooLarge) => Failure::End(Ended::Killed),
+            RelayError::Stopped(Stop::Left) => {
+                Failure::End(Ended::Client(FrameError::Closed { mid_packet: false }))
+            }
+            error => {
+                let message = format!("{}: {error}", Code::ShardConnectionLost.sentence());
+                let lost = ClientError::new(Code::ShardConnectionLost, message);
+                return Err(Failure::Unusable(lost.with_outcome(Outcome::Unknown)));
+            }
         };
         // The connection is given up; what runs on the server must not go on.
         if let Err(error) = held.checkout.killer().kill_query().await {
             tracing::warn!(cluster = %held.cluster, %error, "statement not killed");
         }
-        Err(match why {
-            Stop::Deadline => {
-                Failure::Unusable(ClientError::of(Code::QueryTimeout).with_outcome(Outcome::Unknown))
-            }
-            Stop::Killed | Stop::TooLarge => Failure::End(Ended::Killed),
-            Stop::Left => Failure::End(Ended::Client(FrameError::Closed { mid_packet: false })),
-        })
+        Err(failure)
     }
 
     /// Sends one text and collects its answer; an ERR packet is a refusal.
-    pub(in crate::session) async fn ask(&mut self, held: &mut Held, text: &[u8]) -> Flow<Vec<u8>> {
+    pub(in crate::session) async fn ask(&mut self, held: &mut Held, text: &[u8]) -> Flow<Collected> {
         let payload = command::query_payload(text, &[], held.checkout.capabilities());
         held.checkout.queue_command(&payload);
         let answer = self.collect(held, CommandKind::Query).await?;
@@ -182,6 +192,22 @@ impl Session {
         let row = payloads.len().checked_sub(2).and_then(|at| payloads.get(at)).ok_or_else(bad)?;
         let value = parse_text_row(row, 1).map_err(|_| bad())?.first().copied().flatten();
         value.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| bad())).transpose()
+    }
+
+    /// Sends the collected answer to a SET.
+    pub(in crate::session) async fn send_set_answer(&mut self, answer: Collected) -> Flow {
+        let seen = self.state_view().of_one(&answer);
+        self.send_collected(seen.map_or(answer, Collected::from)).await
+    }
+
+    /// Sends an answer that was collected, renumbered where it is one of several.
+    pub(in crate::session) async fn send_collected(&mut self, mut answer: Collected) -> Flow {
+        self.answer_failed = answer.get(HEADER_BYTES) == Some(&ERR_BYTE);
+        let mut rechain = Rechain::new(self.client.sequence(), self.more_results, self.capabilities);
+        rechain.rewrite(&mut answer, true);
+        self.client.queue_raw(&answer);
+        self.client.set_sequence(rechain.sequence());
+        Ok(self.client.flush().await?)
     }
 
     /// When a statement that begins now is to have ended.
@@ -281,7 +307,7 @@ pub(in crate::session) async fn read_ping(held: &mut Held) -> Result<ResponseEnd
     let mut ping = ResponseTracker::new();
     ping.start(CommandKind::Simple, connection.capabilities());
     let stop = pin!(stop_at(Instant::now() + PING_WAIT));
-    execute::collect(connection, &mut ping, stop).await?;
+    execute::collect(connection, &mut ping, None, stop).await?;
     Ok(ping.take_end())
 }
 

@@ -6,7 +6,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use crate::execute;
+use crate::execute::{self, Collected};
 use crate::plan::Route;
 use crate::protocol::command;
 use crate::protocol::response::CommandKind;
@@ -34,7 +34,7 @@ pub(in crate::session) struct Lingering {
 
 /// The answer to SHOW WARNINGS after the connection was given back, or used by Bulkhead, as wire bytes.
 #[derive(Debug, Default)]
-pub(in crate::session) struct KeptWarnings(pub Vec<u8>);
+pub(in crate::session) struct KeptWarnings(pub Collected);
 
 impl Session {
     /// Gives a connection back to its pool, or keeps it: for the transaction, for pins, or for questions.
@@ -127,7 +127,8 @@ impl Session {
         self.tracker.start(CommandKind::Query, connection.capabilities());
         let until = Instant::now() + FETCH_WAIT;
         let stop = pin!(crate::session::run::exchange::stop_at(until));
-        match execute::collect(connection, &mut self.tracker, stop).await {
+        let admission = self.entrance.of(&self.services.admissions, &lingering.held.cluster);
+        match execute::collect(connection, &mut self.tracker, Some(admission.memory()), stop).await {
             Ok(answer) => {
                 if answer.len() <= WARNINGS_BYTES_MAX && self.tracker.end().error.is_none() {
                     self.kept_warnings = Some(KeptWarnings(answer));

@@ -8,8 +8,9 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::error::{ClientError, Code, Outcome};
-use crate::execute::{self, RelayError};
+use crate::execute::{self, Collected, RelayError};
 use crate::ids::{Keyspace, Role};
+use crate::memory::OWN_BYTES;
 use crate::plan::Piece;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::errors::FrameError;
@@ -49,7 +50,7 @@ struct Sum {
     affected: u64,
     insert_id: u64,
     warnings: u16,
-    answers: Vec<Vec<u8>>,
+    answers: Vec<Collected>,
 }
 
 impl Session {
@@ -123,7 +124,8 @@ impl Session {
     async fn run_all_parts(&mut self, job: &Job<'_>, places: Vec<(Place, Vec<Run>)>) -> Flow {
         let runs: usize = places.iter().map(|(_, runs)| runs.len()).sum();
         let in_transactions = job.plan.effects.writes && !job.plan.effects.changes_schema && runs > 1;
-        let at: Vec<&Place> = places.iter().map(|(place, _)| place).collect();
+        let bytes = |runs: &[Run]| runs.iter().map(|run| run.text.len()).sum();
+        let at: Vec<(&Place, usize)> = places.iter().map(|(place, runs)| (place, bytes(runs))).collect();
         let _admitted = Box::pin(self.admit_all(job, &at)).await?;
         let mut parts = Vec::with_capacity(places.len());
         for (place, runs) in places {
@@ -196,7 +198,7 @@ impl Session {
             self.land_part(flight, answered.as_ref().err());
             self.seen_at = Instant::now();
             self.observe(job, place, lost);
-            let answer = answered?;
+            let answer = answered.map_err(|failure| without_effect(job, failure))?;
             let end = self.tracker.end();
             // What stored code leaves there stays on one of several connections: the session does not get it.
             held.checkout.note_answer(end, false);
@@ -205,7 +207,9 @@ impl Session {
                 sum.insert_id = end.last_insert_id;
             }
             sum.warnings = sum.warnings.saturating_add(end.warnings);
-            sum.answers.push(answer);
+            if end.columns > 0 {
+                sum.answers.push(answer);
+            }
         }
         Ok(())
     }
@@ -258,20 +262,23 @@ impl Session {
     }
 
     /// Sends several shards' rows as one result set: the first one's columns, everybody's rows, one end.
-    async fn send_concatenated(&mut self, answers: &[Vec<u8>]) -> Flow {
+    async fn send_concatenated(&mut self, answers: &[Collected]) -> Flow {
         let capabilities = self.capabilities;
-        let mut packets: Vec<&[u8]> = Vec::new();
-        for (at, answer) in answers.iter().enumerate() {
-            let all: Vec<&[u8]> = packet::payloads(answer).collect();
-            let columns = self.tracker.end().columns as usize;
-            let head = 1 + columns + usize::from(!capabilities.contains(Capabilities::DEPRECATE_EOF));
-            if all.len() <= head {
-                return Err(ClientError::of(Code::ShardProtocol).into());
-            }
-            packets.extend(&all[if at == 0 { 0 } else { head }..all.len() - 1]);
+        let columns = self.tracker.end().columns as usize;
+        let head = 1 + columns + usize::from(!capabilities.contains(Capabilities::DEPRECATE_EOF));
+        let counts: Vec<usize> = answers.iter().map(|answer| packet::payloads(answer).count()).collect();
+        if counts.iter().any(|count| *count <= head) {
+            return Err(ClientError::of(Code::ShardProtocol).into());
         }
-        for payload in packets {
-            self.client.queue_packet(payload);
+        for (at, (answer, count)) in answers.iter().zip(counts).enumerate() {
+            let skipped = if at == 0 { 0 } else { head };
+            for payload in packet::payloads(answer).take(count - 1).skip(skipped) {
+                self.client.queue_packet(payload);
+                // Rows are not there twice, however slowly the client reads.
+                if self.client.queued() > OWN_BYTES {
+                    self.client.flush().await?;
+                }
+            }
         }
         self.client.queue_packet(&result::result_end(capabilities, self.status(), 0));
         Ok(self.client.flush().await?)
@@ -306,7 +313,7 @@ async fn commit(held: &mut Held, tracker: &mut ResponseTracker) -> Result<Option
         why = stop.as_mut() => Err(Uncommitted::Unknown(RelayError::Stopped(why))),
     };
     written?;
-    execute::collect(connection, tracker, stop).await.map_err(Uncommitted::Unknown)?;
+    execute::collect(connection, tracker, None, stop).await.map_err(Uncommitted::Unknown)?;
     Ok(tracker.end().error.as_ref().map(refused_by_server))
 }
 
@@ -338,6 +345,16 @@ impl Tally {
             }
         }
         Err(ClientError::new(Code::ShardConnectionLost, message).with_outcome(Outcome::Unknown).into())
+    }
+}
+
+/// A read that was given up for want of memory came to nothing.
+fn without_effect(job: &Job<'_>, failure: Failure) -> Failure {
+    match failure {
+        Failure::Unusable(error) if error.code == Code::ShardMemoryFull && job.plan.reads_only => {
+            Failure::Unusable(error.with_outcome(Outcome::Refused))
+        }
+        other => other,
     }
 }
 

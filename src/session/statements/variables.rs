@@ -12,6 +12,7 @@ use crate::backend::{
     STATE_TRACKING, SessionSettings, SettingChange, UnstableSetting, has_odd_default, stable_literal,
 };
 use crate::error::{ClientError, Code};
+use crate::execute::Collected;
 use crate::ids::WorkspaceId;
 use crate::plan::{Pins, REMOTE_ENGINES};
 use crate::protocol::capability::CLASS_MASK;
@@ -87,7 +88,7 @@ impl Session {
             let class = self.capabilities.masked(CLASS_MASK);
             if let Some(accepted) = self.services.settings.get(&self.state.settings, class, statement.text) {
                 self.take_over(&changes, accepted.settings);
-                return self.send_set_answer(accepted.answer.to_vec()).await;
+                return self.send_set_answer(accepted.answer.to_vec().into()).await;
             }
         }
         self.set_on_server(job, statement, snapshot, &changes).await
@@ -131,7 +132,7 @@ impl Session {
         if let Some(settings) = settings {
             let is_shared = changes.iter().all(Change::is_shared) && self.tracker.end().warnings == 0;
             if is_shared && !was_held {
-                let accepted = Accepted { settings: settings.clone(), answer: answer.as_slice().into() };
+                let accepted = Accepted { settings: settings.clone(), answer: answer[..].into() };
                 let class = self.capabilities.masked(CLASS_MASK);
                 self.services.settings.insert(&self.state.settings, class, statement.text, accepted);
             }
@@ -152,7 +153,7 @@ impl Session {
         held: &mut Held,
         text: &[u8],
         changes: &[Change],
-    ) -> Flow<(Vec<u8>, Option<Arc<SessionSettings>>)> {
+    ) -> Flow<(Collected, Option<Arc<SessionSettings>>)> {
         let payload = crate::protocol::command::query_payload(text, &[], held.checkout.capabilities());
         held.checkout.queue_command(&payload);
         let answer = self.collect(held, crate::protocol::response::CommandKind::Query).await?;

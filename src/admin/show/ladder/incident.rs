@@ -7,7 +7,7 @@ use super::super::super::ladder::{ClusterSample, LoggedEntry};
 use super::super::super::table::{AdminAnswer, AdminTable, AdminValue, ColumnKind};
 use super::super::super::words::Words;
 use super::events::signal;
-use super::status::{consider, set_by};
+use super::status::{breakers, consider, set_by};
 use crate::config::parse_duration;
 use crate::drain::{Action, Entry, Stage, utc};
 use crate::error::{ClientError, Code};
@@ -119,6 +119,10 @@ impl Bundle {
             None,
             &format!("ddl {lane}, permits for writes {permits}, gate for writes {gate}"),
         );
+        let (memory, pools) = (view.memory, context.pools.pools());
+        let (used, bytes_max) = (memory.used, memory.bytes_max);
+        let connecting = breakers(&pools, cluster);
+        self.line("status", None, &format!("{used} of {bytes_max} bytes held, connections {connecting}"));
         for evidence in &row.evidence {
             self.line("status", None, &evidence.to_string());
         }

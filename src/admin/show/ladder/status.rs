@@ -1,11 +1,14 @@
 //! `SHOW SHARD STATUS <tail>`: what an on-call has to know of each cluster, and the command to consider next.
 
+use std::fmt::Write as _;
+
 use super::super::super::context::{AdminContext, HealthRow};
 use super::super::super::ladder::LoggedEntry;
 use super::super::super::table::{AdminTable, AdminValue, ColumnKind};
+use crate::backend::{BreakerState, PoolStats};
 use crate::drain::{Entry, Stage, utc};
 use crate::health::State;
-use crate::ids::ClusterName;
+use crate::ids::{ClusterName, Role};
 
 /// One row for each cluster.
 pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
@@ -27,6 +30,9 @@ pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
         ("in_flight", Number),
         ("waiting", Number),
         ("held", Number),
+        ("memory", Number),
+        ("memory_max", Number),
+        ("breaker", Text),
         ("worst_signal", Text),
         ("value", Fraction),
         ("threshold", Fraction),
@@ -35,9 +41,9 @@ pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
         ("last_event", Text),
         ("consider", Text),
     ]);
-    let events = context.ladder.events();
+    let (events, pools) = (context.ladder.events(), context.pools.pools());
     for row in context.clusters.clusters() {
-        if let Some(cells) = cells(&row, &events, context) {
+        if let Some(cells) = cells(&row, (&events, &pools), context) {
             table.push(cells);
         }
     }
@@ -45,7 +51,11 @@ pub(in crate::admin::show) fn status(context: &AdminContext) -> AdminTable {
 }
 
 /// One cluster's row; `None` when the config no longer has it.
-fn cells(row: &HealthRow, events: &[LoggedEntry], context: &AdminContext) -> Option<Vec<AdminValue>> {
+fn cells(
+    row: &HealthRow,
+    (events, pools): (&[LoggedEntry], &[PoolStats]),
+    context: &AdminContext,
+) -> Option<Vec<AdminValue>> {
     let snapshot = context.snapshots.load();
     let cluster = snapshot.config.clusters.get(&row.cluster)?;
     let shards: Vec<String> = snapshot
@@ -80,6 +90,9 @@ fn cells(row: &HealthRow, events: &[LoggedEntry], context: &AdminContext) -> Opt
         writes.in_flight.into(),
         writes.waiting.into(),
         view.held().0.into(),
+        view.memory.used.into(),
+        view.memory.bytes_max.into(),
+        breakers(pools, &row.cluster).into(),
         AdminValue::optional(worst.map(|evidence| evidence.signal)),
         fraction(worst.map(|evidence| evidence.value)),
         fraction(worst.map(|evidence| evidence.threshold)),
@@ -88,6 +101,17 @@ fn cells(row: &HealthRow, events: &[LoggedEntry], context: &AdminContext) -> Opt
         AdminValue::optional(last_event(events, &row.cluster)),
         AdminValue::optional(consider(row, !cluster.replicas.is_empty())),
     ])
+}
+
+/// How the primary's breaker stands; and those of replicas that do not work.
+pub(super) fn breakers(pools: &[PoolStats], cluster: &ClusterName) -> String {
+    let own = |role: Role| pools.iter().filter(move |pool| pool.cluster == *cluster && pool.role == role);
+    let primary = own(Role::Primary).map(|pool| pool.breaker).max().unwrap_or_default();
+    let mut text = primary.name().to_owned();
+    for pool in own(Role::Replica).filter(|pool| pool.breaker != BreakerState::Working) {
+        let _ = write!(text, ", replica {} {}", pool.server, pool.breaker.name());
+    }
+    text
 }
 
 /// Whether schema changes begin, as this proxy acts.

@@ -1,4 +1,4 @@
-//! A pool's books: who is idle, busy, being opened, waiting. Pure: no IO, no time but what is passed in.
+//! Who is idle, busy, being opened, waiting.
 //!
 //! Invariants: `idle + busy + opening ≤ max`; `opening ≤ opening_at_once`, and 1 while the server is failing;
 //! a waiter waits only when nothing idle is of its class.
@@ -12,18 +12,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Wanted;
-use super::connection::Connection;
-use super::error::{OpenError, OpenFailure};
-use super::open::Tether;
-use super::pool::Grant;
+use super::super::Wanted;
+use super::super::connection::Connection;
+use super::super::error::{OpenError, OpenFailure};
+use super::super::open::Tether;
+use super::super::pool::Grant;
+use super::breaker::{Breaker, BreakerState, SPREAD};
 use super::stats::Counters;
 use crate::protocol::capability::Capabilities;
 
-/// First pause after a failure to open.
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-/// Longest pause.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A perfect match is looked for among this many of the most recently used.
 const SCAN_MAX: usize = 32;
 /// How often the first waiter may be passed over by a later one of the connection's class, before the
@@ -33,58 +30,21 @@ const BYPASS_MAX: u32 = 16;
 const TETHERS_KEPT: usize = 16;
 
 /// One statement that waits.
-pub(super) struct Waiter {
+pub(in crate::backend) struct Waiter {
     pub class: Capabilities,
     pub grant: oneshot::Sender<Grant>,
     bypassed: u32,
 }
 
-/// How a failing server is left alone.
-#[derive(Default)]
-pub(super) struct Backoff {
-    failures: u32,
-    last: Option<(Instant, Arc<OpenError>)>,
-}
-
-impl Backoff {
-    /// Notes a failure and gives the pause; each one in a row doubles it, and half of it is random, so that
-    /// many proxies do not come back at once.
-    fn fail(&mut self, cause: Arc<OpenError>, now: Instant) -> Duration {
-        let factor = 1u32 << self.failures.min(10);
-        self.failures = self.failures.saturating_add(1);
-        let full = BACKOFF_FIRST.saturating_mul(factor).min(BACKOFF_MAX);
-        let random = RandomState::new().hash_one(now) % 1024;
-        let pause = full / 2 + full / 2048 * random as u32;
-        self.last = Some((now + pause, cause));
-        pause
-    }
-
-    fn succeed(&mut self) {
-        *self = Self::default();
-    }
-
-    /// The failure, while the server is left alone for it.
-    pub(super) fn current(&self, now: Instant) -> Option<OpenFailure> {
-        let (until, cause) = self.last.as_ref()?;
-        (now < *until).then(|| OpenFailure { cause: Arc::clone(cause), is_remembered: true })
-    }
-
-    /// How long the server is still left alone, and why.
-    pub(super) fn pause(&self, now: Instant) -> Option<(Duration, String)> {
-        let (until, cause) = self.last.as_ref()?;
-        Some((until.saturating_duration_since(now), cause.to_string()))
-    }
-}
-
 /// The books.
 #[derive(Default)]
-pub(super) struct PoolState {
+pub(in crate::backend) struct PoolState {
     /// The most recently used last.
     pub idle: Vec<Box<Connection>>,
     pub busy: usize,
     pub opening: usize,
     pub waiters: VecDeque<Waiter>,
-    pub backoff: Backoff,
+    pub(in crate::backend) breaker: Breaker,
     pub is_closed: bool,
     /// Nothing is lent, for this reason; what is lent was cut off.
     pub barred: Option<OpenFailure>,
@@ -97,7 +57,7 @@ pub(super) struct PoolState {
 }
 
 /// What a statement that wants a connection gets at once.
-pub(super) enum Taken {
+pub(in crate::backend) enum Taken {
     Idle(Box<Connection>),
     /// May open one; the evicted connection, if any, made room for it.
     Open {
@@ -112,7 +72,7 @@ pub(super) enum Taken {
 
 /// Grants to be sent, and connections to be closed, once the lock is released.
 #[derive(Default)]
-pub(super) struct Due {
+pub(in crate::backend) struct Due {
     pub open: Vec<Waiter>,
     pub failing: Vec<(Waiter, OpenFailure)>,
     pub hand_over: Option<(Waiter, Box<Connection>)>,
@@ -121,7 +81,7 @@ pub(super) struct Due {
 
 impl PoolState {
     /// The best there is for `wanted`.
-    pub(super) fn take(&mut self, wanted: &Wanted<'_>) -> Taken {
+    pub(in crate::backend) fn take(&mut self, wanted: &Wanted<'_>) -> Taken {
         if self.is_closed {
             return Taken::Closed;
         }
@@ -134,12 +94,15 @@ impl PoolState {
             return Taken::Failing(failure.clone());
         }
         let now = Instant::now();
-        let failure = self.backoff.current(now);
-        if failure.is_none() && self.waiters.is_empty() && self.may_open() {
-            return Taken::Open { evicted: self.begin_opening() };
+        let refusal = self.breaker.refusal(now);
+        if refusal.is_none() && self.waiters.is_empty() && self.may_open(now) {
+            return Taken::Open { evicted: self.begin_opening(now) };
         }
-        match failure {
-            Some(failure) if self.busy == 0 && self.opening == 0 => Taken::Failing(failure),
+        match refusal {
+            Some(failure) if self.busy == 0 => {
+                self.counters.refused_at_once += 1;
+                Taken::Failing(failure)
+            }
             _ if self.waiters.len() >= self.waiters_max => {
                 self.counters.queue_full += 1;
                 Taken::QueueFull
@@ -177,14 +140,15 @@ impl PoolState {
         best.map(|(at, _)| at)
     }
 
-    fn may_open(&self) -> bool {
-        let at_once = if self.backoff.failures > 0 { 1 } else { self.opening_at_once };
-        self.busy + self.opening < self.max && self.opening < at_once
+    fn may_open(&self, now: Instant) -> bool {
+        let at_once = if self.breaker.is_working() { self.opening_at_once } else { 1 };
+        self.busy + self.opening < self.max && self.opening < at_once && self.breaker.may_begin(now)
     }
 
     /// Counts one more being opened; evicts the least recently used idle connection if there is no room else.
-    fn begin_opening(&mut self) -> Option<Box<Connection>> {
+    fn begin_opening(&mut self, now: Instant) -> Option<Box<Connection>> {
         self.opening += 1;
+        self.breaker.begin(now);
         if self.busy + self.opening + self.idle.len() > self.max && !self.idle.is_empty() {
             self.counters.evicted += 1;
             return Some(self.idle.remove(0));
@@ -193,31 +157,60 @@ impl PoolState {
     }
 
     /// An opened connection is now busy.
-    pub(super) fn opened(&mut self, tether: &Arc<Tether>) {
+    pub(in crate::backend) fn opened(&mut self, tether: &Arc<Tether>) {
         if self.tethers.len() > 2 * (self.busy + self.idle.len()) + TETHERS_KEPT {
             self.tethers.retain(|tether| tether.strong_count() > 0);
         }
         self.tethers.push(Arc::downgrade(tether));
         self.opening -= 1;
         self.busy += 1;
-        self.backoff.succeed();
+        self.breaker.succeed();
         self.counters.opened += 1;
     }
 
     /// Opening failed; gives the pause before the next attempt.
-    pub(super) fn open_failed(&mut self, cause: &Arc<OpenError>) -> Duration {
+    pub(in crate::backend) fn open_failed(&mut self, cause: &Arc<OpenError>) -> Duration {
+        let now = Instant::now();
         self.counters.open_errors += 1;
-        self.backoff.fail(Arc::clone(cause), Instant::now())
+        self.counters.trips += u64::from(self.breaker.is_working());
+        let chance = (RandomState::new().hash_one(now) % u64::from(SPREAD)) as u32;
+        self.breaker.fail(Arc::clone(cause), chance, now)
+    }
+
+    /// What was to be opened was not, or has failed: there is room for another.
+    pub(in crate::backend) fn opening_over(&mut self, due: &mut Due) {
+        self.opening -= 1;
+        self.breaker.give_up(Instant::now());
+        self.pump(due);
+    }
+
+    /// Why nothing is opened at the moment, even by who may: it was barred, or has failed since.
+    pub(in crate::backend) fn closed_to_attempts(&self, now: Instant) -> Option<OpenFailure> {
+        self.barred.clone().or_else(|| self.breaker.left_alone(now))
+    }
+
+    /// Says whether other servers are to be preferred.
+    pub(in crate::backend) fn is_failing(&self, now: Instant) -> bool {
+        self.breaker.refusal(now).is_some()
+    }
+
+    /// How the server's breaker stands, how long it is left alone yet, and why.
+    pub(in crate::backend) fn breaker(
+        &self,
+        now: Instant,
+    ) -> (BreakerState, Option<Duration>, Option<String>) {
+        let breaker = &self.breaker;
+        (breaker.state(now), breaker.pause_left(now), breaker.cause().map(ToString::to_string))
     }
 
     /// A busy connection is closed.
-    pub(super) fn closed(&mut self) {
+    pub(in crate::backend) fn closed(&mut self) {
         self.busy -= 1;
         self.counters.closed += 1;
     }
 
     /// A busy connection comes back: to the first waiter of its class, else it is idle.
-    pub(super) fn give_back(&mut self, connection: Box<Connection>, due: &mut Due) {
+    pub(in crate::backend) fn give_back(&mut self, connection: Box<Connection>, due: &mut Due) {
         if self.is_closed || self.barred.is_some() {
             self.closed();
             due.close.push(connection);
@@ -256,29 +249,30 @@ impl PoolState {
 
     /// Lets waiters open connections, as many as there is room for. While the server is failing and nothing
     /// of it is left to wait for, all waiters are told so.
-    pub(super) fn pump(&mut self, due: &mut Due) {
+    pub(in crate::backend) fn pump(&mut self, due: &mut Due) {
         if let Some(failure) = &self.barred {
             due.failing.extend(self.waiters.drain(..).map(|waiter| (waiter, failure.clone())));
             return;
         }
-        if let Some(failure) = self.backoff.current(Instant::now()) {
+        let now = Instant::now();
+        if let Some(failure) = self.breaker.left_alone(now) {
             if self.busy == 0 && self.opening == 0 && self.idle.is_empty() {
                 due.failing.extend(self.waiters.drain(..).map(|waiter| (waiter, failure.clone())));
             }
             return;
         }
         self.drop_gone_waiters();
-        while self.may_open()
+        while self.may_open(now)
             && let Some(waiter) = self.waiters.pop_front()
         {
-            due.close.extend(self.begin_opening());
+            due.close.extend(self.begin_opening(now));
             due.open.push(waiter);
             self.drop_gone_waiters();
         }
     }
 
     /// Takes out idle connections that are too old, unused for too long, or that the server has closed.
-    pub(super) fn reap(
+    pub(in crate::backend) fn reap(
         &mut self,
         idle_max: Duration,
         lifetime: Duration,
@@ -301,7 +295,7 @@ impl PoolState {
     }
 
     /// Lends nothing until [`PoolState::lift`]; gives out what is to be cut off. Those who wait are told.
-    pub(super) fn bar(&mut self, due: &mut Due) -> Vec<Arc<Tether>> {
+    pub(in crate::backend) fn bar(&mut self, due: &mut Due) -> Vec<Arc<Tether>> {
         self.barred = Some(OpenFailure { cause: Arc::new(OpenError::Barred), is_remembered: false });
         let idle = std::mem::take(&mut self.idle);
         self.counters.closed += idle.len() as u64;
@@ -311,42 +305,17 @@ impl PoolState {
     }
 
     /// Lends again.
-    pub(super) fn lift(&mut self) {
+    pub(in crate::backend) fn lift(&mut self) {
         self.barred = None;
-        self.backoff.succeed();
+        self.breaker.succeed();
     }
 
     /// Takes no more; gives out what is idle, to be closed.
-    pub(super) fn close(&mut self) -> Vec<Box<Connection>> {
+    pub(in crate::backend) fn close(&mut self) -> Vec<Box<Connection>> {
         self.is_closed = true;
         self.waiters.clear();
         let idle = std::mem::take(&mut self.idle);
         self.counters.closed += idle.len() as u64;
         idle
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_and_end() {
-        let mut backoff = Backoff::default();
-        let now = Instant::now();
-        assert!(backoff.current(now).is_none());
-        let cause = Arc::new(OpenError::TlsNotOffered);
-        let mut last = Duration::ZERO;
-        for failures in 1..20u32 {
-            backoff.fail(Arc::clone(&cause), now);
-            let (pause, why) = backoff.pause(now).unwrap();
-            let full = BACKOFF_FIRST.saturating_mul(1 << (failures - 1).min(10)).min(BACKOFF_MAX);
-            assert!(pause >= full / 2 && pause <= full, "{pause:?} of {full:?}");
-            assert!(why.contains("TLS"));
-            last = pause;
-        }
-        assert!(backoff.current(now + last).is_none());
-        backoff.succeed();
-        assert!(backoff.current(now).is_none());
     }
 }

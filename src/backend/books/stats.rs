@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::breaker::BreakerState;
 use crate::ids::{ClusterName, Role, ServerId};
 
 /// Upper bounds of the buckets of `PoolStats::wait_histogram`, in microseconds; the last bucket has none.
@@ -18,6 +19,10 @@ pub struct Counters {
     pub closed: u64,
     /// Failures to open.
     pub open_errors: u64,
+    /// Of these, the ones with which the server began to be left alone.
+    pub trips: u64,
+    /// Statements that were told at once of a failure before them.
+    pub refused_at_once: u64,
     /// Idle connections that the server had closed, found when they were to be lent.
     pub stale: u64,
     /// Idle connections closed to make room for one of another class.
@@ -41,7 +46,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub(super) fn count_wait(&mut self, waited: Duration) {
+    pub(in crate::backend) fn count_wait(&mut self, waited: Duration) {
         let us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
         self.waits += 1;
         self.wait_us = self.wait_us.saturating_add(us);
@@ -71,6 +76,8 @@ pub struct PoolStats {
     pub max_connections: usize,
     /// Counts since the pool was made.
     pub counters: Counters,
+    /// How the server's breaker stands.
+    pub breaker: BreakerState,
     /// How long the server is still left alone after failures.
     pub backoff: Option<Duration>,
     /// The failure that began it; stays until a connection is opened.
