@@ -168,7 +168,7 @@ impl ViewParts {
             verb: verb.clone(),
             behind_verb: verb_begins + verb.len(),
             behind_view,
-            replaces: matches!(words.get(1..3), Some([(or, _), (replace, _)]) if or == "OR" && replace == "REPLACE"),
+            replaces: words.len() > 2 && (&*words[1].0, &*words[2].0) == ("OR", "REPLACE"),
             name: shown(skipped).and_then(|_| names.get(skipped).cloned()),
             is_qualified_or_listed: is(skipped + 1, ".") || is(skipped + 1, ","),
         })
@@ -246,8 +246,8 @@ mod tests {
             ("CREATE VIEW v AS SELECT 1 AS v", "CREATE OR REPLACE VIEW `x`.`y` AS SELECT 1 AS v"),
             ("create view `vi``ew`(a) as select 1", "CREATE OR REPLACE view `x`.`y`(a) as select 1"),
             (
-                "CREATE /* a view */ ALGORITHM = MERGE SQL SECURITY INVOKER VIEW IF NOT EXISTS v AS SELECT 1",
-                "CREATE OR REPLACE /* a view */ ALGORITHM = MERGE SQL SECURITY INVOKER VIEW `x`.`y` AS SELECT 1",
+                "CREATE /* it */ ALGORITHM = MERGE SQL SECURITY INVOKER VIEW IF NOT EXISTS v AS SELECT 1",
+                "CREATE OR REPLACE /* it */ ALGORITHM = MERGE SQL SECURITY INVOKER VIEW `x`.`y` AS SELECT 1",
             ),
         ] {
             assert_eq!(twin(text).as_deref(), Some(wanted), "{text}");

@@ -50,8 +50,9 @@ async fn said(hold: &mut Hold, database: &str, view: &str) -> Result<Option<Stri
         Flavour::MariaDb => "algorithm",
     };
     let question = format!(
-        "SELECT CONCAT_WS('\\n', view_definition, check_option, definer, security_type, character_set_client, \
-         collation_connection, {algorithm}) FROM information_schema.views WHERE table_schema = {} AND table_name = {}",
+        "SELECT CONCAT_WS('\\n', view_definition, check_option, definer, security_type, \
+         character_set_client, collation_connection, {algorithm}) FROM information_schema.views \
+         WHERE table_schema = {} AND table_name = {}",
         string(database),
         string(view)
     );
