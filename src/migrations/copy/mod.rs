@@ -4,6 +4,7 @@
 //! - `ranges`: which chunk is next (pure).
 //! - `chunk`: reads and writes one.
 //! - `server`: lets the server copy one by itself, where nobody writes.
+//! - `sizing`: how many rows a chunk is to have (pure).
 //! - `run`: several at a time, as many as [`super::engine::Pace`] allows.
 //!
 //! The source is read by plain SELECTs, without a lock. A chunk is one transaction on the shadow, its range
@@ -14,6 +15,7 @@ mod chunk;
 mod ranges;
 mod run;
 mod server;
+mod sizing;
 
 pub use book::{Batch, Book, ChunkId, Op};
 pub use ranges::{Copied, Next, Piece, Ranges};

@@ -10,14 +10,11 @@ use tokio::time::sleep;
 use super::chunk::{CHUNK_BYTES_MAX, Fate, Replace, copy_alone, copy_piece};
 use super::ranges::{Copied, Next, Piece, Ranges};
 use super::server::{Turns, copy_on_server};
+use super::sizing::{ROWS_MAX, Sizing};
 use crate::backend::direct::Direct;
 use crate::migrations::engine::{ChunkCost, Counters, EngineError, Pace, Permission, Shared, rows};
 use crate::migrations::plan::KeyRange;
 
-/// Rows of the first chunk.
-const FIRST_ROWS: u64 = 1_000;
-/// Rows of a chunk at most.
-const ROWS_MAX: u64 = 50_000;
 /// The same where the server copies by itself and rows have parts of any length: only their average is known.
 const LONG_ROWS_MAX: u64 = 4_000;
 /// Bytes of statements that a chunk is meant to be.
@@ -48,7 +45,7 @@ struct Run {
     tasks: JoinSet<Ended>,
     idle: Vec<Direct>,
     alone: VecDeque<Piece>,
-    rows: u64,
+    sizing: Sizing,
     turns: Turns,
     failures: u32,
     since_compacted: usize,
@@ -70,7 +67,7 @@ pub(crate) async fn copy_rows(
         tasks: JoinSet::new(),
         idle: Vec::new(),
         alone: VecDeque::new(),
-        rows: FIRST_ROWS,
+        sizing: Sizing::default(),
         turns: Turns::default(),
         failures: 0,
         since_compacted: 0,
@@ -191,10 +188,10 @@ impl Run {
     /// Rows of the next piece.
     fn piece_rows(&self) -> u64 {
         if !self.turns.is_on() {
-            return self.rows;
+            return self.sizing.rows();
         }
         let most = if self.shared.plan.has_long_columns { LONG_ROWS_MAX } else { ROWS_MAX };
-        self.rows.min(most).min(CHUNK_BYTES / self.shared.counters.row_bytes()).max(1)
+        self.sizing.rows().min(most).min(CHUNK_BYTES / self.shared.counters.row_bytes()).max(1)
     }
 
     /// Where the next piece ends.
@@ -262,7 +259,7 @@ impl Run {
                 self.ranges.committed(&piece);
                 Counters::add(&self.shared.counters.rows_copied, rows);
                 Counters::add(&self.shared.counters.bytes_copied, bytes);
-                self.resize(rows, bytes, took);
+                self.sizing.note((rows, bytes, took), (CHUNK_BYTES, self.pace.chunk_time()));
                 self.pace.done(ChunkCost { rows, bytes, took });
             }
             Fate::Conflict(piece) => {
@@ -271,17 +268,6 @@ impl Run {
                 self.alone.push_back(asked.clone());
             }
         }
-    }
-
-    /// Brings the next chunks closer to the bytes and the time that they are meant to take.
-    fn resize(&mut self, rows: u64, bytes: u64, took: Duration) {
-        if rows < self.rows / 4 {
-            return;
-        }
-        let by_bytes = CHUNK_BYTES as f64 / bytes.max(1) as f64;
-        let by_time = self.pace.chunk_time().as_secs_f64() / took.as_secs_f64().max(1e-6);
-        let factor = by_bytes.min(by_time).clamp(0.25, 2.0);
-        self.rows = ((self.rows as f64 * factor) as u64).clamp(1, ROWS_MAX);
     }
 
     async fn copy_alone(&mut self) -> Result<(), EngineError> {
