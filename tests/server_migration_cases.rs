@@ -290,6 +290,28 @@ impl Stand {
         rows.iter().filter(is_one).count()
     }
 
+    /// What Bulkhead and the server say of a workspace's change that does not end, and of the cluster.
+    async fn tell(&self, number: usize) -> String {
+        let mut admin = self.bulkhead.connect_admin().await;
+        let mut told = String::new();
+        for sql in ["SHOW MIGRATIONS", "SHOW SHARD STATUS", "SHOW ADMISSION"] {
+            let rows: Vec<Row> = admin.query(sql).await.expect("works");
+            let is_meant = |row: &&Row| match row.get::<Option<String>, _>("database").flatten() {
+                Some(database) => database == format!("ws_{number}"),
+                None => true,
+            };
+            rows.iter().filter(is_meant).for_each(|row| {
+                let _ = write!(told, "\n{row:?}");
+            });
+        }
+        let mut root = self.cluster.connect(Role::Primary, "root").await;
+        let running: Vec<Row> = root.query("SHOW FULL PROCESSLIST").await.expect("works");
+        running.iter().for_each(|row| {
+            let _ = write!(told, "\n{row:?}");
+        });
+        told
+    }
+
     /// Compares every table of both databases, and finds nothing left behind.
     async fn compare(&self, root: &mut Conn, (database, oracle): (&str, &str)) -> Result<(), String> {
         let tables = |place: &str| {
@@ -350,7 +372,10 @@ async fn play_all(flavour: Flavour) {
                 let Some((number, case)) = queue.lock().expect("whole").next() else { return };
                 let began = Instant::now();
                 let played = tokio::time::timeout(PATIENCE, stand.play(&case, number + 1)).await;
-                let played = played.unwrap_or_else(|_| Err(format!("not over after {PATIENCE:?}")));
+                let played = match played {
+                    Ok(played) => played,
+                    Err(_) => Err(format!("not over after {PATIENCE:?}: {}", stand.tell(number + 1).await)),
+                };
                 let expected = case.expected(stand.flavour).expect("filtered");
                 let failure = match played {
                     Ok(outcome) if updates => {

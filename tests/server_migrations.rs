@@ -439,6 +439,15 @@ async fn a_full_disk_ends_it_and_nothing_is_lost() {
         }
         let mut root = fleet.root().await;
         for id in [&copied, &applied] {
+            // A migration that was paused before it began says so before it has a shadow.
+            let shadow = format!(
+                "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'zz_bulkhead' AND table_name \
+                 = 'new_{id}'"
+            );
+            while value(&mut root, &shadow).await == 0 {
+                assert!(began.elapsed() < PATIENCE, "{}", fleet.tell(id).await);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             let full = format!(
                 "CREATE TRIGGER zz_bulkhead.full_{id} BEFORE INSERT ON zz_bulkhead.new_{id} FOR EACH ROW \
                  SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'the disk is full'"

@@ -164,10 +164,12 @@ impl Failovers {
         if follows_primary {
             return Ok(());
         }
-        let primary = primary.ok_or("the primary does not answer")?;
-        // Read anew: before the fence it may have written, and the primary is newer than what it gave.
-        let view = context.access.view(server, STEP_WITHIN).await;
-        let beyond = primary.never_had(&view.said?.executed);
+        // Both are read anew: before the fence it may have written. The primary last: what reached the server by
+        // way of another replica is newer than what the primary said before, and no stranger for that.
+        let executed = context.access.view(server, STEP_WITHIN).await.said?.executed;
+        let primary = context.access.view(&record.primary, STEP_WITHIN).await.said;
+        let primary = primary.map_err(|why| format!("the primary does not answer: {why}"))?;
+        let beyond = primary.never_had(&executed);
         if !beyond.is_empty() {
             return Err(stranded(&beyond));
         }
