@@ -441,8 +441,8 @@ async fn a_full_disk_ends_it_and_nothing_is_lost() {
         for id in [&copied, &applied] {
             // A migration that was paused before it began says so before it has a shadow.
             let shadow = format!(
-                "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'zz_bulkhead' AND table_name \
-                 = 'new_{id}'"
+                "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'zz_bulkhead' AND \
+                 table_name = 'new_{id}'"
             );
             while value(&mut root, &shadow).await == 0 {
                 assert!(began.elapsed() < PATIENCE, "{}", fleet.tell(id).await);

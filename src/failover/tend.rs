@@ -164,8 +164,8 @@ impl Failovers {
         if follows_primary {
             return Ok(());
         }
-        // Both are read anew: before the fence it may have written. The primary last: what reached the server by
-        // way of another replica is newer than what the primary said before, and no stranger for that.
+        // Both are read anew: before the fence it may have written. The primary last: what reached the server
+        // by way of another replica is newer than what the primary said before, and no stranger for that.
         let executed = context.access.view(server, STEP_WITHIN).await.said?.executed;
         let primary = context.access.view(&record.primary, STEP_WITHIN).await.said;
         let primary = primary.map_err(|why| format!("the primary does not answer: {why}"))?;
