@@ -12,8 +12,8 @@ use bulkhead::ids::{ClusterName, MigrationId, ServerId};
 use bulkhead::migrations::StatementSettings;
 use bulkhead::migrations::changes::{Feeds, Source, Sources};
 use bulkhead::migrations::engine::{
-    ChunkCost, Endpoint, Engine, EngineError, Pace, Permission, Setup, ShadowRequest, look, make_shadow,
-    open_session, read_plan,
+    ChunkCost, Endpoint, Engine, EngineError, Known, Pace, Permission, Setup, ShadowRequest, look,
+    make_shadow, open_session, read_plan,
 };
 use bulkhead::migrations::plan::{CopyPlan, Names};
 use bulkhead::protocol::tls::ClientTls;
@@ -83,6 +83,7 @@ pub(crate) struct Job<'a> {
     text: String,
     /// See [`ShadowRequest::late_indexes_bytes_max`].
     pub(crate) late_bytes: u64,
+    known: Known,
 }
 
 impl Mover {
@@ -105,7 +106,15 @@ impl Mover {
             shadow: format!("new_{number}"),
         };
         let id = MigrationId::new(format!("{number:016x}"));
-        Job { mover: self, id, epoch: 1, names, text: text.into(), late_bytes: u64::MAX }
+        Job {
+            mover: self,
+            id,
+            epoch: 1,
+            names,
+            text: text.into(),
+            late_bytes: u64::MAX,
+            known: Known::default(),
+        }
     }
 }
 
@@ -123,13 +132,14 @@ impl Job<'_> {
             settings,
             late_indexes_bytes_max: self.late_bytes,
             is_whole: false,
+            known: &self.known,
         }
     }
 
     /// Makes the shadow.
     pub(crate) async fn make(&self) -> Result<CopyPlan, EngineError> {
         let (settings, mut admin) = (StatementSettings::default(), self.admin().await);
-        let source = look(&mut admin, &self.names).await?;
+        let source = look(&mut admin, &self.names, &self.known).await?;
         make_shadow(&mut admin, &self.request(&settings), &source).await
     }
 
@@ -142,7 +152,7 @@ impl Job<'_> {
     /// Goes on from what is recorded.
     pub(crate) async fn resume(&self) -> Result<Engine, EngineError> {
         let (settings, mut admin) = (StatementSettings::default(), self.admin().await);
-        let source = look(&mut admin, &self.names).await?;
+        let source = look(&mut admin, &self.names, &self.known).await?;
         let plan = read_plan(&mut admin, &self.request(&settings), &source).await?;
         self.engine(plan, true).await
     }

@@ -2,6 +2,7 @@
 
 use super::error::EngineError;
 use super::session::{rows, run};
+use super::shadow::{Known, Question, Types};
 use crate::backend::direct::Direct;
 use crate::migrations::plan::{Facts, Names, Refusal, read_definition};
 use crate::protocol::handshake::Flavour;
@@ -27,7 +28,7 @@ pub struct Source {
     pub(super) text: Vec<u8>,
     pub(super) definition: TableDefinition,
     /// See [`crate::migrations::plan::Inputs::types`].
-    pub(super) types: Vec<(String, Option<String>)>,
+    pub(super) types: Types,
 }
 
 /// The server, as the readers of SQL want it.
@@ -36,7 +37,7 @@ pub(super) fn version(direct: &Direct) -> ServerVersion {
 }
 
 /// See [`super::look()`].
-pub(super) async fn look(admin: &mut Direct, names: &Names) -> Result<Source, EngineError> {
+pub(super) async fn look(admin: &mut Direct, names: &Names, known: &Known) -> Result<Source, EngineError> {
     let bytes = show_create(admin, &names.source()).await?;
     // Else MySQL's sizes may be a day old.
     let fresh = match admin.flavour() {
@@ -44,14 +45,18 @@ pub(super) async fn look(admin: &mut Direct, names: &Names) -> Result<Source, En
         Flavour::MariaDb => "",
     };
     run(admin, format!("SET NAMES utf8mb4{fresh}"), WHAT).await?;
-    let looked = look_in_words(admin, names, bytes).await;
+    let looked = look_in_words(admin, names, (bytes, known)).await;
     if !admin.is_lost() {
         run(admin, "SET NAMES binary", WHAT).await?;
     }
     looked
 }
 
-async fn look_in_words(admin: &mut Direct, names: &Names, bytes: Vec<u8>) -> Result<Source, EngineError> {
+async fn look_in_words(
+    admin: &mut Direct,
+    names: &Names,
+    (bytes, known): (Vec<u8>, &Known),
+) -> Result<Source, EngineError> {
     let (database, table) = (string(&names.database), string(&names.table));
     let of = format!("table_schema = {database} AND table_name = {table}");
     let about = format!(
@@ -69,12 +74,7 @@ async fn look_in_words(admin: &mut Direct, names: &Names, bytes: Vec<u8>) -> Res
     let shown = String::from_utf8_lossy(&bytes).into_owned();
     let text = if bytes.is_ascii() { bytes } else { show_create(admin, &names.source()).await? };
     let definition = read_definition(&text, version(admin))?;
-    let columns = format!(
-        "SELECT column_type, character_set_name FROM information_schema.columns WHERE {of} ORDER BY \
-         ordinal_position"
-    );
-    let columns = rows(admin, columns, WHAT).await?;
-    let types = columns.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1))).collect();
+    let types = types(admin, &of, (&text, known)).await?;
     let triggers = format!(
         "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = {database} AND \
          event_object_schema = {database} AND event_object_table = {table}"
@@ -83,6 +83,26 @@ async fn look_in_words(admin: &mut Direct, names: &Names, bytes: Vec<u8>) -> Res
     let referenced_by = referencing(admin, names).await?;
     let facts = Facts { triggers, referenced_by, table_type };
     Ok(Source { shown, rows_estimated, data_bytes, index_bytes, facts, text, definition, types })
+}
+
+/// See [`Source::types`].
+async fn types(
+    admin: &mut Direct,
+    of_table: &str,
+    (text, known): (&[u8], &Known),
+) -> Result<Types, EngineError> {
+    let question = Question::types(admin, text);
+    if let Some(types) = known.types(question) {
+        return Ok(Types::clone(&types));
+    }
+    let columns = format!(
+        "SELECT column_type, character_set_name FROM information_schema.columns WHERE {of_table} ORDER BY \
+         ordinal_position"
+    );
+    let columns = rows(admin, columns, WHAT).await?;
+    let types = columns.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1))).collect();
+    known.note_types(question, &types);
+    Ok(types)
 }
 
 fn not_innodb(table_type: &str, engine: &str) -> Refusal {

@@ -29,13 +29,13 @@ mod records;
 mod session;
 mod shadow;
 mod shared;
-mod temporary;
 
 pub use error::EngineError;
 pub use life::{Engine, Setup, Verified};
 pub use look::Source;
 pub use pace::{ChunkCost, Pace, Permission};
 pub use session::{open_session, settle_session};
+pub use shadow::Known;
 
 pub(crate) use laps::Laps;
 pub(crate) use session::{meaning, rows, run};
@@ -86,6 +86,8 @@ pub struct ShadowRequest<'a> {
     /// The whole table is copied under one lock ([`fill_single_chunk`]): no engine follows, so nothing is
     /// recorded of it.
     pub is_whole: bool,
+    /// What servers said of tables of the same definition.
+    pub known: &'a Known,
 }
 
 /// Looks at the client's table.
@@ -95,8 +97,8 @@ pub struct ShadowRequest<'a> {
 /// # Errors
 /// [`EngineError::Refused`] for what is no table of InnoDB, or whose definition cannot be read;
 /// [`EngineError::Server`], for a table that is not there in the server's words.
-pub async fn look(admin: &mut Direct, names: &Names) -> Result<Source, EngineError> {
-    look::look(admin, names).await
+pub async fn look(admin: &mut Direct, names: &Names, known: &Known) -> Result<Source, EngineError> {
+    look::look(admin, names, known).await
 }
 
 /// Checks the table and makes its shadow, empty, with the statement applied. A shadow of that name that is

@@ -13,7 +13,7 @@ use crate::ids::MigrationId;
 use crate::migrations::ARTIFACTS;
 use crate::migrations::changes::Position;
 use crate::migrations::cutover::{can_rename_under_lock, without_counter};
-use crate::migrations::engine::{self, Engine, Setup, ShadowRequest, Source};
+use crate::migrations::engine::{self, Engine, Known, Setup, ShadowRequest, Source};
 use crate::migrations::ledger::tables::{self, Claimed};
 use crate::migrations::ledger::{Definitions, Part, Record};
 use crate::migrations::plan::{CopyPlan, Names};
@@ -67,7 +67,7 @@ impl Runner {
         self.claim(&mut conn, record, lasts).await?;
         self.shared.fail_points.pass(Side::After, Step::Claim);
         self.shared.fail_points.pass(Side::Before, Step::Inspect);
-        let table = inspect(&mut conn, &names(record)).await?;
+        let table = inspect(&mut conn, &names(record), &self.shared.known).await?;
         self.shared.fail_points.pass(Side::After, Step::Inspect);
         if record.reverts.is_some() {
             return self.prepare_revert(&mut conn, record, &table.source).await.map(Way::Feed);
@@ -166,6 +166,7 @@ impl Runner {
             settings: &record.request.settings,
             late_indexes_bytes_max: if is_chunk || is_busy { 0 } else { LATE_INDEXES_BYTES_MAX },
             is_whole: is_chunk,
+            known: &self.shared.known,
         };
         if resumes {
             return Ok(engine::read_plan(conn, &request, source).await?);
@@ -222,13 +223,13 @@ struct Inspected {
 }
 
 /// Looks at the table, and refuses what an exchange cannot carry.
-async fn inspect(conn: &mut Direct, names: &Names) -> Result<Inspected, Trouble> {
+async fn inspect(conn: &mut Direct, names: &Names, known: &Known) -> Result<Inspected, Trouble> {
     if !can_rename_under_lock(conn) && names.database.as_str() >= ARTIFACTS {
         return Err(Trouble::failed(format!(
             "the database's name sorts behind {ARTIFACTS}, where an exchange could lose writes"
         )));
     }
-    let source = engine::look(conn, names).await?;
+    let source = engine::look(conn, names, known).await?;
     // A RENAME into another database is refused by the servers while there are triggers, and the shadow has
     // none.
     if let Some(trigger) = source.facts.triggers.first() {

@@ -62,6 +62,7 @@ impl Runner {
             settings: &original.request.settings,
             late_indexes_bytes_max: 0,
             is_whole: false,
+            known: &self.shared.known,
         };
         let plan = if resumes {
             engine::read_plan(conn, &request, source).await?

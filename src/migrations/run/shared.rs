@@ -11,7 +11,7 @@ use super::sessions::Sessions;
 use super::step::FailPoints;
 use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::changes::Feeds;
-use crate::migrations::engine::ChunkCost;
+use crate::migrations::engine::{ChunkCost, Known};
 use crate::migrations::ledger::{Ledger, Owned, Record};
 use crate::migrations::service::TableGate;
 use crate::migrations::throttle::Throttles;
@@ -35,6 +35,8 @@ pub(in crate::migrations) struct Shared {
     live: Mutex<HashMap<MigrationId, Live>>,
     turns: Mutex<HashMap<ClusterName, Turns>>,
     pub(in crate::migrations) sessions: Sessions,
+    /// What servers said of definitions.
+    pub(in crate::migrations) known: Known,
     /// Ends that the clusters' own ledgers are still to be told of.
     untold: Mutex<HashMap<ClusterName, Vec<MigrationId>>>,
     /// Exchanges under way.
@@ -89,6 +91,7 @@ impl Shared {
             live: Mutex::default(),
             turns: Mutex::default(),
             sessions: Sessions::default(),
+            known: Known::default(),
             untold: Mutex::default(),
             exchanges: watch::Sender::new(0),
         }

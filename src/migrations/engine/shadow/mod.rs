@@ -1,11 +1,18 @@
 //! Makes the shadow table, and reads the plan from both tables.
+//!
+//! - `temporary`: what a table is like with the statement applied, by way of a temporary one.
+//! - `known`: the same of tables of one definition, asked once.
 
+mod known;
+mod temporary;
+
+pub use self::known::Known;
+pub(super) use self::known::{Question, Types};
 use super::ShadowRequest;
 use super::error::EngineError;
 use super::look::{Source, show_create, version};
 use super::records::{Records, Single};
 use super::session::{meaning, run, settle_for_words, settle_session};
-use super::temporary;
 use crate::backend::direct::Direct;
 use crate::ddl::apply;
 use crate::migrations::StatementSettings;
@@ -51,7 +58,7 @@ pub(super) async fn make(
 
 /// Runs the CREATE TABLE of a shadow. One that is there is of an earlier attempt. It is not looked for: a
 /// DROP of what is not there is written to the binary log like any other.
-pub(super) async fn create(admin: &mut Direct, target: &str, text: &[u8]) -> Result<(), EngineError> {
+async fn create(admin: &mut Direct, target: &str, text: &[u8]) -> Result<(), EngineError> {
     let what = "making the shadow table";
     match admin.execute(text).await {
         Err(error) if error.errno() == Some(ER_TABLE_EXISTS) => {
@@ -208,7 +215,7 @@ async fn plan_of_both(
 }
 
 /// A definition without the counter, which moves with each row.
-pub(super) fn without_counter(text: &[u8]) -> Vec<u8> {
+fn without_counter(text: &[u8]) -> Vec<u8> {
     let Some((start, end, _)) = counter(text) else { return text.to_vec() };
     let mut rest = text[..start].to_vec();
     rest.extend_from_slice(&text[end..]);
@@ -216,7 +223,7 @@ pub(super) fn without_counter(text: &[u8]) -> Vec<u8> {
 }
 
 /// Where AUTO_INCREMENT stands among a definition's options, and its value.
-pub(super) fn counter(text: &[u8]) -> Option<(usize, usize, u64)> {
+fn counter(text: &[u8]) -> Option<(usize, usize, u64)> {
     let word = b" AUTO_INCREMENT=";
     let closing = b"\n) ";
     let options = text.windows(closing.len()).position(|window| window == closing)? + closing.len() - 1;

@@ -10,18 +10,19 @@
 //! where what SHOW CREATE TABLE prints may not be what was said (defaults of bytes). What the server refuses
 //! of a temporary table is tried on a real one, so every refusal is about that.
 
-use super::ShadowRequest;
-use super::error::EngineError;
-use super::look::show_create;
-use super::session::{run, settle_for_words};
-use super::shadow::{client_settings, create as create_shadow};
+use super::known::Question;
+use super::{client_settings, create as create_shadow};
 use crate::backend::direct::Direct;
+use crate::migrations::engine::ShadowRequest;
+use crate::migrations::engine::error::EngineError;
+use crate::migrations::engine::look::show_create;
+use crate::migrations::engine::session::{run, settle_for_words};
 use crate::migrations::plan::ShadowStatements;
 use crate::sql::quote::identifier;
 
 const WHAT: &str = "making the shadow table";
 /// How the text of a table begins, and that of a temporary one.
-const CREATE: &[u8] = b"CREATE TABLE ";
+pub(super) const CREATE: &[u8] = b"CREATE TABLE ";
 const CREATE_TEMPORARY: &[u8] = b"CREATE TEMPORARY TABLE ";
 /// Words behind which a printed default may be another one, and what temporary tables do not have.
 const UNFIT: [&[u8]; 11] =
@@ -48,6 +49,14 @@ pub(super) async fn make(
         return Ok(false);
     }
     let target = request.names.target();
+    let question = Question::shadow(admin, request, &statements.create);
+    let known = question.and_then(|question| request.known.shadow(question, request, &statements.create));
+    if let (Some(question), Some(text)) = (question, known) {
+        match create_shadow(admin, &target, &text).await {
+            Err(_) if !admin.is_lost() => request.known.forget_shadow(question),
+            made => return made.map(|()| true),
+        }
+    }
     let changed = change_temporary(admin, request, (&create, change)).await;
     if admin.is_lost() {
         return changed.map(|()| false);
@@ -62,6 +71,9 @@ pub(super) async fn make(
         return Ok(false);
     };
     create_shadow(admin, &target, &text).await?;
+    if let Some(question) = question {
+        request.known.note_shadow(question, request, &text);
+    }
     Ok(true)
 }
 
