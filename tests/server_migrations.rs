@@ -884,3 +884,38 @@ async fn the_command_line_shows_and_commands() {
     let metrics = fleet.metrics().await;
     assert!(metrics.contains("bulkhead_migrations{cluster=\"c1\",state=\"done\"} 1"), "{metrics}");
 }
+
+/// What the server made of the first table's definition is believed of the others, but not its counter.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn tables_of_one_definition_keep_their_own_counters() {
+    const DATABASES: [(&str, i64); 5] =
+        [("like_1", 20), ("like_2", 90), ("like_3", 0), ("like_4", 11), ("like_5", 40)];
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("alike", flavour).await;
+        let mut root = fleet.root().await;
+        let mut ids = Vec::new();
+        for (database, rows) in DATABASES {
+            run(&mut root, &format!("CREATE DATABASE {database}")).await;
+            let columns = "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL)";
+            run(&mut root, &format!("CREATE TABLE {database}.t {columns}")).await;
+            for number in 0..rows {
+                run(&mut root, &format!("INSERT INTO {database}.t (n) VALUES ({number})")).await;
+            }
+            run(&mut root, &format!("DELETE FROM {database}.t WHERE id > 10")).await;
+            ids.push(fleet.submit_in(database, "t", "ALTER TABLE t MODIFY n BIGINT NOT NULL", false).await);
+        }
+        fleet.launch(None);
+        for (id, (database, rows)) in ids.iter().zip(DATABASES) {
+            assert_eq!(fleet.wait_for(id, "done").await, "done", "{flavour:?}: {}", fleet.tell(id).await);
+            run(&mut root, &format!("INSERT INTO {database}.t (n) VALUES (1)")).await;
+            let last = value(&mut root, &format!("SELECT MAX(id) FROM {database}.t")).await;
+            assert_eq!(last, rows + 1, "{flavour:?}: {database}");
+            let of_type = format!(
+                "SELECT data_type = 'bigint' FROM information_schema.columns WHERE table_schema = '{database}' \
+                 AND column_name = 'n'"
+            );
+            assert_eq!(value(&mut root, &of_type).await, 1, "{flavour:?}: {database}");
+        }
+    }
+}
