@@ -459,7 +459,7 @@ async fn a_full_disk_ends_it_and_nothing_is_lost() {
         for table in ["copied", "applied"] {
             run(&mut client, &format!("UPDATE {table} SET s = 'meanwhile' WHERE id <= 10")).await;
         }
-        fleet.admin(&format!("CUT OVER MIGRATION '{applied}'")).await;
+        // The one that waits for an operator tells it by itself.
         for (id, table) in [(&copied, "copied"), (&applied, "applied")] {
             assert_eq!(fleet.wait_for(id, "failed").await, "failed", "{flavour:?}: {}", fleet.tell(id).await);
             let message = fleet.fact(id, "message").await;
@@ -602,7 +602,7 @@ async fn a_change_by_somebody_else_ends_it() {
         fleet.launch(None);
         assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
         run(&mut fleet.root().await, "ALTER TABLE app.t ADD COLUMN extra INT").await;
-        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+        // Nobody has to ask for the exchange: what waits for an operator tells by itself that it has ended.
         assert_eq!(fleet.wait_for(&id, "failed").await, "failed", "{flavour:?}: {}", fleet.tell(&id).await);
         assert_eq!(fleet.type_of("t", "extra").await, "int", "{flavour:?}: the other change stays");
         assert_eq!(fleet.type_of("t", "n").await, "int", "{flavour:?}");

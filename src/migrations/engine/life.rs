@@ -397,6 +397,16 @@ impl Engine {
         (Counters::get(&counters.settled), Counters::get(&counters.alone))
     }
 
+    /// Waits until the background ends by itself, however long that may be; gives why.
+    ///
+    /// Cancel safety: safe.
+    pub(crate) async fn ended(&self) -> EngineError {
+        match self.shared.wait(|_| None::<std::convert::Infallible>).await {
+            Err(error) => error,
+            Ok(never) => match never {},
+        }
+    }
+
     /// Why the background ended, if it did.
     pub fn failure(&self) -> Option<EngineError> {
         self.shared.lock().failure.as_ref().map(EngineError::again)

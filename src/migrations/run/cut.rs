@@ -39,7 +39,12 @@ impl Runner {
     pub(super) async fn exchange(&self, mut filled: Filled<'_>, before: &str) -> Result<Swapped, Trouble> {
         let mut pause = PAUSE_MIN;
         loop {
-            self.await_orders().await?;
+            let engine = match &filled {
+                Filled::Feed(engine) => Some(&**engine),
+                Filled::Chunk(..) => None,
+            };
+            self.await_orders(engine).await?;
+            let made = self.record()?.attempts;
             let why = match self.attempt(&mut filled, before).await? {
                 End::Swapped(swapped) => return Ok(swapped),
                 End::Again(why) => why,
@@ -49,7 +54,7 @@ impl Runner {
             if matches!(filled, Filled::Chunk(..)) {
                 return Err(Trouble::Passing(why));
             }
-            self.give_up_after_many(&why).await?;
+            self.give_up_after_many(made, &why).await?;
             self.pause(pause.mul_f64(0.75 + 0.25 * random())).await?;
             pause = (pause * 2).min(PAUSE_MAX);
         }
@@ -150,9 +155,11 @@ impl Runner {
         }
     }
 
-    async fn give_up_after_many(&self, why: &str) -> Result<(), Trouble> {
+    /// `made`: attempts before this one. A look that showed holders of the table was none: an operator who
+    /// lets a migration go on that had its attempts is not to be told the same again at once.
+    async fn give_up_after_many(&self, made: u32, why: &str) -> Result<(), Trouble> {
         let record = self.record()?;
-        if record.attempts % ATTEMPTS_MAX == 0 && record.attempts > 0 {
+        if is_enough(made, record.attempts) {
             let message = format!("postponed after {} attempts: {why}", record.attempts);
             tracing::warn!(id = %self.id, message, "a migration waits for an operator");
             self.update(|record| {
@@ -163,6 +170,11 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+/// Says whether it is left to an operator behind an attempt: `made` before it, `attempts` with it.
+fn is_enough(made: u32, attempts: u32) -> bool {
+    attempts > made && attempts.is_multiple_of(ATTEMPTS_MAX)
 }
 
 /// A number from 0 to 1.
@@ -180,5 +192,19 @@ fn gated(record: &Record) -> GatedTable {
         shard: request.shard.clone(),
         workspace: request.workspace.clone(),
         table: TableName::new(request.table.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_no_attempt_is_not_the_last_one() {
+        assert!(!is_enough(0, 0), "a look at the holders only");
+        assert!(!is_enough(ATTEMPTS_MAX - 2, ATTEMPTS_MAX - 1));
+        assert!(is_enough(ATTEMPTS_MAX - 1, ATTEMPTS_MAX));
+        assert!(!is_enough(ATTEMPTS_MAX, ATTEMPTS_MAX), "a look behind them, which an operator asked for");
+        assert!(is_enough(2 * ATTEMPTS_MAX - 1, 2 * ATTEMPTS_MAX));
     }
 }

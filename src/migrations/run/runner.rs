@@ -171,7 +171,7 @@ impl Runner {
         }
         drop(turn);
         (*conn).close().await;
-        self.await_orders().await?;
+        self.await_orders(None).await?;
         // It may have grown meanwhile, beyond what is copied under a lock.
         Err(Trouble::Passing("it waited for an operator, and is looked at again".to_owned()))
     }
@@ -234,8 +234,9 @@ impl Runner {
         Ok(())
     }
 
-    /// Waits until no operator postpones or pauses it.
-    pub(super) async fn await_orders(&self) -> Result<(), Trouble> {
+    /// Waits until no operator postpones or pauses it. An engine that keeps a copy up to date meanwhile may
+    /// end: that is no copy to wait with, and what is to be told is why.
+    pub(super) async fn await_orders(&self, engine: Option<&Engine>) -> Result<(), Trouble> {
         let record = self.record()?;
         let goes = |orders: &crate::migrations::ledger::Orders| {
             !orders.is_postponed && held_by(orders, SystemTime::now()).is_none()
@@ -244,7 +245,18 @@ impl Runner {
             return self.check_orders();
         }
         self.begin(Step::Await).await?;
-        match wait_for_orders(&self.shared, &self.id, goes).await {
+        let ended = async {
+            match engine {
+                Some(engine) => engine.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        let ordered = tokio::select! {
+            biased;
+            ordered = wait_for_orders(&self.shared, &self.id, goes) => ordered,
+            error = ended => return Err(self.why_ended(error)),
+        };
+        match ordered {
             Some(Permission::Go) => {
                 self.shared.fail_points.pass(Side::After, Step::Await);
                 self.check_orders()
