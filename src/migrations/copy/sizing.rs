@@ -90,7 +90,7 @@ mod tests {
     fn a_chunk_comes_to_the_time_that_it_is_meant_to_take() {
         let sizes = play(Duration::from_millis(100), 100, |rows| Duration::from_micros(20 * rows));
         assert!(sizes[10..].iter().all(|rows| (4_500..=5_500).contains(rows)), "{sizes:?}");
-        let sizes = play(Duration::from_millis(800), 8, |rows| Duration::from_micros(rows));
+        let sizes = play(Duration::from_millis(800), 8, Duration::from_micros);
         assert_eq!(sizes.last(), Some(&ROWS_MAX));
     }
 
