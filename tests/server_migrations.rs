@@ -29,6 +29,10 @@ const BOTH: [Flavour; 2] = [Flavour::MySql, Flavour::MariaDb];
 const MANY: u32 = 4_000;
 /// Rows of a table of one chunk.
 const FEW: u32 = 200;
+/// Rows whose copies take more than a file may have.
+const SPREAD: u32 = 12_000;
+/// What a file may have: more than any of these servers has else, which is MariaDB's redo log of 32 MiB.
+const FILE_BYTES_MAX: u64 = 40 << 20;
 /// Clients are held for one attempt of an exchange (`swap_within`, 3 s), not until its table is free.
 const HELD_MAX: Duration = Duration::from_secs(20);
 /// What comes is waited for so long.
@@ -481,6 +485,83 @@ async fn a_full_disk_ends_it_and_nothing_is_lost() {
             assert_eq!(value(&mut root, &kept).await, 10, "{flavour:?}");
         }
     }
+}
+
+/// The system refuses to make the shadow's file larger, as on a full disk: while rows are copied beside
+/// writers, and while changes are applied. It ends in the server's words, the table goes on, nothing is left,
+/// and behind it, when there is room, the same migration comes to its end.
+async fn run_out_of_room(flavour: Flavour) {
+    let mut fleet = Fleet::start("room", flavour).await;
+    fleet.make_table("t", SPREAD).await;
+    let mut root = fleet.root().await;
+    // All other files stay below the bound.
+    run(&mut root, "SET GLOBAL max_binlog_size = 4194304").await;
+    run(&mut root, "SET GLOBAL innodb_autoextend_increment = 1").await;
+    let text = format!(
+        "ALTER TABLE t MODIFY n BIGINT NOT NULL, ADD COLUMN pad VARCHAR(4000) NOT NULL DEFAULT '{}'",
+        "x".repeat(4000)
+    );
+    let id = fleet.submit("t", &text, true).await;
+    fleet.cluster.bound_files(Role::Primary, Some(FILE_BYTES_MAX));
+    fleet.launch(None);
+    let writers = Writers::start_slow(&fleet, "t", SPREAD, Duration::from_millis(20)).await;
+    fails_for_want_of_room(&fleet, &id).await;
+    let copied: u64 = fleet.fact(&id, "rows_copied").await.parse().expect("a number");
+    assert!(copied > 0 && copied < u64::from(SPREAD), "{flavour:?}: {copied}");
+    // A writer that is refused anything ends the test.
+    writers.go_on_for(Duration::from_secs(1)).await;
+    let ledger = writers.stop().await;
+    assert!(ledger.writes > 50, "{flavour:?}: {} writes", ledger.writes);
+    ledger.compare(&fleet, "t").await;
+
+    fleet.cluster.bound_files(Role::Primary, None);
+    fleet.admin(&format!("RETRY MIGRATION '{id}'")).await;
+    assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+    let now = fleet.cluster.file_bytes(Role::Primary, "zz_bulkhead", &format!("new_{id}"));
+    assert!(now > FILE_BYTES_MAX, "{flavour:?}: the first attempt could have come to its end: {now}");
+    fleet.cluster.bound_files(Role::Primary, Some(now));
+    let mut client = fleet.client().await;
+    for first in (0..8).map(|batch| 10_000_000 + batch * 1000) {
+        let values: Vec<String> = (first..first + 1000).map(|id| format!("({id}, 0, 'more')")).collect();
+        run(&mut client, &format!("INSERT INTO t (id, n, s) VALUES {}", values.join(", "))).await;
+    }
+    // While it is postponed nobody looks at what became of the changes.
+    fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+    fails_for_want_of_room(&fleet, &id).await;
+
+    fleet.cluster.bound_files(Role::Primary, None);
+    let before = fleet.sum("t").await;
+    fleet.admin(&format!("RETRY MIGRATION '{id}'")).await;
+    assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{}", fleet.tell(&id).await);
+    fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+    assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+    assert_eq!(fleet.sum("t").await, before, "{flavour:?}");
+    assert_eq!(fleet.type_of("t", "n").await, "bigint", "{flavour:?}");
+    let short = "SELECT COUNT(*) FROM app.t WHERE LENGTH(pad) <> 4000";
+    assert_eq!(value(&mut root, short).await, 0, "{flavour:?}");
+    assert_eq!(fleet.artifacts().await, [format!("old_{id}")], "{flavour:?}");
+}
+
+/// The migration ends with the server's words, and gives back what it took.
+async fn fails_for_want_of_room(fleet: &Fleet, id: &str) {
+    let flavour = fleet.flavour();
+    assert_eq!(fleet.wait_for(id, "failed").await, "failed", "{flavour:?}: {}", fleet.tell(id).await);
+    let message = fleet.fact(id, "message").await;
+    assert!(message.contains("is full"), "{flavour:?}: {message}");
+    assert_eq!(fleet.type_of("t", "n").await, "int", "{flavour:?}");
+    assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{flavour:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_server_that_may_not_write_any_more_ends_it_mysql() {
+    run_out_of_room(Flavour::MySql).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_server_that_may_not_write_any_more_ends_it_mariadb() {
+    run_out_of_room(Flavour::MariaDb).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

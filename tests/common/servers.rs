@@ -155,10 +155,30 @@ impl Cluster {
 
     /// Sends a signal to one server by name: `STOP` freezes it, `CONT` lets it go on.
     pub fn signal(&self, role: Role, name: &str) {
+        run(Command::new("kill").args([&format!("-{name}"), &self.pid(role)]));
+    }
+
+    /// Bounds the size of the files that one server writes, in bytes, until it is started again; `None`: not
+    /// any more. Beyond the bound the system refuses its writes, as those to a full disk.
+    pub fn bound_files(&self, role: Role, bytes_max: Option<u64>) {
+        let bytes_max = bytes_max.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        // The soft one of the two bounds: the other cannot be taken back.
+        run(Command::new("prlimit").args(["--pid", &self.pid(role), &format!("--fsize={bytes_max}:")]));
+    }
+
+    /// Size of the file of one server's table, in bytes; of a partitioned one there is none.
+    pub fn file_bytes(&self, role: Role, database: &str, table: &str) -> u64 {
+        let folder = self.folder.path().join(&self.name).join(role.name());
+        let file = folder.join(database).join(format!("{table}.ibd"));
+        let found = std::fs::metadata(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        found.len()
+    }
+
+    fn pid(&self, role: Role) -> String {
         let file = self.folder.path().join(&self.name).join(format!("{}.pid", role.name()));
         let pid =
             std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        run(Command::new("kill").args([&format!("-{name}"), pid.trim()]));
+        pid.trim().to_owned()
     }
 
     /// The folder that holds the cluster's, as in `cluster.sh --dir`.

@@ -35,12 +35,17 @@ pub(crate) struct Ledger {
 impl Writers {
     /// Begins to write into `app.TABLE`, which has rows 1 to `rows` as `Fleet::make_table` made them.
     pub(crate) async fn start(fleet: &Fleet, table: &str, rows: u32) -> Self {
+        Self::start_slow(fleet, table, rows, Duration::ZERO).await
+    }
+
+    /// The same, with a pause behind each write.
+    pub(crate) async fn start_slow(fleet: &Fleet, table: &str, rows: u32, pause: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
         for writer in 0..WRITERS {
             let conn = fleet.client().await;
             let (table, stop) = (table.to_owned(), stop.clone());
-            tasks.push(tokio::spawn(write(conn, table, (writer, rows), stop)));
+            tasks.push(tokio::spawn(write(conn, table, (writer, rows), (pause, stop))));
         }
         Self { tasks, stop }
     }
@@ -64,7 +69,12 @@ impl Writers {
     }
 }
 
-async fn write(mut conn: Conn, table: String, (writer, rows): (u32, u32), stop: Arc<AtomicBool>) -> Ledger {
+async fn write(
+    mut conn: Conn,
+    table: String,
+    (writer, rows): (u32, u32),
+    (pause, stop): (Duration, Arc<AtomicBool>),
+) -> Ledger {
     let mut ledger = Ledger::default();
     let mut own: Vec<i64> =
         (1..=i64::from(rows)).filter(|id| id % i64::from(WRITERS) == i64::from(writer)).collect();
@@ -97,6 +107,9 @@ async fn write(mut conn: Conn, table: String, (writer, rows): (u32, u32), stop: 
         ledger.slowest = ledger.slowest.max(began.elapsed());
         ledger.writes += 1;
         ledger.rows.insert(key, row);
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
     }
     ledger
 }

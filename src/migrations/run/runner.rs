@@ -18,7 +18,7 @@ use crate::migrations::engine::{self, Endpoint, Engine, EngineError, Pace, Permi
 use crate::migrations::ledger::{FIRST_EPOCH, Fence, Kept, Part, Record, end_holders, tables};
 use crate::migrations::plan::Names;
 use crate::migrations::throttle::Throttle;
-use crate::migrations::view::{Failure, State};
+use crate::migrations::view::{Failure, Progress, State};
 
 /// Pauses before something is tried again: each twice the one before.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
@@ -354,7 +354,12 @@ impl Runner {
         if let Some(failure) = &failure {
             tracing::warn!(id = %self.id, why = failure.message, "a migration failed");
         }
+        // How far it came is told of it later too.
+        let live = self.shared.live(&self.id).map(|live| live.progress);
         let ended = self.shared.ledger.end_as(&self.id, self.epoch(), |record| {
+            if let Some(progress) = live.filter(|progress| progress.rows_copied > 0) {
+                record.progress = Progress { rows_estimated: record.progress.rows_estimated, ..progress };
+            }
             record.state = state;
             record.ended = Some(SystemTime::now());
             record.failure.clone_from(&failure);
