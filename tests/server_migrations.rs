@@ -525,8 +525,7 @@ async fn run_out_of_room(flavour: Flavour) {
         let values: Vec<String> = (first..first + 1000).map(|id| format!("({id}, 0, 'more')")).collect();
         run(&mut client, &format!("INSERT INTO t (id, n, s) VALUES {}", values.join(", "))).await;
     }
-    // While it is postponed nobody looks at what became of the changes.
-    fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+    // It waits for an operator, and does not tell so any longer.
     fails_for_want_of_room(&fleet, &id).await;
 
     fleet.cluster.bound_files(Role::Primary, None);
