@@ -265,6 +265,7 @@ impl Migrations {
         let live = self.0.shared.live(&record.id);
         let mut progress = record.progress;
         let mut throttled = held_by(&record.orders, SystemTime::now());
+        let (state, step) = record.place(live.as_ref().and_then(|live| live.step));
         if let Some(live) = live {
             throttled = live.throttled.or(throttled);
             if live.progress.rows_copied > 0 {
@@ -279,8 +280,8 @@ impl Migrations {
             database: record.request.database.clone(),
             table: record.request.table.clone(),
             statement: record.request.text.clone(),
-            state: record.state,
-            step: record.step_name(),
+            state,
+            step,
             throttled,
             progress,
             user: record.request.user.clone(),

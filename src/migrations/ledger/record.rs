@@ -142,6 +142,14 @@ impl Record {
         if self.is_direct { "in_place" } else { self.step.name() }
     }
 
+    /// State and step for people; `live` is where this proxy is with it. Of a light one nothing else tells.
+    pub(in crate::migrations) fn place(&self, live: Option<Step>) -> (State, &'static str) {
+        match live.filter(|_| self.state == State::Queued && self.is_light()) {
+            Some(step) => (step.state(), step.name()),
+            None => (self.state, self.step_name()),
+        }
+    }
+
     /// Says whether whoever took it up under this epoch may write about it.
     pub(in crate::migrations) fn is_under(&self, epoch: u64) -> bool {
         self.epoch == epoch && !self.state.is_over()
@@ -228,6 +236,21 @@ pub(in crate::migrations) fn time_of(id: &MigrationId) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_light_one_is_where_this_proxy_is_with_it() {
+        let mut record = crate::migrations::testing::record(new_id(UNIX_EPOCH));
+        record.request.is_paced = true;
+        assert_eq!(record.place(None), (State::Queued, "claim"));
+        assert_eq!(record.place(Some(Step::Shadow)), (State::Preparing, "shadow"));
+        assert_eq!(record.place(Some(Step::Gate)), (State::CuttingOver, "gate"));
+        // What is written down is newer.
+        (record.state, record.step) = (State::Done, Step::Retire);
+        assert_eq!(record.place(Some(Step::Gate)), (State::Done, "retire"));
+        (record.state, record.step) = (State::Queued, Step::Claim);
+        record.request.is_paced = false;
+        assert_eq!(record.place(Some(Step::Gate)), (State::Queued, "claim"));
+    }
 
     #[test]
     fn ids_tell_their_time_and_sort_by_it() {

@@ -121,6 +121,7 @@ impl Runner {
         let record = self.record()?;
         if is_chunk && record.is_light() {
             self.check_orders()?;
+            self.shared.note_step(&self.id, Step::Gate);
             return Ok(Arc::new(Record { step: Step::Gate, ..Record::clone(&record) }));
         }
         self.begin_with(Step::Gate, |record| record.attempts += 1).await

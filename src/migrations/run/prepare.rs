@@ -57,6 +57,7 @@ pub(super) enum Way {
 impl Runner {
     /// From the request to an empty shadow, or to the one that is there.
     pub(super) async fn prepare(&self, record: &Record) -> Result<Way, Trouble> {
+        self.shared.note_step(&self.id, Step::Claim);
         self.shared.fail_points.pass(Side::Before, Step::Claim);
         let mut conn = match self.shared.sessions.take(&self.endpoint(record)?).await {
             Some(waiting) => waiting,
@@ -66,6 +67,7 @@ impl Runner {
         let lasts = if record.is_light() { Lasts::Connection } else { Lasts::Written };
         self.claim(&mut conn, record, lasts).await?;
         self.shared.fail_points.pass(Side::After, Step::Claim);
+        self.shared.note_step(&self.id, Step::Inspect);
         self.shared.fail_points.pass(Side::Before, Step::Inspect);
         let table = inspect(&mut conn, &names(record), &self.shared.known).await?;
         self.shared.fail_points.pass(Side::After, Step::Inspect);
@@ -171,6 +173,7 @@ impl Runner {
         if resumes {
             return Ok(engine::read_plan(conn, &request, source).await?);
         }
+        self.shared.note_step(&self.id, Step::Shadow);
         self.shared.fail_points.pass(Side::Before, Step::Shadow);
         let plan = engine::make_shadow(conn, &request, source).await?;
         self.shared.fail_points.pass(Side::After, Step::Shadow);

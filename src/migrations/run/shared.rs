@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::clusters::Clusters;
 use super::sessions::Sessions;
-use super::step::FailPoints;
+use super::step::{FailPoints, Step};
 use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::changes::Feeds;
 use crate::migrations::engine::{ChunkCost, Known};
@@ -64,6 +64,8 @@ pub(in crate::migrations) struct Live {
     /// Why the copy waits.
     pub(in crate::migrations) throttled: Option<String>,
     pub(in crate::migrations) progress: Progress,
+    /// Where one is of which no step is written down.
+    pub(in crate::migrations) step: Option<Step>,
     last_chunk: Option<Instant>,
 }
 
@@ -137,6 +139,11 @@ impl Shared {
     /// Notes why the copy waits, or that it does not.
     pub(super) fn note_throttled(&self, id: &MigrationId, why: Option<String>) {
         self.with_live(id, |live| live.throttled = why);
+    }
+
+    /// Notes where one is of which that is not written down.
+    pub(super) fn note_step(&self, id: &MigrationId, step: Step) {
+        self.with_live(id, |live| live.step = Some(step));
     }
 
     /// Notes how far it is.
