@@ -965,6 +965,43 @@ async fn the_command_line_shows_and_commands() {
     assert!(metrics.contains("bulkhead_migrations{cluster=\"c1\",state=\"done\"} 1"), "{metrics}");
 }
 
+/// Two are copied at once by default; those that an operator has paused are none of them.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_paused_copy_leaves_its_turn_to_others() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("turns", flavour).await;
+        let mut held = Vec::new();
+        for table in ["a", "b", "c"] {
+            fleet.make_table(table, MANY).await;
+        }
+        for table in ["a", "b"] {
+            held.push(fleet.submit(table, WIDEN, false).await);
+        }
+        for id in &held {
+            fleet.pause_offline(id).await;
+        }
+        fleet.launch(None);
+        let began = Instant::now();
+        for id in &held {
+            while fleet.fact(id, "step").await != "copy" {
+                assert!(began.elapsed() < PATIENCE, "{flavour:?}: {}", fleet.tell(id).await);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        let mut client = fleet.client().await;
+        let other = run(&mut client, "ALTER TABLE c MODIFY n BIGINT NOT NULL");
+        tokio::time::timeout(PATIENCE, other).await.expect("the third one has a turn");
+        for (id, table) in held.iter().zip(["a", "b"]) {
+            assert_eq!(fleet.fact(id, "waits_for").await, "paused by an operator", "{flavour:?}");
+            assert_eq!(fleet.type_of(table, "n").await, "int", "{flavour:?}");
+            fleet.admin(&format!("RESUME MIGRATION '{id}'")).await;
+            assert_eq!(fleet.wait_for(id, "done").await, "done", "{flavour:?}: {}", fleet.tell(id).await);
+            assert_eq!(fleet.type_of(table, "n").await, "bigint", "{flavour:?}");
+        }
+    }
+}
+
 /// What the server made of the first table's definition is believed of the others, but not its counter.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]

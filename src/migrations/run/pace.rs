@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
+use super::runner::Turn;
 use super::shared::Shared;
-use crate::ids::MigrationId;
+use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::engine::{ChunkCost, Pace, Permission};
 use crate::migrations::ledger::Orders;
 use crate::migrations::throttle::Throttle;
@@ -33,11 +34,31 @@ pub(super) struct Paced {
     id: MigrationId,
     throttle: Arc<Throttle>,
     last: Mutex<Duration>,
+    /// Its turn among the copies of the cluster; others have it while an operator holds this one.
+    turn: Mutex<Option<Turn>>,
 }
 
 impl Paced {
-    pub(super) fn new(shared: Arc<Shared>, id: MigrationId, throttle: Arc<Throttle>) -> Self {
-        Self { shared, id, throttle, last: Mutex::default() }
+    pub(super) fn new(shared: Arc<Shared>, id: MigrationId, throttle: Arc<Throttle>, turn: Turn) -> Self {
+        Self { shared, id, throttle, last: Mutex::default(), turn: Mutex::new(Some(turn)) }
+    }
+
+    /// Lets others copy.
+    pub(super) fn give_turn(&self) {
+        drop(self.turn().take());
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn; it may be that it is to stop, or is held again, meanwhile.
+    async fn take_turn(&self, cluster: &ClusterName) {
+        let taken = tokio::select! {
+            taken = self.shared.turns(cluster).acquire_owned() => taken,
+            _ = wait_for_orders(&self.shared, &self.id, |_| false) => return,
+        };
+        *self.turn() = taken.ok();
     }
 
     /// Why it waits now; `None`: it does not.
@@ -61,8 +82,17 @@ impl Paced {
             if !*owned.borrow_and_update() {
                 return Permission::Stop;
             }
+            if held_by(&record.orders, SystemTime::now()).is_some() {
+                self.give_turn();
+            }
             let why = self.waits_for(&record.orders);
             let waits = why.is_some();
+            if !waits && self.turn().is_none() {
+                self.shared
+                    .note_throttled(&self.id, Some("other copies have the cluster's turns".to_owned()));
+                self.take_turn(&record.request.cluster).await;
+                continue;
+            }
             self.shared.note_throttled(&self.id, why);
             if !waits {
                 self.rest().await;

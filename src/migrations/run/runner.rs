@@ -45,7 +45,7 @@ pub(in crate::migrations) async fn carry_out(shared: Arc<Shared>, id: MigrationI
 }
 
 /// The right to copy on a cluster.
-type Turn = tokio::sync::OwnedSemaphorePermit;
+pub(super) type Turn = tokio::sync::OwnedSemaphorePermit;
 
 pub(super) struct Runner {
     pub(super) shared: Arc<Shared>,
@@ -183,10 +183,11 @@ impl Runner {
         mut engine: Engine,
         (throttle, turn): (Arc<Throttle>, Turn),
     ) -> Result<(), Trouble> {
-        let pace: Arc<dyn Pace> = Arc::new(Paced::new(self.shared.clone(), self.id.clone(), throttle));
+        let paced = Arc::new(Paced::new(self.shared.clone(), self.id.clone(), throttle, turn));
+        let pace: Arc<dyn Pace> = paced.clone();
         let moved = self.move_rows(&mut engine, &pace, prepared.replay_from.is_none()).await;
         // What is copied only keeps up, which is no work to be bounded: another one may copy.
-        drop(turn);
+        paced.give_turn();
         let done = match moved {
             Ok(()) => self.exchange(Filled::Feed(&mut engine), &prepared.before).await,
             Err(trouble) => Err(trouble),
