@@ -1029,8 +1029,8 @@ async fn tables_of_one_definition_keep_their_own_counters() {
             let last = value(&mut root, &format!("SELECT MAX(id) FROM {database}.t")).await;
             assert_eq!(last, rows + 1, "{flavour:?}: {database}");
             let of_type = format!(
-                "SELECT data_type = 'bigint' FROM information_schema.columns WHERE table_schema = '{database}' \
-                 AND column_name = 'n'"
+                "SELECT data_type = 'bigint' FROM information_schema.columns WHERE table_schema = \
+                 '{database}' AND column_name = 'n'"
             );
             assert_eq!(value(&mut root, &of_type).await, 1, "{flavour:?}: {database}");
         }
