@@ -1,5 +1,7 @@
 //! Schema changes and other statements that name tables outside of queries: to one database, or refused.
 
+use sqlparser::ast::Statement;
+
 use crate::error::Code;
 use crate::sql::{
     DdlObject, DdlStatement, DdlVerb, FlushStatement, LoadStatement, LockedTable, ObjectName,
@@ -10,6 +12,7 @@ use crate::vschema::{DatabaseTarget, KeyspaceSchema, Layout};
 use super::whole::{check_case, qualifiers, token_numbers};
 use super::{PlanInput, not_supported};
 use crate::plan::names::unknown_database;
+use crate::plan::query::Walk;
 use crate::plan::route::{DatabaseRoute, Plan, Route, Unpinned};
 use crate::plan::{Effects, Pins, Refusal, Tables};
 
@@ -63,7 +66,10 @@ pub(crate) fn plan_ddl(statement: &DdlStatement, input: &PlanInput<'_>) -> Resul
 /// every database of its keyspace; one of the keyspace's own tables in its own database.
 fn route_of(statement: &DdlStatement, input: &PlanInput<'_>) -> Result<Route, Refusal> {
     let names = names_of(statement);
-    let found = Found::of(&names, input)?;
+    let mut found = Found::of(&names, input)?;
+    if let Some(query) = &statement.query {
+        found.add_query(query, first_at(&names), input)?;
+    }
     let is_own = |keyspace: &KeyspaceSchema| names.iter().all(|name| keyspace.is_own_table(&name.name.text));
     match &found.keyspace {
         Some(keyspace) if keyspace.layout == Layout::SharedTables => {
@@ -223,6 +229,26 @@ impl Found {
         }
         found.check_rest(input)?;
         Ok(found)
+    }
+
+    /// What the query of a new table or view reads. Its unqualified names are the session's, wherever the new
+    /// one lies: sent to the place of the new one alone, they would mean other tables there.
+    fn add_query(&mut self, query: &Statement, at: usize, input: &PlanInput<'_>) -> Result<(), Refusal> {
+        // All of it is in the session's database already.
+        if self.unqualified {
+            return Ok(());
+        }
+        let uses = Walk::run(input.names(), input.scan, query)?.uses;
+        if let Some(keyspace) = &uses.keyspace {
+            self.enter(keyspace, at)?;
+        }
+        if uses.stored_function.is_some() || uses.sequence {
+            let session = input.names().session_keyspace();
+            self.enter(session.ok_or_else(|| Refusal::new(Code::NoDatabaseSelected))?, at)?;
+            self.unqualified = true;
+        }
+        self.unqualified |= uses.unnamed;
+        Ok(())
     }
 
     /// The one database.
