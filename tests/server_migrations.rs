@@ -1002,20 +1002,22 @@ async fn a_paused_copy_leaves_its_turn_to_others() {
     }
 }
 
-/// What the server made of the first table's definition is believed of the others, but not its counter.
+/// What the server made of the first table's definition is believed of the others, but neither its counter nor the
+/// names that the server gives by the table's own.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
-async fn tables_of_one_definition_keep_their_own_counters() {
+async fn tables_of_one_definition_keep_what_is_their_own() {
     const DATABASES: [(&str, i64); 5] =
         [("like_1", 20), ("like_2", 90), ("like_3", 0), ("like_4", 11), ("like_5", 40)];
-    for flavour in BOTH {
+    for (flavour, has_check) in BOTH.into_iter().flat_map(|flavour| [(flavour, false), (flavour, true)]) {
         let mut fleet = Fleet::start("alike", flavour).await;
         let mut root = fleet.root().await;
         let mut ids = Vec::new();
         for (database, rows) in DATABASES {
             run(&mut root, &format!("CREATE DATABASE {database}")).await;
-            let columns = "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL)";
-            run(&mut root, &format!("CREATE TABLE {database}.t {columns}")).await;
+            let columns = "id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL";
+            let check = if has_check { ", CHECK (n >= 0)" } else { "" };
+            run(&mut root, &format!("CREATE TABLE {database}.t ({columns}{check})")).await;
             for number in 0..rows {
                 run(&mut root, &format!("INSERT INTO {database}.t (n) VALUES ({number})")).await;
             }
@@ -1033,6 +1035,16 @@ async fn tables_of_one_definition_keep_their_own_counters() {
                  '{database}' AND column_name = 'n'"
             );
             assert_eq!(value(&mut root, &of_type).await, 1, "{flavour:?}: {database}");
+            let check = match flavour {
+                Flavour::MySql => "t_chk_1",
+                Flavour::MariaDb => "CONSTRAINT_1",
+            };
+            let of_name = format!(
+                "SELECT COUNT(*) FROM information_schema.check_constraints WHERE constraint_schema = \
+                 '{database}' AND constraint_name = '{check}'"
+            );
+            let found = value(&mut root, &of_name).await;
+            assert_eq!(found, i64::from(has_check), "{flavour:?}: {database}: {check}");
         }
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 const FIRST_ROWS: u64 = 1_000;
 /// Rows of a chunk at most.
 pub(super) const ROWS_MAX: u64 = 50_000;
-/// No chunk is made smaller than this for its time; for its bytes it may be.
-const ROWS_MIN: u64 = 200;
+/// No chunk is made smaller for its time than so many rows, or so many bytes if those are fewer rows.
+const ROWS_MIN: f64 = 200.0;
+const BYTES_MIN: f64 = 262_144.0;
 /// A chunk grows and shrinks by these factors at most.
 const FACTORS: (f64, f64) = (0.25, 2.0);
 /// What the smallest chunks took is believed to be every chunk's, up to so many times what one is meant to.
@@ -50,7 +51,8 @@ impl Sizing {
         (bytes_meant, time_meant): (u64, Duration),
     ) {
         let (took, meant) = (took.as_secs_f64().max(1e-6), time_meant.as_secs_f64());
-        if self.rows <= ROWS_MIN {
+        let rows_min = (BYTES_MIN * rows as f64 / bytes.max(1) as f64).clamp(1.0, ROWS_MIN);
+        if self.rows as f64 <= rows_min {
             self.apart = took;
         } else {
             self.apart *= KEPT;
@@ -62,7 +64,7 @@ impl Sizing {
         let by_bytes = bytes_meant as f64 / bytes.max(1) as f64;
         let of_rows = took - self.apart.min(meant * APART_MAX);
         let by_time = meant / of_rows.max(took * OF_ROWS_MIN);
-        let least = ROWS_MIN as f64 / now;
+        let least = rows_min / now;
         let factor = by_bytes.min(by_time.max(least)).clamp(FACTORS.0, FACTORS.1);
         self.rows = ((now * factor) as u64).clamp(1, ROWS_MAX);
     }
@@ -101,13 +103,20 @@ mod tests {
     }
 
     #[test]
+    fn long_rows_are_kept_to_their_time_too() {
+        // 100 KiB each, and half a second for as many as a chunk may have.
+        let sizes = play(Duration::from_millis(50), 100 << 10, |rows| Duration::from_millis(12 * rows));
+        assert!(sizes[10..].iter().all(|rows| *rows <= 8), "{sizes:?}");
+    }
+
+    #[test]
     fn what_is_no_rows_doing_makes_chunks_no_smaller() {
         // Each commit takes twice what a chunk is meant to.
         let meant = Duration::from_millis(50);
         let sizes = play(meant, 100, |rows| Duration::from_micros(100_000 + 20 * rows));
         let mean = sizes[20..].iter().sum::<u64>() / 40;
         assert!((1_000..=4_000).contains(&mean), "{mean}: {sizes:?}");
-        assert!(sizes.iter().all(|rows| *rows >= ROWS_MIN), "{sizes:?}");
+        assert!(sizes.iter().all(|rows| *rows as f64 >= ROWS_MIN), "{sizes:?}");
         // The same by chance.
         let mut random = 1_u64;
         let sizes = play(meant, 100, |rows| {

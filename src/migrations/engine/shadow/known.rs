@@ -99,9 +99,12 @@ impl Known {
         Some([head(request), with_counter_of(create, &rest)].concat())
     }
 
-    /// Notes by which statement a shadow was made.
+    /// Notes by which statement a shadow was made. Not if something in it has its name by the shadow's own, as
+    /// MySQL's checks without a name have: in another shadow that would be no such name, and stay.
     pub(super) fn note_shadow(&self, question: Question, request: &ShadowRequest<'_>, made: &[u8]) {
-        if let Some(rest) = made.strip_prefix(head(request).as_slice()) {
+        if let Some(rest) = made.strip_prefix(head(request).as_slice())
+            && !mentions(rest, &request.names.shadow)
+        {
             self.shadows.put(question, without_counter(rest), Instant::now());
         }
     }
@@ -110,6 +113,10 @@ impl Known {
     pub(super) fn forget_shadow(&self, question: Question) {
         self.shadows.forget(question);
     }
+}
+
+fn mentions(definition: &[u8], name: &str) -> bool {
+    definition.windows(name.len()).any(|window| window.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// A definition with the counter of another one, if it has a counting column.
@@ -171,6 +178,13 @@ mod tests {
         assert_eq!(with_counter_of(&without_counter(create), changed), changed, "there is none");
         let uncounted = b" (\n  `id` bigint NOT NULL\n) ENGINE=InnoDB";
         assert_eq!(with_counter_of(create, uncounted), uncounted, "no column counts any more");
+    }
+
+    #[test]
+    fn what_is_named_by_the_shadow_is_seen() {
+        let made = b" (\n  `n` int,\n  CONSTRAINT `new_01a2_chk_1` CHECK ((`n` > 0))\n) ENGINE=InnoDB";
+        assert!(mentions(made, "new_01a2"));
+        assert!(!mentions(made, "new_01a3"));
     }
 
     #[test]
