@@ -1002,8 +1002,8 @@ async fn a_paused_copy_leaves_its_turn_to_others() {
     }
 }
 
-/// What the server made of the first table's definition is believed of the others, but neither its counter nor the
-/// names that the server gives by the table's own.
+/// What the server made of the first table's definition is believed of the others, but neither its counter
+/// nor the names that the server gives by the table's own.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn tables_of_one_definition_keep_what_is_their_own() {

@@ -99,8 +99,8 @@ impl Known {
         Some([head(request), with_counter_of(create, &rest)].concat())
     }
 
-    /// Notes by which statement a shadow was made. Not if something in it has its name by the shadow's own, as
-    /// MySQL's checks without a name have: in another shadow that would be no such name, and stay.
+    /// Notes by which statement a shadow was made. Not if something in it is named after the shadow, as
+    /// MySQL's checks without a name are: in another shadow that would be no such name, and stay.
     pub(super) fn note_shadow(&self, question: Question, request: &ShadowRequest<'_>, made: &[u8]) {
         if let Some(rest) = made.strip_prefix(head(request).as_slice())
             && !mentions(rest, &request.names.shadow)
