@@ -9,6 +9,7 @@
 //! true duplicate. Applying is never throttled.
 
 mod batch;
+mod gathering;
 mod opening;
 mod task;
 

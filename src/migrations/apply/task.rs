@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::batch::{Bounds, Unwritten, apply_batch};
+use super::gathering::Gathering;
 use super::opening::Opening;
 use crate::backend::direct::{Direct, DirectError};
 use crate::migrations::changes::{Change, FeedError, Position, RowChange, Subscription, TableChange};
 use crate::migrations::copy::{Batch, Op};
-use crate::migrations::engine::{Counters, EngineError, Image, Settling, Shared, meaning, weigh};
+use crate::migrations::engine::{Counters, EngineError, Image, Settling, Shared, meaning};
 
 /// Bytes of a batch that is not waited with for more.
 const FULL_BATCH_BYTES: usize = 4 << 20;
@@ -22,9 +23,6 @@ const HELD_BYTES_MAX: usize = 512 << 20;
 const ATTEMPTS: u32 = 20;
 /// Pause before the second attempt; each further one is longer by it.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(50);
-/// Changes are gathered for so long, unless somebody waits for a marker behind them: a transaction for each
-/// would cost the server, and its clients, more than the rows do.
-const GATHER: Duration = Duration::from_millis(50);
 /// How often a position is recorded when no change of the table comes.
 const RECORD_EVERY: Duration = Duration::from_secs(5);
 
@@ -36,8 +34,8 @@ pub(crate) struct Applier {
     direct: Direct,
     attempts: u32,
     recorded_at: Instant,
-    /// When what is pending is to be applied; absent while nothing is pending that may be applied.
-    due: Option<Instant>,
+    /// Of what is pending and may be applied.
+    gathering: Gathering,
 }
 
 /// What the state allows now.
@@ -56,7 +54,8 @@ enum Turn {
 
 impl Applier {
     pub(crate) fn new(shared: Arc<Shared>, (feed, opening): (Subscription, Opening), direct: Direct) -> Self {
-        Self { shared, feed, opening, direct, attempts: 0, recorded_at: Instant::now(), due: None }
+        let (recorded_at, gathering) = (Instant::now(), Gathering::default());
+        Self { shared, feed, opening, direct, attempts: 0, recorded_at, gathering }
     }
 
     /// Until it is told to stop, or fails; why is written into the state.
@@ -85,7 +84,7 @@ impl Applier {
 
     /// Decides. `has_more`: the feed had something at the last look.
     fn turn(&mut self, has_more: bool) -> Turn {
-        let due = self.due.take();
+        let mut gathering = std::mem::take(&mut self.gathering);
         let mut state = self.shared.lock();
         if state.stopping {
             return Turn::Stop;
@@ -104,13 +103,11 @@ impl Applier {
             Settling::Chunks | Settling::Marker(_) => return Turn::Read,
         }
         if state.book.has_pending() {
-            let now = Instant::now();
-            let due = due.unwrap_or(now + GATHER);
             let is_worth = pending >= FULL_BATCH_BYTES || state.book.pending() >= FULL_BATCH_KEYS;
-            if is_worth || (due <= now && !has_more) {
+            if is_worth || gathering.is_over(Instant::now(), has_more) {
                 return Turn::Apply(state.book.take());
             }
-            self.due = Some(due);
+            self.gathering = gathering;
         }
         let is_due = self.recorded_at.elapsed() >= RECORD_EVERY && !state.book.has_pending();
         if is_due && *state.book.position() != state.recorded {
@@ -136,7 +133,7 @@ impl Applier {
                 }
             };
         }
-        let due = self.due.map_or(RECORD_EVERY, |due| due.saturating_duration_since(Instant::now()));
+        let due = self.gathering.left(Instant::now()).unwrap_or(RECORD_EVERY);
         tokio::select! {
             change = self.feed.next() => self.note(change.map_err(feed_error)?),
             () = self.shared.wake.notified() => Ok(false),
@@ -161,8 +158,7 @@ impl Applier {
                 }
                 let held = self.shared.update_quietly(|state| {
                     for (key, op) in ops {
-                        let bytes = weigh(&op);
-                        state.book.note(key, op, bytes);
+                        state.book.note(key, op);
                     }
                     state.book.complete(position);
                     let (pending, deferred) = state.book.bytes();
@@ -174,7 +170,7 @@ impl Applier {
             }
             Change::Marker(number) => {
                 // Whoever wrote it waits for what came before.
-                self.due = Some(Instant::now());
+                self.gathering.hurry(Instant::now());
                 self.shared.update_quietly(|state| state.book.note_marker(number));
             }
             Change::Advanced { position } => {
@@ -253,7 +249,7 @@ impl Applier {
     ) -> Result<(), EngineError> {
         let attempted = batch.position.clone();
         let was_settling = self.shared.update_quietly(|state| {
-            state.book.put_back(batch, weigh);
+            state.book.put_back(batch);
             state.settling
         });
         self.recover(&error, &attempted).await?;

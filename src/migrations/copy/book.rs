@@ -72,7 +72,6 @@ enum Phase {
 #[derive(Debug)]
 struct Deferred<T, P> {
     op: Op<T>,
-    bytes: usize,
     chunk: ChunkId,
     /// Where a reader had to begin to meet the first change that was deferred.
     base: P,
@@ -107,11 +106,13 @@ pub struct Book<T, P> {
     applied_marker: u64,
     pending_bytes: usize,
     deferred_bytes: usize,
+    /// What a change weighs in memory, bytes.
+    weigh: fn(&Op<T>) -> usize,
 }
 
 impl<T: Clone, P: Clone> Book<T, P> {
-    /// Nothing is known; the feed begins at `position`.
-    pub fn new(position: P) -> Self {
+    /// Nothing is known; the feed begins at `position`. `weigh` says what a change weighs in memory, bytes.
+    pub fn new(position: P, weigh: fn(&Op<T>) -> usize) -> Self {
         Self {
             pending: BTreeMap::new(),
             applying: HashSet::new(),
@@ -126,11 +127,12 @@ impl<T: Clone, P: Clone> Book<T, P> {
             applied_marker: 0,
             pending_bytes: 0,
             deferred_bytes: 0,
+            weigh,
         }
     }
 
-    /// A change came. `bytes` is what it weighs.
-    pub fn note(&mut self, key: Key, op: Op<T>, bytes: usize) {
+    /// A change came.
+    pub fn note(&mut self, key: Key, op: Op<T>) {
         let held = match self.hold {
             Hold::Now(id) => Some(id),
             Hold::No | Hold::At(..) => None,
@@ -143,21 +145,27 @@ impl<T: Clone, P: Clone> Book<T, P> {
             }
         }
         if let Some(known) = self.deferred.get_mut(&key) {
-            self.deferred_bytes = (self.deferred_bytes + bytes).saturating_sub(known.bytes);
-            (known.op, known.bytes) = (op, bytes);
+            self.deferred_bytes += (self.weigh)(&op);
+            let before = std::mem::replace(&mut known.op, op);
+            self.deferred_bytes -= (self.weigh)(&before);
             return;
         }
         let chunk = held.or_else(|| self.in_flight(&key));
         match chunk {
             Some(chunk) => {
                 let (base, base_at) = (self.complete.clone(), self.complete_at);
-                self.deferred_bytes += bytes;
-                self.deferred.insert(key, Deferred { op, bytes, chunk, base, base_at });
+                self.deferred_bytes += (self.weigh)(&op);
+                self.deferred.insert(key, Deferred { op, chunk, base, base_at });
             }
-            None => {
-                self.pending_bytes += bytes;
-                self.pending.insert(key, op);
-            }
+            None => self.pend(key, op),
+        }
+    }
+
+    /// A change may be applied; one that waited under its key is older, and weighs nothing any more.
+    fn pend(&mut self, key: Key, op: Op<T>) {
+        self.pending_bytes += (self.weigh)(&op);
+        if let Some(before) = self.pending.insert(key, op) {
+            self.pending_bytes -= (self.weigh)(&before);
         }
     }
 
@@ -287,10 +295,9 @@ impl<T: Clone, P: Clone> Book<T, P> {
                 self.deferred.insert(key, deferred);
                 continue;
             }
-            self.deferred_bytes = self.deferred_bytes.saturating_sub(deferred.bytes);
-            self.pending_bytes += deferred.bytes;
+            self.deferred_bytes -= (self.weigh)(&deferred.op);
             // Newer than what may be pending under that key: while it was deferred nothing else went there.
-            self.pending.insert(key, deferred.op);
+            self.pend(key, deferred.op);
         }
     }
 
@@ -327,12 +334,12 @@ impl<T: Clone, P: Clone> Book<T, P> {
     }
 
     /// The batch was rolled back: what it held is pending again, where nothing newer came.
-    pub fn put_back(&mut self, batch: Batch<T, P>, weigh: impl Fn(&Op<T>) -> usize) {
+    pub fn put_back(&mut self, batch: Batch<T, P>) {
         self.applying.clear();
         self.taken_marker = self.applied_marker;
         for (key, op) in batch.ops {
             if let std::collections::btree_map::Entry::Vacant(vacant) = self.pending.entry(key) {
-                self.pending_bytes += weigh(&op);
+                self.pending_bytes += (self.weigh)(&op);
                 vacant.insert(op);
             }
         }

@@ -79,7 +79,7 @@ impl Taken<'_> {
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         if let Some(batch) = self.batch.take() {
-            self.shared.update(|state| state.book.put_back(batch, super::shared::weigh));
+            self.shared.update(|state| state.book.put_back(batch));
         }
     }
 }

@@ -40,7 +40,7 @@ pub use shadow::Known;
 pub(crate) use laps::Laps;
 pub(crate) use session::{meaning, rows, run};
 pub(crate) use shadow::client_settings;
-pub(crate) use shared::{Counters, Image, OpenChunk, Settling, Shared, State, weigh};
+pub(crate) use shared::{Counters, Image, OpenChunk, Settling, Shared, State};
 
 use std::time::Duration;
 

@@ -121,7 +121,7 @@ impl Shared {
             feeds,
             counters: Counters::default(),
             state: Mutex::new(State {
-                book: Book::new(position.clone()),
+                book: Book::new(position.clone(), weigh),
                 settling: Settling::No,
                 parked: false,
                 stopping: false,
@@ -243,7 +243,7 @@ impl Drop for OpenChunk<'_> {
 }
 
 /// What an operation weighs in memory.
-pub(crate) fn weigh(op: &Op<Image>) -> usize {
+fn weigh(op: &Op<Image>) -> usize {
     match op {
         Op::Put(image) => image.len() + 64,
         Op::Delete => 64,

@@ -150,7 +150,7 @@ impl World {
             recorded: Vec::new(),
             max: None,
             read: 0,
-            book: Book::new(0),
+            book: Book::new(0, |_| 1),
             ranges: None,
             copiers: vec![Copier::Idle; COPIERS],
             alone: VecDeque::new(),
@@ -172,7 +172,7 @@ impl World {
         self.visible = self.log.len() - self.dice(4) as usize % (self.log.len() + 1);
         self.position = self.log.len();
         self.read = self.position;
-        self.book = Book::new(self.position);
+        self.book = Book::new(self.position, |_| 1);
     }
 
     fn dice(&mut self, sides: u32) -> u32 {
@@ -272,7 +272,7 @@ impl World {
             Logged::Marker(n) => self.book.note_marker(n),
             Logged::Transaction(changes) => {
                 for (at, image) in changes {
-                    self.book.note(key(at), image.map_or(Op::Delete, Op::Put), 1);
+                    self.book.note(key(at), image.map_or(Op::Delete, Op::Put));
                 }
             }
         }
@@ -335,7 +335,7 @@ impl World {
             self.settling = Settling::No;
             return;
         }
-        self.book.put_back(batch, |_| 1);
+        self.book.put_back(batch);
         self.failed |= self.settling != Settling::No;
         self.settling = Settling::Chunks;
     }
@@ -567,7 +567,7 @@ impl World {
 
     fn crash(&mut self) {
         self.read = self.position;
-        self.book = Book::new(self.position);
+        self.book = Book::new(self.position, |_| 1);
         self.ranges = None;
         self.copiers = vec![Copier::Idle; COPIERS];
         self.alone.clear();
@@ -593,6 +593,8 @@ impl World {
             _ if action == 255 || action == 127 => self.crash(),
             _ => self.visible = self.log.len(),
         }
+        let kept = (self.book.pending.len(), self.book.deferred.len());
+        assert_eq!(self.book.bytes(), kept, "each weighs 1: what is counted is what is kept");
     }
 
     /// Writers stop; everything else goes on until it is done.
@@ -670,6 +672,36 @@ proptest! {
         prop_assert!(outcome == Outcome::Duplicate || !has_duplicates);
         prop_assert!(outcome == Outcome::Duplicate || world.shadow == source);
     }
+}
+
+#[test]
+fn a_row_that_changes_again_and_again_weighs_what_is_kept_of_it() {
+    let mut book: Book<usize, u32> = Book::new(0, |op| match op {
+        Op::Put(bytes) => *bytes,
+        Op::Delete => 0,
+    });
+    for _ in 0..1_000 {
+        book.note(key(1), Op::Put(700));
+    }
+    book.note(key(2), Op::Put(40));
+    assert_eq!(book.bytes(), (740, 0));
+    book.note(key(1), Op::Delete);
+    assert_eq!(book.bytes(), (40, 0));
+    // In a transaction that comes to nothing, and changed again meanwhile; then beside a chunk.
+    let batch = book.take();
+    book.note(key(2), Op::Put(60));
+    book.put_back(batch);
+    assert_eq!(book.bytes(), (60, 0));
+    let chunk = book.open();
+    book.claim(chunk, [key(3)].iter().map(Key::as_bytes), |_| {});
+    for bytes in [10, 30, 20] {
+        book.note(key(3), Op::Put(bytes));
+    }
+    assert_eq!(book.bytes(), (60, 20));
+    book.close(chunk);
+    assert_eq!(book.bytes(), (80, 0));
+    book.take();
+    assert_eq!(book.bytes(), (0, 0));
 }
 
 /// Plays random worlds with one step left out until the tables differ.
