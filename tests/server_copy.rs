@@ -4,6 +4,9 @@
 mod common;
 #[path = "copy/moving.rs"]
 mod moving;
+#[allow(dead_code, reason = "cuts around the RENAME are for whole migrations")]
+#[path = "migrations_run/relay.rs"]
+mod relay;
 #[path = "copy/traffic.rs"]
 mod traffic;
 
@@ -12,6 +15,7 @@ use std::time::{Duration, Instant};
 use bulkhead::migrations::engine::{EngineError, fill_single_chunk};
 use common::servers::{Cluster, Flavour};
 use moving::{Free, GUARD, Job, Mover};
+use relay::{Cut, Relay};
 use traffic::{COLUMNS, TABLE, Traffic};
 
 const BOTH: [Flavour; 2] = [Flavour::MySql, Flavour::MariaDb];
@@ -573,6 +577,39 @@ async fn a_copy_goes_on_where_it_was_left() {
         cluster.sql("ALTER TABLE resumed.t ADD COLUMN foreign_change INT");
         let error = job.resume().await.expect_err("the table is another one");
         assert!(matches!(error, EngineError::TableChanged(_)), "{error}");
+    }
+}
+
+/// The server commits a range and nobody hears of it. The next attempt copies in another way, by which the
+/// range is cut short: what is recorded is neither copied twice nor taken for a duplicate.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_range_whose_commit_was_not_answered_is_gone_on_behind() {
+    for flavour in BOTH {
+        let cluster = Cluster::shared(flavour);
+        // Long rows in front of many short ones: the server copies a thousand of them by itself, which are
+        // more bytes than a chunk that is read may have.
+        let create = "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT NOT NULL, body MEDIUMTEXT NOT NULL)";
+        database(cluster, "unheard", &[create, "INSERT INTO t VALUES (1, 7, REPEAT('long', 3000))"]);
+        for doubling in 0..14 {
+            let body = if doubling < 10 { "body" } else { "'short'" };
+            cluster.sql(&format!(
+                "INSERT INTO unheard.t SELECT id + (SELECT MAX(id) FROM unheard.t), v, {body} FROM unheard.t"
+            ));
+        }
+        cluster.sql("ANALYZE TABLE unheard.t");
+        let relay = Relay::default();
+        let mover = Mover::at(cluster, relay.listen(cluster.primary_port).await);
+        let job = mover.job("unheard", "t", "ALTER TABLE t MODIFY v BIGINT NOT NULL", 57);
+        let mut engine = job.start().await.unwrap();
+        relay.cut_once(Cut::AfterRange);
+        engine.copy(Free::new(1)).await.unwrap_or_else(|error| panic!("{flavour:?}: {error}"));
+        assert_eq!(relay.cuts(), 1, "{flavour:?}");
+        assert_eq!(engine.progress().rows_copied, 1 << 14, "{flavour:?}: each row counts, and once");
+        let verified = engine.verify(Free::new(1), GUARD).await.unwrap();
+        assert_eq!((verified.rows, verified.passes, verified.repaired), (1 << 14, 1, 0), "{flavour:?}");
+        job.assert_equal(&["id", "v", "CRC32(body)"]).await;
+        engine.stop(true).await.unwrap();
     }
 }
 

@@ -88,7 +88,12 @@ pub(crate) struct Job<'a> {
 
 impl Mover {
     pub(crate) fn new(cluster: &Cluster) -> Self {
-        let server = ServerId { host: "127.0.0.1".into(), port: cluster.primary_port };
+        Self::at(cluster, cluster.primary_port)
+    }
+
+    /// The same by another port, of a relay.
+    pub(crate) fn at(cluster: &Cluster, port: u16) -> Self {
+        let server = ServerId { host: "127.0.0.1".into(), port };
         let login = Login { user: "bulkhead_admin".into(), password: Secret::new(&cluster.password) };
         let tls = ClientTls::disabled();
         let source = Source { server: server.clone(), login: login.clone(), tls: tls.clone() };

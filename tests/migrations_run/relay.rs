@@ -1,4 +1,5 @@
-//! A relay between the proxy and its server that cuts connections around the RENAME.
+//! A relay between the proxy and its server that cuts connections around the RENAME, or behind a COMMIT of
+//! rows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
@@ -8,6 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// How the text of an exchange begins.
 const RENAME: &[u8] = b"RENAME /* bulkhead ";
+/// What the statement has that records a range as copied.
+const RANGE: &[u8] = b",'range',";
+/// A packet with nothing but a COMMIT.
+const COMMIT: &[u8] = b"\x07\0\0\0\x03COMMIT";
 
 /// Where a connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub(crate) enum Cut {
     AfterRename = 2,
     /// The same, and nobody reaches the server until [`Relay::mend`].
     AfterRenameForGood = 3,
+    /// The server commits a range of rows; its answer is lost.
+    AfterRange = 4,
 }
 
 /// A relay; cheap to clone.
@@ -48,7 +55,7 @@ impl Relay {
         port
     }
 
-    /// Cuts the next RENAME.
+    /// Cuts the next RENAME, or COMMIT of a range.
     pub(crate) fn cut_once(&self, cut: Cut) {
         self.0.cut.store(cut as u8, Ordering::SeqCst);
     }
@@ -63,7 +70,11 @@ impl Relay {
         self.0.is_down.store(false, Ordering::SeqCst);
     }
 
-    fn take_cut(&self) -> u8 {
+    fn take_cut(&self, is_range: bool) -> u8 {
+        let wanted = self.0.cut.load(Ordering::SeqCst);
+        if wanted == Cut::Never as u8 || is_range != (wanted == Cut::AfterRange as u8) {
+            return Cut::Never as u8;
+        }
         let cut = self.0.cut.swap(Cut::Never as u8, Ordering::SeqCst);
         if cut != Cut::Never as u8 {
             self.0.cuts.fetch_add(1, Ordering::SeqCst);
@@ -77,13 +88,16 @@ impl Relay {
         }
         let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
         let (mut up, mut down) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+        let mut has_range = false;
         loop {
             tokio::select! {
                 read = client.read(&mut up) => {
                     let Ok(bytes @ 1..) = read else { return };
                     let text = &up[..bytes];
-                    let is_rename = text.windows(RENAME.len()).any(|window| window == RENAME);
-                    let cut = if is_rename { self.take_cut() } else { 0 };
+                    let has = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
+                    has_range |= has(RANGE);
+                    let is_range = text == COMMIT && std::mem::take(&mut has_range);
+                    let cut = if is_range || has(RENAME) { self.take_cut(is_range) } else { 0 };
                     if cut == Cut::BeforeRename as u8 || server.write_all(text).await.is_err() {
                         return;
                     }

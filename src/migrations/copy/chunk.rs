@@ -70,6 +70,45 @@ pub(crate) enum Fate {
     Conflict(Piece),
 }
 
+/// What a chunk's transaction came to.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// It is committed.
+    Now {
+        /// Rows written.
+        rows: u64,
+        /// Bytes of them.
+        bytes: u64,
+    },
+    /// An earlier one of the piece was, though that was not answered; this one is to be rolled back.
+    Before {
+        /// What that has copied of the piece.
+        piece: Piece,
+        /// See [`Fate::Copied`].
+        cut: Option<Key>,
+        /// Rows that it has written.
+        rows: u64,
+    },
+}
+
+impl Written {
+    /// What became of the chunk; `piece` and `cut` are what it meant to copy.
+    pub(super) fn into_fate(
+        self,
+        shared: &Shared,
+        (piece, cut): (Piece, Option<Key>),
+        took: Duration,
+    ) -> Fate {
+        match self {
+            Self::Now { rows, bytes } => Fate::Copied { piece, cut, rows, bytes, took },
+            Self::Before { piece, cut, rows } => {
+                let bytes = rows * shared.counters.row_bytes();
+                Fate::Copied { piece, cut, rows, bytes, took }
+            }
+        }
+    }
+}
+
 /// What is done with rows that the shadow has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replace {
@@ -92,14 +131,15 @@ pub(super) async fn copy_piece(
     let (read, cut) = read_rows(shared, direct, &piece.range).await?;
     let mut kept = Vec::with_capacity(read.len());
     shared.update(|state| state.book.claim(chunk.id, read.keys(), |keep| kept.push(keep)));
-    let piece = shortened(piece, cut.as_ref());
-    drop_present(shared, direct, (&read, &piece.range), &mut kept).await?;
-    let copied = copied(&piece);
-    let work = Work { read: &read, kept: &kept, copied: copied.as_ref(), compact, delete: Vec::new() };
+    let part = shortened(&piece, cut.as_ref());
+    drop_present(shared, direct, (&read, &part.range), &mut kept).await?;
+    let copied = copied(&part);
+    let asked = &piece;
+    let work = Work { asked, read: &read, kept: &kept, copied: copied.as_ref(), compact, delete: Vec::new() };
     let written = write(shared, direct, work).await;
     chunk.close();
     match written {
-        Ok((rows, bytes)) => Ok(Fate::Copied { piece, cut, rows, bytes, took: started.elapsed() }),
+        Ok(written) => Ok(written.into_fate(shared, (part, cut), started.elapsed())),
         Err(error) if error.errno() == Some(1062) => Ok(Fate::Conflict(piece)),
         Err(error) => Err(error.into_error("copying rows")),
     }
@@ -126,24 +166,25 @@ pub(crate) async fn copy_alone(
         chunk.close();
         return Ok(Fate::Conflict(piece));
     }
-    let piece = shortened(piece, cut.as_ref());
+    let part = shortened(&piece, cut.as_ref());
     let mut delete = Vec::new();
     if replace == Replace::Yes {
-        let present = present_keys(shared, direct, (&read, &piece.range)).await?;
+        let present = present_keys(shared, direct, (&read, &part.range)).await?;
         let state = shared.lock();
         delete.extend(present.into_iter().filter(|key| !state.book.is_touched(chunk.id, key.as_bytes())));
     }
     let mut kept = Vec::with_capacity(read.len());
     shared.update(|state| state.book.claim(chunk.id, read.keys(), |keep| kept.push(keep)));
     if replace == Replace::No {
-        drop_present(shared, direct, (&read, &piece.range), &mut kept).await?;
+        drop_present(shared, direct, (&read, &part.range), &mut kept).await?;
     }
-    let copied = copied(&piece).filter(|_| replace == Replace::No);
-    let work = Work { read: &read, kept: &kept, copied: copied.as_ref(), compact: None, delete };
+    let copied = copied(&part).filter(|_| replace == Replace::No);
+    let (asked, copied) = (&piece, copied.as_ref());
+    let work = Work { asked, read: &read, kept: &kept, copied, compact: None, delete };
     let written = write(shared, direct, work).await;
     chunk.close();
-    let (rows, bytes) = written.map_err(|error| error.into_error("copying rows"))?;
-    Ok(Fate::Copied { piece, cut, rows, bytes, took: started.elapsed() })
+    let written = written.map_err(|error| error.into_error("copying rows"))?;
+    Ok(written.into_fate(shared, (part, cut), started.elapsed()))
 }
 
 /// What is recorded of a piece.
@@ -152,14 +193,12 @@ pub(super) fn copied(piece: &Piece) -> Option<Copied> {
     Some(Copied { number: piece.number, low: piece.range.after.clone(), high })
 }
 
-fn shortened(piece: Piece, cut: Option<&Key>) -> Piece {
-    match cut {
-        Some(key) => {
-            let range = KeyRange { after: piece.range.after, through: Some(key.clone()) };
-            Piece { number: piece.number, range }
-        }
-        None => piece,
+fn shortened(piece: &Piece, cut: Option<&Key>) -> Piece {
+    let mut part = piece.clone();
+    if let Some(key) = cut {
+        part.range.through = Some(key.clone());
     }
+    part
 }
 
 /// Reads the rows of a range, until they are too many bytes; then the last key read is given too.
@@ -232,6 +271,8 @@ async fn present_keys(
 
 /// What the transaction of a chunk does.
 struct Work<'a> {
+    /// What was asked for; `read` may be a part of it.
+    asked: &'a Piece,
     read: &'a Read,
     kept: &'a [bool],
     copied: Option<&'a Copied>,
@@ -239,31 +280,25 @@ struct Work<'a> {
     delete: Vec<Key>,
 }
 
-/// Writes a chunk in one transaction; rolled back when it fails. Gives rows and bytes.
-async fn write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(u64, u64), Unwritten> {
+/// Writes a chunk in one transaction; rolled back when it fails, or was done before.
+async fn write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<Written, Unwritten> {
     let written = try_write(shared, direct, work).await;
-    if written.is_err() && !direct.is_lost() {
+    if !matches!(written, Ok(Written::Now { .. })) && !direct.is_lost() {
         // If even that fails the connection is lost, which the next statement tells.
         let _ = direct.execute("ROLLBACK").await;
     }
     written
 }
 
-async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<(u64, u64), Unwritten> {
-    let Work { read, kept, copied, compact, delete } = work;
+async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<Written, Unwritten> {
+    let Work { asked, read, kept, copied, compact, delete } = work;
     let kept_rows = || kept.iter().enumerate().filter(|(_, keep)| **keep).map(|(at, _)| read.row(at));
-    let (count, bytes) =
-        kept_rows().fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.len() as u64));
+    let (rows, bytes) = kept_rows().fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.len() as u64));
     begin(direct, &shared.records.check()).await?;
-    if let Some(copied) = copied {
-        match direct.execute(shared.records.add_range(copied, count)).await {
-            Ok(_) => {}
-            Err(error) if error.errno() == Some(1062) && is_recorded(shared, direct, copied).await? => {
-                direct.execute("ROLLBACK").await?;
-                return Ok((0, 0));
-            }
-            Err(error) => return Err(error.into()),
-        }
+    if let Some(copied) = copied
+        && let Some(before) = record(shared, direct, asked, (copied, rows)).await?
+    {
+        return Ok(before);
     }
     let keys: Vec<&[u8]> = delete.iter().map(Key::as_bytes).collect();
     for some in keys.chunks(KEYS_MAX) {
@@ -274,17 +309,27 @@ async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Resu
         direct.execute(sql).await?;
     }
     direct.execute("COMMIT").await?;
-    Ok((count, bytes))
+    Ok(Written::Now { rows, bytes })
 }
 
-/// True if exactly this range is recorded: an earlier COMMIT of it was not answered, but done.
-pub(super) async fn is_recorded(
+/// Records what the transaction copies of a piece. If an earlier one of the piece was committed, though that
+/// was not answered, it gives that: whichever way it copied, and wherever it was cut short.
+pub(super) async fn record(
     shared: &Shared,
     direct: &mut Direct,
-    copied: &Copied,
-) -> Result<bool, DirectError> {
-    let found = direct.query(shared.records.select_range(copied.number)).await?;
-    Ok(found.first().is_some_and(|row| {
-        row.value(0) == copied.low.as_ref().map(Key::as_bytes) && row.value(1) == Some(copied.high.as_bytes())
-    }))
+    asked: &Piece,
+    (copied, rows): (&Copied, u64),
+) -> Result<Option<Written>, DirectError> {
+    let error = match direct.execute(shared.records.add_range(copied, rows)).await {
+        Ok(_) => return Ok(None),
+        Err(error) if error.errno() == Some(1062) => error,
+        Err(error) => return Err(error),
+    };
+    let found = direct.query(shared.records.select_range(asked.number)).await?;
+    let before = found.first().and_then(|row| {
+        let (low, high) = (row.value(0).map(Key::from_bytes), row.value(1).map(Key::from_bytes)?);
+        let (piece, cut) = asked.copied_before(&Copied { number: asked.number, low, high })?;
+        Some(Written::Before { piece, cut, rows: row.number(2).unwrap_or(0) })
+    });
+    before.map(Some).ok_or(error)
 }

@@ -32,6 +32,21 @@ pub struct Copied {
     pub high: Key,
 }
 
+impl Piece {
+    /// What an earlier attempt at this piece has copied, by the record that has its number; and the key
+    /// behind which the rest of it is left, if that attempt was cut short. Rows change in between, so two
+    /// attempts need not be cut at the same key. `None`: it is no record of this piece.
+    pub fn copied_before(&self, recorded: &Copied) -> Option<(Self, Option<Key>)> {
+        if recorded.number != self.number || recorded.low != self.range.after {
+            return None;
+        }
+        let high = Some(recorded.high.clone());
+        let cut = high.clone().filter(|_| high != self.range.through);
+        let range = KeyRange { after: self.range.after.clone(), through: high };
+        Some((Self { number: self.number, range }, cut))
+    }
+}
+
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -200,6 +215,24 @@ mod tests {
         ranges.committed(&rest);
         assert_eq!(ranges.next_step(), Next::Done);
         assert_eq!(ranges.compact(2), Some(Copied { number: last.number, low: None, high: key(30) }));
+    }
+
+    #[test]
+    fn a_piece_goes_on_behind_what_an_earlier_attempt_has_copied() {
+        let mut ranges = Ranges::new(key(30), Vec::new());
+        assert_eq!(ranges.next_step(), Next::Scout(None));
+        let asked = ranges.scouted(Some(key(20))).unwrap();
+        let recorded = |number, low, high| Copied { number, low, high: key(high) };
+        // Cut short at 7 by the attempt whose end was not heard of; the next one would have come to 12.
+        let (piece, cut) = asked.copied_before(&recorded(asked.number, None, 7)).unwrap();
+        assert_eq!((&piece.range, &cut), (&KeyRange { after: None, through: Some(key(7)) }, &Some(key(7))));
+        ranges.cut(asked.clone(), &cut.unwrap());
+        ranges.committed(&piece);
+        let rest = piece_of(ranges.next_step());
+        assert_eq!(rest.range, KeyRange { after: Some(key(7)), through: Some(key(20)) });
+        assert_eq!(asked.copied_before(&recorded(asked.number, None, 20)), Some((asked.clone(), None)));
+        assert_eq!(asked.copied_before(&recorded(asked.number, Some(key(1)), 20)), None, "another piece");
+        assert_eq!(asked.copied_before(&recorded(asked.number + 1, None, 20)), None, "another number");
     }
 
     #[test]

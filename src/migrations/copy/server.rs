@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use super::chunk::{Fate, copied, is_recorded};
+use super::chunk::{Fate, Written, copied, record};
 use super::ranges::{Copied, Piece};
 use crate::backend::direct::{Direct, DirectError};
 use crate::migrations::apply::{Unwritten, begin};
@@ -66,17 +66,13 @@ pub(super) async fn copy_on_server(
     let chunk = OpenChunk::open(shared).await?;
     shared.mark().await?;
     let wrote = try_copy(shared, direct, (&chunk, piece), (&range, compact)).await;
-    if !matches!(wrote, Ok(Some(_))) && !direct.is_lost() {
+    if !matches!(wrote, Ok(Some(Written::Now { .. }))) && !direct.is_lost() {
         // If even that fails the connection is lost, which the next statement tells.
         let _ = direct.execute("ROLLBACK").await;
     }
     chunk.close();
     match wrote {
-        Ok(Some(rows)) => {
-            let bytes = rows * shared.counters.row_bytes();
-            let took = started.elapsed();
-            Ok(Some(Fate::Copied { piece: piece.clone(), cut: None, rows, bytes, took }))
-        }
+        Ok(Some(written)) => Ok(Some(written.into_fate(shared, (piece.clone(), None), started.elapsed()))),
         Ok(None) => Ok(None),
         Err(error) if direct.is_lost() || matches!(error, Unwritten::Superseded) => {
             Err(error.into_error("copying rows"))
@@ -90,7 +86,7 @@ async fn try_copy(
     direct: &mut Direct,
     (chunk, piece): (&OpenChunk<'_>, &Piece),
     (range, compact): (&Copied, Option<&Copied>),
-) -> Result<Option<u64>, Unwritten> {
+) -> Result<Option<Written>, Unwritten> {
     begin(direct, &shared.records.check()).await?;
     let Some(present) = present_keys(shared, direct, piece).await? else { return Ok(None) };
     let copy = shared.plan.insert_select_range(&piece.range, &present);
@@ -98,19 +94,14 @@ async fn try_copy(
     if !shared.update(|state| state.book.claim_whole(chunk.id, |key| piece.range.may_hold(key))) {
         return Ok(None);
     }
-    match direct.execute(shared.records.add_range(range, rows)).await {
-        Ok(_) => {}
-        Err(error) if error.errno() == Some(1062) && is_recorded(shared, direct, range).await? => {
-            direct.execute("ROLLBACK").await?;
-            return Ok(Some(0));
-        }
-        Err(error) => return Err(error.into()),
+    if let Some(before) = record(shared, direct, piece, (range, rows)).await? {
+        return Ok(Some(before));
     }
     for sql in compact.iter().flat_map(|all| shared.records.compact(all)) {
         direct.execute(sql).await?;
     }
     direct.execute("COMMIT").await?;
-    Ok(Some(rows))
+    Ok(Some(Written::Now { rows, bytes: rows * shared.counters.row_bytes() }))
 }
 
 /// Keys that the shadow has of a range: they came by the feed, and what is newer of them comes by the feed

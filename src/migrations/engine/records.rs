@@ -199,8 +199,8 @@ impl Records {
     /// The range recorded under a number, seen even if its transaction has not ended yet.
     pub(crate) fn select_range(&self, number: u64) -> String {
         format!(
-            "SELECT low, high FROM {ARTIFACTS}.progress WHERE migration = {} AND kind = 'range' AND number = \
-             {number} LOCK IN SHARE MODE",
+            "SELECT low, high, rows_copied FROM {ARTIFACTS}.progress WHERE migration = {} AND kind = 'range' \
+             AND number = {number} LOCK IN SHARE MODE",
             self.id
         )
     }
