@@ -690,6 +690,29 @@ async fn a_change_by_somebody_else_ends_it() {
     }
 }
 
+/// Another statement changes the table before the first row is copied, between two attempts: the second one
+/// begins with the table as it is, and so does whoever goes on from there.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn an_attempt_that_begins_anew_takes_the_table_as_it_is() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("anew", flavour).await;
+        fleet.make_table("t", MANY).await;
+        let id = fleet.submit("t", WIDEN, false).await;
+        fleet.launch(Some("after:subscribe"));
+        assert!(fleet.wait_for_end().await, "{flavour:?}: it is reached");
+        run(&mut fleet.root().await, "ALTER TABLE app.t ADD COLUMN extra INT").await;
+        let before = fleet.sum("t").await;
+        fleet.launch(Some("after:copy"));
+        assert!(fleet.wait_for_end().await, "{flavour:?}: it is reached");
+        fleet.launch(None);
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+        assert_eq!(fleet.sum("t").await, before, "{flavour:?}");
+        assert_eq!(fleet.type_of("t", "n").await, "bigint", "{flavour:?}");
+        assert_eq!(fleet.type_of("t", "extra").await, "int", "{flavour:?}");
+    }
+}
+
 /// Two proxies believe that a migration is theirs, again and again, as behind a lease that changed hands
 /// while the first one was stopped: no write is lost, whichever comes to the end.
 #[tokio::test(flavor = "multi_thread")]

@@ -80,6 +80,10 @@ impl Runner {
         if known.is_some_and(|known| without_counter(&known.before) != without_counter(&table.source.shown)) {
             return Err(Trouble::failed("the definition of the table was changed by another statement"));
         }
+        if !resumes && record.definitions.is_some() {
+            // They are of a shadow that is made anew: the table may be another one by now.
+            self.update(|record| record.definitions = None).await?;
+        }
         let record = &self.make_homes(&mut conn, record, &table).await?;
         let is_chunk = table.is_chunk && !resumes && !has_had_its_attempts(record.attempts);
         if !is_chunk {

@@ -69,13 +69,12 @@ impl Runner {
         } else {
             engine::adopt_shadow(conn, &request, source).await?
         };
-        self.update(|record| {
-            let before = source.shown.clone();
-            let after = original.definitions.as_ref().map(|known| known.before.clone()).unwrap_or_default();
-            record.definitions.get_or_insert(Definitions { before, after });
-        })
-        .await?;
         let before = source.shown.clone();
+        if !resumes {
+            let after = original.definitions.as_ref().map(|known| known.before.clone()).unwrap_or_default();
+            let made = Definitions { before: before.clone(), after };
+            self.update(|record| record.definitions = Some(made.clone())).await?;
+        }
         Ok(Prepared { plan: plan.into(), before, resumes, replay_from: Some(position) })
     }
 
