@@ -690,6 +690,29 @@ async fn a_change_by_somebody_else_ends_it() {
     }
 }
 
+/// The same while an operator has paused the copy: it is not told as paused for ever.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_change_by_somebody_else_ends_a_paused_copy() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("paused", flavour).await;
+        fleet.make_table("t", MANY).await;
+        let id = fleet.submit("t", WIDEN, false).await;
+        fleet.pause_offline(&id).await;
+        fleet.launch(None);
+        let began = Instant::now();
+        while fleet.fact(&id, "step").await != "copy" {
+            assert!(began.elapsed() < PATIENCE, "{flavour:?}: {}", fleet.tell(&id).await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(fleet.waits(&id).await, "{flavour:?}: {}", fleet.tell(&id).await);
+        run(&mut fleet.root().await, "ALTER TABLE app.t ADD COLUMN extra INT").await;
+        assert_eq!(fleet.wait_for(&id, "failed").await, "failed", "{flavour:?}: {}", fleet.tell(&id).await);
+        assert_eq!(fleet.type_of("t", "extra").await, "int", "{flavour:?}: the other change stays");
+        assert_eq!(fleet.artifacts_when_quiet().await, Vec::<String>::new(), "{flavour:?}");
+    }
+}
+
 /// Another statement changes the table before the first row is copied, between two attempts: the second one
 /// begins with the table as it is, and so does whoever goes on from there.
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use super::ranges::{Copied, Next, Piece, Ranges};
 use super::server::{Turns, copy_on_server};
 use super::sizing::{ROWS_MAX, Sizing};
 use crate::backend::direct::Direct;
-use crate::migrations::engine::{ChunkCost, Counters, EngineError, Pace, Permission, Shared, rows};
+use crate::migrations::engine::{ChunkCost, Counters, EngineError, Pace, Shared, rows};
 use crate::migrations::plan::KeyRange;
 
 /// The same where the server copies by itself and rows have parts of any length: only their average is known.
@@ -132,16 +132,11 @@ impl Run {
 
     /// Waits for the pace, and takes in what ends meanwhile.
     async fn admit(&mut self) -> Result<(), EngineError> {
-        let pace = self.pace.clone();
-        let mut admitted = pace.admit();
+        let (shared, pace) = (self.shared.clone(), self.pace.clone());
+        let mut admitted = std::pin::pin!(shared.admit(&*pace));
         loop {
             tokio::select! {
-                permission = &mut admitted => {
-                    return match permission {
-                        Permission::Go => Ok(()),
-                        Permission::Stop => Err(EngineError::Stopped),
-                    };
-                }
+                admitted = &mut admitted => return admitted,
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.settle(ended).await?,
             }
         }

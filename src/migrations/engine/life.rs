@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::error::EngineError;
 use super::laps::Laps;
 use super::late::{self, Beside, Built};
-use super::pace::{Pace, Permission};
+use super::pace::Pace;
 use super::records::{Records, Single};
 use super::session::{open_session, rows, run};
 use super::shared::{Counters, Image, Shared};
@@ -200,9 +200,7 @@ impl Engine {
         let mut beside = Beside::Nobody;
         let mut at = 0;
         while at < late.len().max(1) {
-            if pace.admit().await == Permission::Stop {
-                return Err(EngineError::Stopped);
-            }
+            self.shared.admit(&*pace).await?;
             if pace.workers() <= 1 {
                 beside = Beside::Clients;
             }
@@ -401,10 +399,7 @@ impl Engine {
     ///
     /// Cancel safety: safe.
     pub(crate) async fn ended(&self) -> EngineError {
-        match self.shared.wait(|_| None::<std::convert::Infallible>).await {
-            Err(error) => error,
-            Ok(never) => match never {},
-        }
+        self.shared.ended().await
     }
 
     /// Why the background ended, if it did.

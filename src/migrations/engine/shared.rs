@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use super::error::EngineError;
+use super::pace::{Pace, Permission};
 use super::records::Records;
 use super::session::open_session;
 use super::{Endpoint, Setup};
@@ -180,7 +181,33 @@ impl Shared {
         }
     }
 
-    /// The same, for so long at most.
+    /// Waits until the applier ends by itself, however long that may be; gives why.
+    ///
+    /// Cancel safety: safe.
+    pub(crate) async fn ended(&self) -> EngineError {
+        match self.wait(|_| None::<std::convert::Infallible>).await {
+            Err(error) => error,
+            Ok(never) => match never {},
+        }
+    }
+
+    /// Waits for the pace. A copy whose changes are applied no more is not waited with, however long it is
+    /// held.
+    ///
+    /// Cancel safety: safe.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`] when the pace says so; what ended the applier.
+    pub(crate) async fn admit(&self, pace: &dyn Pace) -> Result<(), EngineError> {
+        let permission = tokio::select! {
+            biased;
+            error = self.ended() => return Err(error),
+            permission = pace.admit() => permission,
+        };
+        if permission == Permission::Stop { Err(EngineError::Stopped) } else { Ok(()) }
+    }
+
+    /// As [`Self::wait`], for so long at most.
     pub(crate) async fn wait_within<T>(
         &self,
         what: &'static str,

@@ -9,7 +9,7 @@ use super::checksum::{Side, Sum};
 use crate::backend::direct::Direct;
 use crate::migrations::copy::{Fate, Piece, Replace, copy_alone};
 use crate::migrations::engine::{
-    ChunkCost, Counters, EngineError, Laps, Pace, Permission, Shared, State, Verified, rows, run,
+    ChunkCost, Counters, EngineError, Laps, Pace, Shared, State, Verified, rows, run,
 };
 use crate::migrations::plan::{CopyPlan, Key, KeyRange};
 
@@ -89,17 +89,15 @@ async fn compare(
     let mut planned = None;
     let mut range_rows = if pace.workers() > 1 { RANGE_ROWS } else { RANGE_ROWS_BESIDE_CLIENTS };
     loop {
-        let admitted = match timeout(SNAPSHOT_WAIT, pace.admit()).await {
-            Ok(permission) => permission,
+        let admitted = match timeout(SNAPSHOT_WAIT, shared.admit(pace)).await {
+            Ok(admitted) => admitted,
             Err(_) => {
                 // Old row versions are kept for a snapshot: it is given up, not waited with.
                 snapshots = None;
-                pace.admit().await
+                shared.admit(pace).await
             }
         };
-        if admitted == Permission::Stop {
-            return Err(EngineError::Stopped);
-        }
+        admitted?;
         let pair = match &mut snapshots {
             Some(pair) => pair,
             None => snapshots.insert(Snapshots::open(shared, lock_within).await?),
