@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bulkhead::migrations::engine::{EngineError, fill_single_chunk};
 use common::servers::{Cluster, Flavour};
-use moving::{Free, GUARD, Job, Mover};
+use moving::{Free, GUARD, Held, Job, Mover};
 use relay::{Cut, Relay};
 use traffic::{COLUMNS, TABLE, Traffic};
 
@@ -609,6 +609,44 @@ async fn a_range_whose_commit_was_not_answered_is_gone_on_behind() {
         let verified = engine.verify(Free::new(1), GUARD).await.unwrap();
         assert_eq!((verified.rows, verified.passes, verified.repaired), (1 << 14, 1, 0), "{flavour:?}");
         job.assert_equal(&["id", "v", "CRC32(body)"]).await;
+        engine.stop(true).await.unwrap();
+    }
+}
+
+/// A comparison that waited in the middle, and does not get the lock of its next part, goes on there.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn a_comparison_that_does_not_get_its_lock_goes_on_where_it_was() {
+    for flavour in BOTH {
+        let cluster = Cluster::shared(flavour);
+        database(cluster, "parts", &[TABLE]);
+        rows(cluster, "parts", 13);
+        let mover = Mover::new(cluster);
+        let job =
+            mover.job("parts", "t", "ALTER TABLE t MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT", 58);
+        let mut engine = job.start().await.unwrap();
+        engine.copy(Free::new(2)).await.unwrap();
+        engine.finish_indexes(Free::new(2)).await.unwrap();
+        let pace = Held::behind(1);
+        let mut holder = job.admin().await;
+        let hold = async {
+            while pace.rows() == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            holder.execute("START TRANSACTION").await.unwrap();
+            holder.execute("UPDATE parts.t SET note = 'held' WHERE id = 1").await.unwrap();
+            // Until its snapshots are given up.
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            pace.chunks.add_permits(1_000);
+        };
+        let (held_up, ()) = tokio::join!(engine.verify(pace.clone(), Duration::from_secs(1)), hold);
+        assert!(matches!(held_up, Err(EngineError::Late { .. })), "{flavour:?}: {held_up:?}");
+        let compared = pace.rows();
+        assert!(compared > 0 && compared < 1 << 13, "{flavour:?}: {compared}");
+        holder.execute("ROLLBACK").await.unwrap();
+        let verified = engine.verify(pace.clone(), GUARD).await.unwrap();
+        assert_eq!((verified.rows, verified.passes), (1 << 13, 1), "{flavour:?}");
+        assert_eq!(pace.rows(), 1 << 13, "{flavour:?}: none is compared twice");
         engine.stop(true).await.unwrap();
     }
 }

@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use bulkhead::backend::direct::Direct;
 use bulkhead::config::Login;
@@ -57,6 +59,45 @@ impl Pace for Free {
     }
 
     fn done(&self, _: ChunkCost) {}
+}
+
+/// One chunk at a time, and none until it is let through; counts the rows of those that are done.
+pub(crate) struct Held {
+    pub(crate) chunks: Semaphore,
+    rows: AtomicU64,
+}
+
+impl Held {
+    /// Lets so many chunks through.
+    pub(crate) fn behind(chunks: usize) -> Arc<Self> {
+        Arc::new(Self { chunks: Semaphore::new(chunks), rows: AtomicU64::new(0) })
+    }
+
+    /// Rows of all chunks so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+}
+
+impl Pace for Held {
+    fn admit(&self) -> Pin<Box<dyn Future<Output = Permission> + Send + '_>> {
+        Box::pin(async {
+            self.chunks.acquire().await.expect("it is never closed").forget();
+            Permission::Go
+        })
+    }
+
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn chunk_time(&self) -> Duration {
+        Duration::from_millis(800)
+    }
+
+    fn done(&self, cost: ChunkCost) {
+        self.rows.fetch_add(cost.rows, Ordering::Relaxed);
+    }
 }
 
 struct Fixed(Source);

@@ -20,7 +20,7 @@ use crate::migrations::apply::{Applier, Opening, apply_batch};
 use crate::migrations::changes::{Feeds, Position, TableName};
 use crate::migrations::copy::{Batch, Ranges, copy_rows};
 use crate::migrations::plan::{CopyPlan, LateBuild};
-use crate::migrations::verify::verify;
+use crate::migrations::verify::{Pass, verify};
 use crate::migrations::view::Progress;
 
 /// What goes on is told so often.
@@ -89,6 +89,8 @@ pub struct Engine {
     shared: Arc<Shared>,
     applier: JoinHandle<()>,
     copying: std::sync::Mutex<Option<std::time::Instant>>,
+    /// Where a comparison was left that did not get its lock.
+    left: Option<Pass>,
 }
 
 impl Engine {
@@ -124,7 +126,7 @@ impl Engine {
         Counters::add(&shared.counters.rows_copied, recorded.rows_copied);
         let opening = if replays { Opening::MayRename } else { Opening::Over };
         let applier = tokio::spawn(Applier::new(shared.clone(), (feed, opening), direct).run());
-        let engine = Self { shared, applier, copying: std::sync::Mutex::new(None) };
+        let engine = Self { shared, applier, copying: std::sync::Mutex::new(None), left: None };
         let marker = engine.shared.mark().await?;
         let came = |state: &mut super::shared::State| (state.book.marker() >= marker).then_some(());
         engine.shared.wait_within("waiting for the first marker", MARKER_WITHIN, came).await?;
@@ -274,13 +276,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Differs`] after three passes; [`EngineError::Late`] when the lock was not had: nothing
-    /// is held then; [`EngineError::Stopped`].
+    /// is held then, and the next call goes on where this one was; [`EngineError::Stopped`].
     pub async fn verify(
         &mut self,
         pace: Arc<dyn Pace>,
         lock_within: Duration,
     ) -> Result<Verified, EngineError> {
-        verify(&self.shared, &*pace, lock_within).await
+        verify(&self.shared, &mut self.left, &*pace, lock_within).await
     }
 
     /// Finishes the batch at work and applies no more: changes are collected in memory (bounded) until

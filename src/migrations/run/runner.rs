@@ -33,7 +33,8 @@ const CLEAR_WITHIN: Duration = Duration::from_secs(20);
 const LANE_LOOK: Duration = Duration::from_secs(1);
 /// The table's lock for the start of a comparison is waited for no longer.
 const VERIFY_LOCK_WITHIN: Duration = Duration::from_secs(1);
-/// Comparisons that did not get their lock, before everything is begun from the record again.
+/// Tries of a comparison in a row that did not get their lock, before everything is begun from the record
+/// again.
 const VERIFY_TRIES: u32 = 8;
 
 /// Carries one migration out, from wherever its record says, to its end; or until this proxy is not to any
@@ -214,9 +215,12 @@ impl Runner {
         engine.finish_indexes(pace.clone()).await.map_err(|error| self.why_ended(error))?;
         self.finish(Step::Index, engine).await;
         self.begin(Step::Verify).await?;
-        let mut tries = 0;
+        let (mut tries, mut compared) = (0, None);
         let verified = loop {
-            tries += 1;
+            let came_to = engine.progress().compared;
+            // One that comes further is no hopeless one.
+            tries = if came_to == compared { tries + 1 } else { 1 };
+            compared = came_to;
             match engine.verify(pace.clone(), VERIFY_LOCK_WITHIN).await {
                 Ok(verified) => break verified,
                 Err(error @ EngineError::Late { .. }) if tries < VERIFY_TRIES => {

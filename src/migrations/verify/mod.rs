@@ -10,4 +10,4 @@ mod pass;
 
 pub use checksum::{Side, Sum};
 
-pub(crate) use pass::{read_sum, verify};
+pub(crate) use pass::{Pass, read_sum, verify};

@@ -45,19 +45,37 @@ struct Difference {
     target: Sum,
 }
 
-/// Compares until nothing differs.
+/// A pass, as far as it has come.
+#[derive(Default)]
+pub(crate) struct Pass {
+    /// Everything up to this key is compared.
+    after: Option<Key>,
+    /// Rows of the source so far.
+    rows: u64,
+    differences: Vec<Difference>,
+}
+
+/// Compares until nothing differs. The first pass goes on from `left`, where an earlier try left it that did
+/// not get its lock; anything else that ends a try may have changed what is compared already.
 ///
 /// # Errors
 /// See [`crate::migrations::engine::Engine::verify`].
 pub(crate) async fn verify(
     shared: &Arc<Shared>,
+    left: &mut Option<Pass>,
     pace: &dyn Pace,
     lock_within: Duration,
 ) -> Result<Verified, EngineError> {
     let mut repaired = 0;
     for pass in 1..=PASSES_MAX {
-        shared.counters.rows_compared.store(0, std::sync::atomic::Ordering::Relaxed);
-        let (rows, differences) = compare(shared, pace, lock_within).await?;
+        let mut at = left.take().unwrap_or_default();
+        shared.counters.rows_compared.store(at.rows, std::sync::atomic::Ordering::Relaxed);
+        let compared = compare(shared, &mut at, pace, lock_within).await;
+        if let Err(error) = compared {
+            *left = Some(at).filter(|_| matches!(error, EngineError::Late { .. }));
+            return Err(error);
+        }
+        let Pass { rows, differences, .. } = at;
         let Some(first) = differences.first() else {
             let held = shared.counters.longest_hold();
             return Ok(Verified { rows, passes: pass, repaired, held });
@@ -76,15 +94,13 @@ pub(crate) async fn verify(
     unreachable!("the last pass returns")
 }
 
-/// One pass. Gives the rows of the source, and what differs.
+/// The rest of a pass.
 async fn compare(
     shared: &Arc<Shared>,
+    pass: &mut Pass,
     pace: &dyn Pace,
     lock_within: Duration,
-) -> Result<(u64, Vec<Difference>), EngineError> {
-    let mut differences = Vec::new();
-    let mut total = 0;
-    let mut after = None;
+) -> Result<(), EngineError> {
     let mut snapshots = None;
     let mut planned = None;
     let mut range_rows = if pace.workers() > 1 { RANGE_ROWS } else { RANGE_ROWS_BESIDE_CLIENTS };
@@ -106,24 +122,24 @@ async fn compare(
         let plan = &shared.plan;
         let range = match planned.take() {
             Some(range) => range,
-            None => next_range(&mut pair.scout, plan, after.take(), range_rows).await?,
+            None => next_range(&mut pair.scout, plan, pass.after.clone(), range_rows).await?,
         };
         let ahead = (pace.workers() > 1).then_some(range_rows);
         let (source, target, next_planned) = pair.sums(plan, &range, ahead).await?;
         planned = next_planned;
-        total += source.rows;
+        pass.rows += source.rows;
         Counters::add(&shared.counters.rows_compared, source.rows);
         let took = started.elapsed();
         pace.done(ChunkCost { rows: source.rows, bytes: 0, took });
         range_rows = next_rows(range_rows, took, pace.chunk_time());
         let next = range.through.clone();
         if source != target {
-            differences.push(Difference { range, source, target });
+            pass.differences.push(Difference { range, source, target });
         }
-        match next {
-            Some(key) => after = Some(key),
-            None => return Ok((total, differences)),
+        if next.is_none() {
+            return Ok(());
         }
+        pass.after = next;
     }
 }
 
