@@ -140,3 +140,125 @@ fn permits_hold_for_all_and_unknown_directives_for_none() {
     let (code, _, error) = run(&["explain", "/* bulkhead: ddl_anything */ DROP TABLE t"]);
     assert!(code == 2 && !error.is_empty(), "{error}");
 }
+
+/// Writes files, and looks through the last one with the others as definitions: code, output, errors with the
+/// folder's name left out.
+fn lint_texts(texts: &[(&str, &[u8])], more: &[&str]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (name, text) in texts {
+        std::fs::write(path(name), text).unwrap();
+    }
+    let (schema, linted) = texts.split_at(texts.len() - 1);
+    let mut arguments = vec!["lint".to_owned(), path(linted[0].0)];
+    for (name, _) in schema {
+        arguments.extend(["--schema".to_owned(), path(name)]);
+    }
+    arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (code, out, error) = run(&arguments);
+    let short = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
+    (code, short(out), short(error))
+}
+
+const USERS: &[u8] = b"CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(50) NOT NULL, age INT);";
+
+#[test]
+fn a_dump_of_the_structure_is_read_as_a_client_reads_it() {
+    let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ddl/lint/structure.sql")).unwrap();
+    let change = b"ALTER TABLE users ADD COLUMN city VARCHAR(40);\n\
+        ALTER TABLE events MODIFY name VARCHAR(60) NOT NULL DEFAULT 'a;b -- c';\n\
+        ALTER TABLE events MODIFY hidden BIGINT INVISIBLE;\n\
+        ALTER TABLE users MODIFY name VARCHAR(300) NOT NULL DEFAULT '';\n";
+    for flavour in ["mysql", "mariadb"] {
+        let files = [("structure.sql", &*text), ("change.sql", change)];
+        let (code, out, error) = lint_texts(&files, &["--flavour", flavour]);
+        // The key of `users` is added by a statement of its own, and no body of a routine is followed.
+        assert_eq!(code, 0, "{flavour}: {out}{error}");
+        assert!(out.ends_with("4 schema changes: 2 direct, 2 by online copy, 0 refused\n"), "{out}");
+    }
+    // The same file as a migration: what it changes is told, once each.
+    let (code, out, error) = lint_texts(&[("structure.sql", &*text)], &[]);
+    assert!(code == 1 && error.is_empty(), "{out}{error}");
+    assert!(out.contains("structure.sql:61:") && !out.contains("structure.sql:37:"), "{out}");
+}
+
+#[test]
+fn no_change_is_passed_over_for_how_the_file_is_written() {
+    let change = "ALTER TABLE users DROP COLUMN age";
+    let with = |front: &str, behind: &str| format!("{front}{change}{behind}").into_bytes();
+    let wide: Vec<u8> = with("", ";\n").iter().flat_map(|byte| [*byte, 0]).collect();
+    let long = format!("-- {}\nINSERT INTO x VALUES ('{}'); ", "x".repeat(70_000), "y".repeat(900_000));
+    for (text, line, column) in [
+        (with("", ""), 1, 19),
+        (with("\u{feff}", ";"), 1, 19),
+        (with("-- why\r\n\r\nSET NAMES utf8mb4;\r\n", ";\r\n"), 4, 19),
+        (with("DELIMITER $$\n", "$$\nDELIMITER ;\n"), 2, 19),
+        (with("delimiter //\nSELECT 1 / 2//\n  ", "\n//"), 3, 21),
+        (with("DELIMITER ;;\nSELECT ';;'; ", "; ;;"), 2, 32),
+        (with("/*!40101 SET NAMES utf8 */;\n/*!50003 ", " */;"), 2, 28),
+        (with("# it's a comment\n/* and 'another */ -- \"one\n", ";"), 3, 19),
+        (with("/* ü */ SELECT 'ü'; ", ";"), 1, 39),
+        (with(&long, ";"), 2, 900_027 + 19),
+    ] {
+        let (code, out, error) = lint_texts(&[("s.sql", USERS), ("m.sql", &text)], &[]);
+        let place = format!("m.sql:{line}:{column}: refusal D106 drop_column: ");
+        let shown = String::from_utf8_lossy(&text[..text.len().min(200)]);
+        assert!(code == 1 && out.starts_with(&place), "{shown}: {code} {out} {error}");
+    }
+    // What cannot be read, or may hold anything, ends with two, and says where.
+    for (text, place) in [
+        (wide.clone(), "m.sql:1:2: "),
+        ([&[0xff, 0xfe][..], &*wide].concat(), "m.sql:1:4: "),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), "m.sql:"),
+        (with("INSERT INTO x VALUES ('it's');\n", ";\n"), "m.sql:1:28: "),
+        (with("SELECT 1;\n/* open\n", ";"), "m.sql:2:1: "),
+        (with("SELECT 1;\nsource other.sql;\n", ";"), "m.sql:2:1: "),
+        (with("SELECT 1;\n  ALTR TABLE users DROP age;\n", ";"), "m.sql:2:3: "),
+        (with("IF 1 THEN ", "; END IF;"), "m.sql:1:1: "),
+    ] {
+        let (code, out, error) = lint_texts(&[("s.sql", USERS), ("m.sql", &text)], &[]);
+        let shown = String::from_utf8_lossy(&text);
+        assert!(code == 2 && error.starts_with(place) && out.is_empty(), "{shown}: {code} {out} {error}");
+    }
+    // Nothing in it is no fault.
+    for text in ["", "\u{feff}", "\r\n", "-- nothing", ";;", "/* bulkhead: ddl_prove */", "DELIMITER ;"] {
+        let (code, out, error) = lint_texts(&[("s.sql", USERS), ("m.sql", text.as_bytes())], &[]);
+        assert!(code == 0 && out.starts_with("0 schema changes"), "{text:?}: {code} {out} {error}");
+    }
+}
+
+#[test]
+fn a_report_names_files_as_references() {
+    let files: [(&str, &[u8]); 2] =
+        [("s.sql", USERS), ("2026 100%\u{fc}.sql", b"ALTER TABLE users DROP age;")];
+    let (code, out, error) = lint_texts(&files, &["--format", "sarif"]);
+    let report: Value = serde_json::from_str(&out).unwrap_or_else(|fault| panic!("{fault}: {out}{error}"));
+    let place = &report["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    let uri = place["artifactLocation"]["uri"].as_str().unwrap();
+    assert!(code == 1 && uri.ends_with("2026%20100%25%C3%BC.sql"), "{uri}");
+}
+
+#[test]
+fn a_character_set_is_followed() {
+    let schema = b"CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(50), l VARCHAR(50) CHARACTER SET latin1) \
+        DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;";
+    for (text, end) in [
+        // The columns that are there keep theirs, so this loses what latin1 has not.
+        ("ALTER TABLE t DEFAULT CHARACTER SET latin1; ALTER TABLE t MODIFY v VARCHAR(50);", "1 refused\n"),
+        (
+            "ALTER TABLE t DEFAULT CHARACTER SET latin1; ALTER TABLE t MODIFY v VARCHAR(50) \
+             CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, MODIFY l VARCHAR(50);",
+            "2 schema changes: 1 direct, 1 by online copy, 0 refused\n",
+        ),
+        // All of them get it.
+        (
+            "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin; ALTER TABLE t MODIFY l \
+             VARCHAR(50), MODIFY v VARCHAR(50);",
+            "2 schema changes: 1 direct, 1 by online copy, 0 refused\n",
+        ),
+    ] {
+        let (_, out, error) = lint_texts(&[("s.sql", schema), ("m.sql", text.as_bytes())], &[]);
+        assert!(out.ends_with(end), "{text}: {out}{error}");
+    }
+}

@@ -1094,3 +1094,42 @@ async fn tables_of_one_definition_keep_what_is_their_own() {
         }
     }
 }
+
+/// Held back by an operator in the midst of its copy, a migration has no lock and no transaction; what was
+/// throttled for a time goes on by itself.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn held_back_it_holds_nothing() {
+    for flavour in BOTH {
+        let mut fleet = Fleet::start("holds", flavour).await;
+        fleet.make_table("t", MANY).await;
+        let id = fleet.submit("t", WIDEN, true).await;
+        fleet.pause_offline(&id).await;
+        fleet.launch(None);
+        for (order, words) in [
+            (String::new(), "paused by an operator"),
+            (format!("THROTTLE MIGRATION '{id}' FOR 600"), "throttled by an operator for"),
+            (format!("THROTTLE MIGRATION '{id}' FOR 6"), "throttled by an operator for"),
+        ] {
+            if !order.is_empty() {
+                fleet.admin(&order).await;
+                fleet.admin(&format!("RESUME MIGRATION '{id}'")).await;
+            }
+            let began = Instant::now();
+            while !fleet.fact(&id, "waits_for").await.starts_with(words) {
+                assert!(began.elapsed() < PATIENCE, "{flavour:?} {order}: {}", fleet.tell(&id).await);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            assert_eq!(fleet.fact(&id, "step").await, "copy", "{flavour:?} {order}");
+            let mut root = fleet.root().await;
+            run(&mut root, "SET SESSION lock_wait_timeout = 1").await;
+            run(&mut root, "LOCK TABLES app.t WRITE").await;
+            run(&mut root, "UNLOCK TABLES").await;
+            let open = value(&mut root, "SELECT COUNT(*) FROM information_schema.innodb_trx").await;
+            assert_eq!(open, 0, "{flavour:?} {order}: transactions");
+        }
+        assert_eq!(fleet.wait_for(&id, "postponed").await, "postponed", "{flavour:?}");
+        fleet.admin(&format!("CUT OVER MIGRATION '{id}'")).await;
+        assert_eq!(fleet.wait_for(&id, "done").await, "done", "{flavour:?}: {}", fleet.tell(&id).await);
+    }
+}

@@ -520,6 +520,29 @@ fn the_command_line_looks_at_servers(stand: &Stand) {
     assert!(!good && text.contains("neither a keyspace"), "{text}");
 
     stand.cluster.sql(
+        "CREATE VIEW app.`a view` AS SELECT id FROM app.users; \
+        CREATE TABLE app.`od``d \"x` (`i-d` INT PRIMARY KEY, `sel``ect` TINYINT, KEY k (`sel``ect`)); \
+        INSERT INTO app.`od``d \"x` VALUES (1, -127)",
+    );
+    for (sql, words) in [
+        ("ALTER TABLE no_such ADD a INT", "no_such' doesn't exist"),
+        ("ALTER TABLE nowhere.users ADD a INT", "nowhere"),
+        ("ALTER TABLE `a view` ADD a INT", "a view is a view"),
+        ("ALTER TABLE users ADD (a INT", "line 1, column "),
+        ("SELECT 1", "changes no table"),
+        ("/* bulkhead: ddl_anything */ ALTER TABLE users ADD a INT", "ddl_anything"),
+    ] {
+        let (good, text) = explain("app", sql, &[]);
+        assert!(!good && text.contains(words) && !text.contains("route"), "{sql}: {text}");
+    }
+    for sql in ["CREATE TABLE no_such (a INT)", "DROP TABLE IF EXISTS no_such", "DROP VIEW `a view`"] {
+        let (good, text) = explain("app", sql, &[]);
+        assert_eq!(good, !sql.contains("VIEW"), "{sql}: {text}");
+    }
+    let (good, text) = explain("app", "ALTER TABLE `od``d \"x` MODIFY `sel``ect` INT", &[]);
+    assert!(good && text.contains("route copy"), "{text}");
+
+    stand.cluster.sql(
         "CREATE TABLE app.threads (id BIGINT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT = 2147483000; \
         CREATE TABLE app.posts (id INT AUTO_INCREMENT PRIMARY KEY, thread_id INT, n TINYINT, KEY (n)); \
         INSERT INTO app.posts (n) VALUES (120)",
@@ -531,6 +554,7 @@ fn the_command_line_looks_at_servers(stand: &Stand) {
     {
         assert!(text.contains(line), "{line}: {text}");
     }
+    odd_tables_have_room(stand);
     let (_, json) = stand.bulkhead.command(&["ddl", "headroom", "--database", "app", "--format", "json"]);
     assert!(json.contains("\"danger\": \"critical\""), "{json}");
     let (_, metrics) =
@@ -544,6 +568,30 @@ fn the_command_line_looks_at_servers(stand: &Stand) {
         let (_, text) = stand.bulkhead.command(&["ddl", "headroom", "--database", "app", "--all"]);
         assert!(text.contains("fed.id  int") && text.contains("(sequence ids)"), "{text}");
     }
+}
+
+/// Names that need quotes, an index that the server does not read by, rows with a history, a database that is
+/// not there.
+fn odd_tables_have_room(stand: &Stand) {
+    let (unused, versioned) = match stand.is_mysql() {
+        true => ("INVISIBLE", ""),
+        false => ("IGNORED", "WITH SYSTEM VERSIONING"),
+    };
+    stand.cluster.sql(&format!(
+        "CREATE TABLE app.unread (id INT PRIMARY KEY, n TINYINT, KEY k (n) {unused}); \
+        INSERT INTO app.unread VALUES (1, 120); \
+        CREATE TABLE app.past (id INT PRIMARY KEY, m TINYINT, KEY k (m)) {versioned}; \
+        INSERT INTO app.past VALUES (1, 120)"
+    ));
+    let (_, text) = stand.bulkhead.command(&["ddl", "headroom", "--database", "app"]);
+    assert!(text.contains("od`d \"x.sel`ect  tinyint"), "{text}");
+    assert!(text.contains("past.m  tinyint"), "{text}");
+    // Both ends of that index would be looked for in every row.
+    assert!(!text.contains("unread.n"), "{text}");
+    let (near, text) = stand.bulkhead.command(&["ddl", "headroom", "--database", "ws_777"]);
+    assert!(!near && text.contains("has a database of that name"), "{text}");
+    let (near, text) = stand.bulkhead.command(&["ddl", "headroom", "--database", "a`b"]);
+    assert!(!near && text.contains("neither a keyspace"), "{text}");
 }
 
 async fn changes_are_looked_at(flavour: Flavour) {

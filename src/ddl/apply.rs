@@ -1,14 +1,23 @@
 //! A definition after a change, for the statements of a file that follow each other.
 
+use super::resolved::takes_charset;
 use super::table::is_same;
 use crate::sql::{
-    ClauseKind, ColumnChange, ColumnDefinition, KeyDefinition, KeyKind, KeyPart, Name, Position, TableChange,
-    TableDefinition, TableOption,
+    Clause, ClauseKind, ColumnChange, ColumnDefinition, KeyDefinition, KeyKind, KeyPart, Name, Position,
+    Span, TableChange, TableDefinition, TableOption,
 };
 
 /// The definition as it is once the statement has run. What cannot be followed (partitions, constraints by
 /// name alone) is left as it was.
 pub fn apply(table: &mut TableDefinition, change: &TableChange) {
+    let is_charset = |clause: &Clause| match &clause.kind {
+        ClauseKind::Option(option) => is_charset_option(option),
+        ClauseKind::Convert { .. } => true,
+        _ => false,
+    };
+    if change.clauses.iter().any(is_charset) {
+        name_charsets(table);
+    }
     for clause in &change.clauses {
         apply_clause(table, &clause.kind);
     }
@@ -51,6 +60,7 @@ fn apply_clause(table: &mut TableDefinition, clause: &ClauseKind) {
             table.keys.retain(|key| !is_named(key.name.as_ref(), name));
         }
         ClauseKind::Option(option) => set_option(table, option),
+        ClauseKind::Convert { charset, collation } => convert(table, charset.as_ref(), collation.as_ref()),
         ClauseKind::RenameTable(name) => table.name = name.clone(),
         ClauseKind::PartitionBy(by) => table.partitioning = Some(by.clone()),
         ClauseKind::RemovePartitioning => table.partitioning = None,
@@ -147,7 +157,41 @@ fn alter_column(column: &mut ColumnDefinition, change: &ColumnChange) {
     }
 }
 
+fn is_charset_option(option: &TableOption) -> bool {
+    matches!(option.name.as_str(), "CHARACTER SET" | "COLLATE")
+}
+
 fn set_option(table: &mut TableDefinition, option: &TableOption) {
-    table.options.retain(|known| known.name != option.name);
+    // CHARACTER SET alone brings its own collation.
+    let brings = |known: &TableOption| option.name == "CHARACTER SET" && known.name == "COLLATE";
+    table.options.retain(|known| known.name != option.name && !brings(known));
     table.options.push(option.clone());
+}
+
+/// Texts that have the table's character set get it by name: they keep it when the table's changes.
+fn name_charsets(table: &mut TableDefinition) {
+    let option = |name: &str| {
+        let found = table.options.iter().rev().find(|option| option.name == name);
+        found.map(|option| option.value.to_ascii_lowercase())
+    };
+    let (charset, collation) = (option("CHARACTER SET"), option("COLLATE"));
+    let types = table.columns.iter_mut().map(|column| &mut column.data_type);
+    for of in types.filter(|of| takes_charset(&of.kind) && of.charset.is_none() && of.collation.is_none()) {
+        of.charset.clone_from(&charset);
+        of.collation.clone_from(&collation);
+    }
+}
+
+/// CONVERT TO; without a name it is the database's, which is not known here.
+fn convert(table: &mut TableDefinition, charset: Option<&String>, collation: Option<&String>) {
+    table.options.retain(|option| !is_charset_option(option));
+    let option = |(name, value): (&str, Option<&String>)| {
+        value.map(|value| TableOption { name: name.to_owned(), value: value.clone(), span: Span::default() })
+    };
+    table.options.extend([("CHARACTER SET", charset), ("COLLATE", collation)].into_iter().filter_map(option));
+    for of in table.columns.iter_mut().map(|column| &mut column.data_type) {
+        if takes_charset(&of.kind) && of.charset.as_deref() != Some("binary") {
+            (of.charset, of.collation, of.binary) = (None, None, false);
+        }
+    }
 }

@@ -34,6 +34,8 @@ pub use headroom::{
 pub use offer::{Class, Lock, Offer, Work};
 pub use resolved::ResolvedType;
 pub use rules::{Effect, Rule};
-pub use script::{FILE_BYTES_MAX, Permits, Script, ScriptError, Step, read_definitions, read_script};
+pub use script::{
+    FILE_BYTES_MAX, Permits, Script, ScriptError, Step, read_definitions, read_script, tables_of,
+};
 pub use standing::Standing;
 pub use table::Table;

@@ -67,7 +67,8 @@ pub(super) fn bytes_per_character(charset: &str) -> Option<u64> {
     })
 }
 
-fn takes_charset(kind: &TypeKind) -> bool {
+/// Says whether a type is of characters.
+pub(super) fn takes_charset(kind: &TypeKind) -> bool {
     matches!(kind, TypeKind::Char | TypeKind::VarChar | TypeKind::Text(_) | TypeKind::Enum | TypeKind::Set)
 }
 

@@ -139,9 +139,12 @@ impl<'a> Table<'a> {
 
     fn is_usable(&self, name: &str) -> bool {
         self.column(name).is_some_and(|column| {
-            let inexact =
-                matches!(column.data_type.kind, TypeKind::Float | TypeKind::Double | TypeKind::Json);
-            self.is_not_null(column) && !inexact && column.unknown.is_empty()
+            use TypeKind::{Double, Enum, Float, Json, Other, Set, Spatial};
+            // Labels are sorted by number and compared by text; values of other types have no literals here.
+            let kind = &column.data_type.kind;
+            let is_unfit = matches!(kind, Float | Double | Json | Enum | Set | Spatial(_) | Other(_))
+                || column.generated.is_some();
+            self.is_not_null(column) && !is_unfit && column.unknown.is_empty()
         })
     }
 

@@ -9,7 +9,7 @@ use mysql_async::prelude::Queryable;
 use super::error::ReadError;
 use super::reader::{Reader, bounded};
 use crate::ddl::{IntegerColumn, Reference, SchemaFacts, SequenceFacts};
-use crate::sql::quote;
+use crate::sql::{ServerVersion, quote};
 
 /// Columns whose indexes are asked for their ends, at most: two reads each.
 const ENDS_MAX: usize = 20_000;
@@ -89,7 +89,8 @@ async fn read_columns(
         let (Some(table), Some(column), Some(data_type)) = (text(row, 0), text(row, 1), text(row, 2)) else {
             continue;
         };
-        let Some(of) = tables.get(&table).filter(|of| of.kind == "BASE TABLE") else { continue };
+        let holds_rows = |of: &&TableFacts| matches!(of.kind.as_str(), "BASE TABLE" | "SYSTEM VERSIONED");
+        let Some(of) = tables.get(&table).filter(holds_rows) else { continue };
         let written = text(row, 3).unwrap_or_default();
         // A flag, not a number.
         if written.starts_with("tinyint(1)") {
@@ -143,7 +144,8 @@ struct Keys {
 impl Keys {
     async fn read(reader: &mut Reader, database: &str) -> Result<Self, ReadError> {
         let mut keys = Self { leading: HashSet::new(), primary: HashMap::new() };
-        for row in ask(reader, KEYS, database).await? {
+        let question = format!("{KEYS}{}", only_used(reader.facts().await?.version));
+        for row in ask(reader, &question, database).await? {
             let (Some(table), Some(key), Some(column)) = (text(&row, 0), text(&row, 1), text(&row, 2)) else {
                 continue;
             };
@@ -166,6 +168,15 @@ impl Keys {
     fn is_primary(&self, table: &str, column: &str) -> bool {
         let key = self.primary.get(table);
         key.is_some_and(|key| key.len() == 1 && key[0] == column.to_lowercase())
+    }
+}
+
+/// Leaves out the indexes that a server does not read by: it would read the whole table for their ends.
+fn only_used(server: ServerVersion) -> &'static str {
+    match server.number {
+        100_600.. if server.mariadb => " AND ignored = 'NO'",
+        80_000.. if !server.mariadb => " AND is_visible = 'YES'",
+        _ => "",
     }
 }
 

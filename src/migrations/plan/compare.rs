@@ -97,6 +97,9 @@ pub(super) fn compare(
         (Moment | Text, Moment) => both(&|of| format!("CAST({of} AS DATETIME(6))")),
         (Time, Time) if old.length == new.length => both(&str::to_owned),
         (Time | Text, Time) => both(&|of| format!("CAST({of} AS TIME(6))")),
+        (Labels, Labels) if is_set(old) && is_set(new) && !new.members.starts_with(&old.members) => {
+            both(&|of| bytes(&held(of, &[&old.members, &new.members]), mariadb))
+        }
         (Labels | Text, Labels) => both(&labels),
         (Labels, to) if to.is_number() => None,
         (Text | Labels, Text) => Some(match (&old.charset, &new.charset) {
@@ -139,6 +142,26 @@ fn json(of: &str) -> String {
 /// number like others.
 fn reparsed(text: &str) -> String {
     format!("CAST({text} AS JSON)")
+}
+
+fn is_set(of: &ResolvedType) -> bool {
+    matches!(of.kind, TypeKind::Set)
+}
+
+/// Which members a set holds, whatever their order: it is shown in that of its own type.
+fn held(of: &str, members: &[&[Vec<u8>]]) -> String {
+    let mut all: Vec<&Vec<u8>> = Vec::new();
+    for member in members.iter().copied().flatten() {
+        if !all.contains(&member) {
+            all.push(member);
+        }
+    }
+    let shown = format!("CAST(CONVERT({of} USING utf8mb4) AS BINARY)");
+    let is_held = |member: &Vec<u8>| {
+        let hex: String = member.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("FIND_IN_SET(x'{hex}', {shown}) > 0")
+    };
+    format!("CONCAT({})", all.into_iter().map(is_held).collect::<Vec<_>>().join(", "))
 }
 
 fn is_geometry(of: &ResolvedType) -> bool {

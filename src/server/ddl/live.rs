@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::Cluster;
-use crate::ddl::{Script, Standing};
+use crate::ddl::{Script, Standing, tables_of};
 use crate::schema::{Reader, Seen};
 use crate::server::build;
-use crate::sql::{self, ObjectName, Scan, ServerVersion, SqlMode, TableChange};
+use crate::sql::ServerVersion;
 use crate::vschema::DatabaseTarget;
 
 /// One question takes no longer.
@@ -73,6 +73,8 @@ pub(super) struct Live {
     pub(super) server: ServerVersion,
     pub(super) known: Script,
     pub(super) standing: Standing,
+    /// Names under which there is no table, and what is there instead, in words.
+    pub(super) absent: Vec<(String, String)>,
 }
 
 /// Reads the definitions of the tables that the text changes, and whether they hold rows.
@@ -83,38 +85,28 @@ pub(super) async fn read(database: &DatabaseArgs, text: &[u8]) -> Result<Live, S
     let mut reader = database.open().await?;
     let fault = |error: crate::schema::ReadError| error.to_string();
     let server = reader.facts().await.map_err(fault)?.version;
-    let mut live = Live { server, known: Script::default(), standing: Standing::Unused };
-    for name in tables_of(text, server)? {
-        let own_database = name.qualifier.as_ref().map(|qualifier| qualifier.text.as_str());
-        let Seen::Table(table) = reader.table(own_database, &name.name.text, server).await.map_err(fault)?
-        else {
-            continue;
+    let (known, absent) = (Script::default(), Vec::new());
+    let mut live = Live { server, known, standing: Standing::Unused, absent };
+    for name in tables_of(text, server).map_err(|error| error.to_string())? {
+        let (own_database, table) = (name.qualifier.map(|qualifier| qualifier.text), name.name.text);
+        let own_database = own_database.as_deref();
+        let seen = match reader.table(own_database, &table, server).await.map_err(fault)? {
+            Seen::Table(seen) => seen,
+            Seen::View => {
+                let why = format!("{table} is a view: change the tables below it");
+                live.absent.push((table, why));
+                continue;
+            }
+            Seen::Missing { message } => {
+                live.absent.push((table, message));
+                continue;
+            }
         };
-        let definition = table.definition.map_err(|unread| format!("{}: {unread}", name.name.text))?;
-        let has_rows = reader.has_rows(own_database, &name.name.text).await.map_err(fault)?;
+        let definition = seen.definition.map_err(|unread| format!("{table}: {unread}"))?;
+        let has_rows = reader.has_rows(own_database, &table).await.map_err(fault)?;
         live.standing = live.standing.and(Standing::of(has_rows, false, &definition));
         live.known.define(definition);
     }
     reader.close().await;
     Ok(live)
-}
-
-/// The tables that the statements of a text change.
-fn tables_of(text: &[u8], server: ServerVersion) -> Result<Vec<ObjectName>, String> {
-    let mode = SqlMode { server, ..SqlMode::default() };
-    let (mut names, mut at) = (Vec::new(), 0);
-    loop {
-        let mut scan = Scan::default();
-        sql::scan(&text[at..], mode, &mut scan);
-        let one = &text[at..at + scan.end];
-        let change = sql::read_change(one, &scan, mode).map_err(|unread| unread.to_string())?;
-        if let Some(TableChange { table, more_tables, .. }) = change {
-            names.push(table);
-            names.extend(more_tables);
-        }
-        at += scan.end;
-        if !scan.flags.contains(sql::ScanFlags::MORE) || scan.end == 0 {
-            return Ok(names);
-        }
-    }
 }

@@ -22,6 +22,8 @@ use crate::sql::ServerVersion;
 
 /// `--table-from live`.
 const LIVE: &str = "live";
+/// What some editors put in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What `bulkhead ddl --help` ends with.
 pub(super) const DDL_HELP: &str = "\
@@ -241,13 +243,16 @@ fn define_from(path: &Path, server: ServerVersion, known: &mut Script) -> Result
     Ok(())
 }
 
-/// Reads a file, up to the bound.
+/// Reads a file, up to the bound; a byte order mark in front is no part of it.
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read as _;
     let fault = |error: std::io::Error| format!("{}: {error}", path.display());
     let limit = u64::try_from(ddl::FILE_BYTES_MAX).unwrap_or(u64::MAX) + 1;
     let mut text = Vec::new();
     std::fs::File::open(path).map_err(fault)?.take(limit).read_to_end(&mut text).map_err(fault)?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len());
+    }
     Ok(text)
 }
 
@@ -272,18 +277,25 @@ enum TableFrom<'a> {
 
 fn explain(sql: &str, from: TableFrom<'_>, target: &TargetArgs, as_json: bool) -> Result<bool, String> {
     let (mut server, mut known, mut permits) = (target.server()?, Script::default(), target.permits());
+    let mut absent = Vec::new();
     match from {
         TableFrom::Nothing => {}
         TableFrom::File(path) => define_from(&path, server, &mut known)?,
         TableFrom::Live(database) => {
             let found = block_on(live::read(database, sql.as_bytes()))?;
             (server, known, permits.standing) = (found.server, found.known, found.standing);
+            absent = found.absent;
         }
     }
     let steps =
         ddl::read_script(sql.as_bytes(), &mut known, server, permits).map_err(|error| error.to_string())?;
     if steps.is_empty() {
         return Err("the statement changes no table".to_owned());
+    }
+    for step in steps.iter().filter(|step| step.decision.offer.is_none()) {
+        if let Some((_, why)) = absent.iter().find(|(name, _)| *name == step.table) {
+            return Err(why.clone());
+        }
     }
     for step in &steps {
         let text = &sql.as_bytes()[step.start..step.end];

@@ -1,5 +1,7 @@
 //! Findings as SARIF 2.1.0 (OASIS), which code scanning services read.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::lint::{Linted, Placed, name};
@@ -47,7 +49,7 @@ fn result(file: &str, placed: &Placed<'_>) -> Value {
         "level": level,
         "message": { "text": format!("{}; remedy: {}", finding.why, finding.rule.remedy) },
         "locations": [{ "physicalLocation": {
-            "artifactLocation": { "uri": file },
+            "artifactLocation": { "uri": uri(file) },
             "region": {
                 "startLine": placed.start.0,
                 "startColumn": placed.start.1,
@@ -56,4 +58,31 @@ fn result(file: &str, placed: &Placed<'_>) -> Value {
             },
         } }],
     })
+}
+
+/// A path as a reference by RFC 3986: every byte that means something there, or may not stand there, is
+/// written by its number.
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uri;
+
+    #[test]
+    fn a_path_is_a_reference() {
+        assert_eq!(uri("db/migrate/20260101_x.sql"), "db/migrate/20260101_x.sql");
+        assert_eq!(uri("../a b/100%#?ü.sql"), "../a%20b/100%25%23%3F%C3%BC.sql");
+        // Not a scheme.
+        assert_eq!(uri("a:b.sql"), "a%3Ab.sql");
+    }
 }

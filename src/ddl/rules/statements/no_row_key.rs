@@ -7,8 +7,8 @@ use crate::sql::{ClauseKind, ColumnKey, KeyKind, TableDefinition};
 pub(super) static RULE: Rule = Rule {
     id: "D505",
     name: "no_row_key",
-    sentence: "a copy needs a primary key or a unique key over NOT NULL columns that the table has before \
-               and after",
+    sentence: "a copy needs a primary key or a unique key over whole NOT NULL columns of integers, dates, \
+               text or bytes that the table has before and after",
     remedy: "first add a primary key by hand, on the server, with ALGORITHM=INPLACE and LOCK=NONE",
     source: "Bulkhead, docs/schema-changes.md",
     check: Check::Statement(check),

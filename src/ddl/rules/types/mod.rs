@@ -4,6 +4,7 @@ mod collation_change;
 mod longer_string;
 mod lossy_conversion;
 mod members_appended;
+mod moment_change;
 mod storage_change;
 mod type_change;
 mod unknown_type;
@@ -18,4 +19,5 @@ pub(super) const RULES: &[&Rule] = &[
     &collation_change::RULE,
     &storage_change::RULE,
     &unknown_type::RULE,
+    &moment_change::RULE,
 ];

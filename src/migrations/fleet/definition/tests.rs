@@ -269,6 +269,18 @@ fn effect(have: &str, statement: &str) -> Effect {
 }
 
 #[test]
+fn another_character_set_of_the_table_is_not_that_of_its_columns() {
+    let table = |column: &str, options: &str| {
+        format!("CREATE TABLE `t` (\n  `a` varchar(9) {column}DEFAULT NULL\n) ENGINE=InnoDB {options}")
+    };
+    let have = table("", "DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin");
+    let made = table("CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ", "DEFAULT CHARSET=latin1");
+    let to = Some(read(&made).fingerprint());
+    assert_eq!(effect(&have, "ALTER TABLE t DEFAULT CHARACTER SET latin1"), Effect::Changes { to });
+    assert_eq!(effect(&made, "ALTER TABLE t DEFAULT CHARACTER SET latin1"), Effect::There);
+}
+
+#[test]
 fn what_a_statement_makes_is_foretold() {
     // The statement, and how the definition is printed once it has run.
     let cases: &[(&str, &[(&str, &str)])] = &[

@@ -1,13 +1,16 @@
 //! Files of several statements: definitions of tables, and migrations.
 
+mod statements;
+
 use std::collections::HashMap;
 
+use self::statements::{Found, Statements};
 use super::apply::apply;
 use super::decide::{Decision, Request, decide};
 use super::standing::Standing;
 use crate::sql::{
-    self, ChangeForm, Scan, ScanFlags, ServerVersion, Span, SqlMode, TableChange, TableDefinition,
-    line_and_column,
+    self, ChangeForm, Lexer, ObjectName, ServerVersion, Span, SqlMode, StatementKind, TableChange,
+    TableDefinition, TokenKind, UnreadReason, line_and_column,
 };
 
 /// Largest file that is read: 16 MiB.
@@ -130,39 +133,63 @@ fn place(text: &[u8], at: usize, why: impl std::fmt::Display) -> ScriptError {
     ScriptError { line, column, why: why.to_string() }
 }
 
-/// The statements of a text: where each begins, and what the scan of it found.
-fn statements(text: &[u8], server: ServerVersion) -> impl Iterator<Item = (usize, Scan)> {
-    let mut at = 0;
-    let mut is_over = text.len() > FILE_BYTES_MAX;
-    std::iter::from_fn(move || {
-        if is_over {
-            return None;
+/// Where a byte is not SQL, or what is not closed begins.
+fn invalid_at(text: &[u8], mode: SqlMode) -> usize {
+    let mut lexer = Lexer::new(text, mode);
+    loop {
+        let token = lexer.next_with_comments();
+        if matches!(token.kind, TokenKind::Invalid | TokenKind::End) || lexer.is_unterminated() {
+            return token.span.start as usize;
         }
-        let mut found = Scan::default();
-        sql::scan(&text[at..], mode_of(server), &mut found);
-        let start = at;
-        at += found.end;
-        is_over = !found.flags.contains(ScanFlags::MORE) || found.end == 0;
-        Some((start, found))
+    }
+}
+
+/// The statements of a text, and what they change.
+fn read<'a>(
+    text: &'a [u8],
+    server: ServerVersion,
+) -> impl Iterator<Item = Result<(Found<'a>, Option<TableChange>), ScriptError>> {
+    let mode = mode_of(server);
+    Statements::of(text, mode).map(move |found| {
+        let change = sql::read_change(found.text, &found.scan, mode).map_err(|unread| {
+            let is_invalid = unread.why == UnreadReason::Invalid;
+            let at = if is_invalid { invalid_at(found.text, mode) } else { unread.at };
+            place(text, found.start + at, &unread.why)
+        })?;
+        Ok((found, change))
     })
 }
 
-/// Reads every CREATE TABLE of a text, in order; other statements are passed over.
+/// Reads the tables that a text defines, in order, and follows what it changes of them; other statements are
+/// passed over.
 ///
 /// # Errors
-/// The first CREATE TABLE that cannot be read, with its place; a text of more than [`FILE_BYTES_MAX`].
+/// The first statement about a table that cannot be read, with its place; a text of more than
+/// [`FILE_BYTES_MAX`].
 pub fn read_definitions(text: &[u8], server: ServerVersion) -> Result<Script, ScriptError> {
     check_size(text)?;
     let mut known = Script::default();
-    for (start, found) in statements(text, server) {
-        let one = &text[start..start + found.end];
-        let change = sql::read_change(one, &found, mode_of(server))
-            .map_err(|unread| place(text, start + unread.at, &unread.why))?;
-        if let Some(TableChange { form: ChangeForm::Create(Some(table)), .. }) = change {
-            known.define(*table);
+    for one in read(text, server) {
+        if let (_, Some(change)) = one? {
+            known.follow(&change);
         }
     }
     Ok(known)
+}
+
+/// The tables that the statements of a text are about.
+///
+/// # Errors
+/// As [`read_definitions`].
+pub fn tables_of(text: &[u8], server: ServerVersion) -> Result<Vec<ObjectName>, ScriptError> {
+    let mut names = Vec::new();
+    for one in read(text, server) {
+        if let (_, Some(change)) = one? {
+            names.push(change.table);
+            names.extend(change.more_tables);
+        }
+    }
+    Ok(names)
 }
 
 fn check_size(text: &[u8]) -> Result<(), ScriptError> {
@@ -175,7 +202,8 @@ fn check_size(text: &[u8]) -> Result<(), ScriptError> {
 /// Decides about every statement of a text that changes a table; `known` follows the changes.
 ///
 /// # Errors
-/// The first such statement that cannot be read, with its place; a text of more than [`FILE_BYTES_MAX`].
+/// The first such statement that cannot be read, and the first one that is not known to be about anything
+/// else, with its place; a text of more than [`FILE_BYTES_MAX`].
 pub fn read_script(
     text: &[u8],
     known: &mut Script,
@@ -184,13 +212,20 @@ pub fn read_script(
 ) -> Result<Vec<Step>, ScriptError> {
     check_size(text)?;
     let mut steps = Vec::new();
-    for (start, found) in statements(text, server) {
-        let one = &text[start..start + found.end];
-        let change = sql::read_change(one, &found, mode_of(server))
-            .map_err(|unread| place(text, start + unread.at, &unread.why))?;
-        let Some(change) = change else { continue };
-        let said = sql::directives(one, &found)
-            .map_err(|error| place(text, start + found.body.start as usize, error))?;
+    for one in read(text, server) {
+        let (Found { start, text: one, scan }, change) = one?;
+        let body = start + scan.body.start as usize;
+        let Some(change) = change else {
+            if matches!(scan.kind, StatementKind::Unknown | StatementKind::Compound) {
+                return Err(place(
+                    text,
+                    body,
+                    "a statement of which it is not known whether it changes a table",
+                ));
+            }
+            continue;
+        };
+        let said = sql::directives(one, &scan).map_err(|error| place(text, body, error))?;
         let prove = permits.prove || said.ddl_prove;
         let acknowledged = permits.acknowledged || said.ddl_acknowledged;
         let table = known.table(&change.table.name.text);
@@ -205,13 +240,8 @@ pub fn read_script(
             must_copy: false,
         });
         let span = Span::new(start + change.span.start as usize, start + change.span.end as usize);
-        steps.push(Step {
-            start,
-            end: start + found.end,
-            span,
-            table: change.table.name.text.clone(),
-            decision,
-        });
+        let (end, table) = (start + one.len(), change.table.name.text.clone());
+        steps.push(Step { start, end, span, table, decision });
         known.follow(&change);
     }
     Ok(steps)

@@ -1,0 +1,10 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 0, b'0');
+UPDATE t SET v = b'0' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 1, b'11111111');
+UPDATE t SET v = b'11111111' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 2, b'101');
+UPDATE t SET v = b'101' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 3, NULL);
+UPDATE t SET v = NULL WHERE id = 1 + ({n} * 7 + 3) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, b'0');

@@ -1,0 +1,1 @@
+/* bulkhead: ddl_prove */ ALTER TABLE t MODIFY v VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;

@@ -1,0 +1,2 @@
+-- the second byte of a letter may be a backslash
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v VARCHAR(20) CHARACTER SET gbk);

@@ -1,0 +1,10 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 0, '中文');
+UPDATE t SET v = '中文' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 1, 'a\\b');
+UPDATE t SET v = 'a\\b' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 2, '');
+UPDATE t SET v = '' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 3, '誠');
+UPDATE t SET v = '誠' WHERE id = 1 + ({n} * 7 + 3) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, '中文');

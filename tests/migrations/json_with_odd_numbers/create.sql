@@ -1,0 +1,2 @@
+-- numbers whose text is not how they were written
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v JSON);

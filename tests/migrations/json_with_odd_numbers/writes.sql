@@ -1,0 +1,12 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 0, '1.0');
+UPDATE t SET v = '1.0' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 1, '[0.1, 1e30, 100, 1.7976931348623157e308, 4.9e-324]');
+UPDATE t SET v = '[0.1, 1e30, 100, 1.7976931348623157e308, 4.9e-324]' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 2, '{"d": 123456789.123456789, "": {"x": [[]]}}');
+UPDATE t SET v = '{"d": 123456789.123456789, "": {"x": [[]]}}' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 3, '18446744073709551615');
+UPDATE t SET v = '18446744073709551615' WHERE id = 1 + ({n} * 7 + 3) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 5 + 4, '-9223372036854775808');
+UPDATE t SET v = '-9223372036854775808' WHERE id = 1 + ({n} * 7 + 4) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, '1.0');

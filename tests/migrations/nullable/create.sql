@@ -1,0 +1,2 @@
+-- what may be NULL afterwards
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT NOT NULL DEFAULT 3);

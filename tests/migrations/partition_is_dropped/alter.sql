@@ -1,0 +1,1 @@
+/* bulkhead: ddl_acknowledged */ ALTER TABLE t DROP PARTITION a;

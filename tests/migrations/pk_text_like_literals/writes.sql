@@ -1,0 +1,15 @@
+INSERT INTO t (k, n) VALUES (CONCAT('0x', HEX({n} + 1000)), {n});
+UPDATE t SET n = n + {n} WHERE k = '0x16';
+UPDATE t SET n = n + {n} WHERE k = '0xab';
+UPDATE t SET n = n + {n} WHERE k = 'a\\b';
+UPDATE t SET n = n + {n} WHERE k = 'it''s';
+UPDATE t SET n = n + {n} WHERE k = '%';
+UPDATE t SET n = n + {n} WHERE k = 'NULL';
+UPDATE t SET n = n + {n} WHERE k = '';
+UPDATE t SET n = n + {n} WHERE k = '-1';
+UPDATE t SET n = n + {n} WHERE k = '1e5';
+UPDATE t SET n = n + {n} WHERE k = '/* */';
+UPDATE t SET n = n + {n} WHERE k = '--';
+UPDATE t SET n = n + {n} WHERE k = '?';
+DELETE FROM t WHERE k = '0xab';
+INSERT INTO t (k, n) VALUES ('0xab', {n});

@@ -1,0 +1,10 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 0, '2024-06-30 23:59:59.999');
+UPDATE t SET v = '2024-06-30 23:59:59.999' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 1, '1970-01-01 00:00:01');
+UPDATE t SET v = '1970-01-01 00:00:01' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 2, NULL);
+UPDATE t SET v = NULL WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 3, '2038-01-19 03:14:07');
+UPDATE t SET v = '2038-01-19 03:14:07' WHERE id = 1 + ({n} * 7 + 3) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, '2024-06-30 23:59:59.999');

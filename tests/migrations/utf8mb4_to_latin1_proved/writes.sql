@@ -1,0 +1,10 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 0, 'é');
+UPDATE t SET v = 'é' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 1, 'plain');
+UPDATE t SET v = 'plain' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 2, '');
+UPDATE t SET v = '' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 3, 'ÿ  ');
+UPDATE t SET v = 'ÿ  ' WHERE id = 1 + ({n} * 7 + 3) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, 'é');

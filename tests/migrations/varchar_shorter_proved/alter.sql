@@ -1,0 +1,1 @@
+/* bulkhead: ddl_prove */ ALTER TABLE t MODIFY v VARCHAR(10);

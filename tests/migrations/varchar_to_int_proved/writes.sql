@@ -1,0 +1,10 @@
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 0, '0');
+UPDATE t SET v = '0' WHERE id = 1 + ({n} * 7 + 0) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 1, '-7');
+UPDATE t SET v = '-7' WHERE id = 1 + ({n} * 7 + 1) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 2, '2147483647');
+UPDATE t SET v = '2147483647' WHERE id = 1 + ({n} * 7 + 2) % 40;
+INSERT INTO t (id, v) VALUES (1000 + {n} * 4 + 3, NULL);
+UPDATE t SET v = NULL WHERE id = 1 + ({n} * 7 + 3) % 40;
+DELETE FROM t WHERE id = 1 + ({n} * 11) % 40;
+REPLACE INTO t (id, v) VALUES (1 + ({n} * 3) % 40, '0');
