@@ -278,6 +278,16 @@ fn pause_resume_cancel_and_revert() {
     assert_eq!(bench.begun.len(), begun * 2 - 1);
 }
 
+/// Some servers take `Issues` and `issues` for one table.
+#[test]
+fn capitals_make_no_other_table() {
+    let mut bench = Bench::new(1, WIDE);
+    let first = bench.submit("0001", "issues", vec![wave("all", 4, SOAK)], rows(&[4], 1));
+    assert!(bench.scheduler.is_behind(&order("0002", "Issues", Vec::new())));
+    let second = bench.submit("0002", "Issues", vec![wave("all", 4, SOAK)], rows(&[4], 1));
+    assert_eq!(bench.status(&second).stage, Stage::Queued { behind: first });
+}
+
 #[test]
 fn one_table_has_one_migration_at_a_time_and_different_ones_share() {
     let budget = Budget { at_once: 4, statements_per_second: 100.0 };
