@@ -173,7 +173,7 @@ impl Scheduler {
             let phase = campaign.header.progress.phase.word();
             return Err(Refusal::NotAtRest { id: id.clone(), phase });
         }
-        let changed = campaign.rows.iter().filter(|row| row.record.standing.kind() == Kind::Changed);
+        let changed = campaign.rows.iter().filter(|row| may_be_changed(campaign.order(), row));
         let mut rows: Vec<Row> =
             changed.map(|row| Row { wave: 1, record: Record::WAITING, ..row.clone() }).collect();
         if rows.is_empty() {
@@ -214,6 +214,19 @@ impl Scheduler {
 /// The step that takes one back; `None` when there is none.
 fn reversed(step: &OrderStep) -> Option<OrderStep> {
     let turn = |wanted: &Wanted| Wanted { from: wanted.to, to: wanted.from };
+/// Says whether a migration that is at rest has changed a database, or a part of it: of several statements
+/// the first may be done where a later one failed, or was not come to. One that an operator left out may
+/// have been left while it was not known what had become of it.
+fn may_be_changed(order: &Order, row: &Row) -> bool {
+    let is_begun = row.record.attempts > 0;
+    match row.record.standing.kind() {
+        Kind::Changed => true,
+        Kind::Waiting | Kind::Later | Kind::Failed | Kind::Drifted => is_begun && order.steps.len() > 1,
+        Kind::Skipped => is_begun,
+        Kind::Running | Kind::Unsure | Kind::There | Kind::Gone => false,
+    }
+}
+
     let wanted = step.wanted.iter().map(turn).collect();
     match step.kind {
         StepKind::Alter => Some(OrderStep { wanted, ..step.clone() }),
