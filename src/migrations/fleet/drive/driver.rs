@@ -235,9 +235,12 @@ impl<E: Executor> Driver<E> {
     ) -> Result<(), DriverError> {
         self.check_resumed()?;
         self.recall(id, now).await?;
-        let step = self.scheduler.command(id, command, by, now)?;
-        self.follow(step).await?;
-        Ok(())
+        let done = match self.scheduler.command(id, command, by, now) {
+            Ok(step) => self.follow(step).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        self.put_away(id);
+        done
     }
 
     /// Takes back what a migration that is over has changed, by a new one.
@@ -253,8 +256,12 @@ impl<E: Executor> Driver<E> {
     ) -> Result<MigrationId, DriverError> {
         self.check_resumed()?;
         self.recall(id, now).await?;
-        let (order, rows) = self.scheduler.revert(id, new, by, now)?;
-        self.submit(order, rows, now).await
+        let submitted = match self.scheduler.revert(id, new, by, now) {
+            Ok((order, rows)) => self.submit(order, (rows, None), now).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        self.put_away(id);
+        submitted
     }
 
     /// Reads the rows of a migration that is over.
@@ -306,7 +313,9 @@ impl<E: Executor> Driver<E> {
         // Written down: what ended is not told again, and the rows of what is over are not kept.
         self.ended.clear();
         for event in &events {
-            self.put_away(event);
+            if let Event::Ended { id } = event {
+                self.put_away(id);
+            }
         }
         Ok(Turned { events, begun, under_way: self.under_way.len() })
     }
@@ -342,9 +351,10 @@ impl<E: Executor> Driver<E> {
         Ok(Vec::new())
     }
 
-    fn put_away(&mut self, event: &Event) {
-        let Event::Ended { id } = event else { return };
-        if let Some(header) = self.scheduler.header(id).cloned() {
+    /// Of one that is over the rows are not kept in memory, nor are its clusters gauged.
+    fn put_away(&mut self, id: &MigrationId) {
+        let header = self.scheduler.header(id).filter(|header| header.progress.ended.is_some()).cloned();
+        if let Some(header) = header {
             self.scheduler.forget(id);
             self.past.insert(id.clone(), header);
         }

@@ -7,7 +7,7 @@ use crate::ids::{MigrationId, UserName};
 use crate::migrations::Failure;
 use crate::migrations::fleet::fixture::{Dice, Fault, Here, TestStore, cluster, order, row, wave, well};
 use crate::migrations::fleet::ledger::{
-    Again, Book, BookError, Header, Kind, Moment, Order, Outcome, Phase, Record, Row, Standing, WavePlan,
+    Again, Book, BookError, Counts, Header, Kind, Moment, Order, Outcome, Phase, Record, Row, Standing, WavePlan,
     encode_new,
 };
 use crate::migrations::fleet::schedule::{
@@ -470,6 +470,43 @@ async fn the_oldest_of_those_that_are_over_are_removed() {
     assert!(
         keys.contains(&"fleet/rows/0005/00000".to_owned()) && !keys.iter().any(|key| key.contains("/0004"))
     );
+}
+
+/// What is over is asked about and changed as to its rows, and is over as before: not in memory, and what is
+/// told of it is as its rows are.
+#[tokio::test(start_paused = true)]
+async fn orders_to_what_is_over_leave_it_so() {
+    let (store, executor) = (TestStore::default(), FakeExecutor::default());
+    let mut driver = driver(&store, &executor, "a");
+    driver.resume(moment()).await.unwrap();
+    let failed = Row { record: Record { standing: Standing::Failed, ..Record::WAITING }, ..row(9, 0, 1) };
+    let all = rows(9).into_iter().chain([failed]).collect();
+    let id = driver.submit(an_order(), all, moment()).await.unwrap();
+    while phase(&driver, &id) != Some(Phase::Finished) {
+        turn(&mut driver).await.unwrap();
+        driver.wait(Duration::from_millis(100)).await;
+    }
+    let user = UserName::new("operator");
+    let refused = driver.command(&id, &Command::Pause, &user, moment()).await;
+    assert!(matches!(refused, Err(DriverError::Command(Refusal::NotNow { .. }))), "{refused:?}");
+    assert!(driver.scheduler().status(moment()).is_empty(), "its rows are not kept in memory");
+    let skip = Command::Skip { database: "ws_9".to_owned() };
+    driver.command(&id, &skip, &user, moment()).await.unwrap();
+    assert!(driver.scheduler().status(moment()).is_empty(), "its rows are not kept in memory");
+    let kinds = |counts: &Counts| [Kind::Changed, Kind::Failed, Kind::Skipped].map(|kind| counts.of(kind));
+    for _ in 0..2 {
+        let progress = &driver.header(&id).unwrap().progress;
+        assert_eq!(kinds(&progress.totals.unwrap()), [9, 0, 1]);
+        let mut parts = Counts::default();
+        progress.parts.iter().flat_map(|(_, waves)| waves).for_each(|counts| parts.plus(counts));
+        assert_eq!(kinds(&parts), [9, 0, 1]);
+        // The same when it is read from the store.
+        driver.resume(moment()).await.unwrap();
+    }
+    // To take it back does not bring it into memory either.
+    let back = driver.revert(&id, MigrationId::new("0002"), &user, moment()).await.unwrap();
+    let known: Vec<_> = driver.scheduler().status(moment()).into_iter().map(|status| status.id).collect();
+    assert_eq!(known, [back]);
 }
 
 #[tokio::test(start_paused = true)]

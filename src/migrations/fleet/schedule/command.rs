@@ -151,6 +151,9 @@ impl Scheduler {
             standing: illegal.from.word(),
         })?;
         let left = before.saturating_sub(campaign.occupied(lane));
+        if campaign.is_over() {
+            campaign.tally(&self.lanes);
+        }
         self.release(lane, left);
         Ok(Step::default())
     }
@@ -211,9 +214,6 @@ impl Scheduler {
     }
 }
 
-/// The step that takes one back; `None` when there is none.
-fn reversed(step: &OrderStep) -> Option<OrderStep> {
-    let turn = |wanted: &Wanted| Wanted { from: wanted.to, to: wanted.from };
 /// Says whether a migration that is at rest has changed a database, or a part of it: of several statements
 /// the first may be done where a later one failed, or was not come to. One that an operator left out may
 /// have been left while it was not known what had become of it.
@@ -227,6 +227,9 @@ fn may_be_changed(order: &Order, row: &Row) -> bool {
     }
 }
 
+/// The step that takes one back; `None` when there is none.
+fn reversed(step: &OrderStep) -> Option<OrderStep> {
+    let turn = |wanted: &Wanted| Wanted { from: wanted.to, to: wanted.from };
     let wanted = step.wanted.iter().map(turn).collect();
     match step.kind {
         StepKind::Alter => Some(OrderStep { wanted, ..step.clone() }),
