@@ -9,7 +9,9 @@ use tokio::task::JoinSet;
 use super::executor::Executor;
 use crate::ids::{ClusterName, MigrationId, UserName};
 use crate::migrations::Failure;
-use crate::migrations::fleet::ledger::{Book, BookError, Header, Moment, Order, Outcome, Row, encode_new};
+use crate::migrations::fleet::ledger::{
+    Book, BookError, Header, Moment, Order, Outcome, Pace, Row, encode_new,
+};
 use crate::migrations::fleet::schedule::{
     Act, Afresh, Budget, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal, Unplanned,
 };
@@ -191,18 +193,21 @@ impl<E: Executor> Driver<E> {
         self.readings.insert(cluster, reading);
     }
 
-    /// Takes a fleet migration on: it is in the store when this returns.
+    /// Takes a fleet migration on, with its pace: it is in the store when this returns.
     ///
     /// # Errors
-    /// [`DriverError::Submit`]: nothing was written. [`DriverError::Book`]: if all of it was written it is
-    /// there after [`Driver::resume`], else nothing is.
+    /// [`DriverError::Submit`], [`DriverError::Command`]: nothing was written. [`DriverError::Book`]: if all
+    /// of it was written it is there after [`Driver::resume`], else nothing is.
     pub async fn submit(
         &mut self,
         mut order: Order,
-        rows: Vec<Row>,
+        (rows, pace): (Vec<Row>, Option<Pace>),
         now: Moment,
     ) -> Result<MigrationId, DriverError> {
         self.check_resumed()?;
+        if pace.is_some_and(|pace| !pace.is_valid()) {
+            return Err(Refusal::NoPace.into());
+        }
         // Nobody plans an order again that has nobody before it.
         let is_behind = self.scheduler.is_behind(&order);
         order.again = order.again.filter(|again| again.is_due || is_behind);
@@ -213,6 +218,7 @@ impl<E: Executor> Driver<E> {
         let databases = u32::try_from(rows.len()).expect("the scheduler admits a million at most");
         let mut header = Header::new(order, databases, turn);
         header.is_provisional = header.order.again.is_some();
+        header.progress.pace = pace;
         let id = header.order.id.clone();
         for part in encode_new(&header, &rows) {
             self.write(part).await?;
