@@ -84,7 +84,7 @@ impl LiveExecutor {
             database = string(&work.database),
             table = string(&step.table),
         );
-        match hold.first_text(question).await? {
+        match hold.text(question, 0).await? {
             None => Ok(()),
             Some(name) => Err(Trouble::failed(format!("the foreign key {name} refers to the table"))),
         }
