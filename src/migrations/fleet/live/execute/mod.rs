@@ -159,7 +159,7 @@ impl LiveExecutor {
             StepKind::CreateTable | StepKind::CreateView | StepKind::DropView => {
                 self.make(work, step, hold).await?
             }
-            StepKind::DropTable => self.put_away(work, step, hold).await?,
+            StepKind::DropTable => self.put_away(work, step, (&found, hold)).await?,
         };
         self.definitions.forget((&work.cluster, &work.database, &step.table));
         Ok(done)
