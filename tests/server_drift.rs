@@ -208,6 +208,54 @@ async fn statements_do_what_is_foretold(flavour: Flavour) {
     assert_eq!(left, Vec::<String>::new());
 }
 
+/// The databases of shards have one name; two of them that differ say nothing about which is right.
+#[tokio::test]
+#[ignore = "needs servers: make test"]
+async fn shards_that_drifted_are_found_and_repaired() {
+    let clusters = [Cluster::start("c1", Flavour::MySql), Cluster::start("c2", Flavour::MariaDb)];
+    let orders = "CREATE DATABASE shop; CREATE TABLE shop.orders (workspace_id BIGINT, id BIGINT, note \
+                  VARCHAR(9), PRIMARY KEY (workspace_id, id)) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
+    clusters.iter().for_each(|cluster| drop(cluster.sql(orders)));
+    let bulkhead = Setup::default()
+        .cluster(&clusters[0])
+        .cluster(&clusters[1])
+        .config("[keyspaces.shop]\nshards = { \"-80\" = \"c1\", \"80-\" = \"c2\" }\n")
+        .vschema(
+            "shop.toml",
+            "layout = \"shared_tables\"\nworkspace_column = \"workspace_id\"\nworkspace_vindex = \"hash\"\n\
+             [vindexes.hash]\ntype = \"hash\"\n[tables.orders]\n",
+        )
+        .start();
+    let (code, text) = drift(&bulkhead, &["shop"]);
+    assert_eq!(
+        (code, text.as_str()),
+        (0, "keyspace shop: 2 databases\norders: 2 databases, one definition\n")
+    );
+    clusters[1].sql("ALTER TABLE shop.orders DROP COLUMN note, ADD KEY by_id (id)");
+    let (code, text) = drift(&bulkhead, &["shop"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("orders: 1 of 2 databases differ\n"), "{text}");
+    assert!(text.contains("as many databases have another definition: --like says which"), "{text}");
+    let (code, text) = drift(&bulkhead, &["shop", "--like", "shop"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("several clusters have a database shop: say which, as c1/shop"), "{text}");
+    // Whichever is named; the second proposal is carried out.
+    for (like, other_cluster) in [("c2/shop", "c1"), ("c1/shop", "c2")] {
+        let (code, text) = drift(&bulkhead, &["shop", "--like", like, "--json"]);
+        assert_eq!(code, 1, "{text}");
+        let report: Value = serde_json::from_str(&text).expect("one JSON object");
+        let groups = report["keyspaces"][0]["tables"][0]["groups"].as_array().expect("groups");
+        let other = groups.iter().find(|group| group["is_wanted"] == false).expect("it differs");
+        assert_eq!(other["clusters"], serde_json::json!({ other_cluster: 1 }), "{text}");
+        if other_cluster == "c2" {
+            let statement = other["repair"]["statement"].as_str().expect("a statement");
+            clusters[1].sql(&format!("USE shop; {statement}"));
+        }
+    }
+    let (code, text) = drift(&bulkhead, &["shop"]);
+    assert_eq!(code, 0, "{text}");
+}
+
 #[tokio::test]
 #[ignore = "needs servers: make test"]
 async fn mysql_drifts_are_found_and_repaired() {

@@ -153,6 +153,11 @@ async fn a_session_without_a_workspace_changes_all_of_them() {
     run(&mut session, "CREATE TABLE tags (id BIGINT PRIMARY KEY, name VARCHAR(9))").await;
     assert!(stand.all_have("tags", "name", "varchar(9)"));
     run(&mut session, "CREATE INDEX by_name ON tags (name)").await;
+    run(&mut session, "DROP INDEX by_name ON tags").await;
+    for cluster in &stand.clusters {
+        let keys = "SELECT COUNT(*) FROM information_schema.statistics WHERE index_name = 'by_name'";
+        assert_eq!(cluster.sql(keys).trim(), "0");
+    }
     // The same, prepared.
     session.exec_drop("ALTER TABLE tags ADD COLUMN colour INT", ()).await.expect("it is made");
     assert!(stand.all_have("tags", "colour", "int"));

@@ -155,8 +155,9 @@ async fn clear(shared: &Shared, cluster: &ClusterName) -> Result<(), String> {
             Err(error) => tracing::warn!(%cluster, %id, table, ?fate, %error, "could not be cleared yet"),
         }
     }
+    let twins = tables::drop_left_twins(&mut conn).await;
     conn.close().await;
-    Ok(())
+    twins.map_err(|error| error.to_string())
 }
 
 async fn drop_leftover(conn: &mut Direct, leftover: &Leftover) -> Result<(), DirectError> {

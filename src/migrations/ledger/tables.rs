@@ -16,6 +16,8 @@ const ER_DUP_ENTRY: u16 = 1062;
 const ER_BAD_DB: u16 = 1049;
 /// "Table doesn't exist".
 const ER_NO_SUCH_TABLE: u16 = 1146;
+/// What the names of views begin with that were made to be compared; the connection's id follows.
+const TWIN: &str = "twin_";
 /// A claim is entered within this time, seconds; a change of one chunk may be over by then, too.
 const TABLE_WAIT_S: u32 = 2;
 /// Longest message written down, in characters.
@@ -242,6 +244,29 @@ pub(in crate::migrations) async fn leftovers(conn: &mut Direct) -> Result<Vec<Le
         }
     }
     Ok(found)
+}
+
+/// The name of the view that a connection makes beside another one, to compare the two.
+pub(in crate::migrations) fn twin_of(thread_id: u32) -> String {
+    format!("{TWIN}{thread_id}")
+}
+
+/// Drops the views that connections made to compare them, and that are no more.
+///
+/// # Errors
+/// As the server says.
+pub(in crate::migrations) async fn drop_left_twins(conn: &mut Direct) -> Result<(), DirectError> {
+    let found =
+        conn.query(format!("SHOW TABLES FROM {ARTIFACTS} LIKE '{}%'", TWIN.replace('_', "\\_"))).await?;
+    let names: Vec<String> = found.iter().filter_map(|row| row.text(0)).collect();
+    for name in names {
+        let Some(id) = name.strip_prefix(TWIN).and_then(|id| id.parse::<u32>().ok()) else { continue };
+        let there = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id}");
+        if conn.query(there).await?.first().and_then(|row| row.number::<u32>(0)) == Some(0) {
+            conn.execute(format!("DROP VIEW IF EXISTS {ARTIFACTS}.{}", identifier(&name))).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The databases of migrations on the cluster.

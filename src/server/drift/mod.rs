@@ -57,7 +57,8 @@ pub(super) struct DriftArgs {
     /// Only this table; may be given several times.
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
-    /// The database whose tables are as they should be, instead of the definition that most have.
+    /// The database whose tables are as they should be, instead of the definition that most have: ws_1, or
+    /// c1/shop where the databases of several clusters have one name.
     #[arg(long, value_name = "DATABASE")]
     like: Option<String>,
     /// Connections to each cluster.
@@ -140,7 +141,10 @@ async fn compare(checked: &Checked, schema: &KeyspaceSchema, args: &DriftArgs) -
     let pace = Pace { at_once: usize::from(args.at_once), per_second: args.per_second };
     let homes = homes(checked, schema);
     let survey = read::read(homes, &args.tables, args.like.as_deref(), pace).await;
-    let Survey { mut tables, sets, databases, faults, mut like } = survey;
+    let Survey { mut tables, sets, databases, faults, mut like, models } = survey;
+    if let (Some(name), [first, _, ..]) = (&args.like, &*Vec::from_iter(models)) {
+        return Err(format!("several clusters have a database {name}: say which, as {first}/{name}"));
+    }
     // A database without a table that others have.
     for table in args.tables.iter().cloned().chain(tables.keys().cloned()).collect::<Vec<_>>() {
         let groups = tables.entry(table.clone()).or_default();

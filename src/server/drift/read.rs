@@ -1,6 +1,6 @@
 //! Reading definitions from servers, one database at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,6 +96,8 @@ pub(super) struct Survey {
     pub(super) faults: Vec<String>,
     /// The tables of the database that was named as the model.
     pub(super) like: BTreeMap<String, Arc<Definition>>,
+    /// The clusters that have a database of that name.
+    pub(super) models: BTreeSet<ClusterName>,
 }
 
 enum Found {
@@ -140,9 +142,13 @@ impl Survey {
             Found::Fault(fault) => return self.fault(fault),
         };
         *self.databases.entry(cluster.clone()).or_default() += 1;
+        let is_model = like.is_some_and(|like| is_named(like, &cluster, &database));
+        if is_model {
+            self.models.insert(cluster.clone());
+        }
         let mut set: Vec<String> = Vec::with_capacity(tables.len());
         for (table, seen) in tables {
-            if let (true, Seen::Defined(definition)) = (like == Some(database.as_str()), &seen) {
+            if let (true, Seen::Defined(definition)) = (is_model, &seen) {
                 self.like.insert(table.clone(), definition.clone());
             }
             self.tables.entry(table.clone()).or_default().add(&cluster, &database, seen);
@@ -157,6 +163,13 @@ impl Survey {
             self.faults.push(fault);
         }
     }
+}
+
+/// Says whether a text is the name of a database: that alone, or with the cluster in front of it, as the
+/// databases of shards have one name.
+fn is_named(text: &str, cluster: &ClusterName, database: &str) -> bool {
+    let of_cluster = text.strip_prefix(cluster.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    text == database || of_cluster == Some(database)
 }
 
 /// Names of databases, a part at a time, to whoever reads them.

@@ -118,7 +118,7 @@ impl Session {
         }
         // As a server does before a schema change; the session's own locks would be waited for, too.
         self.commit_first().await?;
-        let submitted = fleet.submit(request).await.map_err(ClientError::from)?;
+        let submitted = fleet.submit_planned(request, &plan).await.map_err(ClientError::from)?;
         let (databases, to_change, drifted) = (plan.databases, plan.to_change, plan.drifted.0);
         tracing::info!(
             target: "bulkhead::ddl",

@@ -87,6 +87,8 @@ pub struct Drift {
     pub table: String,
     /// What is wanted: the definition that most databases have, or one that was named.
     pub wanted: Option<Fingerprint>,
+    /// As many databases have another definition, and none was named: which is wanted is not known.
+    pub is_tie: bool,
     /// The groups, the largest first.
     pub groups: Vec<DriftGroup>,
     /// Databases without the table: how many, and some of their names.
@@ -167,6 +169,7 @@ impl Groups {
     /// The report about a table: every group against `wanted`, or against the most common definition.
     pub fn report(&self, table: &str, wanted: Option<Arc<Definition>>) -> Drift {
         let definitions = self.definitions();
+        let is_tie = wanted.is_none() && is_tie(&definitions);
         let wanted = wanted.or_else(|| definitions.first().map(|(definition, _)| definition.clone()));
         let group = |(definition, clusters): (Arc<Definition>, BTreeMap<ClusterName, u32>)| {
             let differences =
@@ -179,10 +182,17 @@ impl Groups {
         Drift {
             table: table.to_owned(),
             wanted: wanted.as_ref().map(|wanted| wanted.fingerprint()),
+            is_tie,
             groups: definitions.into_iter().map(group).collect(),
             missing: (self.missing.count(), self.missing.names.clone()),
             unread: (self.unread.count(), self.unread.names.clone()),
             faults: self.faults.clone(),
         }
     }
+}
+
+/// Says whether the two most common definitions are equally common.
+fn is_tie(definitions: &[(Arc<Definition>, BTreeMap<ClusterName, u32>)]) -> bool {
+    let counts: Vec<u32> = definitions.iter().take(2).map(|(_, clusters)| clusters.values().sum()).collect();
+    matches!(counts[..], [first, second] if first == second)
 }

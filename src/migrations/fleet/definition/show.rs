@@ -16,6 +16,9 @@ pub fn to_text(drift: &Drift) -> String {
     let databases: u32 = drift.groups.iter().map(DriftGroup::databases).sum();
     let all = databases + drift.missing.0 + drift.unread.0;
     let _ = writeln!(out, "{}: {} of {all} databases differ", drift.table, drift.drifted());
+    if drift.is_tie {
+        let _ = writeln!(out, "  as many databases have another definition: --like says which is wanted");
+    }
     for group in &drift.groups {
         let print = group.definition.fingerprint();
         let mark = if drift.wanted == Some(print) { "  wanted" } else { "" };
@@ -99,6 +102,7 @@ pub fn to_json(drift: &Drift) -> Value {
     json!({
         "table": drift.table,
         "wanted": drift.wanted,
+        "is_tie": drift.is_tie,
         "drifted": drift.drifted(),
         "groups": groups,
         "missing": { "databases": drift.missing.0, "names": drift.missing.1 },

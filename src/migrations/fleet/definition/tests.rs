@@ -387,6 +387,13 @@ fn databases_are_grouped_and_each_group_gets_its_repair() {
     assert_eq!(json["groups"][1]["clusters"]["c2"], 25);
     assert_eq!(json["unread"]["faults"][0]["why"], "no connection");
     // Compared with a definition that was named instead, the others are the ones that drifted.
-    let other = groups.report("issues", Some(drifted));
+    let other = groups.report("issues", Some(drifted.clone()));
     assert_eq!(other.drifted(), 102);
+    // Of two shards that differ neither is known to be the wanted one, until somebody says so.
+    let mut shards = Groups::default();
+    shards.add(&c1, "shop", Seen::Defined(common));
+    shards.add(&c2, "shop", Seen::Defined(drifted.clone()));
+    let tie = shards.report("issues", None);
+    assert!(tie.is_tie && to_text(&tie).contains("--like says which is wanted"), "{}", to_text(&tie));
+    assert!(!shards.report("issues", Some(drifted)).is_tie && !report.is_tie);
 }

@@ -9,7 +9,9 @@ use tokio::task::JoinSet;
 use super::executor::Executor;
 use crate::ids::{ClusterName, MigrationId, UserName};
 use crate::migrations::Failure;
-use crate::migrations::fleet::ledger::{Book, BookError, Header, Moment, Order, Outcome, Row, encode_new};
+use crate::migrations::fleet::ledger::{
+    Book, BookError, Header, Moment, Order, Outcome, Pace, Row, encode_new,
+};
 use crate::migrations::fleet::schedule::{
     Act, Afresh, Budget, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal, Unplanned,
 };
@@ -191,18 +193,21 @@ impl<E: Executor> Driver<E> {
         self.readings.insert(cluster, reading);
     }
 
-    /// Takes a fleet migration on: it is in the store when this returns.
+    /// Takes a fleet migration on, with its pace: it is in the store when this returns.
     ///
     /// # Errors
-    /// [`DriverError::Submit`]: nothing was written. [`DriverError::Book`]: if all of it was written it is
-    /// there after [`Driver::resume`], else nothing is.
+    /// [`DriverError::Submit`], [`DriverError::Command`]: nothing was written. [`DriverError::Book`]: if all
+    /// of it was written it is there after [`Driver::resume`], else nothing is.
     pub async fn submit(
         &mut self,
         mut order: Order,
-        rows: Vec<Row>,
+        (rows, pace): (Vec<Row>, Option<Pace>),
         now: Moment,
     ) -> Result<MigrationId, DriverError> {
         self.check_resumed()?;
+        if pace.is_some_and(|pace| !pace.is_valid()) {
+            return Err(Refusal::NoPace.into());
+        }
         // Nobody plans an order again that has nobody before it.
         let is_behind = self.scheduler.is_behind(&order);
         order.again = order.again.filter(|again| again.is_due || is_behind);
@@ -213,6 +218,7 @@ impl<E: Executor> Driver<E> {
         let databases = u32::try_from(rows.len()).expect("the scheduler admits a million at most");
         let mut header = Header::new(order, databases, turn);
         header.is_provisional = header.order.again.is_some();
+        header.progress.pace = pace;
         let id = header.order.id.clone();
         for part in encode_new(&header, &rows) {
             self.write(part).await?;
@@ -235,9 +241,12 @@ impl<E: Executor> Driver<E> {
     ) -> Result<(), DriverError> {
         self.check_resumed()?;
         self.recall(id, now).await?;
-        let step = self.scheduler.command(id, command, by, now)?;
-        self.follow(step).await?;
-        Ok(())
+        let done = match self.scheduler.command(id, command, by, now) {
+            Ok(step) => self.follow(step).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        self.put_away(id);
+        done
     }
 
     /// Takes back what a migration that is over has changed, by a new one.
@@ -253,8 +262,12 @@ impl<E: Executor> Driver<E> {
     ) -> Result<MigrationId, DriverError> {
         self.check_resumed()?;
         self.recall(id, now).await?;
-        let (order, rows) = self.scheduler.revert(id, new, by, now)?;
-        self.submit(order, rows, now).await
+        let submitted = match self.scheduler.revert(id, new, by, now) {
+            Ok((order, rows)) => self.submit(order, (rows, None), now).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        self.put_away(id);
+        submitted
     }
 
     /// Reads the rows of a migration that is over.
@@ -306,7 +319,9 @@ impl<E: Executor> Driver<E> {
         // Written down: what ended is not told again, and the rows of what is over are not kept.
         self.ended.clear();
         for event in &events {
-            self.put_away(event);
+            if let Event::Ended { id } = event {
+                self.put_away(id);
+            }
         }
         Ok(Turned { events, begun, under_way: self.under_way.len() })
     }
@@ -342,9 +357,10 @@ impl<E: Executor> Driver<E> {
         Ok(Vec::new())
     }
 
-    fn put_away(&mut self, event: &Event) {
-        let Event::Ended { id } = event else { return };
-        if let Some(header) = self.scheduler.header(id).cloned() {
+    /// Of one that is over the rows are not kept in memory, nor are its clusters gauged.
+    fn put_away(&mut self, id: &MigrationId) {
+        let header = self.scheduler.header(id).filter(|header| header.progress.ended.is_some()).cloned();
+        if let Some(header) = header {
             self.scheduler.forget(id);
             self.past.insert(id.clone(), header);
         }

@@ -7,14 +7,15 @@ use crate::ids::{MigrationId, UserName};
 use crate::migrations::Failure;
 use crate::migrations::fleet::fixture::{Dice, Fault, Here, TestStore, cluster, order, row, wave, well};
 use crate::migrations::fleet::ledger::{
-    Again, Book, BookError, Header, Kind, Moment, Order, Outcome, Phase, Record, Row, Standing, WavePlan,
-    encode_new,
+    Again, Book, BookError, Counts, Header, Kind, Moment, Order, Outcome, Pace, Phase, Record, Row, Standing,
+    WavePlan, encode_new,
 };
 use crate::migrations::fleet::schedule::{
     Afresh, Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Unplanned, Work,
 };
 
 const CLUSTERS: usize = 3;
+const PACE: Option<Pace> = Some(Pace { at_once: 1, statements_per_second: 0.5 });
 
 /// A row of a migration.
 type Key = (MigrationId, u32);
@@ -235,8 +236,8 @@ async fn every_database_is_changed_once() {
     let mut driver = driver(&store, &executor, "a");
     assert!(matches!(turn(&mut driver).await, Err(DriverError::NotResumed)));
     driver.resume(moment()).await.unwrap();
-    let id = driver.submit(an_order(), rows(100), moment()).await.unwrap();
-    let twice = driver.submit(an_order(), rows(100), moment()).await;
+    let id = driver.submit(an_order(), (rows(100), None), moment()).await.unwrap();
+    let twice = driver.submit(an_order(), (rows(100), None), moment()).await;
     assert!(matches!(twice, Err(DriverError::Submit(SubmitRefusal::Taken(_)))));
     let mut events = Vec::new();
     while phase(&driver, &id) != Some(Phase::Finished) {
@@ -271,7 +272,7 @@ async fn ends_wait_for_a_commit_and_none_is_lost() {
         let (store, executor) = (TestStore::default(), FakeExecutor::default());
         let mut driver = driver(&store, &executor, "a");
         driver.resume(moment()).await.unwrap();
-        let id = driver.submit(an_order(), rows(4), moment()).await.unwrap();
+        let id = driver.submit(an_order(), (rows(4), None), moment()).await.unwrap();
         let changed =
             |rows: &[Row]| rows.iter().filter(|row| row.record.standing.kind() == Kind::Changed).count();
         // The canaries; behind them nothing is begun for a second.
@@ -308,7 +309,7 @@ async fn nothing_is_repeated_whichever_commit_fails() {
     let (store, executor) = (TestStore::default(), FakeExecutor::default());
     let mut quiet = driver(&store, &executor, "a");
     quiet.resume(moment()).await.unwrap();
-    quiet.submit(an_order(), rows(DATABASES), moment()).await.unwrap();
+    quiet.submit(an_order(), (rows(DATABASES), None), moment()).await.unwrap();
     let submitted = store.commits();
     drive(&store, &executor, (quiet, "0001"), || false).await;
     let all = store.commits();
@@ -319,7 +320,7 @@ async fn nothing_is_repeated_whichever_commit_fails() {
                 let (store, executor) = (TestStore::default(), FakeExecutor::default());
                 let mut driver = driver(&store, &executor, "a");
                 driver.resume(moment()).await.unwrap();
-                driver.submit(an_order(), rows(DATABASES), moment()).await.unwrap();
+                driver.submit(an_order(), (rows(DATABASES), None), moment()).await.unwrap();
                 store.fail_at(at, fault);
                 let mut is_alive = true;
                 let dies_now = || {
@@ -348,8 +349,8 @@ fn an_order_behind() -> Order {
 async fn two_in_a_row(store: &TestStore, executor: &FakeExecutor) -> Driver<FakeExecutor> {
     let mut driver = driver(store, executor, "a");
     driver.resume(moment()).await.unwrap();
-    driver.submit(an_order(), rows(20), moment()).await.unwrap();
-    let second = driver.submit(an_order_behind(), rows(20), moment()).await.unwrap();
+    driver.submit(an_order(), (rows(20), None), moment()).await.unwrap();
+    let second = driver.submit(an_order_behind(), (rows(20), None), moment()).await.unwrap();
     assert!(driver.header(&second).unwrap().is_provisional);
     driver
 }
@@ -398,14 +399,14 @@ async fn nobody_plans_again_what_had_nobody_before_it() {
     let (store, executor) = (TestStore::default(), FakeExecutor::default());
     let mut driver = driver(&store, &executor, "a");
     driver.resume(moment()).await.unwrap();
-    let id = driver.submit(an_order_behind(), rows(5), moment()).await.unwrap();
+    let id = driver.submit(an_order_behind(), (rows(5), None), moment()).await.unwrap();
     let header = driver.header(&id).unwrap();
     assert!(!header.is_provisional && header.order.again.is_none(), "{header:?}");
     // The same, of a plan that was made while another one was ahead which has ended since.
     let order = an_order_behind();
     let again = order.again.map(|again| Box::new(Again { is_due: true, ..*again }));
     let late = Order { id: MigrationId::new("0003"), tables: vec!["users".into()], again, ..an_order() };
-    let id = driver.submit(late, rows(5), moment()).await.unwrap();
+    let id = driver.submit(late, (rows(5), None), moment()).await.unwrap();
     assert!(driver.header(&id).unwrap().is_provisional);
 }
 
@@ -419,13 +420,18 @@ async fn a_submission_is_whole_or_not_there() {
             driver.resume(moment()).await.unwrap();
             let first = store.commits();
             store.fail_at(first + at, fault);
-            let submitted = driver.submit(an_order(), rows(10_000), moment()).await;
+            let submitted = driver.submit(an_order(), (rows(10_000), PACE), moment()).await;
             if submitted.is_ok() {
                 continue;
             }
             driver.resume(moment()).await.unwrap();
             match driver.scheduler().rows(&MigrationId::new("0001")) {
-                Some(found) => assert_eq!(found, rows(10_000).as_slice()),
+                Some(found) => {
+                    assert_eq!(found, rows(10_000).as_slice());
+                    // Nothing of it is ever begun any faster.
+                    let header = driver.header(&MigrationId::new("0001")).unwrap();
+                    assert_eq!(header.progress.pace, PACE);
+                }
                 None => assert!(!store.keys().iter().any(|key| key.contains("/0001")), "{:?}", store.keys()),
             }
         }
@@ -439,7 +445,7 @@ async fn faults_of_all_kinds_repeat_nothing() {
         let (store, executor) = (TestStore::default(), FakeExecutor::faulty(seed));
         let mut driver = driver(&store, &executor, "a");
         driver.resume(moment()).await.unwrap();
-        driver.submit(an_order(), rows(60), moment()).await.unwrap();
+        driver.submit(an_order(), (rows(60), None), moment()).await.unwrap();
         let mut dice = Dice(seed + 1000);
         for _ in 0..20 {
             let at = store.commits() + usize::try_from(dice.roll(300)).unwrap();
@@ -472,12 +478,49 @@ async fn the_oldest_of_those_that_are_over_are_removed() {
     );
 }
 
+/// What is over is asked about and changed as to its rows, and is over as before: not in memory, and what is
+/// told of it is as its rows are.
+#[tokio::test(start_paused = true)]
+async fn orders_to_what_is_over_leave_it_so() {
+    let (store, executor) = (TestStore::default(), FakeExecutor::default());
+    let mut driver = driver(&store, &executor, "a");
+    driver.resume(moment()).await.unwrap();
+    let failed = Row { record: Record { standing: Standing::Failed, ..Record::WAITING }, ..row(9, 0, 1) };
+    let all = rows(9).into_iter().chain([failed]).collect();
+    let id = driver.submit(an_order(), (all, None), moment()).await.unwrap();
+    while phase(&driver, &id) != Some(Phase::Finished) {
+        turn(&mut driver).await.unwrap();
+        driver.wait(Duration::from_millis(100)).await;
+    }
+    let user = UserName::new("operator");
+    let refused = driver.command(&id, &Command::Pause, &user, moment()).await;
+    assert!(matches!(refused, Err(DriverError::Command(Refusal::NotNow { .. }))), "{refused:?}");
+    assert!(driver.scheduler().status(moment()).is_empty(), "its rows are not kept in memory");
+    let skip = Command::Skip { database: "ws_9".to_owned() };
+    driver.command(&id, &skip, &user, moment()).await.unwrap();
+    assert!(driver.scheduler().status(moment()).is_empty(), "its rows are not kept in memory");
+    let kinds = |counts: &Counts| [Kind::Changed, Kind::Failed, Kind::Skipped].map(|kind| counts.of(kind));
+    for _ in 0..2 {
+        let progress = &driver.header(&id).unwrap().progress;
+        assert_eq!(kinds(&progress.totals.unwrap()), [9, 0, 1]);
+        let mut parts = Counts::default();
+        progress.parts.iter().flat_map(|(_, waves)| waves).for_each(|counts| parts.plus(counts));
+        assert_eq!(kinds(&parts), [9, 0, 1]);
+        // The same when it is read from the store.
+        driver.resume(moment()).await.unwrap();
+    }
+    // To take it back does not bring it into memory either.
+    let back = driver.revert(&id, MigrationId::new("0002"), &user, moment()).await.unwrap();
+    let known: Vec<_> = driver.scheduler().status(moment()).into_iter().map(|status| status.id).collect();
+    assert_eq!(known, [back]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn commands_are_written_and_another_owner_ends_it() {
     let (store, executor) = (TestStore::default(), FakeExecutor::default());
     let mut first = driver(&store, &executor, "a");
     first.resume(moment()).await.unwrap();
-    let id = first.submit(an_order(), rows(30), moment()).await.unwrap();
+    let id = first.submit(an_order(), (rows(30), None), moment()).await.unwrap();
     let user = UserName::new("operator");
     for _ in 0..3 {
         turn(&mut first).await.unwrap();

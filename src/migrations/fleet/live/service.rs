@@ -217,6 +217,25 @@ impl Fleet {
         }
     }
 
+    /// The same for a request of which the plan was made a moment ago; where that found nothing to do the
+    /// databases are not read a second time.
+    ///
+    /// # Errors
+    /// See [`FleetError`].
+    ///
+    /// **Cancel safety**: it may have been taken on.
+    pub async fn submit_planned(
+        &self,
+        request: FleetRequest,
+        plan: &FleetPlan,
+    ) -> Result<Submitted, FleetError> {
+        let is_enabled = self.0.surroundings.snapshots.load().config.schema_changes.is_enabled;
+        if is_enabled && plan.is_all_there() {
+            return Ok(Submitted::AllThere { databases: plan.databases });
+        }
+        self.submit(request).await
+    }
+
     /// Takes back what a migration that is over has changed, by a fleet migration of its own.
     ///
     /// # Errors

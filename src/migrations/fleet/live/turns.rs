@@ -223,7 +223,8 @@ impl Turns {
         // Who does not wait for the answer any more needs none.
         match call {
             Call::Submit { order, rows, pace, reply } => {
-                let submitted = self.submit(*order, rows, pace).await;
+                let submitted = self.driver.submit(*order, (rows, pace), now).await;
+                let submitted = self.heard(submitted);
                 // Whoever hears of it looks at what is shown.
                 self.show(true);
                 let _ = reply.send(submitted);
@@ -247,22 +248,6 @@ impl Turns {
                 let _ = reply.send(rows);
             }
         }
-    }
-
-    async fn submit(
-        &mut self,
-        order: Order,
-        rows: Vec<Row>,
-        pace: Option<Pace>,
-    ) -> Result<MigrationId, FleetError> {
-        let (now, user) = (self.clock.now(), order.user.clone());
-        let submitted = self.driver.submit(order, rows, now).await;
-        let id = self.heard(submitted)?;
-        if pace.is_some() {
-            let paced = self.driver.command(&id, &Command::SetPace(pace), &user, now).await;
-            self.heard(paced)?;
-        }
-        Ok(id)
     }
 
     /// After an error of the store everything is read again.

@@ -75,8 +75,10 @@ impl Scheduler {
     /// Says whether one that is not over changes a table of this order: a plan that is made now will be an
     /// old one.
     pub fn is_behind(&self, order: &Order) -> bool {
+        let own: HashSet<String> = order.tables.iter().map(|table| table.to_lowercase()).collect();
         let shares = |other: &Order| {
-            other.keyspace == order.keyspace && other.tables.iter().any(|table| order.tables.contains(table))
+            other.keyspace == order.keyspace
+                && other.tables.iter().any(|table| own.contains(&table.to_lowercase()))
         };
         self.campaigns.values().any(|campaign| !campaign.is_over() && shares(campaign.order()))
     }

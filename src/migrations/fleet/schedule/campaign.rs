@@ -329,14 +329,20 @@ impl Campaign {
     }
 
     pub(super) fn end(&mut self, lanes: &[Lane], now: Moment) -> Turn {
+        let progress = self.progress();
+        (progress.ended, progress.soaking) = (Some(now), None);
+        self.tally(lanes);
+        Turn::Ended
+    }
+
+    /// Writes down what is told of it while its rows are not in memory.
+    pub(super) fn tally(&mut self, lanes: &[Lane]) {
         let totals = self.counts();
         let part =
             |(lane, queue): (&u16, &Queue)| (lanes[usize::from(*lane)].cluster.clone(), queue.counts.clone());
         let parts = self.queues.iter().map(part).collect();
         let progress = self.progress();
-        (progress.ended, progress.totals, progress.soaking) = (Some(now), Some(totals), None);
-        progress.parts = parts;
-        Turn::Ended
+        (progress.totals, progress.parts) = (Some(totals), parts);
     }
 
     fn advance_wave(&mut self, lanes: &[Lane], now: Moment) -> Option<Turn> {

@@ -151,6 +151,9 @@ impl Scheduler {
             standing: illegal.from.word(),
         })?;
         let left = before.saturating_sub(campaign.occupied(lane));
+        if campaign.is_over() {
+            campaign.tally(&self.lanes);
+        }
         self.release(lane, left);
         Ok(Step::default())
     }
@@ -173,7 +176,7 @@ impl Scheduler {
             let phase = campaign.header.progress.phase.word();
             return Err(Refusal::NotAtRest { id: id.clone(), phase });
         }
-        let changed = campaign.rows.iter().filter(|row| row.record.standing.kind() == Kind::Changed);
+        let changed = campaign.rows.iter().filter(|row| may_be_changed(campaign.order(), row));
         let mut rows: Vec<Row> =
             changed.map(|row| Row { wave: 1, record: Record::WAITING, ..row.clone() }).collect();
         if rows.is_empty() {
@@ -208,6 +211,19 @@ impl Scheduler {
             ..Order::clone(order)
         };
         Ok((order, rows))
+    }
+}
+
+/// Says whether a migration that is at rest has changed a database, or a part of it: of several statements
+/// the first may be done where a later one failed, or was not come to. One that an operator left out may
+/// have been left while it was not known what had become of it.
+fn may_be_changed(order: &Order, row: &Row) -> bool {
+    let is_begun = row.record.attempts > 0;
+    match row.record.standing.kind() {
+        Kind::Changed => true,
+        Kind::Waiting | Kind::Later | Kind::Failed | Kind::Drifted => is_begun && order.steps.len() > 1,
+        Kind::Skipped => is_begun,
+        Kind::Running | Kind::Unsure | Kind::There | Kind::Gone => false,
     }
 }
 

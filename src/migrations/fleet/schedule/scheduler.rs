@@ -253,11 +253,12 @@ impl Scheduler {
         let mut open: Vec<&Campaign> =
             self.campaigns.values().filter(|campaign| !campaign.is_over()).collect();
         open.sort_by_key(|campaign| campaign.header.progress.turn);
-        let mut claims: HashMap<(&str, &str), &MigrationId> = HashMap::new();
+        // Whether a server tells capitals from small letters in names is its own affair.
+        let mut claims: HashMap<(&str, String), &MigrationId> = HashMap::new();
         let mut waits = Vec::with_capacity(open.len());
         for campaign in open {
             let order = campaign.order();
-            let names = || order.tables.iter().map(|table| (order.keyspace.as_str(), table.as_str()));
+            let names = || order.tables.iter().map(|table| (order.keyspace.as_str(), table.to_lowercase()));
             let behind = names().find_map(|name| claims.get(&name).map(|id| (*id).clone()));
             names().for_each(|name| {
                 claims.insert(name, &order.id);

@@ -57,6 +57,12 @@ pub struct FleetPlan {
 }
 
 impl FleetPlan {
+    /// Says whether every database is as the statements would make it, and nobody is about to change that.
+    pub fn is_all_there(&self) -> bool {
+        let left = self.to_change + self.drifted.0 + self.unread.0;
+        left == 0 && self.behind.is_empty() && self.refused.is_none()
+    }
+
     /// For people.
     pub fn to_text(&self) -> String {
         let mut out = format!("keyspace {}: {} databases\n", self.keyspace, self.databases);

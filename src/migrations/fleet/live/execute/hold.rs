@@ -146,10 +146,10 @@ impl Hold {
         }
     }
 
-    /// Rows of a question that changes nothing.
-    pub(super) async fn first_text(&mut self, question: String) -> Result<Option<String>, Trouble> {
+    /// One column of the first row of a question that changes nothing.
+    pub(super) async fn text(&mut self, question: String, column: usize) -> Result<Option<String>, Trouble> {
         match timeout(LOOK_WITHIN, self.direct.query(question)).await {
-            Ok(rows) => Ok(rows?.first().and_then(|row| row.text(0))),
+            Ok(rows) => Ok(rows?.first().and_then(|row| row.text(column))),
             Err(_) => Err(late()),
         }
     }

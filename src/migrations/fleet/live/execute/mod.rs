@@ -28,7 +28,7 @@ use super::prepare::plan_again;
 use super::survey::{Definitions, Found};
 use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::fleet::drive::{Executor, ExecutorFuture};
-use crate::migrations::fleet::ledger::{Order, Outcome, StepKind, Why};
+use crate::migrations::fleet::ledger::{Order, OrderStep, Outcome, StepKind, Why};
 use crate::migrations::fleet::schedule::{Afresh, Unplanned, Work};
 use crate::migrations::run::Clusters;
 use crate::migrations::{Command, Failure, Migrations};
@@ -152,14 +152,33 @@ impl LiveExecutor {
             return Err(Trouble::again(format!("migration {other} changes the table")));
         }
         let done = match step.kind {
-            StepKind::Alter => self.alter(work, step, (&found, hold)).await?,
+            StepKind::Alter => match self.alter(work, step, (&found, hold)).await {
+                Err(Trouble::Failed(failure)) => return Err(self.failed_or_gone(work, step, failure).await),
+                altered => altered?,
+            },
             StepKind::CreateTable | StepKind::CreateView | StepKind::DropView => {
                 self.make(work, step, hold).await?
             }
-            StepKind::DropTable => self.put_away(work, step, hold).await?,
+            StepKind::DropTable => self.put_away(work, step, (&found, hold)).await?,
         };
         self.definitions.forget((&work.cluster, &work.database, &step.table));
         Ok(done)
+    }
+
+    /// A change that failed because its table was dropped meanwhile has not failed: there is nothing to
+    /// change any more. What a copy says of it depends on where it was.
+    async fn failed_or_gone(&self, work: &Work, step: &OrderStep, failure: Failure) -> Trouble {
+        let found = async {
+            // The connection that waited for a copy may have been closed by its server.
+            let mut hold = Hold::look(&self.clusters, &self.idle, work).await?;
+            let found = hold.find(&self.definitions, &step.table).await?;
+            hold.give_back(&self.idle).await;
+            Ok::<_, Trouble>(found)
+        };
+        match found.await {
+            Ok(Found::Missing | Found::Gone) => Trouble::Gone,
+            _ => Trouble::Failed(failure),
+        }
     }
 
     /// Where a database stands before a step; of a view, after a comparison with what the step makes.

@@ -12,7 +12,6 @@ use crate::migrations::fleet::ledger::OrderStep;
 use crate::migrations::fleet::live::statements::{mode_of, twin_of_view};
 use crate::migrations::fleet::schedule::Work;
 use crate::migrations::ledger::tables;
-use crate::protocol::handshake::Flavour;
 use crate::sql::ServerVersion;
 use crate::sql::quote::{identifier, string};
 
@@ -22,7 +21,7 @@ use crate::sql::quote::{identifier, string};
 /// As the server says; the view is unchanged.
 pub(super) async fn compare(work: &Work, step: &OrderStep, hold: &mut Hold) -> Result<Stand, Trouble> {
     // Two at once on a cluster do not meet: each has its connection.
-    let name = format!("twin_{}", hold.direct().thread_id());
+    let name = tables::twin_of(hold.direct().thread_id());
     let twin = format!("{}.{}", identifier(ARTIFACTS), identifier(&name));
     let server = ServerVersion::parse(&hold.direct().version().text).unwrap_or_default();
     let mode = mode_of(&work.order.settings.sql_mode, server);
@@ -43,18 +42,20 @@ pub(super) async fn compare(work: &Work, step: &OrderStep, hold: &mut Hold) -> R
     Ok(if own? == there? { Stand::There } else { Stand::Odd("a view of that name is there".to_owned()) })
 }
 
-/// All that a server says of a view but its name.
-async fn said(hold: &mut Hold, database: &str, view: &str) -> Result<Option<String>, Trouble> {
-    let algorithm = match hold.direct().flavour() {
-        Flavour::MySql => "''",
-        Flavour::MariaDb => "algorithm",
-    };
+/// All that a server says of a view but its name: what `information_schema` has, and the algorithm, which
+/// MySQL tells in the statement only.
+async fn said(hold: &mut Hold, database: &str, view: &str) -> Result<(String, String), Trouble> {
     let question = format!(
         "SELECT CONCAT_WS('\\n', view_definition, check_option, definer, security_type, \
-         character_set_client, collation_connection, {algorithm}) FROM information_schema.views \
+         character_set_client, collation_connection) FROM information_schema.views \
          WHERE table_schema = {} AND table_name = {}",
         string(database),
         string(view)
     );
-    hold.first_text(question).await
+    let gone = || Trouble::again("the view is not there any more");
+    let parts = hold.text(question, 0).await?.ok_or_else(gone)?;
+    let question = format!("SHOW CREATE VIEW {}.{}", identifier(database), identifier(view));
+    let statement = hold.text(question, 1).await?.ok_or_else(gone)?;
+    let algorithm = statement.split(" DEFINER").next().unwrap_or_default();
+    Ok((parts, algorithm.to_owned()))
 }

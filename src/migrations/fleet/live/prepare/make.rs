@@ -70,12 +70,22 @@ pub(in crate::migrations::fleet::live) async fn make_plan(
         budget: budget_of(fleet),
     };
     let planned = plan(grounds, survey).await?;
+    forget_settled(definitions, (&targets.all, &planned.marks), &names);
     let again = again_of(request, fleet);
     let (waves, rows) = rows_of(&targets.all, &planned, &again)?;
     let Planned { mut plan, steps, statements, marks, lacks, .. } = planned;
     plan.waves.clone_from(&waves);
     let draft = Draft { steps, statements, settings, again, waves, rows };
     Ok(Made { plan, draft, lacks, targets: targets.all, marks })
+}
+
+/// What is to be changed is looked at again before it is. What is not is left at what was read, so that is
+/// remembered for no later plan: somebody may have mended it by then, or undone it.
+fn forget_settled(definitions: &Definitions, (targets, marks): (&[Target], &[Mark]), names: &[String]) {
+    let is_settled = |mark: &Mark| matches!(mark, Mark::Done | Mark::Drifted(_));
+    for (target, _) in targets.iter().zip(marks).filter(|(_, mark)| is_settled(mark)) {
+        names.iter().for_each(|name| definitions.forget((&target.cluster, &target.database, name)));
+    }
 }
 
 /// How a request is to go: what it does not say is as the config says.

@@ -264,6 +264,10 @@ impl Planner<'_> {
                 Verdict::Drifted(_) | Verdict::Refused => {}
             }
         }
+        if statement.change.as_ref().is_some_and(|change| change.if_exists) {
+            // To a database without the table there is nothing to do, and the next statement follows.
+            wanted.push(Wanted { from: None, to: None });
+        }
         self.apply_alter(name, &summary, &next, statement);
         let before = kept(&summary);
         Ok((Some(summary), wanted, before))

@@ -12,7 +12,7 @@ use crate::migrations::fleet::definition::{Definition, DefinitionFault, Fingerpr
 use crate::sql::ServerVersion;
 
 /// What was read is asked again after this. It is for people who look at a plan and then submit it: each
-/// database is looked at once more before it is changed.
+/// database is looked at once more before it is changed, and those that are not to be are forgotten.
 const KEPT_FOR: Duration = Duration::from_secs(300);
 /// Tables that are remembered, at most.
 const TABLES_MAX: usize = 1_000_000;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::migrations::Failure;
 use crate::migrations::fleet::fixture::{row, wave};
-use crate::migrations::fleet::ledger::{Action, Kind, Order, Pace, Phase, Why};
+use crate::migrations::fleet::ledger::{Action, Kind, Order, OrderStep, Pace, Phase, StepKind, Why};
 
 /// `counts[wave]` rows of each wave, on clusters in turn.
 fn rows(counts: &[usize], clusters: usize) -> Vec<Row> {
@@ -276,6 +276,57 @@ fn pause_resume_cancel_and_revert() {
     bench.run(100, as_it_is);
     assert_eq!(bench.status(&new).phase, Phase::Finished);
     assert_eq!(bench.begun.len(), begun * 2 - 1);
+}
+
+/// What was begun, half of it, is taken back too: the first of two statements may be done where the second
+/// failed.
+#[test]
+fn what_is_half_done_is_taken_back() {
+    let ends = |failed: usize, steps: usize| {
+        let mut bench = Bench::new(2, WIDE);
+        let mut order = order("0001", "issues", vec![wave("all", 12, SOAK)]);
+        order.steps = vec![step(); steps];
+        let id = order.id.clone();
+        bench.scheduler.insert(Header::new(order, 12, 0), rows(&[12], 2), |_| false, bench.now);
+        let fail = || Outcome::Failed(Failure::new("duplicate entry"));
+        bench.run_with(50, &Here, as_it_is, |work| match work.row as usize {
+            row if row < failed => fail(),
+            3 => Outcome::Drifted("odd".into()),
+            4 => Outcome::There,
+            5 => Outcome::Gone,
+            _ => Outcome::Changed,
+        });
+        assert_eq!(bench.status(&id).phase, Phase::Finished);
+        bench.command(&id, Command::Skip { database: "ws_0".into() }).unwrap();
+        let (user, new) = (UserName::new("operator"), MigrationId::new("0002"));
+        let (_, rows) = bench.scheduler.revert(&id, new, &user, bench.now).unwrap();
+        let names: Vec<String> = rows.iter().map(|row| row.database.to_string()).collect();
+        names
+    };
+    let changed = ["ws_6", "ws_7", "ws_8", "ws_9", "ws_10", "ws_11"];
+    assert_eq!(ends(3, 2), [&["ws_0", "ws_1", "ws_2", "ws_3"][..], &changed].concat());
+    // One statement that failed has changed nothing; what had become of one that was left out is not known.
+    assert_eq!(ends(3, 1), [&["ws_0"][..], &changed].concat());
+}
+
+fn step() -> OrderStep {
+    OrderStep {
+        text: "ALTER TABLE issues ADD a INT".to_owned(),
+        table: "issues".to_owned(),
+        kind: StepKind::Alter,
+        wanted: Vec::new(),
+        before: Vec::new(),
+    }
+}
+
+/// Some servers take `Issues` and `issues` for one table.
+#[test]
+fn capitals_make_no_other_table() {
+    let mut bench = Bench::new(1, WIDE);
+    let first = bench.submit("0001", "issues", vec![wave("all", 4, SOAK)], rows(&[4], 1));
+    assert!(bench.scheduler.is_behind(&order("0002", "Issues", Vec::new())));
+    let second = bench.submit("0002", "Issues", vec![wave("all", 4, SOAK)], rows(&[4], 1));
+    assert_eq!(bench.status(&second).stage, Stage::Queued { behind: first });
 }
 
 #[test]
