@@ -530,7 +530,7 @@ fn the_command_line_looks_at_servers(stand: &Stand) {
         ("ALTER TABLE `a view` ADD a INT", "a view is a view"),
         ("ALTER TABLE users ADD (a INT", "line 1, column "),
         ("SELECT 1", "changes no table"),
-        ("/* bulkhead: ddl_anything */ ALTER TABLE users ADD a INT", "ddl_anything"),
+        ("/* bulkhead: ddl_anything */ ALTER TABLE users ADD a INT", "unknown bulkhead directive"),
     ] {
         let (good, text) = explain("app", sql, &[]);
         assert!(!good && text.contains(words) && !text.contains("route"), "{sql}: {text}");

@@ -221,10 +221,15 @@ impl Fleet {
 
     /// Pauses a migration while no proxy runs.
     pub(crate) async fn pause_offline(&mut self, id: &str) {
+        self.order_offline(id, Command::Pause).await;
+    }
+
+    /// Gives an order while no proxy runs.
+    pub(crate) async fn order_offline(&mut self, id: &str, order: Command) {
         let service = self.service().await;
         service.load().await.expect("the store can be read");
         let id = MigrationId::new(id);
-        service.command(&id, Command::Pause, &UserName::new("op")).await.expect("it is paused");
+        service.command(&id, order, &UserName::new("op")).await.expect("it is told");
     }
 
     /// Cancels the newest migration while no proxy runs; gives its id.
