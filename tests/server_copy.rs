@@ -10,6 +10,7 @@ mod relay;
 #[path = "copy/traffic.rs"]
 mod traffic;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bulkhead::migrations::engine::{EngineError, fill_single_chunk};
@@ -324,10 +325,10 @@ async fn values_swapped_between_rows_are_found() {
 }
 
 /// Copies under writers, lets them go on, stops them, and compares.
-async fn under_writers(cluster: &Cluster, job: &Job<'_>, columns: &[&str]) {
+async fn under_writers(cluster: &Cluster, job: &Job<'_>, pace: &Arc<Free>, columns: &[&str]) {
     let traffic = Traffic::start(cluster, &job.names.database, 4, 9_000);
     let began = Instant::now();
-    let mut engine = job.move_rows().await.expect("it goes well");
+    let mut engine = job.move_rows_by(pace).await.expect("it goes well");
     while began.elapsed() < Duration::from_secs(4) || traffic.writes() < 600 {
         assert!(began.elapsed() < WITHIN, "{} statements", traffic.writes());
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -362,7 +363,26 @@ async fn live_writers_lose_nothing_with_unique_keys_in_place() {
             4,
         );
         job.late_bytes = 0;
-        under_writers(cluster, &job, &COLUMNS).await;
+        under_writers(cluster, &job, &Free::new(3), &COLUMNS).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn live_writers_lose_nothing_between_short_statements() {
+    for flavour in BOTH {
+        let cluster = Cluster::shared(flavour);
+        database(cluster, "live_slices", &[TABLE]);
+        rows(cluster, "live_slices", 13);
+        let mover = Mover::new(cluster);
+        let mut job = mover.job(
+            "live_slices",
+            "t",
+            "ALTER TABLE t MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT",
+            36,
+        );
+        job.late_bytes = 0;
+        under_writers(cluster, &job, &Free::in_slices(), &COLUMNS).await;
     }
 }
 
@@ -380,7 +400,8 @@ async fn live_writers_lose_nothing_with_indexes_built_behind() {
             "ALTER TABLE t MODIFY note MEDIUMTEXT, MODIFY amount DECIMAL(20,4) NOT NULL DEFAULT 0",
             5,
         );
-        under_writers(cluster, &job, &["id", "u", "name", "note", "amount + 0.0000", "at"]).await;
+        let columns = ["id", "u", "name", "note", "amount + 0.0000", "at"];
+        under_writers(cluster, &job, &Free::new(3), &columns).await;
         let shown = cluster.sql("SHOW CREATE TABLE zz_bulkhead.new_5");
         for key in ["`u`", "`name`", "`amount`", "`at`"] {
             assert!(shown.contains(&format!("KEY {key}")), "{shown}");
@@ -407,7 +428,7 @@ async fn a_key_of_text_and_numbers_tells_rows_apart_by_their_bytes() {
         let mover = Mover::new(cluster);
         let job = mover.job("text_key", "t", "ALTER TABLE t MODIFY v BIGINT", 6);
         let mut engine = job.start().await.unwrap();
-        engine.copy(Free::new(2)).await.unwrap();
+        engine.copy(Free::in_slices()).await.unwrap();
         // Equal for the collation, not the same: the key changes, and back, and is made again.
         cluster.sql("UPDATE text_key.t SET a = UPPER(a), v = v + 10");
         cluster.sql("UPDATE text_key.t SET a = LOWER(a), v = v + 10 WHERE b > 3");

@@ -14,7 +14,7 @@ use bulkhead::ids::{ClusterName, MigrationId, ServerId};
 use bulkhead::migrations::StatementSettings;
 use bulkhead::migrations::changes::{Feeds, Source, Sources};
 use bulkhead::migrations::engine::{
-    ChunkCost, Endpoint, Engine, EngineError, Known, Pace, Permission, Setup, ShadowRequest, look,
+    ChunkCost, Endpoint, Engine, EngineError, Known, Pace, Permission, Setup, ShadowRequest, Slice, look,
     make_shadow, open_session, read_plan,
 };
 use bulkhead::migrations::plan::{CopyPlan, Names};
@@ -30,6 +30,7 @@ pub(crate) const GUARD: Duration = Duration::from_secs(60);
 pub(crate) struct Free {
     chunks: AtomicUsize,
     workers: usize,
+    slice: Option<Slice>,
 }
 
 impl Free {
@@ -40,7 +41,13 @@ impl Free {
 
     /// So many chunks, then it is to stop.
     pub(crate) fn of(chunks: usize, workers: usize) -> Arc<Self> {
-        Arc::new(Self { chunks: AtomicUsize::new(chunks), workers })
+        Arc::new(Self { chunks: AtomicUsize::new(chunks), workers, slice: None })
+    }
+
+    /// As beside clients: one chunk at a time, in short statements.
+    pub(crate) fn in_slices() -> Arc<Self> {
+        let slice = Slice { time: Duration::from_millis(1), share: 0.5 };
+        Arc::new(Self { chunks: AtomicUsize::new(usize::MAX), workers: 1, slice: Some(slice) })
     }
 }
 
@@ -56,6 +63,10 @@ impl Pace for Free {
 
     fn chunk_time(&self) -> Duration {
         Duration::from_millis(800)
+    }
+
+    fn slice(&self) -> Option<Slice> {
+        self.slice
     }
 
     fn done(&self, _: ChunkCost) {}
@@ -217,10 +228,15 @@ impl Job<'_> {
 
     /// Everything up to the comparison; gives the engine, still applying.
     pub(crate) async fn move_rows(&self) -> Result<Engine, EngineError> {
+        self.move_rows_by(&Free::new(3)).await
+    }
+
+    /// The same at this pace.
+    pub(crate) async fn move_rows_by(&self, pace: &Arc<Free>) -> Result<Engine, EngineError> {
         let mut engine = self.start().await?;
-        engine.copy(Free::new(3)).await?;
-        engine.finish_indexes(Free::new(3)).await?;
-        let verified = engine.verify(Free::new(3), GUARD).await?;
+        engine.copy(pace.clone()).await?;
+        engine.finish_indexes(pace.clone()).await?;
+        let verified = engine.verify(pace.clone(), GUARD).await?;
         assert_eq!((verified.passes, verified.repaired), (1, 0), "nothing had to be repaired");
         Ok(engine)
     }

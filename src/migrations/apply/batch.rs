@@ -1,5 +1,7 @@
 //! The statements of a batch.
 
+use std::time::{Duration, Instant};
+
 use crate::backend::direct::{Direct, DirectError};
 use crate::migrations::changes::Position;
 use crate::migrations::copy::{Batch, Op};
@@ -43,13 +45,15 @@ impl Unwritten {
     }
 }
 
-/// Begins a transaction of rows, which only the present epoch may.
+/// Begins a transaction of rows, which only the present epoch may. Gives what a round trip takes.
 ///
 /// # Errors
 /// See [`Unwritten`]; the transaction is open then, if the connection is not lost.
-pub(crate) async fn begin(direct: &mut Direct, check: &str) -> Result<(), Unwritten> {
+pub(crate) async fn begin(direct: &mut Direct, check: &str) -> Result<Duration, Unwritten> {
+    let began = Instant::now();
     direct.execute("START TRANSACTION").await?;
-    if direct.query(check).await?.is_empty() { Err(Unwritten::Superseded) } else { Ok(()) }
+    let round_trip = began.elapsed();
+    if direct.query(check).await?.is_empty() { Err(Unwritten::Superseded) } else { Ok(round_trip) }
 }
 
 /// What a batch's transaction begins and ends with.

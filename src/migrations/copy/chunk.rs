@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::ranges::{Copied, Piece};
+use super::slices::Slices;
 use crate::backend::direct::{Direct, DirectError};
 use crate::migrations::apply::{Unwritten, begin, write_rows};
 use crate::migrations::engine::{EngineError, OpenChunk, Settling, Shared, meaning, rows};
@@ -63,8 +64,8 @@ pub(crate) enum Fate {
         rows: u64,
         /// Bytes of them.
         bytes: u64,
-        /// From registering to COMMIT.
-        took: Duration,
+        /// From registering to COMMIT, without rests, and the rests.
+        spent: (Duration, Duration),
     },
     /// It conflicts with other rows of the shadow, or had to give way; nothing of it was written.
     Conflict(Piece),
@@ -97,13 +98,13 @@ impl Written {
         self,
         shared: &Shared,
         (piece, cut): (Piece, Option<Key>),
-        took: Duration,
+        spent: (Duration, Duration),
     ) -> Fate {
         match self {
-            Self::Now { rows, bytes } => Fate::Copied { piece, cut, rows, bytes, took },
+            Self::Now { rows, bytes } => Fate::Copied { piece, cut, rows, bytes, spent },
             Self::Before { piece, cut, rows } => {
                 let bytes = rows * shared.counters.row_bytes();
-                Fate::Copied { piece, cut, rows, bytes, took }
+                Fate::Copied { piece, cut, rows, bytes, spent }
             }
         }
     }
@@ -122,10 +123,9 @@ pub(crate) enum Replace {
 pub(super) async fn copy_piece(
     shared: &Shared,
     direct: &mut Direct,
-    piece: Piece,
-    compact: Option<Copied>,
+    (piece, compact): (Piece, Option<Copied>),
+    slices: &mut Slices<'_>,
 ) -> Result<Fate, EngineError> {
-    let started = Instant::now();
     let chunk = OpenChunk::open(shared).await?;
     shared.mark().await?;
     let (read, cut) = read_rows(shared, direct, &piece.range).await?;
@@ -136,10 +136,10 @@ pub(super) async fn copy_piece(
     let copied = copied(&part);
     let asked = &piece;
     let work = Work { asked, read: &read, kept: &kept, copied: copied.as_ref(), compact, delete: Vec::new() };
-    let written = write(shared, direct, work).await;
+    let written = write(shared, direct, work, slices).await;
     chunk.close();
     match written {
-        Ok(written) => Ok(written.into_fate(shared, (part, cut), started.elapsed())),
+        Ok(written) => Ok(written.into_fate(shared, (part, cut), slices.spent())),
         Err(error) if error.errno() == Some(1062) => Ok(Fate::Conflict(piece)),
         Err(error) => Err(error.into_error("copying rows")),
     }
@@ -149,10 +149,9 @@ pub(super) async fn copy_piece(
 pub(crate) async fn copy_alone(
     shared: &Shared,
     direct: &mut Direct,
-    piece: Piece,
-    replace: Replace,
+    (piece, replace): (Piece, Replace),
+    slices: &mut Slices<'_>,
 ) -> Result<Fate, EngineError> {
-    let started = Instant::now();
     let chunk = OpenChunk::open(shared).await?;
     shared.mark().await?;
     let (read, cut) = read_rows(shared, direct, &piece.range).await?;
@@ -181,10 +180,10 @@ pub(crate) async fn copy_alone(
     let copied = copied(&part).filter(|_| replace == Replace::No);
     let (asked, copied) = (&piece, copied.as_ref());
     let work = Work { asked, read: &read, kept: &kept, copied, compact: None, delete };
-    let written = write(shared, direct, work).await;
+    let written = write(shared, direct, work, slices).await;
     chunk.close();
     let written = written.map_err(|error| error.into_error("copying rows"))?;
-    Ok(written.into_fate(shared, (part, cut), started.elapsed()))
+    Ok(written.into_fate(shared, (part, cut), slices.spent()))
 }
 
 /// What is recorded of a piece.
@@ -281,8 +280,13 @@ struct Work<'a> {
 }
 
 /// Writes a chunk in one transaction; rolled back when it fails, or was done before.
-async fn write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<Written, Unwritten> {
-    let written = try_write(shared, direct, work).await;
+async fn write(
+    shared: &Shared,
+    direct: &mut Direct,
+    work: Work<'_>,
+    slices: &mut Slices<'_>,
+) -> Result<Written, Unwritten> {
+    let written = try_write(shared, direct, work, slices).await;
     if !matches!(written, Ok(Written::Now { .. })) && !direct.is_lost() {
         // If even that fails the connection is lost, which the next statement tells.
         let _ = direct.execute("ROLLBACK").await;
@@ -290,11 +294,16 @@ async fn write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<W
     written
 }
 
-async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Result<Written, Unwritten> {
+async fn try_write(
+    shared: &Shared,
+    direct: &mut Direct,
+    work: Work<'_>,
+    slices: &mut Slices<'_>,
+) -> Result<Written, Unwritten> {
     let Work { asked, read, kept, copied, compact, delete } = work;
     let kept_rows = || kept.iter().enumerate().filter(|(_, keep)| **keep).map(|(at, _)| read.row(at));
     let (rows, bytes) = kept_rows().fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.len() as u64));
-    begin(direct, &shared.records.check()).await?;
+    slices.note_round_trip(begin(direct, &shared.records.check()).await?);
     if let Some(copied) = copied
         && let Some(before) = record(shared, direct, asked, (copied, rows)).await?
     {
@@ -304,7 +313,17 @@ async fn try_write(shared: &Shared, direct: &mut Direct, work: Work<'_>) -> Resu
     for some in keys.chunks(KEYS_MAX) {
         direct.execute(shared.plan.delete_keys(some.iter().copied())).await?;
     }
-    write_rows(direct, &shared.plan.insert_head(), kept_rows()).await?;
+    let (head, left): (_, Vec<&[u8]>) = (shared.plan.insert_head(), kept_rows().collect());
+    let mut left = left.as_slice();
+    while !left.is_empty() {
+        let began = Instant::now();
+        let some = slices.rows().map_or(left.len(), |rows| left.len().min(rows as usize));
+        write_rows(direct, &head, left[..some].iter().copied()).await?;
+        left = &left[some..];
+        if !left.is_empty() {
+            slices.rest(began.elapsed(), 1).await;
+        }
+    }
     for sql in compact.iter().flat_map(|all| shared.records.compact(all)) {
         direct.execute(sql).await?;
     }

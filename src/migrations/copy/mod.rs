@@ -16,9 +16,11 @@ mod ranges;
 mod run;
 mod server;
 mod sizing;
+mod slices;
 
 pub use book::{Batch, Book, ChunkId, Op};
 pub use ranges::{Copied, Next, Piece, Ranges};
 
 pub(crate) use chunk::{Fate, Replace, copy_alone};
 pub(crate) use run::copy_rows;
+pub(crate) use slices::{SliceRows, Slices, worked};

@@ -11,6 +11,7 @@ use super::chunk::{CHUNK_BYTES_MAX, Fate, Replace, copy_alone, copy_piece};
 use super::ranges::{Copied, Next, Piece, Ranges};
 use super::server::{Turns, copy_on_server};
 use super::sizing::{ROWS_MAX, Sizing};
+use super::slices::{SliceRows, Slices};
 use crate::backend::direct::Direct;
 use crate::migrations::engine::{ChunkCost, Counters, EngineError, Pace, Shared, rows};
 use crate::migrations::plan::KeyRange;
@@ -46,6 +47,7 @@ struct Run {
     idle: Vec<Direct>,
     alone: VecDeque<Piece>,
     sizing: Sizing,
+    slice_rows: Arc<SliceRows>,
     turns: Turns,
     failures: u32,
     since_compacted: usize,
@@ -68,6 +70,7 @@ pub(crate) async fn copy_rows(
         idle: Vec::new(),
         alone: VecDeque::new(),
         sizing: Sizing::default(),
+        slice_rows: Arc::default(),
         turns: Turns::default(),
         failures: 0,
         since_compacted: 0,
@@ -85,12 +88,12 @@ pub(crate) async fn copy_rows(
 async fn copy_either_way(
     shared: &Shared,
     direct: &mut Direct,
-    piece: Piece,
-    compact: Option<Copied>,
+    (piece, compact): (Piece, Option<Copied>),
+    slices: &mut Slices<'_>,
 ) -> (Result<Fate, EngineError>, Option<bool>) {
-    match copy_on_server(shared, direct, &piece, compact.as_ref()).await {
+    match copy_on_server(shared, direct, &piece, compact.as_ref(), slices).await {
         Ok(Some(fate)) => (Ok(fate), Some(false)),
-        Ok(None) => (copy_piece(shared, direct, piece, compact).await, Some(true)),
+        Ok(None) => (copy_piece(shared, direct, (piece, compact), slices).await, Some(true)),
         Err(error) => (Err(error), None),
     }
 }
@@ -162,11 +165,14 @@ impl Run {
         }
         let shared = self.shared.clone();
         let by_server = self.turns.next();
+        let (slice, slice_rows) = (self.pace.slice(), self.slice_rows.clone());
         self.tasks.spawn(async move {
             let mut direct = direct;
+            let mut slices = Slices::begin(slice, &slice_rows);
+            let work = (piece.clone(), compact);
             let (result, gave_way) = match by_server {
-                true => copy_either_way(&shared, &mut direct, piece.clone(), compact).await,
-                false => (copy_piece(&shared, &mut direct, piece.clone(), compact).await, None),
+                true => copy_either_way(&shared, &mut direct, work, &mut slices).await,
+                false => (copy_piece(&shared, &mut direct, work, &mut slices).await, None),
             };
             Ended { result, piece, direct: (!direct.is_lost()).then_some(direct), gave_way }
         });
@@ -247,7 +253,7 @@ impl Run {
 
     fn take(&mut self, fate: Fate, asked: &Piece) {
         match fate {
-            Fate::Copied { piece, cut, rows, bytes, took } => {
+            Fate::Copied { piece, cut, rows, bytes, spent: (took, rested) } => {
                 if let Some(cut) = &cut {
                     self.ranges.cut(asked.clone(), cut);
                 }
@@ -255,7 +261,7 @@ impl Run {
                 Counters::add(&self.shared.counters.rows_copied, rows);
                 Counters::add(&self.shared.counters.bytes_copied, bytes);
                 self.sizing.note((rows, bytes, took), (CHUNK_BYTES, self.pace.chunk_time()));
-                self.pace.done(ChunkCost { rows, bytes, took });
+                self.pace.done(ChunkCost { rows, bytes, took, rested });
             }
             Fate::Conflict(piece) => {
                 // A cut piece is asked for again whole.
@@ -275,7 +281,8 @@ impl Run {
                 return self.failed(error).await;
             }
         };
-        let result = copy_alone(&self.shared, &mut direct, asked.clone(), Replace::No).await;
+        let mut slices = Slices::begin(self.pace.slice(), &self.slice_rows);
+        let result = copy_alone(&self.shared, &mut direct, (asked.clone(), Replace::No), &mut slices).await;
         if !direct.is_lost() {
             self.idle.push(direct);
         }

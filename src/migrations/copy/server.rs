@@ -11,10 +11,11 @@ use std::time::Instant;
 
 use super::chunk::{Fate, Written, copied, record};
 use super::ranges::{Copied, Piece};
+use super::slices::Slices;
 use crate::backend::direct::{Direct, DirectError};
 use crate::migrations::apply::{Unwritten, begin};
 use crate::migrations::engine::{EngineError, OpenChunk, Shared};
-use crate::migrations::plan::{KEYS_MAX, Key};
+use crate::migrations::plan::{KEYS_MAX, Key, KeyRange};
 
 /// Pieces that are copied the other way after one that gave way; twice as many after each further one.
 const PAUSE_MIN: u32 = 1;
@@ -60,19 +61,19 @@ pub(super) async fn copy_on_server(
     direct: &mut Direct,
     piece: &Piece,
     compact: Option<&Copied>,
+    slices: &mut Slices<'_>,
 ) -> Result<Option<Fate>, EngineError> {
-    let started = Instant::now();
     let Some(range) = copied(piece) else { return Ok(None) };
     let chunk = OpenChunk::open(shared).await?;
     shared.mark().await?;
-    let wrote = try_copy(shared, direct, (&chunk, piece), (&range, compact)).await;
+    let wrote = try_copy(shared, direct, (&chunk, piece), (&range, compact), slices).await;
     if !matches!(wrote, Ok(Some(Written::Now { .. }))) && !direct.is_lost() {
         // If even that fails the connection is lost, which the next statement tells.
         let _ = direct.execute("ROLLBACK").await;
     }
     chunk.close();
     match wrote {
-        Ok(Some(written)) => Ok(Some(written.into_fate(shared, (piece.clone(), None), started.elapsed()))),
+        Ok(Some(written)) => Ok(Some(written.into_fate(shared, (piece.clone(), None), slices.spent()))),
         Ok(None) => Ok(None),
         Err(error) if direct.is_lost() || matches!(error, Unwritten::Superseded) => {
             Err(error.into_error("copying rows"))
@@ -86,11 +87,11 @@ async fn try_copy(
     direct: &mut Direct,
     (chunk, piece): (&OpenChunk<'_>, &Piece),
     (range, compact): (&Copied, Option<&Copied>),
+    slices: &mut Slices<'_>,
 ) -> Result<Option<Written>, Unwritten> {
-    begin(direct, &shared.records.check()).await?;
+    slices.note_round_trip(begin(direct, &shared.records.check()).await?);
     let Some(present) = present_keys(shared, direct, piece).await? else { return Ok(None) };
-    let copy = shared.plan.insert_select_range(&piece.range, &present);
-    let rows = direct.execute(copy).await?.affected_rows;
+    let rows = insert_slices(shared, direct, (&piece.range, &present), slices).await?;
     if !shared.update(|state| state.book.claim_whole(chunk.id, |key| piece.range.may_hold(key))) {
         return Ok(None);
     }
@@ -102,6 +103,29 @@ async fn try_copy(
     }
     direct.execute("COMMIT").await?;
     Ok(Some(Written::Now { rows, bytes: rows * shared.counters.row_bytes() }))
+}
+
+/// Copies the rows of a range but for those of some keys; gives their number. Each statement sees what is
+/// committed when it begins: what is changed between two of them comes by the feed, as always, and a row that
+/// is seen twice or not at all by that is one of those changes.
+async fn insert_slices(
+    shared: &Shared,
+    direct: &mut Direct,
+    (range, present): (&KeyRange, &[Key]),
+    slices: &mut Slices<'_>,
+) -> Result<u64, DirectError> {
+    let (mut left, mut rows) = (range.clone(), 0);
+    loop {
+        let began = Instant::now();
+        let part = slices.next(&shared.plan, direct, &left).await?;
+        let without: Vec<Key> = present.iter().filter(|key| part.may_hold(key)).cloned().collect();
+        rows += direct.execute(shared.plan.insert_select_range(&part, &without)).await?.affected_rows;
+        if part.through == left.through {
+            return Ok(rows);
+        }
+        left.after = part.through;
+        slices.rest(began.elapsed(), 2).await;
+    }
 }
 
 /// Keys that the shadow has of a range: they came by the feed, and what is newer of them comes by the feed

@@ -33,7 +33,7 @@ mod shared;
 pub use error::EngineError;
 pub use life::{Engine, Setup, Verified};
 pub use look::Source;
-pub use pace::{ChunkCost, Pace, Permission};
+pub use pace::{ChunkCost, Pace, Permission, Slice};
 pub use session::{open_session, settle_session};
 pub use shadow::Known;
 

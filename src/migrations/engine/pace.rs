@@ -11,8 +11,26 @@ pub struct ChunkCost {
     pub rows: u64,
     /// Bytes of their statements.
     pub bytes: u64,
-    /// From the first look at the range to the COMMIT.
+    /// From the first look at the range to the COMMIT, without rests.
     pub took: Duration,
+    /// Rests between its statements.
+    pub rested: Duration,
+}
+
+/// How a chunk is worked on while others need the server: in short statements, with rests between.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slice {
+    /// How long a statement is meant to take.
+    pub time: Duration,
+    /// The part of the time that is for statements; above 0, at most 1.
+    pub share: f64,
+}
+
+impl Slice {
+    /// How long to rest behind work that took so long.
+    pub fn rest(&self, took: Duration) -> Duration {
+        took.mul_f64((1.0 / self.share - 1.0).max(0.0))
+    }
 }
 
 /// The answer of [`Pace::admit`].
@@ -38,6 +56,11 @@ pub trait Pace: Send + Sync {
     /// How long a chunk is meant to take now. Its COMMIT is written to the binary log in one go, and clients'
     /// commits wait for that.
     fn chunk_time(&self) -> Duration;
+
+    /// How a chunk's statements are to be cut now; `None`: not at all, nobody else needs the server.
+    fn slice(&self) -> Option<Slice> {
+        None
+    }
 
     /// A chunk is done.
     fn done(&self, cost: ChunkCost);

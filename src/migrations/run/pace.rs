@@ -10,16 +10,19 @@ use tokio::sync::watch;
 use super::runner::Turn;
 use super::shared::Shared;
 use crate::ids::{ClusterName, MigrationId};
-use crate::migrations::engine::{ChunkCost, Pace, Permission};
+use crate::migrations::engine::{ChunkCost, Pace, Permission, Slice};
 use crate::migrations::ledger::Orders;
 use crate::migrations::throttle::Throttle;
 
 /// Chunks at once while no client writes, and while some do.
 const WORKERS: usize = 4;
 const WORKERS_BESIDE_CLIENTS: usize = 1;
-/// Time that a chunk is meant to take while clients write, at most and at least.
+/// Time that a chunk is meant to take while clients write, rests apart, at most and at least.
 const CHUNK_TIME_BESIDE_CLIENTS: Duration = Duration::from_millis(100);
-const CHUNK_TIME_MIN: Duration = Duration::from_millis(50);
+const CHUNK_TIME_MIN: Duration = Duration::from_millis(40);
+/// And each of its statements: well below the time for which a kernel leaves a processor to one thread while
+/// others want it, which is 3 to 4 ms on Linux.
+const SLICE_TIME: Duration = Duration::from_millis(1);
 /// And else.
 const CHUNK_TIME: Duration = Duration::from_millis(800);
 /// While clients write, a copy rests behind each chunk, so that it works for its share of the time; never
@@ -33,7 +36,8 @@ pub(super) struct Paced {
     shared: Arc<Shared>,
     id: MigrationId,
     throttle: Arc<Throttle>,
-    last: Mutex<Duration>,
+    /// What the last chunk took, and rested.
+    last: Mutex<(Duration, Duration)>,
     /// Its turn among the copies of the cluster; others have it while an operator holds this one.
     turn: Mutex<Option<Turn>>,
 }
@@ -67,7 +71,7 @@ impl Paced {
     }
 
     /// Each change is whole, so a panic elsewhere does not spoil it.
-    fn last(&self) -> MutexGuard<'_, Duration> {
+    fn last(&self) -> MutexGuard<'_, (Duration, Duration)> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -108,16 +112,15 @@ impl Paced {
     }
 
     async fn rest(&self) {
-        if self.throttle.is_busy() {
-            let rest = rest_behind(*self.last(), self.throttle.share());
-            tokio::time::sleep(rest).await;
-        }
+        let Some(slice) = self.slice() else { return };
+        let (took, rested) = *self.last();
+        tokio::time::sleep(rest_behind(slice.rest(took), rested)).await;
     }
 }
 
-/// How long to rest behind a chunk that took so long, to work for a share of the time (above 0, at most 1).
-fn rest_behind(took: Duration, share: f64) -> Duration {
-    took.mul_f64((1.0 / share - 1.0).max(0.0)).min(REST_MAX)
+/// How long to rest behind a chunk that is to rest for so long in all, and has for a part of it.
+fn rest_behind(all: Duration, rested: Duration) -> Duration {
+    all.saturating_sub(rested).min(REST_MAX)
 }
 
 /// Why operators hold a migration; `None`: they do not.
@@ -147,8 +150,13 @@ impl Pace for Paced {
         }
     }
 
+    fn slice(&self) -> Option<Slice> {
+        let share = self.throttle.share();
+        self.throttle.is_busy().then_some(Slice { time: SLICE_TIME, share })
+    }
+
     fn done(&self, cost: ChunkCost) {
-        *self.last() = cost.took;
+        *self.last() = (cost.took, cost.rested);
         self.throttle.note_chunk();
         self.shared.note_chunk(&self.id, cost, std::time::Instant::now());
     }
@@ -190,10 +198,16 @@ mod tests {
     #[test]
     fn a_rest_leaves_a_share_of_the_time() {
         let took = Duration::from_millis(100);
-        assert_eq!(rest_behind(took, 0.5), took);
-        assert_eq!(rest_behind(took, 0.1).as_millis(), 900);
-        assert_eq!(rest_behind(took, 1.0), Duration::ZERO);
-        assert_eq!(rest_behind(took * 100, 0.1), REST_MAX);
+        let rest = |took, share, rested| {
+            let all = Slice { time: SLICE_TIME, share }.rest(took);
+            rest_behind(all, Duration::from_millis(rested))
+        };
+        assert_eq!(rest(took, 0.5, 0), took);
+        assert_eq!(rest(took, 0.1, 0).as_millis(), 900);
+        assert_eq!(rest(took, 0.1, 850).as_millis(), 50, "it rested between its statements");
+        assert_eq!(rest(took, 0.1, 950), Duration::ZERO);
+        assert_eq!(rest(took, 1.0, 0), Duration::ZERO);
+        assert_eq!(rest(took * 100, 0.1, 0), REST_MAX);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use tokio::time::{sleep, timeout, timeout_at};
 
 use super::checksum::{Side, Sum};
 use crate::backend::direct::Direct;
-use crate::migrations::copy::{Fate, Piece, Replace, copy_alone};
+use crate::migrations::copy::{Fate, Piece, Replace, SliceRows, Slices, copy_alone, worked};
 use crate::migrations::engine::{
-    ChunkCost, Counters, EngineError, Laps, Pace, Shared, State, Verified, rows, run,
+    ChunkCost, Counters, EngineError, Laps, Pace, Shared, Slice, State, Verified, rows, run,
 };
 use crate::migrations::plan::{CopyPlan, Key, KeyRange};
 
@@ -17,9 +17,9 @@ use crate::migrations::plan::{CopyPlan, Key, KeyRange};
 const PASSES_MAX: u32 = 3;
 /// Rows of a range that is compared at once, at most; and of the first one beside clients.
 const RANGE_ROWS: u64 = 50_000;
-const RANGE_ROWS_BESIDE_CLIENTS: u64 = 2_000;
+const RANGE_ROWS_BESIDE_CLIENTS: u64 = 400;
 /// And at least.
-const RANGE_ROWS_MIN: u64 = 200;
+const RANGE_ROWS_MIN: u64 = 50;
 /// Longest that snapshots are kept while the pace does not let the comparison go on.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(5);
 /// Rounds of applying before the lock; if clients write faster than that, the lock is tried all the same.
@@ -36,6 +36,8 @@ struct Snapshots {
     target: Direct,
     /// One that looks where ranges end, for which any moment will do.
     scout: Direct,
+    /// What a round trip takes.
+    round_trip: Duration,
 }
 
 /// A range that differs.
@@ -103,7 +105,7 @@ async fn compare(
 ) -> Result<(), EngineError> {
     let mut snapshots = None;
     let mut planned = None;
-    let mut range_rows = if pace.workers() > 1 { RANGE_ROWS } else { RANGE_ROWS_BESIDE_CLIENTS };
+    let mut range_rows = if pace.slice().is_none() { RANGE_ROWS } else { RANGE_ROWS_BESIDE_CLIENTS };
     loop {
         let admitted = match timeout(SNAPSHOT_WAIT, shared.admit(pace)).await {
             Ok(admitted) => admitted,
@@ -124,14 +126,22 @@ async fn compare(
             Some(range) => range,
             None => next_range(&mut pair.scout, plan, pass.after.clone(), range_rows).await?,
         };
-        let ahead = (pace.workers() > 1).then_some(range_rows);
-        let (source, target, next_planned) = pair.sums(plan, &range, ahead).await?;
-        planned = next_planned;
+        let (slice, mut rested) = (pace.slice(), Duration::ZERO);
+        let (source, target) = if let Some(slice) = slice {
+            let sums = pair.sums_apart(plan, &range, slice).await?;
+            rested = sums.2;
+            (sums.0, sums.1)
+        } else {
+            let sums = pair.sums_at_once(plan, &range, range_rows).await?;
+            planned = sums.2;
+            (sums.0, sums.1)
+        };
         pass.rows += source.rows;
         Counters::add(&shared.counters.rows_compared, source.rows);
-        let took = started.elapsed();
-        pace.done(ChunkCost { rows: source.rows, bytes: 0, took });
-        range_rows = next_rows(range_rows, took, pace.chunk_time());
+        // The end of the range is looked for, and both sides are.
+        let took = worked(started.elapsed().saturating_sub(rested), pair.round_trip * 3);
+        pace.done(ChunkCost { rows: source.rows, bytes: 0, took, rested });
+        range_rows = next_rows(range_rows, took, slice.map_or(pace.chunk_time(), |slice| slice.time * 2));
         let next = range.through.clone();
         if source != target {
             pass.differences.push(Difference { range, source, target });
@@ -168,11 +178,13 @@ impl Snapshots {
             source: shared.session().await?,
             target: shared.session().await?,
             scout: shared.session().await?,
+            round_trip: Duration::ZERO,
         };
         let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
         for direct in [&mut pair.source, &mut pair.target] {
             run(direct, isolation, "opening a snapshot").await?;
         }
+        pair.round_trip = round_trip(&mut pair.scout).await?;
         catch_up(shared, within).await?;
         let seconds = within.as_secs().clamp(1, 3600);
         // A lock whose holder is not heard of any more ends soon.
@@ -230,17 +242,32 @@ impl Snapshots {
         source.and(target).map(drop)
     }
 
-    /// What both tables hold of a range: one behind the other; or (nobody else needs the server) both at
-    /// once, and beside it the range behind this one, of `ahead` rows.
-    async fn sums(
+    /// What both tables hold of a range, one behind the other, and how long was rested between.
+    async fn sums_apart(
         &mut self,
         plan: &CopyPlan,
         range: &KeyRange,
-        ahead: Option<u64>,
+        slice: Slice,
+    ) -> Result<(Sum, Sum, Duration), EngineError> {
+        let began = Instant::now();
+        let source = read_sum(&mut self.source, plan, Side::Source, range).await?;
+        let worked = Instant::now();
+        sleep(slice.rest(worked - began)).await;
+        let rested = worked.elapsed();
+        let target = read_sum(&mut self.target, plan, Side::Target, range).await?;
+        Ok((source, target, rested))
+    }
+
+    /// What both tables hold of a range, both at once, as nobody else needs the server; and the range behind
+    /// it, of so many rows.
+    async fn sums_at_once(
+        &mut self,
+        plan: &CopyPlan,
+        range: &KeyRange,
+        rows: u64,
     ) -> Result<(Sum, Sum, Option<KeyRange>), EngineError> {
         let source = read_sum(&mut self.source, plan, Side::Source, range);
         let target = read_sum(&mut self.target, plan, Side::Target, range);
-        let Some(rows) = ahead else { return Ok((source.await?, target.await?, None)) };
         let scout = async {
             let Some(key) = range.through.clone() else { return Ok(None) };
             next_range(&mut self.scout, plan, Some(key), rows).await.map(Some)
@@ -248,6 +275,17 @@ impl Snapshots {
         let (source, target, next) = tokio::join!(source, target, scout);
         Ok((source?, target?, next?))
     }
+}
+
+/// What a round trip takes at the least: one alone may have waited for a processor.
+async fn round_trip(direct: &mut Direct) -> Result<Duration, EngineError> {
+    let mut least = Duration::MAX;
+    for _ in 0..3 {
+        let began = Instant::now();
+        run(direct, "DO 0", "opening a snapshot").await?;
+        least = least.min(began.elapsed());
+    }
+    Ok(least)
 }
 
 /// The range behind this key; all rows where the tables sort differently.
@@ -301,7 +339,9 @@ async fn repair(shared: &Arc<Shared>, range: KeyRange) -> Result<(), EngineError
     let mut attempts = 0;
     loop {
         let piece = Piece { number: 0, range: range.clone() };
-        match copy_alone(shared, &mut direct, piece, Replace::Yes).await {
+        let slice_rows = SliceRows::default();
+        let mut slices = Slices::begin(None, &slice_rows);
+        match copy_alone(shared, &mut direct, (piece, Replace::Yes), &mut slices).await {
             Ok(Fate::Copied { cut: None, .. }) => return Ok(()),
             Ok(Fate::Copied { cut: Some(cut), .. }) => range.after = Some(cut),
             Ok(Fate::Conflict(_)) if attempts < REPAIR_ATTEMPTS => {}
@@ -330,7 +370,7 @@ mod tests {
         assert_eq!(next_rows(2_000, meant, meant), 2_000);
         assert_eq!(next_rows(2_000, meant * 2, meant), 1_000);
         assert_eq!(next_rows(2_000, meant * 100, meant), 500, "not all at once");
-        assert_eq!(next_rows(300, meant * 100, meant), RANGE_ROWS_MIN);
+        assert_eq!(next_rows(RANGE_ROWS_MIN * 2, meant * 100, meant), RANGE_ROWS_MIN);
         assert_eq!(next_rows(RANGE_ROWS, Duration::ZERO, meant), RANGE_ROWS);
     }
 }
