@@ -79,7 +79,7 @@ const FLEET_CHANGES: Section = Section {
             "Databases of one cluster that are changed at once. Of copies of more than one chunk, `at_once` \
              above says how many.",
         )
-        .or("2"),
+        .or("1"),
         Key::new(
             "statements_per_second",
             Shape::Number(1, 10_000),
