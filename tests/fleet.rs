@@ -45,6 +45,7 @@ fn order() -> (Order, Vec<Row>) {
             shard: ShardName::new(format!("shard-{}", at % CLUSTERS)),
             cluster: cluster(at % CLUSTERS),
             bytes: Some(100_000),
+            there: 0,
         })
         .collect();
     let plan = WavePlan { soak: Duration::from_secs(60), ..WavePlan::default() };

@@ -271,14 +271,20 @@ impl<T: Clone, P: Clone> Book<T, P> {
     /// COMMIT, and deletes it. Once it is being applied its DELETE may have been there before the row was,
     /// and of a row that was deleted nothing is left for the copy to meet.
     pub fn claim_whole(&mut self, id: ChunkId, is_in: impl Fn(&Key) -> bool) -> bool {
-        let Some(at) = self.chunks.iter().position(|chunk| chunk.id == id) else { return false };
-        let Phase::Open { touched } = &self.chunks[at].phase else { return false };
-        let is_pending = |key: &Key| self.pending.contains_key(key) && !self.applying.contains(key);
-        let is_free = self.hold == Hold::No && touched.iter().filter(|key| is_in(key)).all(is_pending);
-        if is_free {
-            self.chunks[at].phase = Phase::Whole;
+        let is_free = self.could_claim_whole(id, is_in);
+        if is_free && let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.id == id) {
+            chunk.phase = Phase::Whole;
         }
         is_free
+    }
+
+    /// Says whether [`Self::claim_whole`] would be true now. If not it may be later, but only when what stands
+    /// in the way changes once more.
+    pub fn could_claim_whole(&self, id: ChunkId, is_in: impl Fn(&Key) -> bool) -> bool {
+        let Some(chunk) = self.chunks.iter().find(|chunk| chunk.id == id) else { return false };
+        let Phase::Open { touched } = &chunk.phase else { return false };
+        let is_pending = |key: &Key| self.pending.contains_key(key) && !self.applying.contains(key);
+        self.hold == Hold::No && touched.iter().filter(|key| is_in(key)).all(is_pending)
     }
 
     /// The chunk is committed, or given up and rolled back: what was deferred for it can be applied.

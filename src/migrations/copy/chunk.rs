@@ -12,6 +12,9 @@ use crate::migrations::plan::{KEYS_MAX, Key, KeyRange};
 
 /// Bytes of the statements of one chunk at most, if one row is not longer.
 pub(super) const CHUNK_BYTES_MAX: usize = 8 << 20;
+/// So many rows are read in the time of one that is written, at the least.
+const READ_TIMES: u64 = 8;
+const READING: &str = "reading rows";
 /// How long a chunk that is copied alone waits for the feed.
 const HOLD_WITHIN: Duration = Duration::from_secs(60);
 
@@ -128,7 +131,7 @@ pub(super) async fn copy_piece(
 ) -> Result<Fate, EngineError> {
     let chunk = OpenChunk::open(shared).await?;
     shared.mark().await?;
-    let (read, cut) = read_rows(shared, direct, &piece.range).await?;
+    let (read, cut) = read_rows(shared, direct, &piece.range, slices).await?;
     let mut kept = Vec::with_capacity(read.len());
     shared.update(|state| state.book.claim(chunk.id, read.keys(), |keep| kept.push(keep)));
     let part = shortened(&piece, cut.as_ref());
@@ -154,7 +157,7 @@ pub(crate) async fn copy_alone(
 ) -> Result<Fate, EngineError> {
     let chunk = OpenChunk::open(shared).await?;
     shared.mark().await?;
-    let (read, cut) = read_rows(shared, direct, &piece.range).await?;
+    let (read, cut) = read_rows(shared, direct, &piece.range, slices).await?;
     let marker = shared.mark().await?;
     shared.update(|state| state.book.hold_at(chunk.id, marker));
     let held = shared.wait_within("waiting for the feed", HOLD_WITHIN, |state| {
@@ -205,13 +208,39 @@ async fn read_rows(
     shared: &Shared,
     direct: &mut Direct,
     range: &KeyRange,
+    slices: &mut Slices<'_>,
 ) -> Result<(Read, Option<Key>), EngineError> {
-    let what = "reading rows";
-    let mut read = Read::default();
+    let (mut left, mut read) = (range.clone(), Read::default());
+    loop {
+        let began = Instant::now();
+        let part = slices.next(&shared.plan, direct, (&left, READ_TIMES)).await;
+        let part = part.map_err(|error| meaning(READING, error))?;
+        let is_cut = read_part(shared, direct, &part, &mut read).await?;
+        let is_last = part.through == left.through;
+        // Between two parts the rows of one may have come to be too many already.
+        if is_cut || (!is_last && read.text.len() >= CHUNK_BYTES_MAX) {
+            let cut = Key::from_bytes(read.key(read.len() - 1));
+            return Ok((read, Some(cut)));
+        }
+        if is_last {
+            return Ok((read, None));
+        }
+        left.after = part.through;
+        slices.rest_behind_reading(began.elapsed(), 2).await;
+    }
+}
+
+/// Reads the rows of one part; true if some were left out, as they are too many bytes.
+async fn read_part(
+    shared: &Shared,
+    direct: &mut Direct,
+    part: &KeyRange,
+    read: &mut Read,
+) -> Result<bool, EngineError> {
     let mut is_cut = false;
     let mut stream =
-        direct.select(shared.plan.select_rows(range)).await.map_err(|error| meaning(what, error))?;
-    while let Some(row) = stream.next().await.map_err(|error| meaning(what, error))? {
+        direct.select(shared.plan.select_rows(part)).await.map_err(|error| meaning(READING, error))?;
+    while let Some(row) = stream.next().await.map_err(|error| meaning(READING, error))? {
         if read.text.len() >= CHUNK_BYTES_MAX {
             // What follows is read in another chunk; here it only has to be got over with.
             is_cut = true;
@@ -222,8 +251,7 @@ async fn read_rows(
         read.row_ends.push(read.text.len());
         read.key_ends.push(read.keys.len());
     }
-    let cut = is_cut.then(|| Key::from_bytes(read.key(read.len() - 1)));
-    Ok((read, cut))
+    Ok(is_cut)
 }
 
 /// Drops rows that the shadow has: they came by the feed before the chunk was registered, and what is newer

@@ -23,4 +23,4 @@ pub use ranges::{Copied, Next, Piece, Ranges};
 
 pub(crate) use chunk::{Fate, Replace, copy_alone};
 pub(crate) use run::copy_rows;
-pub(crate) use slices::{SliceRows, Slices, worked};
+pub(crate) use slices::{SliceRows, Slices, meant, worked};

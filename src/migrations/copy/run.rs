@@ -93,7 +93,10 @@ async fn copy_either_way(
 ) -> (Result<Fate, EngineError>, Option<bool>) {
     match copy_on_server(shared, direct, &piece, compact.as_ref(), slices).await {
         Ok(Some(fate)) => (Ok(fate), Some(false)),
-        Ok(None) => (copy_piece(shared, direct, (piece, compact), slices).await, Some(true)),
+        Ok(None) => {
+            slices.restart();
+            (copy_piece(shared, direct, (piece, compact), slices).await, Some(true))
+        }
         Err(error) => (Err(error), None),
     }
 }

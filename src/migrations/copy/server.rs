@@ -15,7 +15,7 @@ use super::slices::Slices;
 use crate::backend::direct::{Direct, DirectError};
 use crate::migrations::apply::{Unwritten, begin};
 use crate::migrations::engine::{EngineError, OpenChunk, Shared};
-use crate::migrations::plan::{KEYS_MAX, Key, KeyRange};
+use crate::migrations::plan::{KEYS_MAX, Key};
 
 /// Pieces that are copied the other way after one that gave way; twice as many after each further one.
 const PAUSE_MIN: u32 = 1;
@@ -91,7 +91,9 @@ async fn try_copy(
 ) -> Result<Option<Written>, Unwritten> {
     slices.note_round_trip(begin(direct, &shared.records.check()).await?);
     let Some(present) = present_keys(shared, direct, piece).await? else { return Ok(None) };
-    let rows = insert_slices(shared, direct, (&piece.range, &present), slices).await?;
+    let Some(rows) = insert_slices(shared, direct, (chunk, piece, &present), slices).await? else {
+        return Ok(None);
+    };
     if !shared.update(|state| state.book.claim_whole(chunk.id, |key| piece.range.may_hold(key))) {
         return Ok(None);
     }
@@ -105,26 +107,31 @@ async fn try_copy(
     Ok(Some(Written::Now { rows, bytes: rows * shared.counters.row_bytes() }))
 }
 
-/// Copies the rows of a range but for those of some keys; gives their number. Each statement sees what is
+/// Copies the rows of a range but for those of some keys; gives their number, or `None` as soon as it has to
+/// give way. Each statement sees what is
 /// committed when it begins: what is changed between two of them comes by the feed, as always, and a row that
 /// is seen twice or not at all by that is one of those changes.
 async fn insert_slices(
     shared: &Shared,
     direct: &mut Direct,
-    (range, present): (&KeyRange, &[Key]),
+    (chunk, piece, present): (&OpenChunk<'_>, &Piece, &[Key]),
     slices: &mut Slices<'_>,
-) -> Result<u64, DirectError> {
+) -> Result<Option<u64>, DirectError> {
+    let range = &piece.range;
     let (mut left, mut rows) = (range.clone(), 0);
     loop {
         let began = Instant::now();
-        let part = slices.next(&shared.plan, direct, &left).await?;
+        let part = slices.next(&shared.plan, direct, (&left, 1)).await?;
         let without: Vec<Key> = present.iter().filter(|key| part.may_hold(key)).cloned().collect();
         rows += direct.execute(shared.plan.insert_select_range(&part, &without)).await?.affected_rows;
         if part.through == left.through {
-            return Ok(rows);
+            return Ok(Some(rows));
         }
         left.after = part.through;
         slices.rest(began.elapsed(), 2).await;
+        if !shared.update(|state| state.book.could_claim_whole(chunk.id, |key| range.may_hold(key))) {
+            return Ok(None);
+        }
     }
 }
 

@@ -11,7 +11,8 @@ pub struct ChunkCost {
     pub rows: u64,
     /// Bytes of their statements.
     pub bytes: u64,
-    /// From the first look at the range to the COMMIT, without rests.
+    /// From the first look at the range to the COMMIT, without rests and the round trips of its short
+    /// statements.
     pub took: Duration,
     /// Rests between its statements.
     pub rested: Duration,
@@ -27,6 +28,10 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// Longest rest between two statements, as a transaction is open meanwhile. What is left of a longer one
+    /// is rested behind the chunk.
+    pub const PAUSE_MAX: Duration = Duration::from_millis(20);
+
     /// How long to rest behind work that took so long.
     pub fn rest(&self, took: Duration) -> Duration {
         took.mul_f64((1.0 / self.share - 1.0).max(0.0))

@@ -136,6 +136,7 @@ pub(super) fn row(number: usize, on: usize, wave: u16) -> Row {
         shard: ShardName::new(format!("s{on}")),
         cluster: cluster(on),
         wave,
+        there: 0,
         record: Record::WAITING,
     }
 }

@@ -27,6 +27,14 @@ pub struct Sum {
     pub hash: u64,
 }
 
+impl Sum {
+    /// What this range and another one hold together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self { rows: self.rows + other.rows, hash: self.hash ^ other.hash }
+    }
+}
+
 impl CopyPlan {
     /// The statement whose one row is the number of rows and their hash.
     pub fn select_sum(&self, side: Side, range: &KeyRange) -> Vec<u8> {

@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout, timeout_at};
 
 use super::checksum::{Side, Sum};
 use crate::backend::direct::Direct;
-use crate::migrations::copy::{Fate, Piece, Replace, SliceRows, Slices, copy_alone, worked};
+use crate::migrations::copy::{Fate, Piece, Replace, SliceRows, Slices, copy_alone, meant, worked};
 use crate::migrations::engine::{
     ChunkCost, Counters, EngineError, Laps, Pace, Shared, Slice, State, Verified, rows, run,
 };
@@ -24,6 +24,8 @@ const RANGE_ROWS_MIN: u64 = 50;
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(5);
 /// Rounds of applying before the lock; if clients write faster than that, the lock is tried all the same.
 const CATCH_UPS_MAX: u32 = 20;
+/// Rows of neighbouring ranges that are repaired at once.
+const REPAIR_ROWS: u64 = 2_000;
 /// Attempts to repair one range that has to give way to something.
 const REPAIR_ATTEMPTS: u32 = 20;
 /// Pause between them.
@@ -105,7 +107,8 @@ async fn compare(
 ) -> Result<(), EngineError> {
     let mut snapshots = None;
     let mut planned = None;
-    let mut range_rows = if pace.slice().is_none() { RANGE_ROWS } else { RANGE_ROWS_BESIDE_CLIENTS };
+    let mut is_beside = pace.slice().is_some();
+    let mut range_rows = if is_beside { RANGE_ROWS_BESIDE_CLIENTS } else { RANGE_ROWS };
     loop {
         let admitted = match timeout(SNAPSHOT_WAIT, shared.admit(pace)).await {
             Ok(admitted) => admitted,
@@ -122,34 +125,53 @@ async fn compare(
         };
         let started = Instant::now();
         let plan = &shared.plan;
+        let slice = pace.slice();
+        if slice.is_some() && !is_beside {
+            // Clients have come.
+            (planned, range_rows) = (None, RANGE_ROWS_BESIDE_CLIENTS);
+        }
+        is_beside = slice.is_some();
         let range = match planned.take() {
             Some(range) => range,
             None => next_range(&mut pair.scout, plan, pass.after.clone(), range_rows).await?,
         };
-        let (slice, mut rested) = (pace.slice(), Duration::ZERO);
-        let (source, target) = if let Some(slice) = slice {
-            let sums = pair.sums_apart(plan, &range, slice).await?;
-            rested = sums.2;
-            (sums.0, sums.1)
-        } else {
-            let sums = pair.sums_at_once(plan, &range, range_rows).await?;
-            planned = sums.2;
-            (sums.0, sums.1)
-        };
+        let mut rested = Duration::ZERO;
+        let (source, target);
+        match slice {
+            Some(slice) => (source, target, rested) = pair.sums_apart(plan, &range, slice).await?,
+            None => (source, target, planned) = pair.sums_at_once(plan, &range, range_rows).await?,
+        }
         pass.rows += source.rows;
         Counters::add(&shared.counters.rows_compared, source.rows);
         // The end of the range is looked for, and both sides are.
-        let took = worked(started.elapsed().saturating_sub(rested), pair.round_trip * 3);
+        let trips = pair.round_trip * 3;
+        let took = worked(started.elapsed().saturating_sub(rested), trips);
         pace.done(ChunkCost { rows: source.rows, bytes: 0, took, rested });
-        range_rows = next_rows(range_rows, took, slice.map_or(pace.chunk_time(), |slice| slice.time * 2));
+        let time = slice.map_or(pace.chunk_time(), |slice| meant(slice.time * 2, trips));
+        range_rows = next_rows(range_rows, took, time);
         let next = range.through.clone();
         if source != target {
-            pass.differences.push(Difference { range, source, target });
+            note_difference(&mut pass.differences, Difference { range, source, target });
         }
         if next.is_none() {
             return Ok(());
         }
         pass.after = next;
+    }
+}
+
+/// Neighbours are repaired together, as far as they are not too many rows.
+fn note_difference(all: &mut Vec<Difference>, new: Difference) {
+    let last = all.last_mut().filter(|last| {
+        last.range.through == new.range.after && last.source.rows + new.source.rows <= REPAIR_ROWS
+    });
+    match last {
+        Some(last) => {
+            last.range.through = new.range.through;
+            last.source = last.source.with(new.source);
+            last.target = last.target.with(new.target);
+        }
+        None => all.push(new),
     }
 }
 
@@ -252,7 +274,7 @@ impl Snapshots {
         let began = Instant::now();
         let source = read_sum(&mut self.source, plan, Side::Source, range).await?;
         let worked = Instant::now();
-        sleep(slice.rest(worked - began)).await;
+        sleep(slice.rest(worked - began).min(Slice::PAUSE_MAX)).await;
         let rested = worked.elapsed();
         let target = read_sum(&mut self.target, plan, Side::Target, range).await?;
         Ok((source, target, rested))

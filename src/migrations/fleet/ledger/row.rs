@@ -21,6 +21,9 @@ pub struct Row {
     pub cluster: ClusterName,
     /// Its wave.
     pub wave: u16,
+    /// Which of the order's steps the plan found done already: one bit each, the lowest the first. What was
+    /// there before is not taken back.
+    pub there: u64,
     /// Where it stands.
     pub record: Record,
 }
@@ -58,8 +61,14 @@ struct StoredRow {
     place: u16,
     #[serde(rename = "v")]
     wave: u16,
+    #[serde(rename = "t", default, skip_serializing_if = "is_zero")]
+    there: u64,
     #[serde(rename = "r")]
     record: Record,
+}
+
+fn is_zero(bits: &u64) -> bool {
+    *bits == 0
 }
 
 /// Pages that so many rows take.
@@ -99,6 +108,7 @@ pub fn encode_page(rows: &[Row]) -> Vec<u8> {
             workspace: row.workspace.as_ref().map(ToString::to_string),
             place: u16::try_from(place).expect("a page has 64 rows"),
             wave: row.wave,
+            there: row.there,
             record: row.record.clone(),
         });
     }
@@ -126,6 +136,7 @@ pub fn decode_page(stored: &[u8]) -> Result<Vec<Row>, PageFault> {
             shard,
             cluster,
             wave: row.wave,
+            there: row.there,
             record: row.record,
         });
     }

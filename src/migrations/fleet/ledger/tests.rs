@@ -140,6 +140,7 @@ fn a_page_reads_as_it_was_written() {
         row.record.failure = Some(Box::new(Failure::new("it failed: 'ä'")));
     }
     rows[3].workspace = None;
+    (rows[4].there, rows[5].there) = (0b101, u64::MAX);
     let stored = encode_page(&rows);
     assert_eq!(decode_page(&stored).unwrap(), rows);
     for end in 0..stored.len() {

@@ -57,6 +57,7 @@ async fn carry_out(
         order: order.clone(),
         row: NO_ROW,
         attempt: 1,
+        there: 0,
         database: newcomer.database.into(),
         workspace: Some(newcomer.workspace.clone()),
         shard: newcomer.shard.name.clone(),

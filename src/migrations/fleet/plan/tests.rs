@@ -17,6 +17,7 @@ fn candidate(number: usize, on: usize) -> Candidate {
         shard: ShardName::new(format!("s{on}")),
         cluster: ClusterName::new(format!("c{on}")),
         bytes: Some((number as u64 * 7919) % 1000),
+        there: 0,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Candidate {
     pub cluster: ClusterName,
     /// Bytes of its tables, if that is known.
     pub bytes: Option<u64>,
+    /// See [`Row::there`].
+    pub there: u64,
 }
 
 /// Why databases cannot be laid out.
@@ -167,6 +169,7 @@ fn cut(all: Vec<Candidate>, bounds: &[usize], plan: &WavePlan) -> (Vec<Wave>, Ve
             shard: candidate.shard,
             cluster: candidate.cluster,
             wave,
+            there: candidate.there,
             record: Record::WAITING,
         }));
         start = end;

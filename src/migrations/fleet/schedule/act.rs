@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::campaign::Campaign;
 use super::lane::Closed;
 use crate::ids::{ClusterName, MigrationId, ShardName, WorkspaceId};
-use crate::migrations::fleet::ledger::{Order, Row, Why};
+use crate::migrations::fleet::ledger::{Action, Order, Row, Why};
 
 /// Where a database is and whether it may be touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Work {
     pub row: u32,
     /// How often the database was begun, this time included.
     pub attempt: u16,
+    /// Steps that the plan found done already, one bit each.
+    pub there: u64,
     /// The database on the server.
     pub database: Box<str>,
     /// Its workspace.
@@ -58,6 +60,11 @@ pub struct Work {
 }
 
 impl Work {
+    /// Says whether a step is none of this database's: what was there before is not taken back.
+    pub fn passes_over(&self, step: usize) -> bool {
+        self.order.action != Action::Change && self.there >> step & 1 == 1
+    }
+
     /// What is to be done with a row.
     pub(super) fn of(campaign: &Campaign, row: u32) -> Self {
         let known = &campaign.rows[row as usize];
@@ -65,6 +72,7 @@ impl Work {
             order: campaign.order().clone(),
             row,
             attempt: known.record.attempts,
+            there: known.there,
             database: known.database.clone(),
             workspace: known.workspace.clone(),
             shard: known.shard.clone(),

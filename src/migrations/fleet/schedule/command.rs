@@ -190,6 +190,9 @@ impl Scheduler {
             }
         }
         let order = campaign.order();
+        for row in &mut rows {
+            row.there = turned(row.there, order.steps.len());
+        }
         let steps = order.steps.iter().rev().map(reversed).collect::<Option<Vec<_>>>();
         let steps = steps.ok_or_else(|| Refusal::Irreversible(id.clone()))?;
         let databases = |wave| u32::try_from(rows.iter().filter(|row| row.wave == wave).count());
@@ -225,6 +228,11 @@ fn may_be_changed(order: &Order, row: &Row) -> bool {
         Kind::Skipped => is_begun,
         Kind::Running | Kind::Unsure | Kind::There | Kind::Gone => false,
     }
+}
+
+/// Bits of so many steps, for the same steps the other way round.
+fn turned(bits: u64, steps: usize) -> u64 {
+    (0..steps).filter(|at| bits >> at & 1 == 1).map(|at| 1 << (steps - 1 - at)).sum()
 }
 
 /// The step that takes one back; `None` when there is none.

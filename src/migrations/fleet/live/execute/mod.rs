@@ -138,6 +138,9 @@ impl LiveExecutor {
 
     async fn change_step(&self, work: &Work, at: usize, hold: &mut Hold) -> Result<Done, Trouble> {
         let step = &work.order.steps[at];
+        if work.passes_over(at) {
+            return Ok(Done::There);
+        }
         self.definitions.forget((&work.cluster, &work.database, &step.table));
         let found = hold.find(&self.definitions, &step.table).await?;
         match self.settled_stand(work, at, (&found, hold)).await? {
@@ -207,7 +210,8 @@ impl LiveExecutor {
             return Ok(Outcome::StillRunning);
         }
         let mut outcome = Outcome::Changed;
-        for (at, step) in order.steps.iter().enumerate() {
+        let own = order.steps.iter().enumerate().filter(|(at, _)| !work.passes_over(*at));
+        for (at, step) in own {
             self.definitions.forget((&work.cluster, &work.database, &step.table));
             let found = hold.find(&self.definitions, &step.table).await?;
             match self.settled_stand(work, at, (&found, &mut hold)).await? {

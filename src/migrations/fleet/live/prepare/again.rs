@@ -32,7 +32,7 @@ pub(in crate::migrations::fleet::live) async fn provisional(
     let statements = read_statements(&request.statements, mode_of(&settings.sql_mode, server))?;
     let mut again = again_of(request, &snapshot.config.schema_changes.fleet);
     again.is_due = true;
-    let candidates = targets.all.iter().map(|target| candidate(target, None)).collect();
+    let candidates = targets.all.iter().map(|target| candidate(target, None, 0)).collect();
     let (mut waves, rows) = lay_out(candidates, &again.waves)?;
     bear(&mut waves, &again);
     let steps = statements.into_iter().map(|statement| OrderStep {

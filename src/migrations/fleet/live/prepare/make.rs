@@ -149,11 +149,12 @@ fn rows_of(
     again: &Again,
 ) -> Result<(Vec<Wave>, Vec<Row>), FleetError> {
     let mut waves = again.waves.clone();
-    let marked = || targets.iter().zip(&planned.marks).zip(&planned.bytes);
+    let known = planned.bytes.iter().zip(&planned.there);
+    let marked = || targets.iter().zip(&planned.marks).zip(known.clone());
     let is_due = |mark: &Mark| matches!(mark, Mark::Todo | Mark::Unread(_));
     let candidates: Vec<Candidate> = marked()
         .filter(|((_, mark), _)| is_due(mark))
-        .map(|((target, _), bytes)| candidate(target, *bytes))
+        .map(|((target, _), (bytes, there))| candidate(target, *bytes, *there))
         .collect();
     forget_done(targets, &planned.marks, &mut waves)?;
     let (mut laid, mut rows) = lay_out(candidates, &waves)?;
@@ -188,13 +189,14 @@ pub(super) fn bear(waves: &mut [Wave], again: &Again) {
     }
 }
 
-pub(super) fn candidate(target: &Target, bytes: Option<u64>) -> Candidate {
+pub(super) fn candidate(target: &Target, bytes: Option<u64>, there: u64) -> Candidate {
     Candidate {
         database: target.database.clone(),
         workspace: target.workspace.clone(),
         shard: target.shard.clone(),
         cluster: target.cluster.clone(),
         bytes,
+        there,
     }
 }
 
@@ -239,6 +241,7 @@ pub(super) fn settled(target: &Target, standing: Standing, why: Option<&str>) ->
         shard: target.shard.clone(),
         cluster: target.cluster.clone(),
         wave: 0,
+        there: 0,
         record: Record { standing, ended, failure, ..Record::WAITING },
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Planned {
     pub(super) marks: Vec<Mark>,
     /// Bytes of each target's tables, where that is known.
     pub(super) bytes: Vec<Option<u64>>,
+    /// Steps that each target has already, one bit each.
+    pub(super) there: Vec<u64>,
     /// It is refused for naming what is not there: another migration may be about to make that.
     pub(super) lacks: bool,
 }
@@ -73,6 +75,10 @@ struct Planner<'a> {
     have: Vec<Vec<Found>>,
     bytes: Vec<Option<u64>>,
     marks: Vec<Mark>,
+    /// Steps that change each target, one bit each.
+    changing: Vec<u64>,
+    /// The bit of the step that is planned.
+    step: u64,
     /// Connections that try statements out, one to each cluster that was asked.
     scratch: HashMap<ClusterName, Scratch>,
     /// Names of tables that the plan itself makes.
@@ -90,12 +96,14 @@ struct Planner<'a> {
 /// [`FleetError::NoTable`], [`FleetError::Unfit`], [`FleetError::Unread`].
 pub(super) async fn plan(grounds: Grounds<'_>, survey: Survey) -> Result<Planned, FleetError> {
     let Survey { found, bytes } = survey;
-    let marks = vec![Mark::Done; found.len()];
+    let (marks, changing) = (vec![Mark::Done; found.len()], vec![0; found.len()]);
     let mut planner = Planner {
         grounds,
         have: found,
         bytes,
         marks,
+        changing,
+        step: 0,
         scratch: HashMap::new(),
         made: HashSet::new(),
         clusters: BTreeMap::new(),
@@ -106,6 +114,7 @@ pub(super) async fn plan(grounds: Grounds<'_>, survey: Survey) -> Result<Planned
     };
     let (mut plans, mut steps) = (Vec::new(), Vec::new());
     for at in 0..planner.grounds.statements.len() {
+        planner.step = 1 << at;
         let (plan, step) = planner.plan_step(at, &steps).await?;
         plans.push(plan);
         steps.push(step);
@@ -328,7 +337,8 @@ impl Planner<'_> {
         let is_lenient = statement.change.as_ref().is_some_and(|change| change.if_exists);
         let verdicts: HashMap<Fingerprint, &Verdict> =
             summary.groups.iter().map(|group| (group.definition.fingerprint(), &group.verdict)).collect();
-        for (mark, have) in self.marks.iter_mut().zip(&mut self.have) {
+        let changing = self.changing.iter_mut();
+        for ((mark, have), changing) in self.marks.iter_mut().zip(&mut self.have).zip(changing) {
             if !matches!(mark, Mark::Done | Mark::Todo) {
                 continue;
             }
@@ -347,6 +357,7 @@ impl Planner<'_> {
             match verdicts.get(&print) {
                 Some(Verdict::Change) => {
                     *mark = Mark::Todo;
+                    *changing |= self.step;
                     if let Some(Ok(made)) = next.get(&print) {
                         have[name] = Found::Defined(made.clone());
                     }
@@ -372,11 +383,13 @@ impl Planner<'_> {
             .iter()
             .map(|group| (group.definition.fingerprint(), group.verdict == Verdict::Change))
             .collect();
-        for (mark, have) in self.marks.iter_mut().zip(&mut self.have) {
+        let changing = self.changing.iter_mut();
+        for ((mark, have), changing) in self.marks.iter_mut().zip(&mut self.have).zip(changing) {
             let (Mark::Done | Mark::Todo, found) = (&*mark, &have[name]) else { continue };
             match found {
                 Found::Defined(definition) if changed.get(&definition.fingerprint()) == Some(&true) => {
                     (*mark, have[name]) = (Mark::Todo, Found::Missing);
+                    *changing |= self.step;
                 }
                 Found::Defined(_) => {
                     *mark = Mark::Drifted(format!("its table {} is not like most", statement.table));
@@ -425,12 +438,13 @@ impl Planner<'_> {
             made.insert(cluster, definition.map_err(|fault| unfit(fault.to_string()))?);
         }
         let known: BTreeSet<Fingerprint> = made.values().map(|definition| definition.fingerprint()).collect();
-        let targets = &self.grounds.targets.all;
-        for ((mark, have), target) in self.marks.iter_mut().zip(&mut self.have).zip(targets) {
+        let targets = self.grounds.targets.all.iter().zip(&mut self.changing);
+        for ((mark, have), (target, changing)) in self.marks.iter_mut().zip(&mut self.have).zip(targets) {
             let (Mark::Done | Mark::Todo, found) = (&*mark, &have[name]) else { continue };
             match (found, made.get(&target.cluster)) {
                 (Found::Missing, Some(definition)) => {
                     (*mark, have[name]) = (Mark::Todo, Found::Defined(definition.clone()));
+                    *changing |= self.step;
                     self.clusters.entry(target.cluster.clone()).or_default().statements += 1;
                 }
                 (Found::Defined(own), _) if known.contains(&own.fingerprint()) => {}
@@ -443,14 +457,15 @@ impl Planner<'_> {
 
     fn plan_view(&mut self, name: usize, kind: StepKind) {
         let table = self.grounds.names[name].clone();
-        for ((mark, have), target) in self.marks.iter_mut().zip(&mut self.have).zip(&self.grounds.targets.all)
-        {
+        let targets = self.grounds.targets.all.iter().zip(&mut self.changing);
+        for ((mark, have), (target, changing)) in self.marks.iter_mut().zip(&mut self.have).zip(targets) {
             let (Mark::Done | Mark::Todo, found) = (&*mark, &have[name]) else { continue };
             match (kind, found) {
                 (_, Found::Defined(_)) => *mark = Mark::Drifted(format!("{table} is a table")),
                 (StepKind::DropView, Found::Missing) => {}
                 _ => {
                     *mark = Mark::Todo;
+                    *changing |= self.step;
                     have[name] = if kind == StepKind::DropView { Found::Missing } else { Found::View };
                     self.clusters.entry(target.cluster.clone()).or_default().statements += 1;
                 }
@@ -491,6 +506,10 @@ impl Planner<'_> {
             part.statements_per_second = if seconds > 0.0 { part.statements as f64 / seconds } else { 0.0 };
         }
         let warnings = self.warnings(to_change);
+        let all = u64::MAX >> (64 - order.len().clamp(1, 64));
+        let there = self.marks.iter().zip(&self.changing);
+        let there =
+            there.map(|(mark, changing)| if *mark == Mark::Todo { all & !changing } else { 0 }).collect();
         let plan = FleetPlan {
             keyspace: self.grounds.request.keyspace.clone(),
             databases: u32::try_from(targets.len()).unwrap_or(u32::MAX),
@@ -512,6 +531,7 @@ impl Planner<'_> {
             statements: self.statements.max(1),
             marks: self.marks,
             bytes: self.bytes,
+            there,
             lacks: self.lacks,
         }
     }

@@ -1,7 +1,7 @@
 //! Waves, commands, what is left for later.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::migrations::Failure;
@@ -276,6 +276,39 @@ fn pause_resume_cancel_and_revert() {
     bench.run(100, as_it_is);
     assert_eq!(bench.status(&new).phase, Phase::Finished);
     assert_eq!(bench.begun.len(), begun * 2 - 1);
+}
+
+/// Steps that were done before it came are marked, and stay marked when the steps are taken back from behind.
+#[test]
+fn what_was_there_before_is_passed_over() {
+    let mut bench = Bench::new(2, WIDE);
+    let mut order = order("0001", "issues", vec![wave("all", 4, SOAK)]);
+    order.steps = vec![step(); 3];
+    let id = order.id.clone();
+    let mut all = rows(&[4], 2);
+    (all[1].there, all[2].there) = (0b001, 0b110);
+    bench.scheduler.insert(Header::new(order, 4, 0), all, |_| false, bench.now);
+    bench.run_with(50, &Here, as_it_is, |work| {
+        assert!((0..3).all(|step| !work.passes_over(step)), "looked at, each one");
+        Outcome::Changed
+    });
+    let (user, new) = (UserName::new("operator"), MigrationId::new("0002"));
+    let (order, rows) = bench.scheduler.revert(&id, new.clone(), &user, bench.now).unwrap();
+    let turn = bench.scheduler.admit(&order, &rows).unwrap();
+    bench.scheduler.insert(Header::new(order, 4, turn), rows, |_| false, bench.now);
+    let passed = RefCell::new(BTreeMap::new());
+    bench.run_with(50, &Here, as_it_is, |work| {
+        let over: Vec<usize> = (0..3).filter(|step| work.passes_over(*step)).collect();
+        passed.borrow_mut().insert(work.database.to_string(), over);
+        Outcome::Changed
+    });
+    let passed: Vec<Vec<usize>> = passed.into_inner().into_values().collect();
+    assert_eq!(passed, [vec![], vec![2], vec![0, 1], vec![]]);
+    // And the other way round again.
+    let (_, rows) = bench.scheduler.revert(&new, MigrationId::new("0003"), &user, bench.now).unwrap();
+    let mut there: Vec<(Box<str>, u64)> = rows.into_iter().map(|row| (row.database, row.there)).collect();
+    there.sort();
+    assert_eq!(there.into_iter().map(|(_, there)| there).collect::<Vec<_>>(), [0, 0b001, 0b110, 0]);
 }
 
 /// What was begun, half of it, is taken back too: the first of two statements may be done where the second
