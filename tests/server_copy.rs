@@ -379,7 +379,7 @@ async fn live_writers_lose_nothing_between_short_statements() {
             "live_slices",
             "t",
             "ALTER TABLE t MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT",
-            36,
+            97,
         );
         job.late_bytes = 0;
         under_writers(cluster, &job, &Free::in_slices(), &COLUMNS).await;

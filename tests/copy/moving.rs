@@ -106,6 +106,10 @@ impl Pace for Held {
         Duration::from_millis(800)
     }
 
+    fn slice(&self) -> Option<Slice> {
+        Some(Slice { time: Duration::from_millis(400), share: 1.0 })
+    }
+
     fn done(&self, cost: ChunkCost) {
         self.rows.fetch_add(cost.rows, Ordering::Relaxed);
     }
