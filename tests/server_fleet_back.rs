@@ -68,14 +68,17 @@ async fn half_of_a_migration_is_taken_back_too() {
     assert_eq!(with_key(&stand), Vec::<String>::new());
 }
 
-/// One database had what the first of two statements makes, and its rows have values there.
+/// Most databases had what the first of two statements makes, and one has values there.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn what_was_there_before_is_not_taken_back() {
     let stand = Stand::start("").await;
     let mut admin = stand.admin().await;
     let mine = "INSERT INTO issues (title, votes, a) VALUES ('mine', 900, 7)";
-    stand.sql(30, &format!("ALTER TABLE issues ADD COLUMN a INT; {mine}"));
+    for id in 20..55 {
+        stand.sql(id, "ALTER TABLE issues ADD COLUMN a INT");
+    }
+    stand.sql(30, mine);
     let both = format!("ALTER TABLE issues ADD COLUMN a INT; {UNIQUE}");
     let id = stand.submit(&both, "WAVES '20'").await;
     stand.until(&id, "finished").await;
@@ -84,7 +87,7 @@ async fn what_was_there_before_is_not_taken_back() {
     stand.until(&back, "finished").await;
     assert_eq!(stand.counts(&back).await, counts([("changed", 60)]), "{}", tail(&stand.bulkhead));
     assert_eq!(with_key(&stand), Vec::<String>::new());
-    assert_eq!(stand.types("issues", "a"), counts([("int", 1)]));
+    assert_eq!(stand.types("issues", "a"), counts([("int", 35)]));
     assert_eq!(stand.sql(30, "SELECT a FROM issues WHERE title = 'mine'"), "7");
 }
 

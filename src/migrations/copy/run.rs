@@ -94,7 +94,7 @@ async fn copy_either_way(
     match copy_on_server(shared, direct, &piece, compact.as_ref(), slices).await {
         Ok(Some(fate)) => (Ok(fate), Some(false)),
         Ok(None) => {
-            slices.restart();
+            slices.restart().await;
             (copy_piece(shared, direct, (piece, compact), slices).await, Some(true))
         }
         Err(error) => (Err(error), None),

@@ -129,7 +129,8 @@ async fn insert_slices(
         }
         left.after = part.through;
         slices.rest(began.elapsed(), 2).await;
-        if !shared.update(|state| state.book.could_claim_whole(chunk.id, |key| range.may_hold(key))) {
+        let could_claim = shared.lock().book.could_claim_whole(chunk.id, |key| range.may_hold(key));
+        if !could_claim {
             return Ok(None);
         }
     }

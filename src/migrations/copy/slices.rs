@@ -20,6 +20,8 @@ const ROWS_MAX: u64 = 2_000;
 /// The next one has so many times the rows at least and at most: what one takes is half chance.
 const FACTORS: (f64, f64) = (0.7, 1.2);
 
+/// Longest rest before a chunk is begun anew.
+const RESTART_MAX: Duration = Duration::from_millis(500);
 /// A server works on a statement for so long at least.
 const WORKED_MIN: Duration = Duration::from_micros(50);
 /// Round trips vary by this part of what they take at the least: a statement is meant to take so much longer,
@@ -87,8 +89,13 @@ impl<'a> Slices<'a> {
         Self { slice, rows, began, rested: zero, owed: zero, under_way: zero }
     }
 
-    /// The chunk is begun anew, in another way: what was in vain is none of what it takes.
-    pub(crate) fn restart(&mut self) {
+    /// The chunk is begun anew, in another way, once what was in vain is rested for: it is none of what the
+    /// chunk takes.
+    pub(crate) async fn restart(&mut self) {
+        let (worked, rested) = self.spent();
+        if let Some(slice) = self.slice {
+            sleep(slice.rest(worked).saturating_sub(rested).min(RESTART_MAX)).await;
+        }
         *self = Self::begin(self.slice, self.rows);
     }
 

@@ -25,7 +25,7 @@ const SNAPSHOT_WAIT: Duration = Duration::from_secs(5);
 /// Rounds of applying before the lock; if clients write faster than that, the lock is tried all the same.
 const CATCH_UPS_MAX: u32 = 20;
 /// Rows of neighbouring ranges that are repaired at once.
-const REPAIR_ROWS: u64 = 2_000;
+const REPAIR_ROWS: u64 = 1_000;
 /// Attempts to repair one range that has to give way to something.
 const REPAIR_ATTEMPTS: u32 = 20;
 /// Pause between them.
@@ -143,9 +143,8 @@ async fn compare(
         }
         pass.rows += source.rows;
         Counters::add(&shared.counters.rows_compared, source.rows);
-        // The end of the range is looked for, and both sides are.
-        let trips = pair.round_trip * 3;
-        let took = worked(started.elapsed().saturating_sub(rested), trips);
+        let elapsed = started.elapsed().saturating_sub(rested);
+        let (took, trips) = pair.worked(elapsed, slice.is_some());
         pace.done(ChunkCost { rows: source.rows, bytes: 0, took, rested });
         let time = slice.map_or(pace.chunk_time(), |slice| meant(slice.time * 2, trips));
         range_rows = next_rows(range_rows, took, time);
@@ -163,7 +162,9 @@ async fn compare(
 /// Neighbours are repaired together, as far as they are not too many rows.
 fn note_difference(all: &mut Vec<Difference>, new: Difference) {
     let last = all.last_mut().filter(|last| {
-        last.range.through == new.range.after && last.source.rows + new.source.rows <= REPAIR_ROWS
+        let rows = |sum: fn(&Difference) -> u64| sum(last) + sum(&new);
+        let most = rows(|of| of.source.rows).max(rows(|of| of.target.rows));
+        last.range.through == new.range.after && most <= REPAIR_ROWS
     });
     match last {
         Some(last) => {
@@ -262,6 +263,15 @@ impl Snapshots {
             tokio::join!(run(&mut self.source, begin, what), run(&mut self.target, begin, what));
         laps.end("snapshots");
         source.and(target).map(drop)
+    }
+
+    /// What of a range's time was work, and what its round trips took: its end was looked for, and both sides
+    /// were asked, one behind the other or at once.
+    fn worked(&mut self, elapsed: Duration, is_apart: bool) -> (Duration, Duration) {
+        let count = if is_apart { 3 } else { 1 };
+        self.round_trip = self.round_trip.min(elapsed / count);
+        let trips = self.round_trip * count;
+        (worked(elapsed, trips), trips)
     }
 
     /// What both tables hold of a range, one behind the other, and how long was rested between.

@@ -9,7 +9,7 @@ use super::{Done, LiveExecutor};
 use crate::ddl::{self, Decision, Route, Standing, Table, Texts, claims, edited, wait_edits};
 use crate::ids::MigrationId;
 use crate::migrations::fleet::definition::{Definition, repair};
-use crate::migrations::fleet::ledger::{Action, OrderStep, Outcome};
+use crate::migrations::fleet::ledger::{Action, OrderStep, Outcome, Wanted};
 use crate::migrations::fleet::live::statements::mode_of;
 use crate::migrations::fleet::live::survey::Found;
 use crate::migrations::fleet::schedule::Work;
@@ -220,7 +220,9 @@ impl LiveExecutor {
     /// The statement that makes the table what it was.
     fn text_back(&self, step: &OrderStep, definition: &Arc<Definition>) -> Result<String, Trouble> {
         let own = Some(definition.fingerprint());
-        let wanted = step.wanted.iter().find(|wanted| wanted.from == own).and_then(|wanted| wanted.to);
+        // Where some had it before it is among what is wanted, as what is left as it is.
+        let back = |wanted: &&Wanted| wanted.from == own && wanted.to != own;
+        let wanted = step.wanted.iter().find(back).and_then(|wanted| wanted.to);
         let before = step.before.iter().find(|before| Some(before.fingerprint) == wanted);
         let before = before.ok_or_else(|| Trouble::failed("what the table was like is not kept"))?;
         let before = self.definitions.read(&before.text, definition.server);
