@@ -278,8 +278,8 @@ impl<T: Clone, P: Clone> Book<T, P> {
         is_free
     }
 
-    /// Says whether [`Self::claim_whole`] would be true now. If not it may be later, but only when what stands
-    /// in the way changes once more.
+    /// Says whether [`Self::claim_whole`] would be true now. If not it may be later, but only when what
+    /// stands in the way changes once more.
     pub fn could_claim_whole(&self, id: ChunkId, is_in: impl Fn(&Key) -> bool) -> bool {
         let Some(chunk) = self.chunks.iter().find(|chunk| chunk.id == id) else { return false };
         let Phase::Open { touched } = &chunk.phase else { return false };

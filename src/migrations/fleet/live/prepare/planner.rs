@@ -506,10 +506,7 @@ impl Planner<'_> {
             part.statements_per_second = if seconds > 0.0 { part.statements as f64 / seconds } else { 0.0 };
         }
         let warnings = self.warnings(to_change);
-        let all = u64::MAX >> (64 - order.len().clamp(1, 64));
-        let there = self.marks.iter().zip(&self.changing);
-        let there =
-            there.map(|(mark, changing)| if *mark == Mark::Todo { all & !changing } else { 0 }).collect();
+        let there = self.there(order.len());
         let plan = FleetPlan {
             keyspace: self.grounds.request.keyspace.clone(),
             databases: u32::try_from(targets.len()).unwrap_or(u32::MAX),
@@ -534,6 +531,13 @@ impl Planner<'_> {
             there,
             lacks: self.lacks,
         }
+    }
+
+    /// Of so many steps those that each target has already, one bit each.
+    fn there(&self, steps: usize) -> Vec<u64> {
+        let all = u64::MAX >> (64 - steps.clamp(1, 64));
+        let of = |(mark, changing): (&Mark, &u64)| if *mark == Mark::Todo { all & !changing } else { 0 };
+        self.marks.iter().zip(&self.changing).map(of).collect()
     }
 
     fn warnings(&self, to_change: u32) -> Vec<String> {
