@@ -108,9 +108,8 @@ async fn try_copy(
 }
 
 /// Copies the rows of a range but for those of some keys; gives their number, or `None` as soon as it has to
-/// give way. Each statement sees what is
-/// committed when it begins: what is changed between two of them comes by the feed, as always, and a row that
-/// is seen twice or not at all by that is one of those changes.
+/// give way. Each statement sees what is committed when it begins: what is changed between two of them comes
+/// by the feed, as always, and a row that is seen twice or not at all by that is one of those changes.
 async fn insert_slices(
     shared: &Shared,
     direct: &mut Direct,
