@@ -91,6 +91,40 @@ async fn what_was_there_before_is_not_taken_back() {
     assert_eq!(stand.sql(30, "SELECT a FROM issues WHERE title = 'mine'"), "7");
 }
 
+/// The plan says what is there; until a database's turn comes somebody may do or undo it by hand.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn what_was_there_at_its_turn_is_not_taken_back() {
+    let stand = Stand::start("").await;
+    let mut admin = stand.admin().await;
+    stand.sql(40, "ALTER TABLE issues ADD COLUMN a INT");
+    let both = format!("ALTER TABLE issues ADD COLUMN a INT; {UNIQUE}");
+    for id in [40, 41] {
+        run(&mut admin, &format!("SET WORKSPACE workspaces {id} STATE moving")).await;
+    }
+    let id = stand.submit(&both, "WAVES '20'").await;
+    stand.until_changed(&id, 58).await;
+    stand.sql(40, "ALTER TABLE issues DROP COLUMN a");
+    stand.sql(41, "ALTER TABLE issues ADD COLUMN a INT");
+    stand.sql(41, "INSERT INTO issues (title, votes, a) VALUES ('mine', 900, 7)");
+    for id in [40, 41] {
+        run(&mut admin, &format!("SET WORKSPACE workspaces {id} STATE active")).await;
+    }
+    stand.until(&id, "finished").await;
+    assert_eq!(stand.counts(&id).await, counts([("changed", 60)]));
+    // What it did and saw outlives its process.
+    let mut stand = stand;
+    stand.bulkhead.kill();
+    stand.bulkhead.launch();
+    stand.until(&id, "finished").await;
+    let back = revert(&mut stand.admin().await, &id).await;
+    stand.until(&back, "finished").await;
+    assert_eq!(stand.counts(&back).await, counts([("changed", 60)]), "{}", tail(&stand.bulkhead));
+    assert_eq!(with_key(&stand), Vec::<String>::new());
+    assert_eq!(stand.types("issues", "a"), counts([("int", 1)]));
+    assert_eq!(stand.sql(41, "SELECT a FROM issues WHERE title = 'mine'"), "7");
+}
+
 /// A retry and a revert are of the databases as they were: what others have changed since is left to them.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]

@@ -137,6 +137,7 @@ pub(super) fn row(number: usize, on: usize, wave: u16) -> Row {
         cluster: cluster(on),
         wave,
         there: 0,
+        is_touched: false,
         record: Record::WAITING,
     }
 }

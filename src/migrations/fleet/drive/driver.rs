@@ -10,7 +10,7 @@ use super::executor::Executor;
 use crate::ids::{ClusterName, MigrationId, UserName};
 use crate::migrations::Failure;
 use crate::migrations::fleet::ledger::{
-    Book, BookError, Header, Moment, Order, Outcome, Pace, Row, encode_new,
+    Book, BookError, Ending, Header, Moment, Order, Outcome, Pace, Row, encode_new,
 };
 use crate::migrations::fleet::schedule::{
     Act, Afresh, Budget, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal, Unplanned,
@@ -53,7 +53,7 @@ pub struct Turned {
 }
 
 /// What became of a row.
-type Ended = (MigrationId, u32, Outcome);
+type Ended = (MigrationId, u32, Ending);
 /// What came of planning again.
 type Planned = (MigrationId, Result<Afresh, Unplanned>);
 
@@ -300,8 +300,8 @@ impl<E: Executor> Driver<E> {
             events.extend(self.scheduler.read(&cluster, reading, now));
         }
         self.collect();
-        for (id, row, outcome) in &self.ended[self.heard..] {
-            events.extend(self.scheduler.ended(id, *row, outcome.clone(), now));
+        for (id, row, ending) in &self.ended[self.heard..] {
+            events.extend(self.scheduler.ended(id, *row, ending.clone(), now));
         }
         self.heard = self.ended.len();
         for (id, planned) in std::mem::take(&mut self.planned) {
@@ -414,8 +414,8 @@ impl<E: Executor> Driver<E> {
         }
         let told = id.clone();
         let handle = self.tasks.spawn(async move {
-            let outcome = if is_look { executor.look(work).await } else { executor.change(work).await };
-            Told::Row((told, row, outcome))
+            let ending = if is_look { executor.look(work).await.into() } else { executor.change(work).await };
+            Told::Row((told, row, ending))
         });
         self.about.insert(handle.id(), About::Row(id, row));
     }
@@ -448,7 +448,8 @@ impl<E: Executor> Driver<E> {
             (_, Ok((_, Told::Plan(planned)))) => self.take_planned(*planned),
             // What it had done by then is not known.
             (About::Row(id, row), Err(error)) => {
-                self.take_row((id, row, Outcome::Unknown(Failure::new(format!("the task ended: {error}")))));
+                let lost = Outcome::Unknown(Failure::new(format!("the task ended: {error}")));
+                self.take_row((id, row, lost.into()));
             }
             (About::Plan(id), Err(error)) => {
                 self.take_planned((id, Err(Unplanned::Later(format!("the task ended: {error}")))));

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::migrations::fleet::ledger::{Order, Outcome};
+use crate::migrations::fleet::ledger::{Ending, Order, Outcome};
 use crate::migrations::fleet::schedule::{Afresh, Unplanned, Work};
 
 /// What an executor's methods return.
@@ -16,11 +16,12 @@ pub type ExecutorFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Executor: Send + Sync + 'static {
     /// Changes one database, once. It looks at the definition itself, right before it sends anything: one
     /// that is wanted is [`Outcome::There`], one that the order does not know is [`Outcome::Drifted`], and
-    /// neither is touched. Ends when it is known what became of it, or when that cannot be found out.
+    /// neither is touched. With the outcome goes what was seen of the order's steps. Ends when it is known
+    /// what became of it, or when that cannot be found out.
     ///
     /// Cancel safety: not cancelled by the driver. When the process ends under it, a look tells what became
     /// of it.
-    fn change(&self, work: Work) -> ExecutorFuture<'_, Outcome>;
+    fn change(&self, work: Work) -> ExecutorFuture<'_, Ending>;
 
     /// Looks what became of a database that was begun: by its definition, and by what is at work on it (a
     /// statement on the server, a copy). [`Outcome::StillRunning`] while something is.

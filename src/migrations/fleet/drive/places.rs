@@ -59,7 +59,16 @@ impl Places for SnapshotPlaces {
             let (shard, cluster) = (shard.name.clone(), shard.cluster.clone());
             let database = pattern.render(&workspace)?.into();
             let workspace = Some(workspace);
-            Some(Row { database, workspace, shard, cluster, wave, there: 0, record: Record::WAITING })
+            Some(Row {
+                database,
+                workspace,
+                shard,
+                cluster,
+                wave,
+                there: 0,
+                is_touched: false,
+                record: Record::WAITING,
+            })
         };
         late.filter_map(row).collect()
     }

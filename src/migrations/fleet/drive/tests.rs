@@ -7,8 +7,8 @@ use crate::ids::{MigrationId, UserName};
 use crate::migrations::Failure;
 use crate::migrations::fleet::fixture::{Dice, Fault, Here, TestStore, cluster, order, row, wave, well};
 use crate::migrations::fleet::ledger::{
-    Again, Book, BookError, Counts, Header, Kind, Moment, Order, Outcome, Pace, Phase, Record, Row, Standing,
-    WavePlan, encode_new,
+    Again, Book, BookError, Counts, Ending, Header, Kind, Moment, Order, Outcome, Pace, Phase, Record, Row,
+    Standing, WavePlan, encode_new,
 };
 use crate::migrations::fleet::schedule::{
     Afresh, Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Unplanned, Work,
@@ -56,11 +56,11 @@ impl FakeExecutor {
 }
 
 impl Executor for FakeExecutor {
-    fn change(&self, work: Work) -> ExecutorFuture<'_, Outcome> {
+    fn change(&self, work: Work) -> ExecutorFuture<'_, Ending> {
         Box::pin(async move {
             let fate = self.roll(10);
             if fate == 0 {
-                return Outcome::Again(Failure::new("no connection"));
+                return Outcome::Again(Failure::new("no connection")).into();
             }
             {
                 let mut servers = self.0.lock().unwrap();
@@ -84,12 +84,13 @@ impl Executor for FakeExecutor {
                 true
             });
             let is_changed = statement.await.expect("it does not panic");
-            match (fate, is_changed) {
+            let outcome = match (fate, is_changed) {
                 (1 | 2, _) => Outcome::Unknown(Failure::new("connection lost")),
                 (3, _) => panic!("a bug of the executor"),
                 (_, true) => Outcome::Changed,
                 (_, false) => Outcome::Unchanged,
-            }
+            };
+            outcome.into()
         })
     }
 

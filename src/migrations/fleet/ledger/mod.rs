@@ -20,7 +20,8 @@ pub(crate) use book::{encode_header, encode_new, header_key};
 pub use header::{Action, Before, Header, Order, OrderStep, Pace, Phase, Progress, StepKind, Wanted, Wave};
 pub use layout::{Again, Canary, Ordering, WavePlan};
 pub use record::{
-    Counts, Illegal, Kind, Moment, Outcome, Record, Standing, TRIES_MAX, Transition, Why, apply, retry_after,
+    Counts, Ending, Illegal, Kind, Moment, Outcome, Record, Standing, Steps, TRIES_MAX, Transition, Why,
+    apply, retry_after,
 };
 pub use row::{PageFault, ROWS_PER_PAGE, Row, decode_page, encode_page, page_key, page_of, pages_for};
 

@@ -284,6 +284,31 @@ pub enum Outcome {
     StillRunning,
 }
 
+/// What a change of a database saw of its order's steps: one bit each, the lowest the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// Those that it found done.
+    pub there: u64,
+    /// Those that it did.
+    pub made: u64,
+}
+
+/// How a change of a database ended, or a look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// What became of the database.
+    pub outcome: Outcome,
+    /// What became of its steps, also where a later one failed.
+    pub steps: Steps,
+}
+
+impl From<Outcome> for Ending {
+    /// Without anything seen of steps.
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, steps: Steps::default() }
+    }
+}
+
 /// A change of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transition {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Record;
+use super::record::{Outcome, Record, Steps, Transition};
 use crate::ids::{ClusterName, MigrationId, ShardName, WorkspaceId};
 
 /// Rows of one page. A page is written whole when one of its rows changes: about 10 KiB.
@@ -21,9 +21,11 @@ pub struct Row {
     pub cluster: ClusterName,
     /// Its wave.
     pub wave: u16,
-    /// Which of the order's steps the plan found done already: one bit each, the lowest the first. What was
-    /// there before is not taken back.
+    /// Which of the order's steps were done already, by the plan or by the look before the change: one bit
+    /// each, the lowest the first. What was there before is not taken back.
     pub there: u64,
+    /// An attempt has done a step, or may have: what later ones find done may be its work.
+    pub is_touched: bool,
     /// Where it stands.
     pub record: Record,
 }
@@ -63,12 +65,34 @@ struct StoredRow {
     wave: u16,
     #[serde(rename = "t", default, skip_serializing_if = "is_zero")]
     there: u64,
+    #[serde(rename = "m", default, skip_serializing_if = "is_false")]
+    is_touched: bool,
     #[serde(rename = "r")]
     record: Record,
 }
 
 fn is_zero(bits: &u64) -> bool {
     *bits == 0
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl Row {
+    /// Notes what an attempt saw and did. What it did was not there, whatever the plan said.
+    pub(in crate::migrations::fleet) fn note(&mut self, steps: Steps) {
+        if !self.is_touched {
+            self.there |= steps.there;
+        }
+        self.there &= !steps.made;
+        self.is_touched |= steps.made != 0;
+    }
+
+    /// Notes that an attempt was lost, if that is what the transition says.
+    pub(in crate::migrations::fleet) fn note_lost(&mut self, transition: &Transition) {
+        self.is_touched |= matches!(transition, Transition::Orphan | Transition::End(Outcome::Unknown(_)));
+    }
 }
 
 /// Pages that so many rows take.
@@ -109,6 +133,7 @@ pub fn encode_page(rows: &[Row]) -> Vec<u8> {
             place: u16::try_from(place).expect("a page has 64 rows"),
             wave: row.wave,
             there: row.there,
+            is_touched: row.is_touched,
             record: row.record.clone(),
         });
     }
@@ -137,6 +162,7 @@ pub fn decode_page(stored: &[u8]) -> Result<Vec<Row>, PageFault> {
             cluster,
             wave: row.wave,
             there: row.there,
+            is_touched: row.is_touched,
             record: row.record,
         });
     }

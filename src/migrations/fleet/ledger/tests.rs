@@ -263,3 +263,31 @@ async fn an_edition_holds_when_its_header_says_so() {
     book.remove(&loaded[0].header).await.unwrap();
     assert_eq!(store.keys(), [LEASE_KEY]);
 }
+
+/// What an attempt finds done may be the work of one before it.
+#[test]
+fn what_was_there_is_what_no_attempt_has_done() {
+    let steps = |there, made| Steps { there, made };
+    let mut row = row(0, 1, 0);
+    // The plan said that the first step is there; it was undone meanwhile, and the third was done.
+    row.there = 0b001;
+    row.note(steps(0b100, 0b001));
+    assert_eq!((row.there, row.is_touched), (0b100, true));
+    // The next attempt finds its own work; the second step it does.
+    row.note(steps(0b101, 0b010));
+    assert_eq!(row.there, 0b100);
+    // An attempt that did nothing, as its connection was refused, leaves the question open.
+    let mut other = self::row(1, 1, 0);
+    other.note(Steps::default());
+    other.note(steps(0b011, 0b100));
+    assert_eq!(other.there, 0b011);
+    // One of which nothing is known may have done anything.
+    for lost in [Transition::Orphan, Transition::End(Outcome::Unknown(Failure::new("connection lost")))] {
+        let mut lost_row = self::row(2, 1, 0);
+        lost_row.note_lost(&lost);
+        lost_row.note(steps(0b001, 0b010));
+        assert_eq!((lost_row.there, lost_row.is_touched), (0, true));
+        let pages = decode_page(&encode_page(&[lost_row.clone(), row.clone()])).unwrap();
+        assert_eq!(pages, [lost_row, row.clone()]);
+    }
+}

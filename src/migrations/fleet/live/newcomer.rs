@@ -63,7 +63,7 @@ async fn carry_out(
         shard: newcomer.shard.name.clone(),
         cluster: newcomer.shard.cluster.clone(),
     };
-    match executor.change(work).await {
+    match executor.change(work).await.outcome {
         Outcome::Changed => Ok(true),
         Outcome::There | Outcome::Gone => Ok(false),
         Outcome::Drifted(like) => {
@@ -106,6 +106,7 @@ mod tests {
     use crate::ids::{ClusterName, ShardName};
     use crate::migrations::fleet::drive::ExecutorFuture;
     use crate::migrations::fleet::fixture;
+    use crate::migrations::fleet::ledger::Ending;
     use crate::migrations::fleet::schedule::{Afresh, Unplanned};
 
     /// While the first order is carried out another one is decided about.
@@ -120,14 +121,14 @@ mod tests {
     }
 
     impl Executor for Busy {
-        fn change(&self, work: Work) -> ExecutorFuture<'_, Outcome> {
+        fn change(&self, work: Work) -> ExecutorFuture<'_, Ending> {
             let mut changed = self.changed.lock().unwrap();
             if changed.is_empty() {
                 self.orders.lock().unwrap().push(order("0002"));
             }
             changed.push(work.order.id.to_string());
             let outcome = if changed.len() == 1 { Outcome::Changed } else { Outcome::There };
-            Box::pin(async move { outcome })
+            Box::pin(async move { outcome.into() })
         }
 
         fn look(&self, _: Work) -> ExecutorFuture<'_, Outcome> {

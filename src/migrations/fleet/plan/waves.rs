@@ -170,6 +170,7 @@ fn cut(all: Vec<Candidate>, bounds: &[usize], plan: &WavePlan) -> (Vec<Wave>, Ve
             cluster: candidate.cluster,
             wave,
             there: candidate.there,
+            is_touched: false,
             record: Record::WAITING,
         }));
         start = end;

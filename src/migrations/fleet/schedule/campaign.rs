@@ -10,8 +10,8 @@ use super::queue::Queue;
 use super::status::{ClusterStatus, Stage, Status};
 use crate::ids::{ClusterName, MigrationId, ShardName};
 use crate::migrations::fleet::ledger::{
-    Counts, Header, Illegal, Kind, Moment, Order, Outcome, Phase, ROWS_PER_PAGE, Row, Standing, Transition,
-    Why, apply, encode_header, encode_page, header_key, page_key, page_of,
+    Counts, Ending, Header, Illegal, Kind, Moment, Order, Outcome, Phase, ROWS_PER_PAGE, Row, Standing,
+    Transition, Why, apply, encode_header, encode_page, header_key, page_key, page_of,
 };
 
 /// The rate that is shown is that of about the last minute.
@@ -156,6 +156,7 @@ impl Campaign {
         let changed = &mut self.rows[row as usize];
         let before = changed.record.standing.kind();
         apply(&mut changed.record, to, now)?;
+        changed.note_lost(to);
         let after = changed.record.standing.kind();
         let queue = self.queues.get_mut(&lane).expect("every row's lane has a queue");
         let counts = &mut queue.counts[usize::from(changed.wave)];
@@ -170,6 +171,13 @@ impl Campaign {
         if after.is_over() && !before.is_over() {
             self.rate(now);
         }
+        Ok(())
+    }
+
+    /// As [`Campaign::change`], with what was seen of the row's steps.
+    pub(super) fn end_row(&mut self, row: u32, ending: Ending, now: Moment) -> Result<(), Illegal> {
+        self.change(row, &Transition::End(ending.outcome), now)?;
+        self.rows[row as usize].note(ending.steps);
         Ok(())
     }
 

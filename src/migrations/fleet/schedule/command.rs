@@ -191,7 +191,7 @@ impl Scheduler {
         }
         let order = campaign.order();
         for row in &mut rows {
-            row.there = turned(row.there, order.steps.len());
+            (row.there, row.is_touched) = (turned(row.there, order.steps.len()), false);
         }
         let steps = order.steps.iter().rev().map(reversed).collect::<Option<Vec<_>>>();
         let steps = steps.ok_or_else(|| Refusal::Irreversible(id.clone()))?;

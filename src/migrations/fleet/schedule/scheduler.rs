@@ -9,7 +9,7 @@ use super::lane::{Budget, Change, Lane};
 use super::reading::Reading;
 use super::status::{LaneStatus, Status};
 use crate::ids::{ClusterName, MigrationId};
-use crate::migrations::fleet::ledger::{Header, Kind, Moment, Order, Outcome, Row, Transition};
+use crate::migrations::fleet::ledger::{Ending, Header, Kind, Moment, Order, Row, Transition};
 
 /// What was left for later is looked at again after so long.
 pub const LATER_AGAIN: Duration = Duration::from_secs(30);
@@ -382,14 +382,20 @@ impl Scheduler {
 
     /// What became of a database that was begun, or what a look at it showed. What is told of a row that is
     /// neither running nor unsure is not heard: it was told before.
-    pub fn ended(&mut self, id: &MigrationId, row: u32, outcome: Outcome, now: Moment) -> Vec<Event> {
+    pub fn ended(
+        &mut self,
+        id: &MigrationId,
+        row: u32,
+        ending: impl Into<Ending>,
+        now: Moment,
+    ) -> Vec<Event> {
         let Some(campaign) = self.campaigns.get_mut(id) else { return Vec::new() };
         if row as usize >= campaign.rows.len() {
             return Vec::new();
         }
         let lane = campaign.lane(row);
         let before = campaign.occupied(lane);
-        if campaign.change(row, &Transition::End(outcome), now).is_err() {
+        if campaign.end_row(row, ending.into(), now).is_err() {
             return Vec::new();
         }
         let left = before.saturating_sub(campaign.occupied(lane));

@@ -28,7 +28,7 @@ use super::prepare::plan_again;
 use super::survey::{Definitions, Found};
 use crate::ids::{ClusterName, MigrationId};
 use crate::migrations::fleet::drive::{Executor, ExecutorFuture};
-use crate::migrations::fleet::ledger::{Order, OrderStep, Outcome, StepKind, Why};
+use crate::migrations::fleet::ledger::{Ending, Order, OrderStep, Outcome, StepKind, Steps, Why};
 use crate::migrations::fleet::schedule::{Afresh, Unplanned, Work};
 use crate::migrations::run::Clusters;
 use crate::migrations::{Command, Failure, Migrations};
@@ -113,34 +113,33 @@ impl LiveExecutor {
     }
 
     /// Every step in order, each looked at first.
-    async fn change_all(&self, work: &Work) -> Result<Outcome, Trouble> {
+    async fn change_all(&self, work: &Work, steps: &mut Steps) -> Result<Outcome, Trouble> {
         let _counted = self.count(&work.cluster);
         let mut hold = Hold::take(&self.clusters, &self.idle, work).await?;
-        let mut is_changed = false;
         for at in 0..work.order.steps.len() {
             if self.was_stopped(work) {
                 return Ok(Outcome::Unchanged);
             }
-            if is_changed {
+            if steps.made != 0 {
                 // A copy may have taken longer than the server keeps a connection that says nothing.
                 hold.give_back(&self.idle).await;
                 hold = Hold::take(&self.clusters, &self.idle, work).await?;
             }
+            if work.passes_over(at) {
+                continue;
+            }
             match self.change_step(work, at, &mut hold).await? {
-                Done::There => {}
-                Done::Changed => is_changed = true,
+                Done::There => steps.there |= 1 << at,
+                Done::Changed => steps.made |= 1 << at,
                 Done::Ends(outcome) => return Ok(outcome),
             }
         }
         hold.give_back(&self.idle).await;
-        Ok(if is_changed { Outcome::Changed } else { Outcome::There })
+        Ok(if steps.made != 0 { Outcome::Changed } else { Outcome::There })
     }
 
     async fn change_step(&self, work: &Work, at: usize, hold: &mut Hold) -> Result<Done, Trouble> {
         let step = &work.order.steps[at];
-        if work.passes_over(at) {
-            return Ok(Done::There);
-        }
         self.definitions.forget((&work.cluster, &work.database, &step.table));
         let found = hold.find(&self.definitions, &step.table).await?;
         match self.settled_stand(work, at, (&found, hold)).await? {
@@ -237,16 +236,17 @@ impl LiveExecutor {
 }
 
 impl Executor for LiveExecutor {
-    fn change(&self, work: Work) -> ExecutorFuture<'_, Outcome> {
+    fn change(&self, work: Work) -> ExecutorFuture<'_, Ending> {
         Box::pin(async move {
             if self.clusters.cluster(&work.cluster).is_none() {
-                return Outcome::Later(Why::Unplaced);
+                return Outcome::Later(Why::Unplaced).into();
             }
-            let outcome = self.change_all(&work).await.unwrap_or_else(Trouble::into_outcome);
+            let mut steps = Steps::default();
+            let outcome = self.change_all(&work, &mut steps).await.unwrap_or_else(Trouble::into_outcome);
             let (id, database) = (&work.order.id, &work.database);
             let cluster = &work.cluster;
             tracing::debug!(target: "bulkhead::fleet", %id, %cluster, database, ?outcome, "change");
-            outcome
+            Ending { outcome, steps }
         })
     }
 

@@ -242,6 +242,7 @@ pub(super) fn settled(target: &Target, standing: Standing, why: Option<&str>) ->
         cluster: target.cluster.clone(),
         wave: 0,
         there: 0,
+        is_touched: false,
         record: Record { standing, ended, failure, ..Record::WAITING },
     }
 }
