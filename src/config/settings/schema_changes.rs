@@ -76,8 +76,8 @@ const FLEET_CHANGES: Section = Section {
         Key::new(
             "at_once",
             Shape::Number(1, DATABASES_AT_ONCE_MAX),
-            "Databases of one cluster that are changed at once. Of copies of more than one chunk, `at_once` \
-             above says how many.",
+            "Databases of one cluster that are changed at once; clusters whose primaries have one address \
+             have them together. Of copies of more than one chunk, `at_once` above says how many.",
         )
         .or("1"),
         Key::new(
@@ -85,7 +85,7 @@ const FLEET_CHANGES: Section = Section {
             Shape::Number(1, 10_000),
             "Schema changes that are sent to one cluster in a second; a copy counts as five.",
         )
-        .or("32"),
+        .or("50"),
         Key::new(
             "reads_per_second",
             Shape::Number(1, 100_000),

@@ -174,6 +174,11 @@ impl<E: Executor> Driver<E> {
         self.scheduler.set_budget(cluster, budget);
     }
 
+    /// Sets on which machine a cluster's primary runs.
+    pub fn set_host(&mut self, cluster: &ClusterName, host: Arc<str>) {
+        self.scheduler.set_host(cluster, host);
+    }
+
     /// The rows of a migration, also of one that is over; those are read from the store.
     ///
     /// # Errors

@@ -188,8 +188,9 @@ impl Turns {
         }
         self.followed = Some(snapshot.generation);
         let budget = budget_of(&snapshot.config.schema_changes.fleet);
-        for cluster in snapshot.config.clusters.keys() {
-            self.driver.set_budget(cluster, budget);
+        for (name, cluster) in &snapshot.config.clusters {
+            self.driver.set_budget(name, budget);
+            self.driver.set_host(name, cluster.primary.host.clone());
         }
     }
 

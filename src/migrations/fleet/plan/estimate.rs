@@ -24,12 +24,12 @@ pub struct Costs {
 }
 
 impl Default for Costs {
-    /// From measurements of small tables on a busy server, and from what other tools publish about large
-    /// ones.
+    /// From measurements of small tables on a busy server (docs/performance.md), and from what other tools
+    /// publish about large ones.
     fn default() -> Self {
         Self {
-            direct: Duration::from_millis(25),
-            small_copy: Duration::from_millis(100),
+            direct: Duration::from_millis(10),
+            small_copy: Duration::from_millis(30),
             copy_bytes_per_second: 20 << 20,
             small_bytes_max: 1 << 20,
         }

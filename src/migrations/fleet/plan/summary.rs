@@ -116,12 +116,12 @@ impl Summary {
 }
 
 /// Says what would be done: every definition once, whatever the number of databases. `size` gives the bytes
-/// of a typical table; `budget` what a cluster bears.
+/// of a typical table; `bears` what a cluster bears, and the host of its primary where that is known.
 pub fn summarize(
     groups: &Groups,
     intent: &Intent<'_>,
     size: Option<u64>,
-    budget: impl Fn(&ClusterName) -> Budget,
+    bears: impl Fn(&ClusterName) -> (Budget, Option<Arc<str>>),
     costs: &Costs,
 ) -> Summary {
     let mut plans: Vec<(GroupPlan, Effect)> = groups
@@ -141,9 +141,7 @@ pub fn summarize(
     for group in &groups_of {
         add_group(&mut clusters, group, size, costs);
     }
-    for (cluster, plan) in &mut clusters {
-        pace(plan, budget(cluster));
-    }
+    pace(&mut clusters, size.is_none_or(|bytes| bytes <= costs.small_bytes_max), bears);
     Summary {
         missing: groups.missing().values().sum(),
         unread: groups.unread().values().sum(),
@@ -245,11 +243,28 @@ fn add_group(
     }
 }
 
-/// `time` is that of all databases one after the other; what the budget makes of it.
-fn pace(plan: &mut ClusterPlan, budget: Budget) {
-    let rate = budget.statements_per_second.max(1e-9);
-    let by_statements = Duration::from_secs_f64((plan.statements as f64 / rate).min(1e9));
-    plan.time = (plan.time / budget.at_once.max(1)).max(by_statements);
-    let seconds = plan.time.as_secs_f64();
-    plan.statements_per_second = if seconds > 0.0 { plan.statements as f64 / seconds } else { 0.0 };
+/// `time` is that of all databases one after the other; what budgets make of it, and short changes of other
+/// clusters of the same machine, with which they take turns.
+fn pace(
+    clusters: &mut BTreeMap<ClusterName, ClusterPlan>,
+    are_short: bool,
+    bears: impl Fn(&ClusterName) -> (Budget, Option<Arc<str>>),
+) {
+    let mut by_host: BTreeMap<Arc<str>, Duration> = BTreeMap::new();
+    for (cluster, plan) in clusters.iter().filter(|_| are_short) {
+        if let (_, Some(host)) = bears(cluster) {
+            *by_host.entry(host).or_default() += plan.time;
+        }
+    }
+    for (cluster, plan) in clusters {
+        let (budget, host) = bears(cluster);
+        let rate = budget.statements_per_second.max(1e-9);
+        let by_statements = Duration::from_secs_f64((plan.statements as f64 / rate).min(1e9));
+        let in_turn = host.and_then(|host| by_host.get(&host).copied()).unwrap_or(plan.time);
+        // Of a machine that has nothing to do here, the others' time is nobody's.
+        let in_turn = if plan.time.is_zero() { Duration::ZERO } else { in_turn };
+        plan.time = (in_turn / budget.at_once.max(1)).max(by_statements);
+        let seconds = plan.time.as_secs_f64();
+        plan.statements_per_second = if seconds > 0.0 { plan.statements as f64 / seconds } else { 0.0 };
+    }
 }

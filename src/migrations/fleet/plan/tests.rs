@@ -146,8 +146,8 @@ fn seen() -> Groups {
     groups
 }
 
-fn budget(_: &ClusterName) -> Budget {
-    Budget { at_once: 2, statements_per_second: 10.0 }
+fn budget(_: &ClusterName) -> (Budget, Option<Arc<str>>) {
+    (Budget { at_once: 2, statements_per_second: 10.0 }, None)
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_plan_says_who_is_done_who_drifted_and_what_it_takes() {
     assert!(plan.unforeseen.is_empty());
     let cluster = &plan.clusters[&ClusterName::new("c0")];
     assert_eq!((cluster.to_change, cluster.copied, cluster.done, cluster.statements), (500, 500, 100, 2500));
-    // 500 copies of 0.1 s, two at once, are 25 s; 2,500 statements at ten a second are 250 s.
+    // 500 copies of 30 ms, two at once, are 7.5 s; 2,500 statements at ten a second are 250 s.
     assert_eq!((cluster.time, cluster.statements_per_second), (Duration::from_secs(250), 10.0));
     let (waves, _) = lay_out(candidates(1000), &WavePlan::default()).unwrap();
     let text = to_text(&plan, &waves);
@@ -198,6 +198,16 @@ fn a_plan_says_who_is_done_who_drifted_and_what_it_takes() {
     );
     assert_eq!(json["clusters"]["c0"]["seconds"], 250.0);
     assert_eq!((&json["missing"], &json["waves"][0]["databases"]), (&2.into(), &3.into()));
+    // Where both clusters are on one machine, and statements are no bound, they take turns there.
+    let there = |rate| (Budget { at_once: 1, statements_per_second: rate }, Some("10.0.0.1".into()));
+    let time = |size, rate| {
+        let plan = summarize(&seen(), &intent, size, |_| there(rate), &Costs::default());
+        plan.clusters[&ClusterName::new("c0")].time
+    };
+    assert_eq!([None, Some(10_000)].map(|size| time(size, 1e6)), [Duration::from_secs(30); 2]);
+    assert_eq!(time(None, 50.0), Duration::from_secs(50));
+    // Large copies do not: each minds its own pace.
+    assert_eq!(time(Some(20 << 20), 1e6), Duration::from_secs(515));
     // Those that drifted are taken along when that is asked for.
     let taken = Intent { takes_drifted: true, ..intent };
     let plan = summarize(&seen(), &taken, None, budget, &Costs::default());

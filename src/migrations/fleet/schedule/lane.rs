@@ -1,5 +1,6 @@
 //! One physical cluster: its budget, and whether it is open.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bucket::Bucket;
@@ -88,6 +89,8 @@ pub(super) enum Change {
 pub(super) struct Lane {
     pub(super) cluster: ClusterName,
     budget: Budget,
+    /// Where its primary runs, if that is known.
+    pub(super) host: Option<Arc<str>>,
     share: f64,
     bucket: Bucket,
     closed: Option<Closed>,
@@ -102,6 +105,8 @@ pub(super) struct Lane {
     pub(super) occupied: u32,
     /// Whose turn it is among the migrations; a count.
     pub(super) turn: usize,
+    /// How many databases had been begun on all clusters when the last one was here.
+    pub(super) begun_last: u64,
     /// Why the share was halved last.
     pub(super) worse: Option<&'static str>,
     /// Writes are slow at the smallest share since.
@@ -115,6 +120,7 @@ impl Lane {
         Self {
             cluster,
             budget,
+            host: None,
             share: SHARE_FIRST,
             bucket: Bucket::new(),
             closed: Some(Closed::Unread),
@@ -125,6 +131,7 @@ impl Lane {
             read: None,
             occupied: 0,
             turn: 0,
+            begun_last: 0,
             worse: None,
             stuck: None,
             learns_until: Moment::default(),

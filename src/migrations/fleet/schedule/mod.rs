@@ -6,6 +6,7 @@
 //! carried out is in [`Scheduler::take_writes`].
 //!
 //! - `lane`: one physical cluster: its budget, whatever the keyspaces on it, and whether it is open.
+//! - `hosts`: clusters whose primaries run on one machine, which have together what each may change at once.
 //! - `campaign`: one fleet migration: its rows, waves and queues.
 //! - `scheduler`: picks, in turns: clusters by turns, and on each cluster the migrations by turns.
 //! - `again`: what waited behind another migration of its table is planned again when its turn comes.
@@ -22,6 +23,7 @@ mod again;
 mod bucket;
 mod campaign;
 mod command;
+mod hosts;
 mod lane;
 mod queue;
 mod reading;

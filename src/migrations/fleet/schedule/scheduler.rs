@@ -1,10 +1,12 @@
 //! The state machine that says what to do now.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::act::{Act, Event, Place, Places, Step, Work};
 use super::campaign::{Campaign, Turn};
+use super::hosts::Young;
 use super::lane::{Budget, Change, Lane};
 use super::reading::Reading;
 use super::status::{LaneStatus, Status};
@@ -14,7 +16,7 @@ use crate::migrations::fleet::ledger::{Ending, Header, Kind, Moment, Order, Row,
 /// What was left for later is looked at again after so long.
 pub const LATER_AGAIN: Duration = Duration::from_secs(30);
 /// Databases begun in one step, at most.
-pub const STARTS_MAX: usize = 64;
+pub const STARTS_MAX: u32 = 64;
 /// Looks of one migration at once.
 const LOOKS_AT_ONCE: usize = 16;
 /// Databases of one lane and migration that one step sets aside or takes back, at most.
@@ -80,8 +82,10 @@ pub struct Scheduler {
     pub(super) lanes: Vec<Lane>,
     lane_of: HashMap<ClusterName, u16>,
     pub(super) campaigns: BTreeMap<MigrationId, Campaign>,
-    /// The lane whose turn it is.
-    first: usize,
+    /// How many databases were begun.
+    begun: u64,
+    /// Those that were begun a moment ago.
+    young: Young,
 }
 
 impl Scheduler {
@@ -95,7 +99,8 @@ impl Scheduler {
             lanes: Vec::new(),
             lane_of: HashMap::new(),
             campaigns: BTreeMap::new(),
-            first: 0,
+            begun: 0,
+            young: Young::default(),
         }
     }
 
@@ -103,6 +108,13 @@ impl Scheduler {
     pub fn set_budget(&mut self, cluster: &ClusterName, budget: Budget) {
         let lane = self.lane(cluster);
         self.lanes[usize::from(lane)].set_budget(budget);
+    }
+
+    /// Sets on which machine a cluster's primary runs, by its address. Clusters of one machine have what each
+    /// of them may change at once together.
+    pub fn set_host(&mut self, cluster: &ClusterName, host: Arc<str>) {
+        let lane = self.lane(cluster);
+        self.lanes[usize::from(lane)].host = Some(host);
     }
 
     /// The lane of a cluster; made closed when it is new.
@@ -307,21 +319,28 @@ impl Scheduler {
         }
     }
 
-    /// Lanes take turns, and on each lane the migrations do, until none can begin anything.
+    /// Lanes take turns, the one that began something longest ago first, and on each lane the migrations do,
+    /// until none can begin anything.
     fn begin(&mut self, ready: &[MigrationId], places: &dyn Places, now: Moment, acts: &mut Vec<Act>) {
-        let mut begun = 0;
-        let mut idle = 0;
-        let mut occupied: u32 = self.lanes.iter().map(|lane| lane.occupied).sum();
-        while idle < self.lanes.len() && begun < STARTS_MAX && occupied < self.limits.at_once {
-            let lane = self.first % self.lanes.len();
-            self.first = lane + 1;
-            match self.begin_on(lane, ready, places, now) {
-                Some(work) => {
-                    acts.push(Act::Change(work));
-                    (idle, begun, occupied) = (0, begun + 1, occupied + 1);
-                }
-                None => idle += 1,
+        let mut room = self.limits.at_once.saturating_sub(self.lanes.iter().map(|lane| lane.occupied).sum());
+        room = room.min(STARTS_MAX);
+        let mut hosts = self.young.count(&self.lanes, now);
+        let mut turns: Vec<usize> = (0..self.lanes.len()).collect();
+        turns.sort_by_key(|lane| self.lanes[*lane].begun_last);
+        let mut turns = VecDeque::from(turns);
+        while room > 0
+            && let Some(lane) = turns.pop_front()
+        {
+            if !hosts.admits(&self.lanes[lane]) {
+                continue;
             }
+            let Some(work) = self.begin_on(lane, ready, places, now) else { continue };
+            hosts.add(&self.lanes[lane]);
+            self.begun += 1;
+            self.lanes[lane].begun_last = self.begun;
+            acts.push(Act::Change(work));
+            room -= 1;
+            turns.push_back(lane);
         }
     }
 
@@ -356,6 +375,7 @@ impl Scheduler {
         campaign.change(row, &begin, now).expect("it was taken from those that wait");
         campaign.take(lane);
         self.lanes[usize::from(lane)].take(campaign.order().statements);
+        self.young.begun(id, row, lane, now);
         Work::of(campaign, row)
     }
 
@@ -401,6 +421,7 @@ impl Scheduler {
         let left = before.saturating_sub(campaign.occupied(lane));
         let own = &mut self.lanes[usize::from(lane)];
         own.occupied = own.occupied.saturating_sub(left);
+        self.young.ended(id, row);
         let turn = campaign.check_failures(row);
         turn.map(|turn| event(campaign.id(), turn)).into_iter().collect()
     }

@@ -208,8 +208,12 @@ impl Planner<'_> {
         let mut known: Vec<u64> = self.bytes.iter().copied().flatten().collect();
         known.sort_unstable();
         let size = known.get(known.len() / 2).copied();
-        let budget = self.grounds.budget;
-        let summary = summarize(groups, &intent, size, |_| budget, &Costs::default());
+        let grounds = &self.grounds;
+        let bears = |cluster: &ClusterName| {
+            let known = grounds.clusters.cluster(cluster);
+            (grounds.budget, known.map(|known| known.primary.host))
+        };
+        let summary = summarize(groups, &intent, size, bears, &Costs::default());
         self.note_refusal(&summary, statement);
         for (cluster, part) in &summary.clusters {
             let own = self.clusters.entry(cluster.clone()).or_default();

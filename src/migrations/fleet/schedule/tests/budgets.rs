@@ -183,6 +183,52 @@ fn foreign_schema_changes_take_from_the_same_budget() {
     assert!(statements(&bench, 0, since) > 0);
 }
 
+/// Three clusters, two of them on one machine: where each changes one database at once the two take turns.
+#[test]
+fn clusters_of_one_machine_share_what_is_changed_at_once() {
+    let budget = Budget { at_once: 1, statements_per_second: 1e6 };
+    let mut bench = Bench::new(3, budget);
+    for (cluster, host) in bench.clusters.iter().zip(["here", "here", "there"]) {
+        bench.scheduler.set_host(cluster, host.into());
+    }
+    many(&mut bench, 3_000);
+    let end = |bench: &mut Bench, work: &Work| {
+        bench.scheduler.ended(&work.order.id, work.row, Outcome::Changed, bench.now);
+    };
+    let mut under_way: Vec<Work> = Vec::new();
+    let mut begun = [0; 3];
+    for tick in 0..300 {
+        for act in bench.tick(&Here, as_it_is) {
+            let Act::Change(work) = act else { panic!("{act:?}") };
+            begun[bench.clusters.iter().position(|cluster| *cluster == work.cluster).unwrap()] += 1;
+            under_way.push(work);
+        }
+        let on = |at: usize| under_way.iter().filter(|work| work.cluster == bench.clusters[at]).count();
+        assert!(on(0) + on(1) <= 1 && on(2) <= 1, "tick {tick}: {} {} {}", on(0), on(1), on(2));
+        // Each takes two ticks.
+        if tick % 2 == 1 {
+            under_way.drain(..).for_each(|work| end(&mut bench, &work));
+        }
+    }
+    assert_eq!(begun, [75, 75, 150]);
+    // One that takes long, and one of a cluster that is closed, hold up no neighbour.
+    let of = |acts: Vec<Act>, bench: &Bench, at: usize| {
+        let on = |act: Act| if let Act::Change(work) = act { Some(work) } else { None };
+        acts.into_iter().filter_map(on).find(|work| work.cluster == bench.clusters[at])
+    };
+    let long = of(bench.tick(&Here, as_it_is), &bench, 0).expect("its turn");
+    for _ in 0..19 {
+        assert_eq!(of(bench.tick(&Here, as_it_is), &bench, 1), None);
+    }
+    let neighbour = of(bench.tick(&Here, as_it_is), &bench, 1).expect("two seconds are over");
+    end(&mut bench, &neighbour);
+    end(&mut bench, &long);
+    let stalls = |at: usize, reading: Reading| Reading { is_stalling: at == 0, ..reading };
+    let stuck = of(bench.tick(&Here, as_it_is), &bench, 0).expect("its turn");
+    assert!(of(bench.tick(&Here, stalls), &bench, 1).is_some());
+    end(&mut bench, &stuck);
+}
+
 #[test]
 fn clusters_take_turns_under_the_common_bound() {
     let mut bench = Bench::new(5, WIDE);
