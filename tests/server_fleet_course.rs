@@ -1,5 +1,5 @@
 //! What befalls fleet migrations on their way, on real servers of both kinds: one that waits for another, one
-//! that is taken back, an order by size, a cluster that is drained and one that fails over.
+//! that is taken back, an order by size, a cluster that is drained, one that fails over and one that stalls.
 
 mod common;
 
@@ -265,4 +265,44 @@ async fn the_part_of_a_drained_cluster_waits_and_a_failover_is_followed() {
     let mut conn = stand.clusters[0].connect(Role::Replica, "root").await;
     let tables: Vec<String> = conn.query("SHOW TABLES FROM zz_bulkhead").await.expect("they are shown");
     assert_eq!(tables.iter().filter(|name| name.starts_with("old_")).count(), 20, "{tables:?}");
+}
+
+/// Whether a cluster's lane is open, and what is said of it.
+async fn lane(stand: &Stand, cluster: &str) -> String {
+    let rows: Vec<Row> = stand.admin().await.query("SHOW DDL LANES").await.expect("they are shown");
+    let is_it = |row: &&Row| row.get::<String, _>("cluster").as_deref() == Some(cluster);
+    rows.iter().find(is_it).and_then(|row| row.get("lane")).unwrap_or_default()
+}
+
+/// A server hangs while its databases are changed: canaries bear no such thing, and the migration waits for an
+/// operator, on the other clusters too.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs servers: make test"]
+async fn it_stops_by_itself_where_a_cluster_becomes_suspect_under_it() {
+    let stand = Stand::start("").await;
+    let mut admin = stand.admin().await;
+    let id = stand.submit(WIDEN, &format!("CANARY 30 WAVES '100' {COPIES_SLOWLY}")).await;
+    stand.until_changed(&id, 3).await;
+    stand.clusters[0].signal(Role::Primary, "STOP");
+    stand.until(&id, "stopped").await;
+    assert!(lane(&stand, "c1").await.starts_with("closed"), "{}", lane(&stand, "c1").await);
+    assert!(lane(&stand, "c2").await.starts_with("open"), "{}", lane(&stand, "c2").await);
+    assert_eq!(fact(&stand, &id, "waits_for").await, "cluster c1 became suspect in wave canary");
+    // What was begun by then ends; nothing else is begun.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let changed = stand.counts(&id).await["changed"];
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(stand.counts(&id).await["changed"], changed, "{}", tail(&stand.bulkhead));
+    stand.clusters[0].signal(Role::Primary, "CONT");
+    run(&mut admin, &format!("PACE MIGRATION '{id}' OFF")).await;
+    run(&mut admin, &format!("RESUME MIGRATION '{id}'")).await;
+    stand.until(&id, "finished").await;
+    let all = BTreeMap::from([("changed".to_owned(), 60)]);
+    assert_eq!(stand.counts(&id).await, all, "{}", tail(&stand.bulkhead));
+    for cluster in &stand.clusters {
+        assert_eq!(count_on(cluster, Role::Primary, "bigint").await, 20);
+        let old = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'zz_bulkhead' AND \
+                   table_name LIKE 'old\\_%'";
+        assert_eq!(cluster.sql(old).trim(), "20", "each was exchanged once");
+    }
 }
