@@ -274,8 +274,8 @@ async fn lane(stand: &Stand, cluster: &str) -> String {
     rows.iter().find(is_it).and_then(|row| row.get("lane")).unwrap_or_default()
 }
 
-/// A server hangs while its databases are changed: canaries bear no such thing, and the migration waits for an
-/// operator, on the other clusters too.
+/// A server hangs while its databases are changed: canaries bear no such thing, and the migration waits for
+/// an operator, on the other clusters too.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs servers: make test"]
 async fn it_stops_by_itself_where_a_cluster_becomes_suspect_under_it() {
