@@ -137,7 +137,8 @@ pub(super) fn row(number: usize, on: usize, wave: u16) -> Row {
         cluster: cluster(on),
         wave,
         there: 0,
-        is_touched: false,
+        made: 0,
+        unsure: 0,
         record: Record::WAITING,
     }
 }

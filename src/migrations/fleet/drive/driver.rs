@@ -10,7 +10,7 @@ use super::executor::Executor;
 use crate::ids::{ClusterName, MigrationId, UserName};
 use crate::migrations::Failure;
 use crate::migrations::fleet::ledger::{
-    Book, BookError, Ending, Header, Moment, Order, Outcome, Pace, Row, encode_new,
+    Book, BookError, Ending, Header, Moment, Order, Outcome, Pace, Row, Steps, encode_new,
 };
 use crate::migrations::fleet::schedule::{
     Act, Afresh, Budget, Command, Event, Places, Reading, Refusal, Scheduler, Step, SubmitRefusal, Unplanned,
@@ -141,19 +141,16 @@ impl<E: Executor> Driver<E> {
         self.scheduler = (self.make)();
         self.heard = 0;
         self.past.clear();
+        let ended: HashSet<(&MigrationId, u32)> = self.ended.iter().map(|(id, row, _)| (id, *row)).collect();
         for found in loaded {
             let id = found.header.order.id.clone();
             if found.header.progress.ended.is_some() {
                 self.past.insert(id, found.header);
                 continue;
             }
-            let under_way = &self.under_way;
-            self.scheduler.insert(
-                found.header,
-                found.rows,
-                |row| under_way.contains(&(id.clone(), row)),
-                now,
-            );
+            // What has ended here is told again: it was not lost.
+            let own = |row| self.under_way.contains(&(id.clone(), row)) || ended.contains(&(&id, row));
+            self.scheduler.insert(found.header, found.rows, own, now);
         }
         while self.past.len() > ENDED_KEPT_MAX
             && let Some((_, oldest)) = self.past.pop_first()
@@ -454,7 +451,7 @@ impl<E: Executor> Driver<E> {
             // What it had done by then is not known.
             (About::Row(id, row), Err(error)) => {
                 let lost = Outcome::Unknown(Failure::new(format!("the task ended: {error}")));
-                self.take_row((id, row, lost.into()));
+                self.take_row((id, row, Ending { outcome: lost, steps: Steps::LOST }));
             }
             (About::Plan(id), Err(error)) => {
                 self.take_planned((id, Err(Unplanned::Later(format!("the task ended: {error}")))));

@@ -66,7 +66,8 @@ impl Places for SnapshotPlaces {
                 cluster,
                 wave,
                 there: 0,
-                is_touched: false,
+                made: 0,
+                unsure: 0,
                 record: Record::WAITING,
             })
         };

@@ -8,7 +8,7 @@ use crate::migrations::Failure;
 use crate::migrations::fleet::fixture::{Dice, Fault, Here, TestStore, cluster, order, row, wave, well};
 use crate::migrations::fleet::ledger::{
     Again, Book, BookError, Counts, Ending, Header, Kind, Moment, Order, Outcome, Pace, Phase, Record, Row,
-    Standing, WavePlan, encode_new,
+    Standing, Steps, WavePlan, encode_new,
 };
 use crate::migrations::fleet::schedule::{
     Afresh, Budget, Command, Event, Limits, Refusal, Scheduler, SubmitRefusal, Unplanned, Work,
@@ -16,6 +16,9 @@ use crate::migrations::fleet::schedule::{
 
 const CLUSTERS: usize = 3;
 const PACE: Option<Pace> = Some(Pace { at_once: 1, statements_per_second: 0.5 });
+
+/// What every change finds done, and does.
+const SEEN: Steps = Steps { there: 0b10, made: 0b01, unsure: 0 };
 
 /// A row of a migration.
 type Key = (MigrationId, u32);
@@ -87,7 +90,7 @@ impl Executor for FakeExecutor {
             let outcome = match (fate, is_changed) {
                 (1 | 2, _) => Outcome::Unknown(Failure::new("connection lost")),
                 (3, _) => panic!("a bug of the executor"),
-                (_, true) => Outcome::Changed,
+                (_, true) => return Ending { outcome: Outcome::Changed, steps: SEEN },
                 (_, false) => Outcome::Unchanged,
             };
             outcome.into()
@@ -231,6 +234,18 @@ async fn check(store: &TestStore, executor: &FakeExecutor, databases: usize) {
     }
 }
 
+/// While the process lives it knows what it saw, but of what may have been begun by a commit that was not
+/// heard of.
+async fn check_steps(store: &TestStore, fault: Fault) {
+    let mut book = Book::new(Arc::new(store.clone()), "reader");
+    let (loaded, _) = book.load().await.unwrap();
+    for row in book.rows(&loaded[0].header).await.unwrap() {
+        let is_orphan = fault == Fault::Unheard && row.record.attempts == 2;
+        let expected = if is_orphan { (0, 0b01, u64::MAX) } else { (0b10, 0b01, 0) };
+        assert_eq!((row.there, row.made, row.unsure), expected, "{} {fault:?}", row.database);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_database_is_changed_once() {
     let (store, executor) = (TestStore::default(), FakeExecutor::default());
@@ -334,6 +349,9 @@ async fn nothing_is_repeated_whichever_commit_fails() {
                 check(&store, &executor, DATABASES).await;
                 let sent = executor.0.lock().unwrap().sent;
                 assert_eq!(sent as usize, DATABASES, "commit {at}, {fault:?}, dies: {dies}");
+                if !dies {
+                    check_steps(&store, fault).await;
+                }
             }
         }
     }

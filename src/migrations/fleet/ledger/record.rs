@@ -291,6 +291,13 @@ pub struct Steps {
     pub there: u64,
     /// Those that it did.
     pub made: u64,
+    /// Those that it may have done.
+    pub unsure: u64,
+}
+
+impl Steps {
+    /// Any of them may have been done.
+    pub const LOST: Self = Self { there: 0, made: 0, unsure: u64::MAX };
 }
 
 /// How a change of a database ended, or a look at it.

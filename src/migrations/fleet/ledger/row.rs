@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Outcome, Record, Steps, Transition};
+use super::record::{Record, Steps};
 use crate::ids::{ClusterName, MigrationId, ShardName, WorkspaceId};
 
 /// Rows of one page. A page is written whole when one of its rows changes: about 10 KiB.
@@ -24,8 +24,11 @@ pub struct Row {
     /// Which of the order's steps were done already, by the plan or by the look before the change: one bit
     /// each, the lowest the first. What was there before is not taken back.
     pub there: u64,
-    /// An attempt has done a step, or may have: what later ones find done may be its work.
-    pub is_touched: bool,
+    /// Steps that attempts have done, and those that they may have: what later ones find done of these is
+    /// their work.
+    pub made: u64,
+    /// See `made`.
+    pub unsure: u64,
     /// Where it stands.
     pub record: Record,
 }
@@ -65,8 +68,10 @@ struct StoredRow {
     wave: u16,
     #[serde(rename = "t", default, skip_serializing_if = "is_zero")]
     there: u64,
-    #[serde(rename = "m", default, skip_serializing_if = "is_false")]
-    is_touched: bool,
+    #[serde(rename = "m", default, skip_serializing_if = "is_zero")]
+    made: u64,
+    #[serde(rename = "u", default, skip_serializing_if = "is_zero")]
+    unsure: u64,
     #[serde(rename = "r")]
     record: Record,
 }
@@ -75,23 +80,27 @@ fn is_zero(bits: &u64) -> bool {
     *bits == 0
 }
 
-fn is_false(flag: &bool) -> bool {
-    !*flag
-}
-
 impl Row {
-    /// Notes what an attempt saw and did. What it did was not there, whatever the plan said.
+    /// Notes what an attempt saw and did. What it did was not there, whatever the plan said; what it found
+    /// done was, unless an attempt before it may have done it.
     pub(in crate::migrations::fleet) fn note(&mut self, steps: Steps) {
-        if !self.is_touched {
-            self.there |= steps.there;
-        }
+        self.there |= steps.there & !(self.made | self.unsure);
         self.there &= !steps.made;
-        self.is_touched |= steps.made != 0;
+        self.made |= steps.made;
+        self.unsure |= steps.unsure;
+        if steps.unsure != Steps::LOST.unsure {
+            // It was looked at before it was sent.
+            self.there &= !steps.unsure;
+        }
     }
 
-    /// Notes that an attempt was lost, if that is what the transition says.
-    pub(in crate::migrations::fleet) fn note_lost(&mut self, transition: &Transition) {
-        self.is_touched |= matches!(transition, Transition::Orphan | Transition::End(Outcome::Unknown(_)));
+    /// Which of so many steps are not to be taken back: what no attempt has made, where all of them are known,
+    /// else what was there.
+    pub(in crate::migrations::fleet) fn not_taken_back(&self, steps: usize) -> u64 {
+        match self.made {
+            made if made != 0 && self.unsure == 0 => !made & (u64::MAX >> (64 - steps.clamp(1, 64))),
+            _ => self.there,
+        }
     }
 }
 
@@ -133,7 +142,8 @@ pub fn encode_page(rows: &[Row]) -> Vec<u8> {
             place: u16::try_from(place).expect("a page has 64 rows"),
             wave: row.wave,
             there: row.there,
-            is_touched: row.is_touched,
+            made: row.made,
+            unsure: row.unsure,
             record: row.record.clone(),
         });
     }
@@ -162,7 +172,8 @@ pub fn decode_page(stored: &[u8]) -> Result<Vec<Row>, PageFault> {
             cluster,
             wave: row.wave,
             there: row.there,
-            is_touched: row.is_touched,
+            made: row.made,
+            unsure: row.unsure,
             record: row.record,
         });
     }

@@ -267,27 +267,33 @@ async fn an_edition_holds_when_its_header_says_so() {
 /// What an attempt finds done may be the work of one before it.
 #[test]
 fn what_was_there_is_what_no_attempt_has_done() {
-    let steps = |there, made| Steps { there, made };
-    let mut row = row(0, 1, 0);
-    // The plan said that the first step is there; it was undone meanwhile, and the third was done.
-    row.there = 0b001;
-    row.note(steps(0b100, 0b001));
-    assert_eq!((row.there, row.is_touched), (0b100, true));
-    // The next attempt finds its own work; the second step it does.
-    row.note(steps(0b101, 0b010));
-    assert_eq!(row.there, 0b100);
-    // An attempt that did nothing, as its connection was refused, leaves the question open.
-    let mut other = self::row(1, 1, 0);
-    other.note(Steps::default());
-    other.note(steps(0b011, 0b100));
-    assert_eq!(other.there, 0b011);
-    // One of which nothing is known may have done anything.
-    for lost in [Transition::Orphan, Transition::End(Outcome::Unknown(Failure::new("connection lost")))] {
-        let mut lost_row = self::row(2, 1, 0);
-        lost_row.note_lost(&lost);
-        lost_row.note(steps(0b001, 0b010));
-        assert_eq!((lost_row.there, lost_row.is_touched), (0, true));
-        let pages = decode_page(&encode_page(&[lost_row.clone(), row.clone()])).unwrap();
-        assert_eq!(pages, [lost_row, row.clone()]);
-    }
+    let note = |row: &mut Row, [there, made, unsure]: [u64; 3]| {
+        row.note(Steps { there, made, unsure });
+        (row.there, row.made, row.unsure)
+    };
+    let mut known = row(0, 1, 0);
+    // The plan said that the first step is there; it was undone meanwhile. The second was not come to.
+    known.there = 0b001;
+    assert_eq!(note(&mut known, [0, 0b001, 0]), (0, 0b001, 0));
+    // The next attempt finds its own work, and the second one done by somebody.
+    assert_eq!(note(&mut known, [0b011, 0b100, 0]), (0b010, 0b101, 0));
+    assert_eq!(known.not_taken_back(3), 0b010);
+    // An attempt that saw nothing, as its connection was refused, leaves the question open.
+    let mut late = row(1, 1, 0);
+    note(&mut late, [0, 0, 0]);
+    assert_eq!(note(&mut late, [0b011, 0b100, 0]), (0b011, 0b100, 0));
+    // The connection was lost under the second step: what was seen of the first still holds.
+    let mut lost = row(2, 1, 0);
+    lost.there = 0b010;
+    assert_eq!(note(&mut lost, [0b001, 0, 0b010]), (0b001, 0, 0b010));
+    assert_eq!(note(&mut lost, [0b011, 0b100, 0]), (0b001, 0b100, 0b010));
+    assert_eq!(lost.not_taken_back(3), 0b001);
+    // An attempt of which nothing is known may have done anything; what the plan said still holds.
+    let mut orphan = row(3, 1, 0);
+    orphan.there = 0b001;
+    orphan.note(Steps::LOST);
+    assert_eq!(note(&mut orphan, [0b111, 0, 0]), (0b001, 0, u64::MAX));
+    assert_eq!((orphan.not_taken_back(3), row(4, 1, 0).not_taken_back(64)), (0b001, 0));
+    let all = [known, late, lost, orphan];
+    assert_eq!(decode_page(&encode_page(&all)).unwrap(), all);
 }

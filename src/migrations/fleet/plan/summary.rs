@@ -11,7 +11,7 @@ use crate::migrations::fleet::definition::{
     Definition, Difference, Effect, Fingerprint, Groups, compare, foretell,
 };
 use crate::migrations::fleet::ledger::Wanted;
-use crate::migrations::fleet::schedule::Budget;
+use crate::migrations::fleet::schedule::{Budget, SHORT_FOR};
 use crate::sql::TableChange;
 
 /// What is asked.
@@ -141,7 +141,7 @@ pub fn summarize(
     for group in &groups_of {
         add_group(&mut clusters, group, size, costs);
     }
-    pace(&mut clusters, size.is_none_or(|bytes| bytes <= costs.small_bytes_max), bears);
+    pace(&mut clusters, bears);
     Summary {
         missing: groups.missing().values().sum(),
         unread: groups.unread().values().sum(),
@@ -243,27 +243,25 @@ fn add_group(
     }
 }
 
-/// `time` is that of all databases one after the other; what budgets make of it, and short changes of other
-/// clusters of the same machine, with which they take turns.
+/// `time` is that of all databases one after the other; what budgets make of it, and the turns that neighbours
+/// on the same machine have in between.
 fn pace(
     clusters: &mut BTreeMap<ClusterName, ClusterPlan>,
-    are_short: bool,
     bears: impl Fn(&ClusterName) -> (Budget, Option<Arc<str>>),
 ) {
-    let mut by_host: BTreeMap<Arc<str>, Duration> = BTreeMap::new();
-    for (cluster, plan) in clusters.iter().filter(|_| are_short) {
-        if let (_, Some(host)) = bears(cluster) {
-            *by_host.entry(host).or_default() += plan.time;
-        }
-    }
+    let part = |(cluster, plan): (&ClusterName, &ClusterPlan)| {
+        let each = plan.time / plan.to_change.max(1);
+        (cluster.clone(), bears(cluster).1, plan.to_change, each.min(SHORT_FOR))
+    };
+    let parts: Vec<_> = clusters.iter().map(part).collect();
     for (cluster, plan) in clusters {
         let (budget, host) = bears(cluster);
+        let neighbours =
+            parts.iter().filter(|(name, at, ..)| host.is_some() && *at == host && name != cluster);
+        let turns: Duration = neighbours.map(|(.., count, each)| *each * (*count).min(plan.to_change)).sum();
         let rate = budget.statements_per_second.max(1e-9);
         let by_statements = Duration::from_secs_f64((plan.statements as f64 / rate).min(1e9));
-        let in_turn = host.and_then(|host| by_host.get(&host).copied()).unwrap_or(plan.time);
-        // Of a machine that has nothing to do here, the others' time is nobody's.
-        let in_turn = if plan.time.is_zero() { Duration::ZERO } else { in_turn };
-        plan.time = (in_turn / budget.at_once.max(1)).max(by_statements);
+        plan.time = ((plan.time + turns) / budget.at_once.max(1)).max(by_statements);
         let seconds = plan.time.as_secs_f64();
         plan.statements_per_second = if seconds > 0.0 { plan.statements as f64 / seconds } else { 0.0 };
     }

@@ -170,7 +170,8 @@ fn cut(all: Vec<Candidate>, bounds: &[usize], plan: &WavePlan) -> (Vec<Wave>, Ve
             cluster: candidate.cluster,
             wave,
             there: candidate.there,
-            is_touched: false,
+            made: 0,
+            unsure: 0,
             record: Record::WAITING,
         }));
         start = end;

@@ -47,7 +47,7 @@ pub struct Work {
     pub row: u32,
     /// How often the database was begun, this time included.
     pub attempt: u16,
-    /// Steps that the plan found done already, one bit each.
+    /// Steps that were done already, one bit each; of a revert those that are not its own.
     pub there: u64,
     /// The database on the server.
     pub database: Box<str>,

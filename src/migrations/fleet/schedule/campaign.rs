@@ -11,7 +11,7 @@ use super::status::{ClusterStatus, Stage, Status};
 use crate::ids::{ClusterName, MigrationId, ShardName};
 use crate::migrations::fleet::ledger::{
     Counts, Ending, Header, Illegal, Kind, Moment, Order, Outcome, Phase, ROWS_PER_PAGE, Row, Standing,
-    Transition, Why, apply, encode_header, encode_page, header_key, page_key, page_of,
+    Steps, Transition, Why, apply, encode_header, encode_page, header_key, page_key, page_of,
 };
 
 /// The rate that is shown is that of about the last minute.
@@ -156,7 +156,9 @@ impl Campaign {
         let changed = &mut self.rows[row as usize];
         let before = changed.record.standing.kind();
         apply(&mut changed.record, to, now)?;
-        changed.note_lost(to);
+        if *to == Transition::Orphan {
+            changed.note(Steps::LOST);
+        }
         let after = changed.record.standing.kind();
         let queue = self.queues.get_mut(&lane).expect("every row's lane has a queue");
         let counts = &mut queue.counts[usize::from(changed.wave)];

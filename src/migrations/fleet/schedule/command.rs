@@ -191,7 +191,8 @@ impl Scheduler {
         }
         let order = campaign.order();
         for row in &mut rows {
-            (row.there, row.is_touched) = (turned(row.there, order.steps.len()), false);
+            row.there = turned(row.not_taken_back(order.steps.len()), order.steps.len());
+            (row.made, row.unsure) = (0, 0);
         }
         let steps = order.steps.iter().rev().map(reversed).collect::<Option<Vec<_>>>();
         let steps = steps.ok_or_else(|| Refusal::Irreversible(id.clone()))?;
@@ -226,7 +227,9 @@ fn may_be_changed(order: &Order, row: &Row) -> bool {
         Kind::Changed => true,
         Kind::Waiting | Kind::Later | Kind::Failed | Kind::Drifted => is_begun && order.steps.len() > 1,
         Kind::Skipped => is_begun,
-        Kind::Running | Kind::Unsure | Kind::There | Kind::Gone => false,
+        // An earlier attempt may have done one of several steps.
+        Kind::There | Kind::Gone => row.made != 0,
+        Kind::Running | Kind::Unsure => false,
     }
 }
 

@@ -33,6 +33,7 @@ mod status;
 pub use act::{Act, Event, Place, Places, Step, Work};
 pub use again::{Afresh, PLAN_AGAIN, Unplanned};
 pub use command::{Command, Refusal};
+pub use hosts::SHORT_FOR;
 pub use lane::{
     Budget, Closed, GROW_BY, HALVE_EVERY, LEARN_FOR, RESUME_AFTER, SHARE_MIN, STALE_AFTER, STUCK_FOR,
 };

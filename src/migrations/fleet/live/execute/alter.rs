@@ -171,8 +171,12 @@ impl LiveExecutor {
         };
         let id = match self.migrations.submit(request).await {
             Ok(id) => id,
-            Err(error @ (SubmitError::Busy { .. } | SubmitError::Full { .. } | SubmitError::Store(_))) => {
+            Err(error @ (SubmitError::Busy { .. } | SubmitError::Full { .. })) => {
                 return Err(Trouble::again(error.to_string()));
+            }
+            // It may have been written down, and is carried out then.
+            Err(error @ SubmitError::Store(_)) => {
+                return Err(Trouble::Unknown(Failure::new(error.to_string())));
             }
             Err(error) => return Err(Trouble::failed(error.to_string())),
         };

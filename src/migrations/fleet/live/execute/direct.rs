@@ -36,7 +36,11 @@ pub(super) async fn send(work: &Work, hold: &mut Hold, text: &[u8]) -> Result<Se
     settings.push(format!("SET SESSION lock_wait_timeout = {LOCK_WAIT_S}"));
     hold.enter(&settings).await?;
     let sent = send_marked(work, hold, text).await?;
-    hold.settle().await?;
+    // What was carried out stays so, whatever becomes of the connection; it is used no more then.
+    match (&sent, hold.settle().await) {
+        (Sent::Done, Err(_)) => hold.give_up(),
+        (_, settled) => settled?,
+    }
     Ok(sent)
 }
 

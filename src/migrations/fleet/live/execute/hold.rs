@@ -76,6 +76,8 @@ pub(super) struct Hold {
     direct: Direct,
     cluster: ClusterName,
     database: Box<str>,
+    /// An answer of the connection did not come, or was no good.
+    is_spent: bool,
 }
 
 impl Hold {
@@ -107,7 +109,8 @@ impl Hold {
             Some(direct) => direct,
             None => clusters.open(&cluster, &cluster.primary).await?,
         };
-        let mut hold = Self { direct, cluster: name.clone(), database: work.database.clone() };
+        let mut hold =
+            Self { direct, cluster: name.clone(), database: work.database.clone(), is_spent: false };
         hold.settle().await?;
         Ok(hold)
     }
@@ -137,8 +140,16 @@ impl Hold {
         }
     }
 
+    /// The connection is not used any more; what was done on it stays.
+    pub(super) fn give_up(&mut self) {
+        self.is_spent = true;
+    }
+
     /// What stands under a name of the database.
     pub(super) async fn find(&mut self, definitions: &Definitions, table: &str) -> Result<Found, Trouble> {
+        if self.is_spent {
+            return Err(late());
+        }
         let asked = definition_of(&mut self.direct, definitions, (&self.database, table));
         match timeout(LOOK_WITHIN, asked).await {
             Ok(found) => Ok(found?),
@@ -177,6 +188,9 @@ impl Hold {
 
     /// Lets go of the database, and keeps the connection for the next one.
     pub(super) async fn give_back(mut self, idle: &Idle) {
+        if self.is_spent {
+            return;
+        }
         let freed = timeout(LOOK_WITHIN, self.direct.query("SELECT RELEASE_ALL_LOCKS()")).await;
         if matches!(freed, Ok(Ok(_))) {
             idle.put(&self.cluster, self.direct);

@@ -128,7 +128,8 @@ impl LiveExecutor {
             if work.passes_over(at) {
                 continue;
             }
-            match self.change_step(work, at, &mut hold).await? {
+            let done = self.change_step(work, at, &mut hold).await;
+            match done.inspect_err(|trouble| steps.unsure |= u64::from(trouble.is_unknown()) << at)? {
                 Done::There => steps.there |= 1 << at,
                 Done::Changed => steps.made |= 1 << at,
                 Done::Ends(outcome) => return Ok(outcome),

@@ -52,6 +52,11 @@ impl Trouble {
         if is_passing(error) { Self::Again(failure) } else { Self::Failed(failure) }
     }
 
+    /// Says whether what was sent may have been carried out.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+
     pub(super) fn into_outcome(self) -> Outcome {
         match self {
             Self::Again(failure) => Outcome::Again(failure),

@@ -242,7 +242,8 @@ pub(super) fn settled(target: &Target, standing: Standing, why: Option<&str>) ->
         cluster: target.cluster.clone(),
         wave: 0,
         there: 0,
-        is_touched: false,
+        made: 0,
+        unsure: 0,
         record: Record { standing, ended, failure, ..Record::WAITING },
     }
 }

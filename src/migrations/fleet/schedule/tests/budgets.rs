@@ -229,6 +229,36 @@ fn clusters_of_one_machine_share_what_is_changed_at_once() {
     end(&mut bench, &stuck);
 }
 
+/// One of two on a machine may use half of its budget: it comes to its turns all the same.
+#[test]
+fn a_cluster_with_a_smaller_share_gets_its_turns() {
+    let mut bench = Bench::new(2, Budget { at_once: 4, statements_per_second: 1e6 });
+    for cluster in &bench.clusters.clone() {
+        bench.scheduler.set_host(cluster, "here".into());
+    }
+    many(&mut bench, 20_000);
+    bench.run(200, as_it_is);
+    let slow = |at: usize, reading: Reading| match at {
+        1 => Reading { write_p99: Some(Duration::from_millis(13)), ..reading },
+        _ => reading,
+    };
+    let (mut under_way, mut begun): (Vec<Work>, [u32; 2]) = (Vec::new(), [0; 2]);
+    for _ in 0..50 {
+        // The oldest ends.
+        if under_way.len() == 4 {
+            let work = under_way.remove(0);
+            bench.scheduler.ended(&work.order.id, work.row, Outcome::Changed, bench.now);
+        }
+        for act in bench.tick(&Here, slow) {
+            let Act::Change(work) = act else { panic!("{act:?}") };
+            begun[usize::from(work.cluster == bench.clusters[1])] += 1;
+            under_way.push(work);
+        }
+        assert!(under_way.len() <= 4);
+    }
+    assert!(begun[1] >= 10 && begun[0] >= 20, "{begun:?}");
+}
+
 #[test]
 fn clusters_take_turns_under_the_common_bound() {
     let mut bench = Bench::new(5, WIDE);

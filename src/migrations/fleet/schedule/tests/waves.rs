@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::migrations::Failure;
 use crate::migrations::fleet::fixture::{row, wave};
-use crate::migrations::fleet::ledger::{Action, Kind, Order, OrderStep, Pace, Phase, StepKind, Why};
+use crate::migrations::fleet::ledger::{
+    Action, Ending, Kind, Order, OrderStep, Pace, Phase, StepKind, Steps, Why,
+};
 
 /// `counts[wave]` rows of each wave, on clusters in turn.
 fn rows(counts: &[usize], clusters: usize) -> Vec<Row> {
@@ -309,6 +311,36 @@ fn what_was_there_before_is_passed_over() {
     let mut there: Vec<(Box<str>, u64)> = rows.into_iter().map(|row| (row.database, row.there)).collect();
     there.sort();
     assert_eq!(there.into_iter().map(|(_, there)| there).collect::<Vec<_>>(), [0, 0b001, 0b110, 0]);
+}
+
+/// A row that ends as if nothing had been done, where an earlier attempt has done one of several steps.
+#[test]
+fn what_an_earlier_attempt_did_is_taken_back() {
+    let mut bench = Bench::new(1, WIDE);
+    let mut order = order("0001", "issues", vec![wave("all", 3, SOAK)]);
+    order.steps = vec![step(); 3];
+    let id = order.id.clone();
+    bench.scheduler.insert(Header::new(order, 3, 0), rows(&[3], 1), |_| false, bench.now);
+    let again = || Outcome::Again(Failure::new("no connection"));
+    for _ in 0..100 {
+        for act in bench.tick(&Here, as_it_is) {
+            let Act::Change(work) = act else { continue };
+            let made = u64::from(work.row < 2);
+            let first = Ending { outcome: again(), steps: Steps { made, ..Steps::default() } };
+            let ending = match (work.attempt, work.row) {
+                (1, _) => first,
+                (_, 1) => Outcome::Gone.into(),
+                _ => Outcome::There.into(),
+            };
+            bench.scheduler.ended(&id, work.row, ending, bench.now);
+        }
+    }
+    assert_eq!(bench.status(&id).phase, Phase::Finished);
+    let (user, new) = (UserName::new("operator"), MigrationId::new("0002"));
+    let (_, rows) = bench.scheduler.revert(&id, new, &user, bench.now).unwrap();
+    let taken: Vec<(&str, u64)> = rows.iter().map(|row| (&*row.database, row.there)).collect();
+    // Of three steps, the last of which comes first now.
+    assert_eq!(taken, [("ws_0", 0b011), ("ws_1", 0b011)]);
 }
 
 /// What was begun, half of it, is taken back too: the first of two statements may be done where the second
