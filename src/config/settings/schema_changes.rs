@@ -85,7 +85,7 @@ const FLEET_CHANGES: Section = Section {
             Shape::Number(1, 10_000),
             "Schema changes that are sent to one cluster in a second; a copy counts as five.",
         )
-        .or("50"),
+        .or("32"),
         Key::new(
             "reads_per_second",
             Shape::Number(1, 100_000),

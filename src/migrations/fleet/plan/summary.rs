@@ -243,8 +243,8 @@ fn add_group(
     }
 }
 
-/// `time` is that of all databases one after the other; what budgets make of it, and the turns that neighbours
-/// on the same machine have in between.
+/// `time` is that of all databases one after the other; what budgets make of it, and the turns that
+/// neighbours on the same machine have in between.
 fn pace(
     clusters: &mut BTreeMap<ClusterName, ClusterPlan>,
     bears: impl Fn(&ClusterName) -> (Budget, Option<Arc<str>>),
