@@ -66,6 +66,14 @@ async fn half_of_a_migration_is_taken_back_too() {
     assert_eq!(stand.counts(&back).await, counts([("changed", 60)]), "{}", tail(&stand.bulkhead));
     assert_eq!(stand.types("issues", "a"), BTreeMap::new());
     assert_eq!(with_key(&stand), Vec::<String>::new());
+    // And that is taken back: what was done is done again, the half of it where half was.
+    let forth = revert(&mut admin, &back).await;
+    stand.until(&forth, "finished").await;
+    assert_eq!(stand.counts(&forth).await, counts([("changed", 60)]), "{}", tail(&stand.bulkhead));
+    assert_eq!((stand.types("issues", "a"), with_key(&stand).len()), (counts([("int", 60)]), 59));
+    let back = revert(&mut admin, &forth).await;
+    stand.until(&back, "finished").await;
+    assert_eq!((stand.types("issues", "a"), with_key(&stand).len()), (BTreeMap::new(), 0));
 }
 
 /// Most databases had what the first of two statements makes, and one has values there.

@@ -169,7 +169,11 @@ impl Ledger {
                 Ok(())
             }
             Err(StoreError::Conflict { key }) if key == claim => Err(self.holder_of(&claim).await),
-            Err(error) => Err(NotBegun::Store(error)),
+            Err(error) => {
+                // It may be written down all the same: then it is to be known here.
+                let _ = self.refresh(&id).await;
+                Err(NotBegun::Store(error))
+            }
         }
     }
 

@@ -52,8 +52,10 @@ pub struct Turned {
     pub under_way: usize,
 }
 
-/// What became of a row.
-type Ended = (MigrationId, u32, Ending);
+/// An attempt at a row.
+type Attempt = (MigrationId, u32, u16);
+/// What became of a row by an attempt, or by a look behind it.
+type Ended = (Attempt, Ending);
 /// What came of planning again.
 type Planned = (MigrationId, Result<Afresh, Unplanned>);
 
@@ -65,7 +67,7 @@ enum Told {
 
 /// What a task is about, for one that panicked.
 enum About {
-    Row(MigrationId, u32),
+    Row(Attempt),
     Plan(MigrationId),
 }
 
@@ -79,7 +81,7 @@ pub struct Driver<E> {
     tasks: JoinSet<Told>,
     about: BTreeMap<tokio::task::Id, About>,
     /// Rows that tasks of this process change or look at, across errors of the store.
-    under_way: HashSet<(MigrationId, u32)>,
+    under_way: HashSet<Attempt>,
     /// Ended before, and not written down yet.
     ended: Vec<Ended>,
     /// How many of them the scheduler has heard of; it hears of none twice.
@@ -141,7 +143,7 @@ impl<E: Executor> Driver<E> {
         self.scheduler = (self.make)();
         self.heard = 0;
         self.past.clear();
-        let ended: HashSet<(&MigrationId, u32)> = self.ended.iter().map(|(id, row, _)| (id, *row)).collect();
+        let ended: HashSet<&Attempt> = self.ended.iter().map(|(attempt, _)| attempt).collect();
         for found in loaded {
             let id = found.header.order.id.clone();
             if found.header.progress.ended.is_some() {
@@ -149,8 +151,13 @@ impl<E: Executor> Driver<E> {
                 continue;
             }
             // What has ended here is told again: it was not lost.
-            let own = |row| self.under_way.contains(&(id.clone(), row)) || ended.contains(&(&id, row));
-            self.scheduler.insert(found.header, found.rows, own, now);
+            let rows = found.rows.iter().zip(0..);
+            let is_own = |(row, at): &(&Row, u32)| {
+                let attempt = (id.clone(), *at, row.record.attempts);
+                self.under_way.contains(&attempt) || ended.contains(&attempt)
+            };
+            let own: HashSet<u32> = rows.filter(is_own).map(|(_, at)| at).collect();
+            self.scheduler.insert(found.header, found.rows, |row| own.contains(&row), now);
         }
         while self.past.len() > ENDED_KEPT_MAX
             && let Some((_, oldest)) = self.past.pop_first()
@@ -302,8 +309,11 @@ impl<E: Executor> Driver<E> {
             events.extend(self.scheduler.read(&cluster, reading, now));
         }
         self.collect();
-        for (id, row, ending) in &self.ended[self.heard..] {
-            events.extend(self.scheduler.ended(id, *row, ending.clone(), now));
+        for ((id, row, attempt), ending) in &self.ended[self.heard..] {
+            // Another proxy may have begun it once more while this one was not the owner.
+            if self.scheduler.attempt(id, *row) == Some(*attempt) {
+                events.extend(self.scheduler.ended(id, *row, ending.clone(), now));
+            }
         }
         self.heard = self.ended.len();
         for (id, planned) in std::mem::take(&mut self.planned) {
@@ -410,16 +420,16 @@ impl<E: Executor> Driver<E> {
             Act::Change(work) => (work, false),
             Act::Look(work) => (work, true),
         };
-        let (id, row) = (work.order.id.clone(), work.row);
-        if !self.under_way.insert((id.clone(), row)) {
+        let attempt = (work.order.id.clone(), work.row, work.attempt);
+        if !self.under_way.insert(attempt.clone()) {
             return;
         }
-        let told = id.clone();
+        let told = attempt.clone();
         let handle = self.tasks.spawn(async move {
             let ending = if is_look { executor.look(work).await.into() } else { executor.change(work).await };
-            Told::Row((told, row, ending))
+            Told::Row((told, ending))
         });
-        self.about.insert(handle.id(), About::Row(id, row));
+        self.about.insert(handle.id(), About::Row(attempt));
     }
 
     fn plan(&mut self, order: Arc<Order>) {
@@ -449,9 +459,9 @@ impl<E: Executor> Driver<E> {
             (_, Ok((_, Told::Row(ended)))) => self.take_row(ended),
             (_, Ok((_, Told::Plan(planned)))) => self.take_planned(*planned),
             // What it had done by then is not known.
-            (About::Row(id, row), Err(error)) => {
+            (About::Row(attempt), Err(error)) => {
                 let lost = Outcome::Unknown(Failure::new(format!("the task ended: {error}")));
-                self.take_row((id, row, Ending { outcome: lost, steps: Steps::LOST }));
+                self.take_row((attempt, Ending { outcome: lost, steps: Steps::LOST }));
             }
             (About::Plan(id), Err(error)) => {
                 self.take_planned((id, Err(Unplanned::Later(format!("the task ended: {error}")))));
@@ -460,7 +470,7 @@ impl<E: Executor> Driver<E> {
     }
 
     fn take_row(&mut self, ended: Ended) {
-        self.under_way.remove(&(ended.0.clone(), ended.1));
+        self.under_way.remove(&ended.0);
         self.ended.push(ended);
     }
 

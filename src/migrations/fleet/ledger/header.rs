@@ -21,6 +21,9 @@ pub enum Action {
     Revert {
         /// That one.
         of: MigrationId,
+        /// That one took back something itself: the statement is carried out once more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        redoes: bool,
     },
 }
 

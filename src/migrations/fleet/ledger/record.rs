@@ -8,6 +8,8 @@ use crate::migrations::Failure;
 
 /// A database is tried so often before it counts as failed.
 pub const TRIES_MAX: u16 = 5;
+/// So many of which it had to be looked what became of them, and that had done nothing.
+const UNSURE_TRIES_MAX: u16 = 4 * TRIES_MAX;
 /// Wait after the first try; twice as long after each further one.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait between two tries, and between two looks.
@@ -431,6 +433,9 @@ fn end(record: &mut Record, outcome: &Outcome, now: Moment) {
         }
         Outcome::Later(why) => {
             (record.standing, record.not_before) = (Standing::Later(*why), Some(now.after(RETRY_MAX / 2)));
+        }
+        Outcome::Unchanged if record.standing == Standing::Unsure && record.tries >= UNSURE_TRIES_MAX => {
+            over(record, Standing::Failed);
         }
         Outcome::Unchanged => {
             (record.standing, record.not_before) = (Standing::Waiting, None);

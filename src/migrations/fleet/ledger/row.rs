@@ -94,12 +94,14 @@ impl Row {
         }
     }
 
-    /// Which of so many steps are not to be taken back: what no attempt has made, where all of them are
-    /// known, else what was there.
+    /// Which of so many steps are not to be taken back: what no attempt has done, or may have, and what was
+    /// there.
     pub(in crate::migrations::fleet) fn not_taken_back(&self, steps: usize) -> u64 {
-        match self.made {
-            made if made != 0 && self.unsure == 0 => !made & (u64::MAX >> (64 - steps.clamp(1, 64))),
-            _ => self.there,
+        let all = u64::MAX >> (64 - steps.clamp(1, 64));
+        match self.made | self.unsure {
+            // Changed, and not known how.
+            0 => self.there,
+            done => (!done | self.there) & all,
         }
     }
 }

@@ -46,11 +46,12 @@ pub(super) fn of(driver: &Driver<LiveExecutor>, now: Moment) -> Shown {
 }
 
 /// What was decided for all databases, by now: nothing that is still with its canaries, was cancelled, or was
-/// taken back.
+/// taken back, unless that was taken back itself.
 fn settled<'a>(headers: impl Iterator<Item = &'a Header>) -> Vec<Arc<Order>> {
+    let mut headers: Vec<&Header> = headers.collect();
+    headers.sort_by(|a, b| b.order.id.cmp(&a.order.id));
     let (mut settled, mut taken_back) = (Vec::new(), HashSet::new());
-    for header in headers {
-        let progress = &header.progress;
+    for Header { order, progress, .. } in headers {
         let is_settled = match progress.phase {
             Phase::Finished => true,
             Phase::Active => progress.wave > 0,
@@ -59,16 +60,17 @@ fn settled<'a>(headers: impl Iterator<Item = &'a Header>) -> Vec<Arc<Order>> {
             | Phase::Cancelled { .. }
             | Phase::Refused { .. } => false,
         };
-        match &header.order.action {
-            Action::Revert { of } => {
+        // Whatever takes one back is younger, and was met before.
+        match &order.action {
+            _ if taken_back.contains(&order.id) => {}
+            Action::Revert { of, .. } => {
                 taken_back.insert(of.clone());
             }
-            Action::Change if is_settled => settled.push(header.order.clone()),
+            Action::Change if is_settled => settled.push(order.clone()),
             Action::Change => {}
         }
     }
-    settled.retain(|order| !taken_back.contains(&order.id));
-    settled.sort_by(|a, b| a.id.cmp(&b.id));
+    settled.reverse();
     settled
 }
 
@@ -173,7 +175,7 @@ fn row_of(
         },
         is_mixed: counts.done() > 0 && old > 0,
         reverts: match &order.action {
-            Action::Revert { of } => Some(of.clone()),
+            Action::Revert { of, .. } => Some(of.clone()),
             Action::Change => None,
         },
         ended: progress.ended.map(wall),
@@ -239,4 +241,39 @@ fn database(row: &Row) -> DatabaseRow {
 
 fn wall(moment: Moment) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(moment.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrations::fleet::fixture::order;
+
+    #[test]
+    fn what_was_taken_back_is_not_for_new_databases() {
+        let header = |id: &str, of: Option<&str>| {
+            let mut order = order(id, "issues", Vec::new());
+            if let Some(of) = of {
+                order.action = Action::Revert { of: MigrationId::new(of), redoes: false };
+            }
+            let mut header = Header::new(order, 1, 0);
+            header.progress.phase = Phase::Finished;
+            header
+        };
+        let all = [
+            header("0001", None),
+            header("0002", None),
+            header("0003", Some("0001")),
+            header("0004", Some("0002")),
+            // The first one is done again.
+            header("0005", Some("0003")),
+        ];
+        let ids = |count: usize| {
+            let settled = settled(all[..count].iter());
+            settled.iter().map(|order| order.id.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(2), ["0001", "0002"]);
+        assert_eq!(ids(3), ["0002"]);
+        assert_eq!(ids(4), Vec::<String>::new());
+        assert_eq!(ids(5), ["0001"]);
+    }
 }

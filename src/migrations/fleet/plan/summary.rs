@@ -243,26 +243,54 @@ fn add_group(
     }
 }
 
+/// One cluster's part of a machine's work.
+struct Share {
+    host: Option<Arc<str>>,
+    databases: u32,
+    each: Duration,
+}
+
 /// `time` is that of all databases one after the other; what budgets make of it, and the turns that
 /// neighbours on the same machine have in between.
 fn pace(
     clusters: &mut BTreeMap<ClusterName, ClusterPlan>,
     bears: impl Fn(&ClusterName) -> (Budget, Option<Arc<str>>),
 ) {
-    let part = |(cluster, plan): (&ClusterName, &ClusterPlan)| {
-        let each = plan.time / plan.to_change.max(1);
-        (cluster.clone(), bears(cluster).1, plan.to_change, each.min(SHORT_FOR))
+    let share = |(cluster, plan): (&ClusterName, &ClusterPlan)| Share {
+        host: bears(cluster).1,
+        databases: plan.to_change,
+        each: plan.time / plan.to_change.max(1),
     };
-    let parts: Vec<_> = clusters.iter().map(part).collect();
-    for (cluster, plan) in clusters {
-        let (budget, host) = bears(cluster);
-        let neighbours =
-            parts.iter().filter(|(name, at, ..)| host.is_some() && *at == host && name != cluster);
-        let turns: Duration = neighbours.map(|(.., count, each)| *each * (*count).min(plan.to_change)).sum();
+    let shares: Vec<Share> = clusters.iter().map(share).collect();
+    for (at, (cluster, plan)) in clusters.iter_mut().enumerate() {
+        let budget = bears(cluster).0;
         let rate = budget.statements_per_second.max(1e-9);
         let by_statements = Duration::from_secs_f64((plan.statements as f64 / rate).min(1e9));
-        plan.time = ((plan.time + turns) / budget.at_once.max(1)).max(by_statements);
+        plan.time = (in_turn(&shares, at) / budget.at_once.max(1)).max(by_statements);
         let seconds = plan.time.as_secs_f64();
         plan.statements_per_second = if seconds > 0.0 { plan.statements as f64 / seconds } else { 0.0 };
     }
+}
+
+/// How long one cluster's databases take where neighbours have turns: for each of its own each of them
+/// has one, if it has a database left and is done with the one before. A turn ends after two seconds.
+fn in_turn(shares: &[Share], at: usize) -> Duration {
+    /// Each round comes nearer to the time in which both fit.
+    const ROUNDS: usize = 16;
+    let own = &shares[at];
+    let alone = own.each * own.databases;
+    let neighbours = || {
+        let others = shares.iter().enumerate().filter(|(other, _)| *other != at);
+        others.map(|(_, share)| share).filter(|share| own.host.is_some() && share.host == own.host)
+    };
+    let mut time = alone;
+    for _ in 0..ROUNDS {
+        let turns = neighbours().map(|share| {
+            let within = time.as_secs_f64() / share.each.as_secs_f64().max(1e-9);
+            share.each.min(SHORT_FOR) * share.databases.min(own.databases).min(within as u32)
+        });
+        let busy = own.each.min(SHORT_FOR) * own.databases + turns.sum::<Duration>();
+        time = alone.max(busy);
+    }
+    time
 }

@@ -176,7 +176,7 @@ impl Scheduler {
             let phase = campaign.header.progress.phase.word();
             return Err(Refusal::NotAtRest { id: id.clone(), phase });
         }
-        let changed = campaign.rows.iter().filter(|row| may_be_changed(campaign.order(), row));
+        let changed = campaign.rows.iter().filter(|row| may_be_changed(row));
         let mut rows: Vec<Row> =
             changed.map(|row| Row { wave: 1, record: Record::WAITING, ..row.clone() }).collect();
         if rows.is_empty() {
@@ -206,7 +206,11 @@ impl Scheduler {
         };
         let order = Order {
             id: new,
-            action: Action::Revert { of: id.clone() },
+            // What took something back is taken back by the statements themselves.
+            action: Action::Revert {
+                of: id.clone(),
+                redoes: matches!(order.action, Action::Revert { redoes: false, .. }),
+            },
             steps,
             again: None,
             waves: vec![wave("first of each cluster", 0, 0), wave("all", 1, 10)],
@@ -218,18 +222,14 @@ impl Scheduler {
     }
 }
 
-/// Says whether a migration that is at rest has changed a database, or a part of it: of several statements
-/// the first may be done where a later one failed, or was not come to. One that an operator left out may
-/// have been left while it was not known what had become of it.
-fn may_be_changed(order: &Order, row: &Row) -> bool {
-    let is_begun = row.record.attempts > 0;
+/// Says whether a migration that is at rest has changed a database, or may have, or a part of it: of several
+/// statements the first may be done where a later one failed, or was not come to, and an attempt of which
+/// nothing was heard may have done what the next one found there.
+fn may_be_changed(row: &Row) -> bool {
     match row.record.standing.kind() {
         Kind::Changed => true,
-        Kind::Waiting | Kind::Later | Kind::Failed | Kind::Drifted => is_begun && order.steps.len() > 1,
-        Kind::Skipped => is_begun,
-        // An earlier attempt may have done one of several steps.
-        Kind::There | Kind::Gone => row.made != 0,
         Kind::Running | Kind::Unsure => false,
+        _ => row.made | row.unsure != 0,
     }
 }
 

@@ -400,6 +400,11 @@ impl Scheduler {
         None
     }
 
+    /// How often a database was begun.
+    pub fn attempt(&self, id: &MigrationId, row: u32) -> Option<u16> {
+        Some(self.campaigns.get(id)?.rows.get(row as usize)?.record.attempts)
+    }
+
     /// What became of a database that was begun, or what a look at it showed. What is told of a row that is
     /// neither running nor unsure is not heard: it was told before.
     pub fn ended(

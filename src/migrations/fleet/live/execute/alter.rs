@@ -16,6 +16,7 @@ use crate::migrations::fleet::schedule::Work;
 use crate::migrations::view::State;
 use crate::migrations::{CommandError, Ended, Failure, MigrationRequest, SubmitError};
 use crate::schema::{Asked, Proof, prove_on, read_asked, refuse};
+use crate::topology::StoreError;
 
 /// A statement for one database.
 struct Statement<'a> {
@@ -58,7 +59,7 @@ impl LiveExecutor {
         let Found::Defined(definition) = found else { return Err(Trouble::Gone) };
         let order = &work.order;
         let text = match &order.action {
-            Action::Change => step.text.clone(),
+            Action::Change | Action::Revert { redoes: true, .. } => step.text.clone(),
             Action::Revert { .. } => {
                 if let Some(done) = self.put_back(work, step).await? {
                     return Ok(done);
@@ -171,14 +172,7 @@ impl LiveExecutor {
         };
         let id = match self.migrations.submit(request).await {
             Ok(id) => id,
-            Err(error @ (SubmitError::Busy { .. } | SubmitError::Full { .. })) => {
-                return Err(Trouble::again(error.to_string()));
-            }
-            // It may have been written down, and is carried out then.
-            Err(error @ SubmitError::Store(_)) => {
-                return Err(Trouble::Unknown(Failure::new(error.to_string())));
-            }
-            Err(error) => return Err(Trouble::failed(error.to_string())),
+            Err(error) => return Err(not_submitted(&error)),
         };
         let (fleet, database, table) = (&order.id, &work.database, &step.table);
         tracing::debug!(target: "bulkhead::fleet", %fleet, %id, database, table, "copied online");
@@ -213,9 +207,7 @@ impl LiveExecutor {
         };
         let id = match self.migrations.take_back(&newest.id, &work.order.user).await {
             Ok(id) => id,
-            Err(CommandError::Submit(error @ SubmitError::Busy { .. })) => {
-                return Err(Trouble::again(error.to_string()));
-            }
+            Err(CommandError::Submit(error)) => return Err(not_submitted(&error)),
             Err(error) => return Err(Trouble::failed(error.to_string())),
         };
         self.wait_for(work, &id).await.map(Some)
@@ -236,6 +228,17 @@ impl LiveExecutor {
             return Err(Trouble::failed(format!("it cannot be taken back by a statement: {left}")));
         }
         repair.statement.ok_or_else(|| Trouble::failed("no statement takes it back"))
+    }
+}
+
+fn not_submitted(error: &SubmitError) -> Trouble {
+    let why = error.to_string();
+    match error {
+        SubmitError::Busy { .. } | SubmitError::Full { .. } => Trouble::again(why),
+        SubmitError::Store(StoreError::Conflict { .. } | StoreError::Invalid { .. }) => Trouble::again(why),
+        // It may have been written down, and is carried out then.
+        SubmitError::Store(_) => Trouble::Unknown(Failure::new(why)),
+        _ => Trouble::failed(why),
     }
 }
 

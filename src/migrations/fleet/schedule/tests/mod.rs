@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::*;
 use crate::ids::{ClusterName, MigrationId, UserName};
 use crate::migrations::fleet::fixture::{Here, cluster, order, well};
-use crate::migrations::fleet::ledger::{Header, Moment, Outcome, Row, Wave};
+use crate::migrations::fleet::ledger::{Ending, Header, Moment, Outcome, Row, Wave};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -65,12 +65,12 @@ impl Bench {
         self.run_with(ticks, &Here, read, |_| Outcome::Changed);
     }
 
-    fn run_with(
+    fn run_with<E: Into<Ending>>(
         &mut self,
         ticks: usize,
         places: &dyn Places,
         read: impl Fn(usize, Reading) -> Reading,
-        outcome: impl Fn(&Work) -> Outcome,
+        outcome: impl Fn(&Work) -> E,
     ) {
         for _ in 0..ticks {
             for act in self.tick(places, &read) {
